@@ -1,0 +1,37 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint types lock clean help
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+demo: .venv/installed ## stylize the demo's pictures into build/demo
+	@$(BIN)/nst-batch demo build/demo/inputs
+	@$(BIN)/nst-batch run manifests/demo.csv --output build/demo --cache build/cache
+
+test: .venv/installed ## all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/installed ## ruff: faults and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed ## mypy, strict for nst_core
+	$(BIN)/mypy
+
+lock: .venv/installed ## choose exact versions anew, within the ranges of pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --upgrade --quiet --output-file requirements.lock
+
+# Exact versions with hashes, so that what worked yesterday works tonight.
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("nst-batch needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean: ## remove the environment and everything built
+	rm -rf .venv build *.egg-info
