@@ -1,0 +1,70 @@
+"""Identity is content: the keys under which style targets and results are kept.
+
+Names, places and times are not part of a key; whatever changes a pixel is.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from nst_core.networks.encoder import Encoder
+from nst_core.octaves import style_sides
+from nst_core.settings import Settings
+
+STATISTICS_VERSION = 1
+"""Raised whenever the numbers in style targets change for the same picture and encoder."""
+
+STYLIZE_VERSION = 1
+"""Raised whenever the optimization gives other pixels for the same row."""
+
+
+def style_key(style_sha256: str, settings: Settings, encoder: Encoder) -> str:
+    """The key of a style's targets.
+
+    Args:
+        style_sha256: digest of the style picture's decoded content.
+        settings: of which only working sizes and style layers (not their weights) matter.
+        encoder: whose fingerprint keeps targets of different networks apart.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return _digest(
+        {
+            "version": STATISTICS_VERSION,
+            "style": style_sha256,
+            "sides": style_sides(settings),
+            "layers": sorted(settings.style_layer_weights),
+            "encoder": encoder.fingerprint,
+        }
+    )
+
+
+def row_key(content_sha256: str, style: str, settings: Settings) -> str:
+    """The key of a result: the content picture, the style's key and every setting.
+
+    Args:
+        content_sha256: digest of the content picture's decoded content.
+        style: what `style_key` gave; it stands for the encoder too.
+        settings: all of them change pixels.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return _digest(
+        {
+            "version": STYLIZE_VERSION,
+            "content": content_sha256,
+            "style": style,
+            "settings": settings.model_dump(),
+        }
+    )
+
+
+def row_seed(key: str, settings: Settings) -> int:
+    """The seed that was asked for, or one that depends on nothing but the row's key."""
+    return settings.seed if settings.seed is not None else int(key[:8], 16) // 2
+
+
+def _digest(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,46 @@
+"""An encoder's forward pass in TensorFlow."""
+
+from collections.abc import Iterable
+
+import tensorflow as tf
+
+from nst_core.networks.encoder import AveragePool, Convolution, Encoder, Layer
+
+
+def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dict[str, tf.Tensor]:
+    """What the encoder sees at some of its layers.
+
+    Args:
+        encoder: layers and weights.
+        pixels: sRGB in [0, 1], float32, (height, width, 3); each side at least `encoder.stride`.
+        taps: layer names; nothing deeper than the deepest of them is computed.
+
+    Returns:
+        By layer name, float32 (height / stride, width / stride, channels), rounded down.
+
+    Raises:
+        ValueError: the encoder has no such layer.
+    """
+    wanted = set(taps)
+    encoder.check_taps(wanted)
+    current = pixels[tf.newaxis]
+    seen: dict[str, tf.Tensor] = {}
+    for layer in encoder.layers:
+        current = _apply(layer, encoder, current)
+        if layer.name in wanted:
+            seen[layer.name] = current[0]
+        if len(seen) == len(wanted):
+            break
+    return seen
+
+
+def _apply(layer: Layer, encoder: Encoder, features: tf.Tensor) -> tf.Tensor:
+    if isinstance(layer, Convolution):
+        # Zeros around the picture would be a dark frame that the style never has.
+        padded = tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+        weight = tf.constant(encoder.weights[f"{layer.name}.weight"])
+        bias = tf.constant(encoder.weights[f"{layer.name}.bias"])
+        return tf.nn.bias_add(tf.nn.conv2d(padded, weight, strides=1, padding="VALID"), bias)
+    if isinstance(layer, AveragePool):
+        return tf.nn.avg_pool2d(features, ksize=2, strides=2, padding="VALID")
+    return tf.nn.relu(features)

@@ -1,0 +1,34 @@
+"""Coarse to fine: the sizes at which a picture is worked through, each twice the one before."""
+
+from nst_core.settings import Settings
+
+SMALLEST_SIDE = 32
+"""Below this many pixels an octave shows the encoder too little to be worth its steps."""
+
+
+def style_sides(settings: Settings) -> tuple[int, ...]:
+    """Longest side of the style picture at each octave, coarse to fine, in pixels.
+
+    They depend on settings alone, so that one style's targets serve contents of any shape.
+    """
+    return tuple(
+        max(1, round(settings.size * settings.style_scale / 2**halvings))
+        for halvings in reversed(range(settings.octaves))
+    )
+
+
+def octave_shapes(height: int, width: int, octaves: int) -> dict[int, tuple[int, int]]:
+    """Height and width at each octave worth working at, by the octave's index, coarse to fine.
+
+    Args:
+        height, width: of the result, in pixels.
+        octaves: how many are wanted; those with a side below `SMALLEST_SIDE` are left out, but
+            never the last, which is the result's own size.
+    """
+    shapes = {}
+    for index in range(octaves):
+        scale = 2 ** (octaves - 1 - index)
+        shape = (max(1, round(height / scale)), max(1, round(width / scale)))
+        if min(shape) >= SMALLEST_SIDE or scale == 1:
+            shapes[index] = shape
+    return shapes

@@ -1,0 +1,331 @@
+"""L-BFGS and Adam within bounds: state is a value of tensors, and a run of steps is one graph call.
+
+Both work on a point of any shape whose coordinates stay in [lower, upper], keep the best finite
+point that they met, and never talk to the host between steps. An objective is any function from a
+point to an `Evaluation`, written in TensorFlow operations.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+RUNNING, CONVERGED, DIVERGED = 0, 1, 2
+"""Status: more steps may help; no step lowers the value; the value was not finite."""
+
+
+class Evaluation(NamedTuple):
+    """An objective at a point; `terms` is whatever should be known of the best point."""
+
+    value: tf.Tensor  # scalar
+    gradient: tf.Tensor  # of the point's shape
+    terms: Any
+
+
+Objective = Callable[[tf.Tensor], Evaluation]
+
+
+class Best(NamedTuple):
+    """The best finite point so far; its value is infinite where there was none."""
+
+    point: tf.Tensor
+    value: tf.Tensor
+    terms: Any
+
+
+class AdamState(NamedTuple):
+    """Adam between two steps; `best` may lag behind `point` by the last step."""
+
+    point: tf.Tensor
+    best: Best
+    first_moment: tf.Tensor
+    second_moment: tf.Tensor
+    step: tf.Tensor
+    step_size: tf.Tensor
+    evaluations: tf.Tensor
+    status: tf.Tensor
+
+
+class LbfgsState(NamedTuple):
+    """L-BFGS between two steps; the point is always the best one, as the value only falls."""
+
+    best: Best
+    gradient: tf.Tensor
+    moves: tf.Tensor  # (memory, *point): the last steps, newest last, zeros where there is none
+    changes: tf.Tensor  # (memory, *point): what each did to the gradient
+    step_size: tf.Tensor
+    evaluations: tf.Tensor
+    status: tf.Tensor
+
+
+def _is_finite(evaluation: Evaluation) -> tf.Tensor:
+    return tf.math.is_finite(evaluation.value) & tf.reduce_all(
+        tf.math.is_finite(evaluation.gradient)
+    )
+
+
+def _select(condition: tf.Tensor, when_true: Any, when_false: Any) -> Any:
+    return tf.nest.map_structure(
+        lambda yes, no: tf.where(condition, yes, no), when_true, when_false
+    )
+
+
+def _repeat(step: Callable[[Any], Any], state: Any, steps: tf.Tensor) -> Any:
+    def unfinished(done: tf.Tensor, current: Any) -> tf.Tensor:
+        return (done < steps) & (current.status == RUNNING)
+
+    def once_more(done: tf.Tensor, current: Any) -> tuple[tf.Tensor, Any]:
+        return done + 1, step(current)
+
+    _, final = tf.while_loop(unfinished, once_more, (tf.constant(0), state), parallel_iterations=1)
+    return final
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Kingma & Ba 2015, with pixels clipped to the bounds after each step.
+
+    A large beta_1 and epsilon give even, spot-free pictures (anchored in practice: TensorFlow's
+    style transfer tutorial uses .99 and .1 at pixels in [0, 1]).
+    """
+
+    lower: float = 0.0
+    upper: float = 1.0
+    beta_1: float = 0.99
+    beta_2: float = 0.999
+    epsilon: float = 0.1
+
+    def start(self, objective: Objective, point: tf.Tensor, step_size: tf.Tensor) -> AdamState:
+        """The state before the first step, with the start's own value as the best so far."""
+        evaluation = objective(point)
+        finite = _is_finite(evaluation)
+        return AdamState(
+            point=point,
+            best=Best(point, _finite_or_infinity(evaluation), evaluation.terms),
+            first_moment=tf.zeros_like(point),
+            second_moment=tf.zeros_like(point),
+            step=tf.constant(0),
+            step_size=step_size,
+            evaluations=tf.constant(1),
+            status=tf.where(finite, RUNNING, DIVERGED),
+        )
+
+    def advance(self, objective: Objective, state: AdamState, steps: tf.Tensor) -> AdamState:
+        """Up to that many steps, fewer where the value stops being finite."""
+        advanced: AdamState = _repeat(lambda now: self._step(objective, now), state, steps)
+        return advanced
+
+    def _step(self, objective: Objective, state: AdamState) -> AdamState:
+        evaluation = objective(state.point)
+        finite = _is_finite(evaluation)
+        reached = Best(state.point, evaluation.value, evaluation.terms)
+        best = _select(finite & (evaluation.value < state.best.value), reached, state.best)
+        step = state.step + 1
+        first = self.beta_1 * state.first_moment + (1 - self.beta_1) * evaluation.gradient
+        second = self.beta_2 * state.second_moment + (1 - self.beta_2) * tf.square(
+            evaluation.gradient
+        )
+        power = tf.cast(step, first.dtype)
+        mean = first / (1 - tf.pow(tf.constant(self.beta_1, first.dtype), power))
+        spread = tf.sqrt(second / (1 - tf.pow(tf.constant(self.beta_2, first.dtype), power)))
+        moved = state.point - state.step_size * mean / (spread + self.epsilon)
+        return AdamState(
+            point=tf.where(finite, tf.clip_by_value(moved, self.lower, self.upper), best.point),
+            best=best,
+            first_moment=first,
+            second_moment=second,
+            step=step,
+            step_size=state.step_size,
+            evaluations=state.evaluations + 1,
+            status=tf.where(finite, RUNNING, DIVERGED),
+        )
+
+
+def _finite_or_infinity(evaluation: Evaluation) -> tf.Tensor:
+    infinity = tf.constant(float("inf"), evaluation.value.dtype)
+    return tf.where(_is_finite(evaluation), evaluation.value, infinity)
+
+
+class _Trial(NamedTuple):
+    """One point of a line search, and the interval of step lengths that is left."""
+
+    length: tf.Tensor
+    shortest: tf.Tensor
+    longest: tf.Tensor
+    tried: tf.Tensor
+    accepted: tf.Tensor  # the last trial met both conditions
+    lowered: tf.Tensor  # some trial met the first; `best` holds the last of them
+    best_point: tf.Tensor
+    best: Evaluation
+
+
+@dataclass(frozen=True)
+class Lbfgs:
+    """Limited-memory BFGS (Liu & Nocedal 1989) on the coordinates that the bounds leave free.
+
+    A coordinate at a bound with its gradient pointing out of the box is held for the step
+    (Bertsekas 1982), the trial points are clipped into the box, and the step length is found by
+    bisection on the weak Wolfe conditions (Lewis & Overton 2013), for which nearly always the
+    first trial, hence one evaluation a step, is enough.
+    """
+
+    lower: float = 0.0
+    upper: float = 1.0
+    memory: int = 10
+    sufficient_decrease: float = 1e-4
+    curvature: float = 0.9
+    most_trials: int = 20
+
+    def start(self, objective: Objective, point: tf.Tensor, step_size: tf.Tensor) -> LbfgsState:
+        """The state before the first step.
+
+        Args:
+            step_size: by how much the first step, which knows no curvature yet, changes the
+                coordinate that it changes most.
+        """
+        evaluation = objective(point)
+        history = tf.zeros(tf.concat([[self.memory], tf.shape(point)], axis=0), point.dtype)
+        history = tf.ensure_shape(history, [self.memory, *point.shape])
+        return LbfgsState(
+            best=Best(point, _finite_or_infinity(evaluation), evaluation.terms),
+            gradient=evaluation.gradient,
+            moves=history,
+            changes=history,
+            step_size=step_size,
+            evaluations=tf.constant(1),
+            status=tf.where(_is_finite(evaluation), RUNNING, DIVERGED),
+        )
+
+    def advance(self, objective: Objective, state: LbfgsState, steps: tf.Tensor) -> LbfgsState:
+        """Up to that many steps, fewer where no step lowers the value any more."""
+        advanced: LbfgsState = _repeat(lambda now: self._step(objective, now), state, steps)
+        return advanced
+
+    def _step(self, objective: Objective, state: LbfgsState) -> LbfgsState:
+        point, gradient = state.best.point, state.gradient
+        held = ((point <= self.lower) & (gradient > 0)) | ((point >= self.upper) & (gradient < 0))
+        free_gradient = tf.where(held, tf.zeros_like(gradient), gradient)
+        direction, knows_curvature = self._direction(state, free_gradient, held)
+        trial = self._search(objective, state, direction)
+        return self._accept(state, trial, knows_curvature)
+
+    def _direction(
+        self, state: LbfgsState, gradient: tf.Tensor, held: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Downhill, by the two-loop recursion; plain descent where that does not point down."""
+        newton = -_inverse_hessian_times(gradient, state.moves, state.changes)
+        newton = tf.where(held, tf.zeros_like(newton), newton)
+        knows_curvature = _dot(state.moves[-1], state.changes[-1]) > 0
+        points_down = knows_curvature & (_dot(newton, gradient) < 0)
+        steepest = -state.step_size * tf.math.divide_no_nan(
+            gradient, tf.reduce_max(tf.abs(gradient))
+        )
+        return tf.where(points_down, newton, steepest), knows_curvature
+
+    def _search(self, objective: Objective, state: LbfgsState, direction: tf.Tensor) -> _Trial:
+        start, value = state.best.point, state.best.value
+
+        def unfinished(trial: _Trial) -> tf.Tensor:
+            return ~trial.accepted & (trial.tried < self.most_trials)
+
+        def bisect(trial: _Trial) -> tuple[_Trial]:
+            aim = start + trial.length * direction
+            point = tf.clip_by_value(aim, self.lower, self.upper)
+            evaluation = objective(point)
+            promised = _dot(state.gradient, point - start)
+            lower_enough = (
+                _is_finite(evaluation)
+                & (evaluation.value <= value + self.sufficient_decrease * promised)
+                & (promised < 0)
+            )
+            inside = (aim >= self.lower) & (aim <= self.upper)
+            slope = _dot(evaluation.gradient, tf.where(inside, direction, tf.zeros_like(direction)))
+            flat_enough = slope >= self.curvature * _dot(state.gradient, direction)
+            shortest = tf.where(lower_enough, trial.length, trial.shortest)
+            longest = tf.where(lower_enough, trial.longest, trial.length)
+            between = tf.where(tf.math.is_finite(longest), (shortest + longest) / 2, 2 * shortest)
+            best_point, best = _select(
+                lower_enough, (point, evaluation), (trial.best_point, trial.best)
+            )
+            return (
+                _Trial(
+                    length=between,
+                    shortest=shortest,
+                    longest=longest,
+                    tried=trial.tried + 1,
+                    accepted=lower_enough & flat_enough,
+                    lowered=trial.lowered | lower_enough,
+                    best_point=best_point,
+                    best=best,
+                ),
+            )
+
+        one = tf.ones([], value.dtype)
+        first = _Trial(
+            length=one,
+            shortest=tf.zeros_like(one),
+            longest=one * float("inf"),
+            tried=tf.constant(0),
+            accepted=tf.constant(False),
+            lowered=tf.constant(False),
+            best_point=start,
+            best=Evaluation(value, state.gradient, state.best.terms),
+        )
+        final: _Trial
+        (final,) = tf.while_loop(unfinished, bisect, (first,), parallel_iterations=1)
+        return final
+
+    def _accept(self, state: LbfgsState, trial: _Trial, knows_curvature: tf.Tensor) -> LbfgsState:
+        move = trial.best_point - state.best.point
+        change = trial.best.gradient - state.gradient
+        curved = _dot(move, change) > 1e-10 * _dot(change, change)
+        memory = (state.moves, state.changes)
+        moves, changes = tf.cond(
+            trial.lowered & curved,
+            lambda: (_append(state.moves, move), _append(state.changes, change)),
+            # After a failed search the memory is suspect: forget it.
+            lambda: tf.cond(trial.lowered, lambda: memory, lambda: _zeros_like(memory)),
+        )
+        return LbfgsState(
+            best=Best(trial.best_point, trial.best.value, trial.best.terms),
+            gradient=trial.best.gradient,
+            moves=moves,
+            changes=changes,
+            step_size=state.step_size,
+            evaluations=state.evaluations + trial.tried,
+            status=tf.where(~trial.lowered & ~knows_curvature, CONVERGED, RUNNING),
+        )
+
+
+def _dot(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(left * right)
+
+
+def _zeros_like(values: Any) -> Any:
+    return tf.nest.map_structure(tf.zeros_like, values)
+
+
+def _append(history: tf.Tensor, newest: tf.Tensor) -> tf.Tensor:
+    return tf.concat([history[1:], newest[tf.newaxis]], axis=0)
+
+
+def _inverse_hessian_times(gradient: tf.Tensor, moves: tf.Tensor, changes: tf.Tensor) -> tf.Tensor:
+    """Nocedal & Wright 2006, algorithm 7.4; empty places of the memory change nothing."""
+    count = moves.shape[0]
+    inverse_curvatures = [
+        tf.math.divide_no_nan(tf.ones([], gradient.dtype), _dot(moves[i], changes[i]))
+        for i in range(count)
+    ]
+    shares = []
+    remainder = gradient
+    for i in reversed(range(count)):
+        share = inverse_curvatures[i] * _dot(moves[i], remainder)
+        remainder = remainder - share * changes[i]
+        shares.append(share)
+    newest = changes[count - 1]
+    scale = tf.math.divide_no_nan(_dot(moves[count - 1], newest), _dot(newest, newest))
+    product = remainder * scale
+    for i, share in zip(range(count), reversed(shares), strict=True):
+        product += moves[i] * (share - inverse_curvatures[i] * _dot(changes[i], product))
+    return product

@@ -1,0 +1,91 @@
+"""Keys: whatever changes a pixel is in them, and nothing else."""
+
+import pytest
+
+from nst_core.identity import row_key, row_seed, style_key
+from nst_core.octaves import octave_shapes, style_sides
+from nst_core.settings import Settings
+from tests.encoders import tiny_encoder
+
+ENCODER = tiny_encoder()
+
+
+@pytest.mark.parametrize(
+    "choices", [{"content_weight": 9}, {"steps": 1}, {"seed": 4}, {"style_layers": "relu1_1:2"}]
+)
+def test_settings_that_leave_the_targets_alone_share_them(choices: dict[str, object]) -> None:
+    base = Settings(style_layers="relu1_1")
+    other = Settings.model_validate(base.model_dump() | choices)
+    assert style_key("a" * 64, base, ENCODER) == style_key("a" * 64, other, ENCODER)
+
+
+@pytest.mark.parametrize(
+    "choices", [{"size": 100}, {"octaves": 1}, {"style_scale": 0.5}, {"style_layers": "relu2_1"}]
+)
+def test_settings_that_change_the_targets_change_their_key(choices: dict[str, object]) -> None:
+    base = Settings(style_layers="relu1_1")
+    other = Settings.model_validate(base.model_dump() | choices)
+    assert style_key("a" * 64, base, ENCODER) != style_key("a" * 64, other, ENCODER)
+
+
+def test_other_pictures_and_encoders_have_other_keys() -> None:
+    settings = Settings()
+    keys = {
+        style_key("a" * 64, settings, ENCODER),
+        style_key("b" * 64, settings, ENCODER),
+        style_key("a" * 64, settings, tiny_encoder(seed=1)),
+    }
+    assert len(keys) == 3
+
+
+def test_every_setting_is_in_the_key_of_a_row() -> None:
+    other_values = {
+        "size": 100,
+        "enlarge": True,
+        "style_scale": 0.5,
+        "content_weight": 9.0,
+        "style_weight": 9.0,
+        "tv_weight": 9.0,
+        "content_layers": "relu1_1:1",
+        "style_layers": "relu1_1:1",
+        "normalization": "mean",
+        "start": "noise",
+        "optimizer": "adam",
+        "learning_rate": 0.5,
+        "steps": 3,
+        "octaves": 1,
+        "tolerance": 0.5,
+        "seed": 3,
+        "keep_alpha": True,
+    }
+    # There is one encoder so far; its name is in the key with the other settings.
+    assert set(other_values) | {"encoder"} == set(Settings.model_fields)
+    base = Settings()
+    keys = {row_key("a", "b", base)}
+    for name, value in other_values.items():
+        assert getattr(base, name) != value
+        keys.add(row_key("a", "b", base.model_copy(update={name: value})))
+    assert len(keys) == len(other_values) + 1
+    assert len(keys | {row_key("z", "b", base), row_key("a", "z", base)}) == len(keys) + 2
+
+
+def test_a_row_has_the_seed_it_asks_for_or_its_own() -> None:
+    key = row_key("a", "b", Settings())
+    assert row_seed(key, Settings(seed=0)) == 0
+    assert row_seed(key, Settings()) == row_seed(key, Settings())
+    assert row_seed(key, Settings()) != row_seed(row_key("c", "b", Settings()), Settings())
+    assert 0 <= row_seed("f" * 64, Settings()) < 2**31
+
+
+def test_octaves_halve_the_shape_and_end_with_the_result() -> None:
+    assert octave_shapes(384, 512, 3) == {0: (96, 128), 1: (192, 256), 2: (384, 512)}
+
+
+def test_octaves_too_small_to_see_anything_are_left_out_but_never_the_last() -> None:
+    assert octave_shapes(100, 60, 3) == {2: (100, 60)}
+    assert octave_shapes(8, 8, 4) == {3: (8, 8)}
+
+
+def test_style_sides_follow_size_and_scale() -> None:
+    assert style_sides(Settings(size=512, octaves=3)) == (128, 256, 512)
+    assert style_sides(Settings(size=512, octaves=2, style_scale=0.5)) == (128, 256)

@@ -1,0 +1,170 @@
+"""Statistics and losses against NumPy in float64, gradients against finite differences."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nst_core.losses import Targets, loss_terms, loss_weights, total_variation
+from nst_core.networks import load_encoder
+from nst_core.networks.forward import activations
+from nst_core.settings import Settings
+from nst_core.statistics import StyleTargets, content_targets, gram_matrix, style_targets
+from tests import reference
+from tests.encoders import random_pixels, tiny_encoder
+
+
+def settings_for_tiny(**choices: object) -> Settings:
+    layers = {"content_layers": "relu2_1", "style_layers": "relu1_1:1 conv2_1:3"}
+    return Settings.model_validate({**layers, "size": 16, "octaves": 1, **choices})
+
+
+@pytest.mark.parametrize("shape", [(16, 12), (13, 9), (2, 31)])
+def test_activations_of_every_layer(shape: tuple[int, int]) -> None:
+    encoder = tiny_encoder()
+    pixels = random_pixels(*shape)
+    seen = activations(encoder, tf.constant(pixels), encoder.layer_names)
+    expected = reference.activations(encoder, pixels.astype(np.float64))
+    assert list(seen) == list(expected)
+    for name, features in expected.items():
+        np.testing.assert_allclose(seen[name].numpy(), features, rtol=1e-4, atol=1e-6)
+
+
+def test_activations_of_the_shipped_encoder() -> None:
+    encoder = load_encoder("compact")
+    pixels = random_pixels(24, 32)
+    seen = activations(encoder, tf.constant(pixels), encoder.layer_names)
+    for name, features in reference.activations(encoder, pixels.astype(np.float64)).items():
+        scale = np.abs(features).max()
+        np.testing.assert_allclose(seen[name].numpy(), features, rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_nothing_deeper_than_the_deepest_tap_is_computed() -> None:
+    encoder = tiny_encoder()
+    graph = tf.function(lambda pixels: activations(encoder, pixels, ["relu1_1"]))
+    operations = graph.get_concrete_function(tf.TensorSpec((8, 8, 3))).graph.get_operations()
+    assert sum(operation.type == "Conv2D" for operation in operations) == 1
+
+
+def test_an_unknown_layer_is_told_with_the_nearest_name() -> None:
+    with pytest.raises(ValueError, match=r"no layer 'relu2_2'; did you mean 'relu2_1'\?"):
+        activations(tiny_encoder(), tf.zeros((8, 8, 3)), ["relu2_2"])
+
+
+def test_gram_matrix() -> None:
+    features = np.random.default_rng(0).normal(size=(5, 7, 4)).astype(np.float32)
+    expected = reference.gram(features.astype(np.float64))
+    np.testing.assert_allclose(gram_matrix(tf.constant(features)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_gram_matrix_does_not_depend_on_size() -> None:
+    features = np.random.default_rng(0).normal(size=(5, 7, 4)).astype(np.float32)
+    tiled = tf.constant(np.tile(features, (3, 2, 1)))
+    np.testing.assert_allclose(
+        gram_matrix(tiled), gram_matrix(tf.constant(features)), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_style_targets_at_each_octave() -> None:
+    encoder = tiny_encoder()
+    style = random_pixels(32, 24, seed=3)
+    targets = style_targets(encoder, style, settings_for_tiny(size=32, octaves=2))
+    assert [list(grams) for grams in targets.grams] == [["relu1_1", "conv2_1"]] * 2
+    full_size = reference.activations(encoder, style.astype(np.float64))
+    for layer, gram in targets.grams[1].items():
+        np.testing.assert_allclose(gram, reference.gram(full_size[layer]), rtol=1e-4, atol=1e-6)
+
+
+def test_style_targets_survive_their_file() -> None:
+    targets = style_targets(tiny_encoder(), random_pixels(9, 20), settings_for_tiny(octaves=2))
+    again = StyleTargets.from_bytes(targets.to_bytes())
+    assert len(again.grams) == 2
+    for before, after in zip(targets.grams, again.grams, strict=True):
+        assert before.keys() == after.keys()
+        for layer in before:
+            np.testing.assert_array_equal(before[layer], after[layer])
+
+
+@pytest.mark.parametrize("normalization", ["relative", "mean"])
+def test_losses(normalization: str) -> None:
+    encoder = tiny_encoder()
+    content, style, pixels = (random_pixels(14, 16, seed) for seed in range(3))
+    settings = settings_for_tiny(
+        normalization=normalization, content_weight=0.3, style_weight=2, tv_weight=0.7
+    )
+    grams = {
+        layer: reference.gram(features)
+        for layer, features in reference.activations(encoder, style.astype(np.float64)).items()
+    }
+    targets = Targets(
+        content=content_targets(encoder, content, ("relu2_1",)),
+        grams={
+            layer: tf.constant(grams[layer], tf.float32) for layer in settings.style_layer_weights
+        },
+    )
+    terms = loss_terms(
+        encoder, settings.normalization, tf.constant(pixels), targets, loss_weights(settings)
+    )
+    expected = reference.losses(
+        encoder,
+        pixels.astype(np.float64),
+        content.astype(np.float64),
+        grams,
+        {"relu2_1": 1.0},
+        {"relu1_1": 0.25, "conv2_1": 0.75},
+        normalization,
+    )
+    told = [float(terms.content), float(terms.style), float(terms.tv)]
+    np.testing.assert_allclose(told, expected, rtol=1e-4)
+    assert float(terms.total) == pytest.approx(np.dot([0.3, 2, 0.7], expected), rel=1e-4)
+    seen = reference.activations(encoder, pixels.astype(np.float64))
+    for layer, loss in terms.style_layers.items():
+        relative = reference.layer_loss(reference.gram(seen[layer]), grams[layer], "relative")
+        assert float(loss) == pytest.approx(relative, rel=1e-4)
+
+
+def test_total_variation_of_a_ramp() -> None:
+    ramp = tf.constant(np.broadcast_to(np.arange(5.0)[None, :, None], (4, 5, 3)), tf.float32)
+    assert float(total_variation(ramp)) == pytest.approx(1.0)
+
+
+def test_gradient_is_that_of_finite_differences() -> None:
+    encoder = load_encoder("compact")
+    content, style, pixels = (random_pixels(16, 16, seed).astype(np.float64) for seed in range(3))
+    settings = Settings(size=16, octaves=1, content_weight=0.5, tv_weight=0.1)
+    targets = Targets(
+        content=content_targets(encoder, content.astype(np.float32), ("relu3_2",)),
+        grams={
+            layer: tf.constant(gram)
+            for layer, gram in style_targets(encoder, style.astype(np.float32), settings)
+            .grams[0]
+            .items()
+        },
+    )
+    weights = loss_weights(settings)
+    point = tf.constant(pixels, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        total = loss_terms(encoder, "relative", point, targets, weights).total
+    gradient = tape.gradient(total, point).numpy().astype(np.float64)
+
+    grams = {layer: gram.numpy().astype(np.float64) for layer, gram in targets.grams.items()}
+
+    def value(at: np.ndarray) -> float:
+        content_loss, style_loss, tv = reference.losses(
+            encoder,
+            at,
+            content,
+            grams,
+            settings.content_layer_weights,
+            settings.style_layer_weights,
+            "relative",
+        )
+        return 0.5 * content_loss + style_loss + 0.1 * tv
+
+    draw = np.random.default_rng(9)
+    for _ in range(4):
+        direction = draw.normal(size=pixels.shape)
+        direction /= np.linalg.norm(direction)
+        step = 1e-5
+        slope = (value(pixels + step * direction) - value(pixels - step * direction)) / (2 * step)
+        assert (gradient * direction).sum() == pytest.approx(slope, rel=2e-3)

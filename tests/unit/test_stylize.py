@@ -1,0 +1,209 @@
+"""One stylization from end to end at thumbnail size."""
+
+import numpy as np
+import pytest
+
+from nst_core import stylize as module
+from nst_core.losses import Targets, loss_terms, loss_weights
+from nst_core.networks import load_encoder
+from nst_core.optimizers import Adam, Evaluation
+from nst_core.pictures import resize
+from nst_core.settings import Settings
+from nst_core.statistics import content_targets, style_targets
+from nst_core.stylize import Iterate, NotFiniteError, finish, iterates, stylize
+from tests.encoders import random_pixels
+
+QUICK = Settings(size=40, steps=12, octaves=1, tolerance=0)
+
+
+def smooth_pixels(height: int, width: int, seed: int) -> np.ndarray:
+    return resize(random_pixels(6, 6, seed), height, width)
+
+
+CONTENT, STYLE = smooth_pixels(30, 40, 1), smooth_pixels(40, 32, 2)
+
+
+def losses_at(pixels: np.ndarray, settings: Settings) -> dict[str, float]:
+    """The losses of one picture, taken without the optimization."""
+    encoder = load_encoder(settings.encoder)
+    height, width = pixels.shape[:2]
+    grams = style_targets(encoder, STYLE, settings).grams[-1]
+    wanted = content_targets(
+        encoder, resize(CONTENT, height, width), tuple(settings.content_layer_weights)
+    )
+    terms = loss_terms(
+        encoder,
+        settings.normalization,
+        pixels,
+        Targets(wanted, dict(grams)),
+        loss_weights(settings),
+    )
+    return {name: float(getattr(terms, name)) for name in ("total", "content", "style", "tv")}
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_the_losses_told_are_those_of_the_saved_pixels(optimizer: str) -> None:
+    settings = QUICK.model_copy(update={"optimizer": optimizer, "tv_weight": 0.1})
+    outcome = stylize(CONTENT, STYLE, settings)
+    expected = losses_at(outcome.pixels.astype(np.float32) / 255, settings)
+    for name, value in expected.items():
+        assert getattr(outcome.losses, name) == pytest.approx(value, rel=1e-4)
+    assert outcome.losses.total < 0.8 * outcome.start_losses.total
+    assert outcome.pixels.dtype == np.uint8
+    assert outcome.pixels.shape == (30, 40, 3)
+
+
+def test_the_start_loss_is_that_of_the_content() -> None:
+    outcome = stylize(CONTENT, STYLE, QUICK)
+    assert outcome.start_losses.total == pytest.approx(losses_at(CONTENT, QUICK)["total"], rel=1e-4)
+    assert outcome.start_losses.content == pytest.approx(0, abs=1e-6)
+
+
+def test_iterates_fall_and_grow_from_octave_to_octave() -> None:
+    settings = Settings(size=64, steps=20, octaves=2, tolerance=0)
+    seen: list[Iterate] = []
+    content = smooth_pixels(64, 64, 1)
+    outcome = stylize(content, STYLE, settings, on_iterate=seen.append)
+    assert [(iterate.octave, iterate.step) for iterate in seen] == [
+        *((1, 0), (1, 10), (1, 20)),
+        *((2, 20), (2, 30), (2, 40)),
+    ]
+    assert [iterate.pixels.shape[0] for iterate in seen] == [32] * 3 + [64] * 3
+    for octave in (seen[:3], seen[3:]):
+        totals = [iterate.losses.total for iterate in octave]
+        assert totals == sorted(totals, reverse=True)
+    shares = [iterate.work_done for iterate in seen]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert shares[-1] == 1
+    assert (outcome.steps, outcome.stop_reason) == (40, "steps")
+    assert outcome.evaluations == seen[-1].evaluations >= 42
+
+
+def test_the_same_twice() -> None:
+    first, second = (stylize(CONTENT, STYLE, QUICK) for _ in range(2))
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+    assert first.losses == second.losses
+
+
+def test_noise_depends_on_its_seed_alone() -> None:
+    targets = style_targets(load_encoder("compact"), STYLE, QUICK)
+    settings = QUICK.model_copy(update={"start": "noise", "steps": 1})
+    first, same, other = (
+        next(iterates(CONTENT, targets, settings, seed=seed)).pixels for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, same)
+    assert np.abs(first - other).mean() > 0.2
+
+
+def test_a_style_start_fills_the_shape_without_stretching() -> None:
+    targets = style_targets(load_encoder("compact"), STYLE, QUICK)
+    settings = QUICK.model_copy(update={"start": "style"})
+    start = next(iterates(CONTENT, targets, settings, seed=0, style=STYLE)).pixels
+    scaled = resize(STYLE, 50, 40)
+    np.testing.assert_allclose(start, scaled[10:40], atol=1e-6)
+    with pytest.raises(ValueError, match="no style picture"):
+        next(iterates(CONTENT, targets, settings, seed=0))
+
+
+def test_a_plateau_ends_an_octave() -> None:
+    settings = QUICK.model_copy(update={"steps": 500, "tolerance": 0.5})
+    outcome = stylize(CONTENT, STYLE, settings)
+    assert outcome.stop_reason == "plateau"
+    assert outcome.steps < 500
+
+
+def test_pictures_are_enlarged_only_when_asked() -> None:
+    small = smooth_pixels(20, 24, 3)
+    assert stylize(small, STYLE, QUICK).pixels.shape == (20, 24, 3)
+    enlarged = QUICK.model_copy(update={"enlarge": True})
+    assert stylize(small, STYLE, enlarged).pixels.shape == (33, 40, 3)
+
+
+def test_a_picture_too_small_for_the_layers_is_refused() -> None:
+    with pytest.raises(ValueError, match="5 x 40 pixels.* at least 8 each way"):
+        stylize(smooth_pixels(40, 5, 1), STYLE, QUICK)
+
+
+def test_style_pictures_may_be_tiny() -> None:
+    outcome = stylize(CONTENT, smooth_pixels(3, 2, 5), QUICK)
+    assert np.isfinite(outcome.losses.total)
+
+
+def test_an_unknown_layer_is_refused() -> None:
+    with pytest.raises(ValueError, match="no layer 'relu9_9'"):
+        stylize(CONTENT, STYLE, QUICK.model_copy(update={"style_layers": "relu9_9:1"}))
+
+
+def test_a_start_without_a_finite_loss_is_refused() -> None:
+    with pytest.raises(NotFiniteError, match="lower the weights"):
+        stylize(CONTENT * np.float32("nan"), STYLE, QUICK)
+
+
+def test_weights_and_shapes_need_no_new_graph() -> None:
+    settings = QUICK.model_copy(update={"steps": 1})
+    for height, width in ((40, 32), (24, 40)):
+        stylize(smooth_pixels(height, width, 1), STYLE, settings)
+    compiled = module._compile(load_encoder("compact"), "lbfgs", "relative")
+    traces = compiled.advance.experimental_get_tracing_count()
+    for weight, width in ((0.5, 39), (0.7, 17)):
+        other = settings.model_copy(update={"content_weight": weight})
+        stylize(smooth_pixels(40, width, 1), STYLE, other)
+    assert compiled.advance.experimental_get_tracing_count() == traces
+
+
+def _break_after(
+    monkeypatch: pytest.MonkeyPatch, evaluations: int, larger_than: float
+) -> None:
+    """Make Adam's value not finite after some evaluations while its step size is above a bound."""
+    import tensorflow as tf
+
+    class Breaking(Adam):
+        def _step(self, objective, state):  # type: ignore[no-untyped-def]
+            def broken(point):  # type: ignore[no-untyped-def]
+                evaluation = objective(point)
+                breaks = (state.evaluations >= evaluations) & (state.step_size > larger_than)
+                value = tf.where(breaks, float("nan"), evaluation.value)
+                return Evaluation(value, evaluation.gradient, evaluation.terms)
+
+            return super()._step(broken, state)
+
+    module._compile.cache_clear()
+    monkeypatch.setitem(module.OPTIMIZERS, "adam", Breaking())
+
+
+@pytest.fixture
+def _fresh_graphs():  # type: ignore[no-untyped-def]
+    yield
+    module._compile.cache_clear()
+
+
+@pytest.mark.usefixtures("_fresh_graphs")
+def test_a_loss_that_is_not_finite_sends_it_back_once_with_a_smaller_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _break_after(monkeypatch, evaluations=5, larger_than=0.01)
+    settings = QUICK.model_copy(update={"optimizer": "adam", "steps": 40})
+    seen: list[Iterate] = []
+    outcome = stylize(CONTENT, STYLE, settings, on_iterate=seen.append)
+    assert outcome.recoveries == 1
+    assert outcome.stop_reason == "steps"
+    totals = [iterate.losses.total for iterate in seen]
+    assert totals == sorted(totals, reverse=True)
+    assert totals[-1] < totals[1]
+
+
+@pytest.mark.usefixtures("_fresh_graphs")
+def test_a_second_time_the_best_iterate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    _break_after(monkeypatch, evaluations=5, larger_than=0.0)
+    settings = QUICK.model_copy(update={"optimizer": "adam", "steps": 40})
+    outcome = stylize(CONTENT, STYLE, settings)
+    assert (outcome.stop_reason, outcome.recoveries) == ("diverged", 1)
+    assert np.isfinite(outcome.losses.total)
+    assert outcome.losses.total < outcome.start_losses.total
+
+
+def test_finish_gives_the_outcome_without_a_listener() -> None:
+    targets = style_targets(load_encoder("compact"), STYLE, QUICK)
+    outcome = finish(iterates(CONTENT, targets, QUICK, seed=0))
+    np.testing.assert_array_equal(outcome.pixels, stylize(CONTENT, STYLE, QUICK).pixels)
