@@ -1,0 +1,156 @@
+"""How results are kept: keys, serializer, storage and locks. No other file knows."""
+
+import asyncio
+import fcntl
+import os
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
+from prefect.locking.protocol import LockManager
+from prefect.serializers import Serializer
+from prefect.transactions import IsolationLevel
+from pydantic import Field
+
+from tasks.records import SERIALIZER, PictureRecord, Record, StyleRecord, read_record
+
+
+class RecordSerializer(Serializer):
+    """JSON records whose file is verified on reading; never pickle, as the cache may be shared.
+
+    Prefect reads a record to learn whether a result exists, so that a record whose file is
+    missing or damaged is simply not there, and the task runs again.
+    """
+
+    type: str = Field(default=SERIALIZER, frozen=True)
+
+    def dumps(self, obj: Any) -> bytes:
+        """The record as JSON; an exception, which Prefect persists when a task fails, as text."""
+        if isinstance(obj, StyleRecord | PictureRecord):
+            return obj.model_dump_json().encode()
+        if isinstance(obj, BaseException):
+            return repr(f"{type(obj).__name__}: {obj}").encode()
+        raise TypeError(f"only records are persisted, not {type(obj).__name__}")
+
+    def loads(self, blob: bytes) -> Record:
+        """The record; raises `RecordError` where it or its file is damaged."""
+        return read_record(blob)
+
+
+class FlockLockManager(LockManager):
+    """Locks that die with their holder: `flock` on a file a key, released by the kernel.
+
+    Prefect's own managers leave a lock behind when a process is killed, which would hang every
+    later night; these do not. The files themselves stay, empty.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._held: dict[tuple[str, str], int] = {}
+
+    def acquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,  # noqa: ARG002 - held until released, or death
+    ) -> bool:
+        """Wait for the lock and take it; False where the time is up first."""
+        if self.is_lock_holder(key, holder):
+            return True
+        descriptor = self._flock(key, acquire_timeout)
+        if descriptor is None:
+            return False
+        self._held[key, holder] = descriptor
+        return True
+
+    def _flock(self, key: str, timeout: float | None) -> int | None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder / f"{key}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if deadline else 0))
+                return descriptor
+            except BlockingIOError:
+                if deadline is not None and time.monotonic() >= deadline:
+                    os.close(descriptor)
+                    return None
+                time.sleep(0.05)
+
+    def release_lock(self, key: str, holder: str) -> None:
+        """Give the lock back; nothing happens where it is not held, as Prefect releases twice."""
+        descriptor = self._held.pop((key, holder), None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def is_lock_holder(self, key: str, holder: str) -> bool:
+        """Whether this holder has the lock."""
+        return (key, holder) in self._held
+
+    def is_locked(self, key: str) -> bool:
+        """Whether anyone has the lock."""
+        return not self.wait_for_lock(key, timeout=0)
+
+    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Wait until nobody has the lock; False where the time is up first."""
+        descriptor = self._flock(key, timeout)
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is not None
+
+    async def aacquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,
+    ) -> bool:
+        """`acquire_lock` beside the event loop."""
+        return await asyncio.to_thread(
+            self.acquire_lock, key, holder, acquire_timeout, hold_timeout
+        )
+
+    async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """`wait_for_lock` beside the event loop."""
+        return await asyncio.to_thread(self.wait_for_lock, key, timeout)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FlockLockManager":
+        # A copy would not know what the original holds and could never release it.
+        return self
+
+
+@cache
+def _lock_manager(folder: Path) -> FlockLockManager:
+    return FlockLockManager(folder)
+
+
+def keep_by_key(
+    folder: Path, argument: str, attribute: str, *, refresh: bool, once: bool = False
+) -> dict[str, Any]:
+    """Options for `task.with_options` that keep the task's records, one a key, in a folder.
+
+    Args:
+        folder: where records are kept.
+        argument, attribute: the key is this attribute of this argument of the task.
+        refresh: run even where a record is there, and replace it.
+        once: let runs of the same key wait for each other, in whatever thread or process, so that
+            only the first computes.
+    """
+    policy: CachePolicy = CacheKeyFnPolicy(
+        cache_key_fn=lambda _, arguments: getattr(arguments[argument], attribute)
+    )
+    if once:
+        policy = policy.configure(
+            lock_manager=_lock_manager(folder / "locks"),
+            isolation_level=IsolationLevel.SERIALIZABLE,
+        )
+    return {
+        "result_storage": folder,
+        "result_serializer": RecordSerializer(),
+        "persist_result": True,
+        "refresh_cache": refresh,
+        "cache_policy": policy,
+    }

@@ -1,0 +1,156 @@
+"""Rows -> jobs: pictures examined, identities known, so that the work can begin or be skipped."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from nst_core.identity import row_key, row_seed, style_key
+from nst_core.networks import load_encoder
+from nst_core.octaves import octave_shapes
+from nst_core.pictures import PictureError, PictureFacts, examine, fit
+from nst_core.settings import Settings
+from tasks.manifest import Fault, Row
+
+
+class Job(BaseModel):
+    """A row that can run: small and plain, as it crosses task boundaries.
+
+    Attributes:
+        content_shape, style_shape: height and width of the pictures as they are, in pixels.
+        style_key: identity of the style's targets.
+        key: identity of the result.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    line: int
+    content: Path
+    style: Path
+    output: str
+    settings: Settings
+    content_sha256: str
+    style_sha256: str
+    content_shape: tuple[int, int]
+    style_shape: tuple[int, int]
+    style_key: str
+    key: str
+    seed: int
+    max_pixels: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the result, in pixels."""
+        return fit(*self.content_shape, self.settings.size, enlarge=self.settings.enlarge)
+
+    @property
+    def evaluated_pixels(self) -> int:
+        """Pixels times steps over all octaves, to which time is nearly proportional."""
+        shapes = octave_shapes(*self.shape, self.settings.octaves).values()
+        return self.settings.steps * sum(height * width for height, width in shapes)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The rows of a manifest, each with all its faults, and the jobs of those without any."""
+
+    rows: tuple[Row, ...]
+    jobs: tuple[Job, ...]
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Everything that is wrong, in manifest order."""
+        return tuple(fault for row in self.rows for fault in row.faults)
+
+
+Examination = PictureFacts | PictureError
+
+
+def examine_rows(
+    rows: Sequence[Row],
+    *,
+    max_pixels: int,
+    on_picture: Callable[[int, int], None] | None = None,
+) -> Examined:
+    """Open every picture that the rows name, once each, and give the good rows their identity.
+
+    Args:
+        rows: of a manifest.
+        max_pixels: a picture with more is refused.
+        on_picture: called after each picture with how many are done and how many there are.
+    """
+    paths = {
+        path
+        for row in rows
+        for column, path in (("content", row.content), ("style", row.style))
+        if column in row.cells
+    }
+    found = _examine_all(sorted(paths), max_pixels, on_picture)
+    complete = [row.with_faults(_picture_faults(row, found)) for row in rows]
+    complete = [row.with_faults(_size_faults(row, found)) for row in complete]
+    jobs = [_job(row, found, max_pixels) for row in complete if not row.faults]
+    return Examined(tuple(complete), tuple(jobs))
+
+
+def _examine_all(
+    paths: Sequence[Path], max_pixels: int, on_picture: Callable[[int, int], None] | None
+) -> dict[Path, Examination]:
+    def look(path: Path) -> Examination:
+        try:
+            return examine(path, max_pixels=max_pixels)
+        except PictureError as error:
+            return error
+
+    found: dict[Path, Examination] = {}
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for path, examination in zip(paths, pool.map(look, paths), strict=True):
+            found[path] = examination
+            if on_picture is not None:
+                on_picture(len(found), len(paths))
+    return found
+
+
+def _picture_faults(row: Row, found: dict[Path, Examination]) -> Iterable[Fault]:
+    for column, path in (("content", row.content), ("style", row.style)):
+        examination = found.get(path) if column in row.cells else None
+        if isinstance(examination, PictureError):
+            yield Fault(row.line, column, f"found {row.cells[column]!r}", str(examination))
+
+
+def _size_faults(row: Row, found: dict[Path, Examination]) -> Iterable[Fault]:
+    content = found.get(row.content)
+    if row.faults or not isinstance(content, PictureFacts):
+        return
+    settings = row.settings
+    layers = {*settings.content_layer_weights, *settings.style_layer_weights}
+    smallest = load_encoder(settings.encoder).stride(layers)
+    height, width = fit(content.height, content.width, settings.size, enlarge=settings.enlarge)
+    if min(height, width) < smallest:
+        expected = f"expected at least {smallest} each way: raise size, or set enlarge"
+        yield Fault(row.line, "content", f"worked on at {width} x {height} pixels", expected)
+
+
+def _job(row: Row, found: dict[Path, Examination], max_pixels: int) -> Job:
+    content, style = found[row.content], found[row.style]
+    assert isinstance(content, PictureFacts)
+    assert isinstance(style, PictureFacts)
+    targets_key = style_key(style.sha256, row.settings, load_encoder(row.settings.encoder))
+    key = row_key(content.sha256, targets_key, row.settings)
+    return Job(
+        line=row.line,
+        content=row.content.absolute(),
+        style=row.style.absolute(),
+        output=row.output,
+        settings=row.settings,
+        content_sha256=content.sha256,
+        style_sha256=style.sha256,
+        content_shape=(content.height, content.width),
+        style_shape=(style.height, style.width),
+        style_key=targets_key,
+        key=key,
+        seed=row_seed(key, row.settings),
+        max_pixels=max_pixels,
+    )

@@ -1,0 +1,51 @@
+"""Where things lie: below the output folder, and in the cache that all batches share."""
+
+import os
+from pathlib import Path, PurePosixPath
+
+
+def picture_path(output: Path, name: str) -> Path:
+    """The picture of a row, `name` being its output with `/` between folders."""
+    return output / "pictures" / name
+
+
+def curve_path(output: Path, name: str) -> Path:
+    """The loss curve of a row."""
+    return output / "losses" / PurePosixPath(name).with_suffix(".csv")
+
+
+def error_path(output: Path, name: str) -> Path:
+    """The traceback of a row that failed."""
+    return output / "errors" / PurePosixPath(name).with_suffix(".txt")
+
+
+def summary_path(output: Path, ending: str = ".csv") -> Path:
+    """The table of the last run."""
+    return output / f"summary{ending}"
+
+
+def row_records(output: Path) -> Path:
+    """The records of finished rows; they belong to the pictures, hence to the output folder."""
+    return output / ".nst-batch" / "rows"
+
+
+def style_records(cache: Path) -> Path:
+    """The records of style targets; they belong to no batch."""
+    return cache / "styles" / "records"
+
+
+def style_files(cache: Path) -> Path:
+    """The style targets themselves."""
+    return cache / "styles" / "targets"
+
+
+def default_cache() -> Path:
+    """`NST_BATCH_CACHE`, or `nst-batch` in the user's cache folder."""
+    named = os.environ.get("NST_BATCH_CACHE")
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else user / "nst-batch"
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner may write: whoever writes there decides what is shown."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,0 +1,264 @@
+"""A manifest -> rows, with every fault of every row found before any work."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ValidationError
+
+from nst_core.networks import load_encoder
+from nst_core.settings import Overrides, Settings, resolve
+
+REQUIRED = ("content", "style")
+COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
+OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+LONGEST_STEM = 80
+
+
+class ManifestError(Exception):
+    """A manifest of which no row can be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: where, what was found and what is allowed."""
+
+    line: int
+    column: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}: {self.found}; {self.expected}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as its manifest has it.
+
+    Attributes:
+        line: where the row starts in the file; the header is line 1.
+        cells: the text of its cells that are not empty, by column.
+        content, style: paths of the pictures; relative ones are taken from the manifest's folder.
+        output: where the picture goes below `pictures/`, with `/` between folders and `.png`.
+        settings: what the preset, the batch and the row say together; the default where at fault.
+        faults: empty where the row can run.
+    """
+
+    line: int
+    cells: Mapping[str, str]
+    content: Path
+    style: Path
+    output: str
+    settings: Settings
+    faults: tuple[Fault, ...] = ()
+
+    def with_faults(self, faults: Iterable[Fault]) -> "Row":
+        """The row with more that is wrong with it."""
+        return replace(self, faults=(*self.faults, *faults))
+
+
+def read_manifest(path: Path, defaults: BaseModel | None = None) -> list[Row]:
+    """Every row of a CSV manifest, in order, with the faults that its text alone shows.
+
+    Args:
+        path: a UTF-8 CSV file (byte order mark, CRLF and quoted cells included) with the columns
+            `content` and `style` and, if wanted, `output`, `preset` and any setting. An empty
+            cell is the default.
+        defaults: `Overrides` for all rows; a row's own cells go before them.
+
+    Raises:
+        ManifestError: no file, not UTF-8, not CSV, a column missing or twice, or no row at all.
+    """
+    table = _read_table(path)
+    defaults = defaults or Overrides()
+    header = [str(name).strip() for name in table.iloc[0]]
+    _check_header(path, header)
+    rows = [
+        _read_row(path.parent, line, cells, defaults)
+        for line, cells in _numbered_cells(table, header)
+        if cells
+    ]
+    if not rows:
+        raise ManifestError(f"{path}: nothing below the header; expected one row a picture")
+    return _check_outputs([_with_default_output(row) for row in rows])
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """All cells as text, the header as the first row; cells beyond it are joined in one more."""
+    options: dict[str, Any] = {
+        "header": None,
+        "dtype": str,
+        "keep_default_na": False,
+        "skip_blank_lines": False,
+        "encoding": "utf-8-sig",
+        "engine": "python",
+    }
+    try:
+        width = pd.read_csv(path, nrows=1, **options).shape[1]
+        table: pd.DataFrame = pd.read_csv(
+            path,
+            names=list(range(width + 1)),
+            index_col=False,
+            on_bad_lines=lambda cells: [*cells[:width], ",".join(cells[width:])],
+            **options,
+        )
+        return table.fillna("")
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            f"{path}: byte {error.start} is not UTF-8; save the manifest as 'CSV UTF-8'"
+        ) from error
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
+        raise ManifestError(
+            f"{path}: not a CSV file ({str(error).strip()}); expected the header "
+            "'content,style' and one row a picture"
+        ) from error
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise ManifestError(
+            f"{path}, line 1: no column {' and '.join(missing)}; found the columns "
+            f"{', '.join(filter(None, header)) or 'none'}; expected 'content,style', separated by "
+            "commas, and any of output, preset, size, ..."
+        )
+    twice = [name for name, count in Counter(filter(None, header)).items() if count > 1]
+    if twice:
+        raise ManifestError(f"{path}, line 1: column {twice[0]} stands there twice; remove one")
+
+
+def _numbered_cells(table: pd.DataFrame, header: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each row's first line in the file, and its cells that are not empty."""
+    line = 1
+    for number, values in enumerate(table.itertuples(index=False)):
+        if number > 0:
+            cells = zip(header, map(str.strip, values), strict=True)
+            yield line, {name: text for name, text in cells if text}
+        line += 1 + sum(text.count("\n") for text in values)
+
+
+def _read_row(
+    folder: Path,
+    line: int,
+    cells: dict[str, str],
+    defaults: BaseModel,
+) -> Row:
+    settings, faults = _read_settings(line, cells, defaults)
+    faults += [
+        _unknown_column(line, name, text) for name, text in cells.items() if name not in COLUMNS
+    ]
+    faults += [
+        Fault(line, name, "nothing", "expected the path of a picture")
+        for name in REQUIRED
+        if name not in cells
+    ]
+    output, output_faults = _read_output(line, cells.get("output", ""))
+    return Row(
+        line=line,
+        cells=cells,
+        content=folder / cells.get("content", ""),
+        style=folder / cells.get("style", ""),
+        output=output,
+        settings=settings,
+        faults=(*faults, *output_faults),
+    )
+
+
+def _unknown_column(line: int, name: str, text: str) -> Fault:
+    if not name:
+        return Fault(line, "(no name)", f"found {text!r}", "the header has no name for this cell")
+    near = get_close_matches(name, COLUMNS, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(COLUMNS)}"
+    return Fault(line, name, "unknown column", hint)
+
+
+def _read_settings(
+    line: int, cells: Mapping[str, str], defaults: BaseModel
+) -> tuple[Settings, list[Fault]]:
+    said = {name: text for name, text in cells.items() if name in Overrides.model_fields}
+    try:
+        settings = resolve(defaults, said)
+    except ValidationError as error:
+        return resolve(defaults), [
+            Fault(line, str(fault["loc"][0]), f"found {fault['input']!r}", _allowed(fault["msg"]))
+            for fault in error.errors()
+        ]
+    return settings, _check_layers(line, settings)
+
+
+def _allowed(message: str) -> str:
+    return message.replace("Input should be", "expected").removeprefix("Value error, ")
+
+
+def _check_layers(line: int, settings: Settings) -> list[Fault]:
+    encoder = load_encoder(settings.encoder)
+    faults = []
+    for column in ("content_layers", "style_layers"):
+        try:
+            encoder.check_taps(getattr(settings, f"{column[:-1]}_weights"))
+        except ValueError as error:
+            found = f"found {getattr(settings, column)!r}"
+            faults.append(Fault(line, column, found, str(error)))
+    return faults
+
+
+def _read_output(line: int, text: str) -> tuple[str, list[Fault]]:
+    """The output below `pictures/`, normalized; empty where the row leaves it to us."""
+    if not text:
+        return "", []
+    path = PurePosixPath(text.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        wrong = "expected a place inside the output folder: a relative path without '..'"
+    elif path.suffix.lower() in OTHER_FORMATS:
+        wrong = "expected a name that ends in .png, or one without an ending: results are PNG"
+    elif not text.isprintable() or not path.name:
+        wrong = "expected a file name of printable characters"
+    else:
+        named = path if path.suffix.lower() == ".png" else path.with_name(f"{path.name}.png")
+        return str(named.with_suffix(".png")), []
+    return "", [Fault(line, "output", f"found {text!r}", wrong)]
+
+
+def _default_stem(row: Row) -> str:
+    return f"{row.content.stem[:LONGEST_STEM]}_{row.style.stem[:LONGEST_STEM]}"
+
+
+def _with_default_output(row: Row) -> Row:
+    return row if row.output else replace(row, output=f"{_default_stem(row)}.png")
+
+
+def _check_outputs(rows: list[Row]) -> list[Row]:
+    """Tell apart rows that would get the same default name; refuse names given twice."""
+    wanted = Counter(row.output.casefold() for row in rows)
+    named = [
+        replace(row, output=f"{_default_stem(row)}_{_digest(row.cells)}.png")
+        if wanted[row.output.casefold()] > 1 and "output" not in row.cells
+        else row
+        for row in rows
+    ]
+    first: dict[str, int] = {}
+    checked = []
+    for row in named:
+        line = first.setdefault(row.output.casefold(), row.line)
+        fault = Fault(
+            row.line,
+            "output",
+            f"the result {row.output!r} is that of line {line} too",
+            "give the rows different outputs or remove one",
+        )
+        checked.append(row if line == row.line else row.with_faults([fault]))
+    return checked
+
+
+def _digest(cells: Mapping[str, str]) -> str:
+    """Six digits that depend on nothing but what the row says, so that its name stays its own."""
+    return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()[:6]

@@ -1,0 +1,144 @@
+"""One row -> one picture, its loss curve and one record."""
+
+import csv
+import io
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from prefect import task
+
+from nst_core.networks import load_encoder
+from nst_core.pictures import Picture, encode_png, load, write_whole
+from tasks.jobs import Job
+from tasks.layout import curve_path, picture_path
+from tasks.progress import RowProgress, tell
+from tasks.records import FileReference, PictureRecord, StyleRecord
+
+if TYPE_CHECKING:
+    from nst_core.stylize import Iterate, Outcome
+
+PROVENANCE = "nst-batch"
+"""The keyword of the PNG text chunk that says how a picture was made."""
+
+CURVE_COLUMNS = (
+    *("octave", "width", "height", "step", "evaluations"),
+    *("total_loss", "content_loss", "style_loss", "tv_loss"),
+)
+
+
+@task(name="stylize", task_run_name="{job.output}")
+def stylize_row(job: Job, style: StyleRecord, output: Path) -> PictureRecord:
+    """Stylize a job's content with its style's targets, into the output folder."""
+    tell(RowProgress(job.line, job.output, "started"))
+    try:
+        record = _stylize(job, style, output)
+    except Exception as error:
+        tell(RowProgress(job.line, job.output, "failed", message=str(error)))
+        raise
+    tell(RowProgress(job.line, job.output, "done", share=1, loss=record.total_loss))
+    return record
+
+
+def _stylize(job: Job, style: StyleRecord, output: Path) -> PictureRecord:
+    from nst_core.devices import lend_device, peak_memory_mb
+    from nst_core.statistics import StyleTargets
+    from nst_core.stylize import finish, iterates
+
+    started = time.perf_counter()
+    content = _load(job, job.content)
+    targets = StyleTargets.from_bytes(style.file.read())
+    curve: list[list[Any]] = []
+    with lend_device() as device:
+        steps = iterates(
+            content.rgb, targets, job.settings, seed=job.seed, style=_style_to_start_from(job)
+        )
+        outcome = finish(steps, lambda iterate: _follow(job, iterate, curve))
+    facts = _facts(job, outcome)
+    picture = encode_png(
+        outcome.pixels.astype(np.float32) / np.float32(255),
+        content.alpha if job.settings.keep_alpha else None,
+        text={PROVENANCE: json.dumps(facts | _sources(job))},
+    )
+    write_whole(curve_path(output, job.output), _curve_csv(curve))
+    write_whole(picture_path(output, job.output), picture)
+    return PictureRecord(
+        key=job.key,
+        file=FileReference.to(picture_path(output, job.output)),
+        width=outcome.pixels.shape[1],
+        height=outcome.pixels.shape[0],
+        seconds=time.perf_counter() - started,
+        device=device,
+        peak_memory_mb=round(peak_memory_mb(device), 1),
+        **facts,
+    )
+
+
+def _load(job: Job, path: Path) -> Picture:
+    settings = job.settings
+    return load(path, size=settings.size, enlarge=settings.enlarge, max_pixels=job.max_pixels)
+
+
+def _style_to_start_from(job: Job) -> NDArray[np.float32] | None:
+    return _load(job, job.style).rgb if job.settings.start == "style" else None
+
+
+def _follow(job: Job, iterate: "Iterate", curve: list[list[Any]]) -> None:
+    losses = iterate.losses
+    height, width = iterate.pixels.shape[:2]
+    curve.append(
+        [
+            *(iterate.octave, width, height, iterate.step, iterate.evaluations),
+            *(losses.total, losses.content, losses.style, losses.tv),
+        ]
+    )
+    tell(
+        RowProgress(
+            line=job.line,
+            output=job.output,
+            event="step",
+            share=iterate.work_done,
+            step=iterate.step,
+            steps=iterate.steps,
+            loss=losses.total,
+        )
+    )
+
+
+def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:
+    """What both the table and the picture itself tell of how it was made."""
+    losses = outcome.losses
+    return {
+        "settings": job.settings.model_dump(),
+        "seed": job.seed,
+        "encoder_fingerprint": load_encoder(job.settings.encoder).fingerprint,
+        "total_loss": losses.total,
+        "content_loss": losses.content,
+        "style_loss": losses.style,
+        "tv_loss": losses.tv,
+        "style_layers": losses.style_layers,
+        "start_loss": outcome.start_losses.total,
+        "steps": outcome.steps,
+        "evaluations": outcome.evaluations,
+        "stop_reason": outcome.stop_reason,
+        "recoveries": outcome.recoveries,
+    }
+
+
+def _sources(job: Job) -> dict[str, str]:
+    return {
+        "key": job.key,
+        "content": job.content.name,
+        "content_sha256": job.content_sha256,
+        "style": job.style.name,
+        "style_sha256": job.style_sha256,
+    }
+
+
+def _curve_csv(curve: list[list[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([CURVE_COLUMNS, *curve])
+    return text.getvalue().encode()

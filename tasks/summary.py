@@ -1,0 +1,100 @@
+"""Rows and their records -> the table of a batch."""
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from nst_core.networks import load_encoder
+from nst_core.pictures import write_whole
+from nst_core.settings import Settings
+from tasks.layout import curve_path, picture_path, summary_path
+from tasks.manifest import Row
+from tasks.records import PictureRecord
+
+Status = Literal["done", "cached", "failed", "invalid"]
+STATUSES: tuple[Status, ...] = ("done", "cached", "failed", "invalid")
+
+MEASURES = (
+    *("total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"),
+    *("steps", "evaluations", "stop_reason", "recoveries", "seconds", "device"),
+    *("peak_memory_mb", "width", "height", "seed", "encoder_fingerprint"),
+)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a row ended: with a record, or with an error."""
+
+    status: Status
+    record: PictureRecord | None = None
+    style_targets: Literal["computed", "hit", ""] = ""
+    error: str = ""
+
+
+def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Path) -> pd.DataFrame:
+    """The table: a row for each of the manifest's, in its order, whatever became of it.
+
+    Args:
+        rows: of the manifest.
+        endings: by line.
+        output: the folder that paths are given relative to.
+    """
+    rows = list(rows)
+    table = pd.DataFrame([_table_row(row, endings[row.line], output) for row in rows])
+    layers = [
+        f"relative_loss_{layer}"
+        for name in dict.fromkeys(row.settings.encoder for row in rows)
+        for layer in load_encoder(name).layer_names
+    ]
+    leading = ["line", "status", "picture", "content", "style", *MEASURES[:5]]
+    found = [layer for layer in layers if layer in table]
+    order = [*leading, *found, *MEASURES[5:], "style_targets", "curve", *Settings.model_fields]
+    table = table.reindex(columns=[*dict.fromkeys(order), "error"])
+    whole = ["steps", "evaluations", "recoveries", "width", "height", "seed"]
+    return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def _table_row(row: Row, ending: Ending, output: Path) -> dict[str, Any]:
+    settings = row.settings.model_dump() if not row.faults else {}
+    facts: dict[str, Any] = {
+        "line": row.line,
+        "status": ending.status,
+        "content": row.cells.get("content", ""),
+        "style": row.cells.get("style", ""),
+        **settings,
+        "error": ending.error,
+    }
+    record = ending.record
+    if record is None:
+        return facts
+    losses = {f"relative_loss_{layer}": loss for layer, loss in record.style_layers.items()}
+    return (
+        facts
+        | losses
+        | {
+            **{name: getattr(record, name) for name in MEASURES},
+            "picture": picture_path(output, row.output).relative_to(output).as_posix(),
+            "curve": curve_path(output, row.output).relative_to(output).as_posix(),
+            "style_targets": ending.style_targets,
+        }
+    )
+
+
+def write_summary(table: pd.DataFrame, output: Path) -> Path:
+    """Write `summary.csv` and `summary.parquet`, each whole; returns the former's path."""
+    parquet = io.BytesIO()
+    table.to_parquet(parquet, index=False)
+    write_whole(summary_path(output, ".parquet"), parquet.getvalue())
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_whole(summary_path(output), text.encode())
+    return summary_path(output)
+
+
+def count_by_status(table: pd.DataFrame) -> dict[str, int]:
+    """How many rows ended in each way, those that none did left out."""
+    counts = table["status"].value_counts()
+    return {status: int(counts[status]) for status in STATUSES if status in counts}

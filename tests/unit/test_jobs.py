@@ -1,0 +1,106 @@
+"""Pictures examined, identities given."""
+
+from pathlib import Path
+
+from tasks.jobs import Examined, examine_rows
+from tasks.manifest import read_manifest
+from tests.pictures import write_csv, write_picture
+
+
+def examine(folder: Path, *rows: tuple[object, ...], max_pixels: int = 10**6) -> Examined:
+    manifest = write_csv(folder / "m.csv", *rows)
+    return examine_rows(read_manifest(manifest), max_pixels=max_pixels)
+
+
+def test_good_rows_become_jobs(tmp_path: Path) -> None:
+    content = write_picture(tmp_path / "c.png", 1, 36, 48)
+    style = write_picture(tmp_path / "s.png", 2, 30, 20)
+    (job,) = examine(tmp_path, ("content", "style", "size"), ("c.png", "s.png", 24)).jobs
+    assert (job.content, job.style) == (content, style)
+    assert (job.content_shape, job.style_shape, job.shape) == ((36, 48), (30, 20), (18, 24))
+    assert len(job.key) == len(job.style_key) == 64
+
+
+def test_keys_follow_content_not_names(tmp_path: Path) -> None:
+    write_picture(tmp_path / "c.png", 1)
+    write_picture(tmp_path / "copy.png", 1)
+    write_picture(tmp_path / "other.png", 3)
+    write_picture(tmp_path / "s.png", 2)
+    jobs = examine(
+        tmp_path,
+        ("content", "style", "output", "steps"),
+        ("c.png", "s.png", "", ""),
+        ("copy.png", "s.png", "elsewhere", ""),
+        ("other.png", "s.png", "", ""),
+        ("c.png", "s.png", "fewer", "3"),
+    ).jobs
+    keys = [job.key for job in jobs]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    assert len({job.style_key for job in jobs}) == 1
+    assert jobs[0].seed == jobs[1].seed
+
+
+def test_order_and_company_change_no_key(tmp_path: Path) -> None:
+    for name, seed in (("c.png", 1), ("d.png", 2), ("s.png", 3)):
+        write_picture(tmp_path / name, seed)
+    header = ("content", "style")
+    both = examine(tmp_path, header, ("c.png", "s.png"), ("d.png", "s.png")).jobs
+    alone = examine(tmp_path, header, ("d.png", "s.png")).jobs
+    assert both[1].key == alone[0].key
+    assert both[1].seed == alone[0].seed
+
+
+def test_every_unreadable_picture_is_a_fault_of_its_cell(tmp_path: Path) -> None:
+    whole = write_picture(tmp_path / "c.png", 1)
+    write_picture(tmp_path / "s.png", 2)
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:-200])
+    (tmp_path / "folder").mkdir()
+    examined = examine(
+        tmp_path,
+        ("content", "style"),
+        ("c.png", "s.png"),
+        ("missing.png", "text.jpg"),
+        ("cut.png", "folder"),
+    )
+    assert [job.line for job in examined.jobs] == [2]
+    assert [(fault.line, fault.column) for fault in examined.faults] == [
+        *((3, "content"), (3, "style"), (4, "content"), (4, "style")),
+    ]
+    for fault, name in zip(examined.faults, ("missing", "text", "cut", "folder"), strict=True):
+        assert name in fault.found
+        assert str(tmp_path / name) in fault.expected
+
+
+def test_too_many_pixels(tmp_path: Path) -> None:
+    write_picture(tmp_path / "c.png", 1, 36, 48)
+    write_picture(tmp_path / "s.png", 2, 10, 10)
+    examined = examine(tmp_path, ("content", "style"), ("c.png", "s.png"), max_pixels=1000)
+    assert [fault.column for fault in examined.faults] == ["content"]
+
+
+def test_too_few_pixels_for_the_layers(tmp_path: Path) -> None:
+    write_picture(tmp_path / "c.png", 1, 4, 40)
+    write_picture(tmp_path / "s.png", 2)
+    header = ("content", "style", "style_layers", "content_layers")
+    examined = examine(
+        tmp_path, header, ("c.png", "s.png", "", ""), ("c.png", "s.png", "relu1_1", "relu2_1")
+    )
+    (fault,) = examined.faults
+    assert (fault.line, fault.column) == (2, "content")
+    assert "40 x 4" in fault.found
+    assert [job.line for job in examined.jobs] == [3]
+
+
+def test_each_picture_is_looked_at_once(tmp_path: Path) -> None:
+    for name, seed in (("c.png", 1), ("d.png", 2), ("s.png", 3)):
+        write_picture(tmp_path / name, seed)
+    rows = read_manifest(
+        write_csv(
+            tmp_path / "m.csv", ("content", "style"), ("c.png", "s.png"), ("d.png", "s.png")
+        )
+    )
+    told: list[tuple[int, int]] = []
+    examine_rows(rows, max_pixels=10**6, on_picture=lambda *seen: told.append(seen))
+    assert told == [(1, 3), (2, 3), (3, 3)]
