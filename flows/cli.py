@@ -1,0 +1,233 @@
+"""nst-batch: the command line.
+
+Commands are imported when they run, so that help and `check` load neither Prefect nor TensorFlow.
+"""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.exceptions import CycloptsError
+from pydantic import ValidationError
+
+from flows import environment
+from flows.exit_codes import INTERRUPTED, UNUSABLE
+from flows.terminal import Terminal
+from nst_core.settings import Overrides
+from tasks.layout import default_cache
+
+DEFAULT_MAX_PIXELS = 200_000_000
+
+Output = Annotated[
+    Path, Parameter(alias="-o", help="folder for pictures, loss curves and the summary")
+]
+Choice = Annotated[Overrides, Parameter(name="*")]
+Cache = Annotated[
+    Path | None,
+    Parameter(help="where style targets are kept [default: NST_BATCH_CACHE or ~/.cache/nst-batch]"),
+]
+Json = Annotated[bool, Parameter(negative="", help="print the result as JSON")]
+MaxPixels = Annotated[int, Parameter(help="refuse pictures with more pixels than this")]
+Flag = Parameter(negative="")
+
+
+def _usage_error(error: CycloptsError) -> str:
+    """The error in our words where it is about a setting, else in those of the parser."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ValidationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return str(error)
+    return "\n".join(
+        f"--{str(fault['loc'][0]).replace('_', '-')}: found {fault['input']!r}; "
+        + fault["msg"].replace("Input should be", "expected")
+        for fault in cause.errors()
+    )
+
+
+app = App(
+    name="nst-batch",
+    help="Neural style transfer for thousands of pictures: a CSV manifest of content and style "
+    "pairs goes in; pictures and a table of losses come out.",
+    version=lambda: version("nst-batch"),
+    error_formatter=_usage_error,
+)
+cache_app = App(name="cache", help="Style targets that are kept between runs.")
+app.command(cache_app)
+
+
+@app.command
+def run(
+    manifest: Path,
+    /,
+    *,
+    output: Output,
+    settings: Choice = Overrides(),  # noqa: B008 - frozen, so that sharing it is harmless
+    cache: Cache = None,
+    refresh: Annotated[bool, Flag] = False,
+    strict: Annotated[bool, Flag] = False,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    json: Json = False,
+    verbose: Annotated[bool, Flag] = False,
+) -> int:
+    """Stylize every row of a manifest that is not done yet.
+
+    Exit code 0: every row has its picture. 1: some rows failed or are invalid, the others are
+    done. 2: the manifest or the command line cannot be used. 3: the batch broke off. 130: Ctrl-C.
+
+    Args:
+        manifest: CSV file with the columns content and style; others set a row's output, preset
+            or any setting.
+        refresh: stylize again what is done already.
+        strict: run nothing where any row is at fault.
+        verbose: show Prefect's own log.
+    """
+    environment.prepare(verbose=verbose)
+    from flows.commands.run import run as run_batch
+
+    return run_batch(
+        Terminal(as_json=json),
+        manifest,
+        output,
+        settings,
+        cache=cache,
+        refresh=refresh,
+        strict=strict,
+        max_pixels=max_pixels,
+    )
+
+
+@app.command
+def check(
+    manifest: Path,
+    /,
+    *,
+    output: Annotated[
+        Path | None, Parameter(alias="-o", help="check that this folder can be written")
+    ] = None,
+    settings: Choice = Overrides(),  # noqa: B008
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    json: Json = False,
+) -> int:
+    """Report every fault of every row of a manifest at once; nothing is run or written.
+
+    Exit code 0: no fault. 1: some rows are at fault. 2: no row can be used.
+
+    Args:
+        manifest: CSV file with the columns content and style.
+    """
+    from flows.commands.check import check as check_manifest
+
+    return check_manifest(Terminal(as_json=json), manifest, output, settings, max_pixels)
+
+
+@app.command
+def plan(
+    manifest: Path,
+    /,
+    *,
+    output: Output,
+    settings: Choice = Overrides(),  # noqa: B008
+    cache: Cache = None,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    json: Json = False,
+) -> int:
+    """Say what a run would do: rows new, done and invalid, styles to compute, time and memory.
+
+    Args:
+        manifest: CSV file with the columns content and style.
+    """
+    from flows.commands.plan import plan as plan_manifest
+
+    terminal = Terminal(as_json=json)
+    return plan_manifest(terminal, manifest, output, cache or default_cache(), settings, max_pixels)
+
+
+@app.command(name="manifest")
+def write_manifest(
+    contents: str,
+    styles: str,
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o", help="the CSV file to write")],
+    json: Json = False,
+) -> int:
+    """Write a manifest of all pairs of two folders or globs of pictures.
+
+    Args:
+        contents: folder, or quoted glob such as 'photos/**/*.jpg'.
+        styles: folder, or quoted glob.
+    """
+    from flows.commands.pairs import write_pairs
+
+    return write_pairs(Terminal(as_json=json), contents, styles, output)
+
+
+@app.command
+def demo(folder: Path, /, *, json: Json = False) -> int:
+    """Write pictures to try it on, and a manifest of them, into a folder.
+
+    Args:
+        folder: made if need be.
+    """
+    from flows.commands.demo import write_demo
+
+    return write_demo(Terminal(as_json=json), folder)
+
+
+@app.command
+def presets(*, json: Json = False) -> int:
+    """Show the presets: which settings each name stands for."""
+    from flows.commands.presets import presets as show_presets
+
+    return show_presets(Terminal(as_json=json))
+
+
+@cache_app.command(name="list")
+def list_cache(*, cache: Cache = None, json: Json = False) -> int:
+    """List the style targets that are kept, and whether they are whole."""
+    from flows.commands.cache import list_styles
+
+    return list_styles(Terminal(as_json=json), cache or default_cache())
+
+
+@cache_app.command
+def prune(
+    *,
+    cache: Cache = None,
+    older_than: Annotated[float, Parameter(help="days since they were computed")] = 90.0,
+    dry_run: Annotated[bool, Flag] = False,
+    json: Json = False,
+) -> int:
+    """Remove style targets that are old or damaged; rows that need them compute them again."""
+    from flows.commands.cache import prune as prune_cache
+
+    terminal = Terminal(as_json=json)
+    return prune_cache(terminal, cache or default_cache(), older_than, dry_run=dry_run)
+
+
+@app.command
+def doctor(*, cache: Cache = None, json: Json = False) -> int:
+    """Look at versions, devices, server, cache and weights: what works, and what to do if not."""
+    environment.prepare()
+    from flows.commands.doctor import doctor as examine_installation
+
+    return examine_installation(Terminal(as_json=json), cache or default_cache())
+
+
+def main() -> None:
+    """The command `nst-batch`."""
+    try:
+        sys.exit(app(exit_on_error=True, result_action="return_value"))
+    except CycloptsError:
+        sys.exit(UNUSABLE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

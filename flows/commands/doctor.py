@@ -1,0 +1,110 @@
+"""`nst-batch doctor`: what works here, and what to do about what does not."""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from flows.exit_codes import ENGINE_FAILED, SUCCESS
+from flows.terminal import Terminal
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `ok`, `warning` or `error`, what was found, and what to do."""
+
+    subject: str
+    state: str
+    found: str
+    advice: str = ""
+
+
+def doctor(terminal: Terminal, cache: Path) -> int:
+    """Look at versions, devices, server, cache and weights; fails where a run would fail."""
+    findings = [*_versions(), _cache(cache), _weights(), _server(), _devices()]
+    terminal.table([asdict(finding) for finding in findings])
+    terminal.result([asdict(finding) for finding in findings])
+    return ENGINE_FAILED if any(finding.state == "error" for finding in findings) else SUCCESS
+
+
+def _versions() -> list[Finding]:
+    python = Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
+    needed = [Requirement(text) for text in requires("nst-batch") or []]
+    without_extras = [
+        need for need in needed if not need.marker or need.marker.evaluate({"extra": ""})
+    ]
+    return [python, *map(_version, without_extras)]
+
+
+def _version(need: Requirement) -> Finding:
+    try:
+        found = version(need.name)
+    except PackageNotFoundError:
+        return Finding(need.name, "error", "missing", f"pip install '{need}'")
+    if need.specifier.contains(found, prereleases=True):
+        return Finding(need.name, "ok", found)
+    unfit = f"{found}, expected {need.specifier}"
+    return Finding(need.name, "error", unfit, f"pip install '{need}'")
+
+
+def _cache(cache: Path) -> Finding:
+    try:
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as error:
+        advice = "set NST_BATCH_CACHE or --cache to a folder that you may write"
+        return Finding("cache", "error", f"{cache}: {error.strerror}", advice)
+    if cache.stat().st_mode & 0o022:
+        advice = f"chmod go-w {cache}: whoever writes there decides what is painted"
+        return Finding("cache", "warning", f"{cache}: others may write there", advice)
+    return Finding("cache", "ok", str(cache))
+
+
+def _weights() -> Finding:
+    from nst_core.networks import CATALOGUE, load_encoder
+
+    try:
+        told = [f"{name} {load_encoder(name).fingerprint[:12]}" for name in CATALOGUE]
+    except (OSError, ValueError, KeyError) as error:
+        return Finding("weights", "error", str(error), "install nst-batch again")
+    return Finding("weights", "ok", ", ".join(told))
+
+
+def _server() -> Finding:
+    url = os.environ.get("PREFECT_API_URL")
+    if not url:
+        return Finding("server", "ok", "embedded in each run (PREFECT_API_URL is not set)")
+    import httpx
+
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        advice = "start it with `prefect server start`, or unset PREFECT_API_URL"
+        return Finding("server", "error", f"{url}: {error}", advice)
+    return Finding("server", "ok", url)
+
+
+def _devices() -> Finding:
+    """Asked of another process, which may fail to load TensorFlow without ending this one."""
+    question = (
+        "import tensorflow as tf; "
+        "print(*(device.name.partition(':')[2] for device in tf.config.list_physical_devices()))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", question], capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        last = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
+        return Finding("devices", "error", f"TensorFlow does not load: {last}", "reinstall it")
+    names = answer.stdout.split()
+    if any("GPU" in name for name in names):
+        return Finding("devices", "ok", answer.stdout.strip())
+    advice = "with an NVIDIA GPU: pip install 'nst-batch[gpu]'"
+    return Finding("devices", "ok", f"{answer.stdout.strip()}; rows run on the CPU", advice)

@@ -1,0 +1,51 @@
+"""`nst-batch manifest`: all pairs of two sets of pictures."""
+
+import csv
+import glob
+import io
+import os
+from pathlib import Path
+
+from flows.exit_codes import SUCCESS, UNUSABLE
+from flows.terminal import Terminal
+from nst_core.pictures import write_whole
+
+ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+
+
+def write_pairs(terminal: Terminal, contents: str, styles: str, manifest: Path) -> int:
+    """Write a manifest with a row for each content and style, paths relative to its folder."""
+    found = {name: find_pictures(name) for name in (contents, styles)}
+    for name, pictures in found.items():
+        if not pictures:
+            endings = " ".join(sorted(ENDINGS))
+            terminal.fail(f"{name}: no pictures; expected a folder or a glob of {endings} files")
+            return UNUSABLE
+    folder = manifest.absolute().parent
+    rows = [
+        (os.path.relpath(content, folder), os.path.relpath(style, folder))
+        for content in found[contents]
+        for style in found[styles]
+    ]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("content", "style"), *rows])
+    write_whole(manifest, text.getvalue().encode())
+    terminal.say(
+        f"{manifest}: {len(rows)} rows, {len(found[contents])} contents x "
+        f"{len(found[styles])} styles"
+    )
+    terminal.result({"manifest": str(manifest), "rows": len(rows)})
+    return SUCCESS
+
+
+def find_pictures(place: str) -> list[Path]:
+    """The pictures in a folder, or those that a glob (with `**` too) names, sorted by path."""
+    path = Path(place)
+    found = path.iterdir() if path.is_dir() else map(Path, glob.iglob(place, recursive=True))  # noqa: PTH207 - takes absolute globs
+    return sorted(
+        picture
+        for picture in found
+        if picture.suffix.lower() in ENDINGS
+        and picture.is_file()
+        and not picture.name.startswith(".")
+    )

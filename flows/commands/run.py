@@ -1,0 +1,119 @@
+"""`nst-batch run`: the flow in this process, its progress, and what came of it."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel
+
+from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS, UNUSABLE
+from flows.terminal import Terminal, duration, listening
+from tasks.layout import summary_path
+from tasks.manifest import ManifestError, read_manifest
+from tasks.summary import count_by_status
+
+SHOWN_ROWS = 40
+
+
+def run(
+    terminal: Terminal,
+    manifest: Path,
+    output: Path,
+    settings: BaseModel,
+    **options: Any,
+) -> int:
+    """Run the flow; `options` are its other parameters.
+
+    Returns:
+        An exit code: `SUCCESS` only if every row has its picture.
+    """
+    try:
+        # A manifest that cannot be used is told before a server is started for it.
+        read_manifest(manifest, settings)
+        (output / "pictures").mkdir(parents=True, exist_ok=True)
+    except ManifestError as error:
+        terminal.fail(str(error))
+        return UNUSABLE
+    except OSError as error:
+        terminal.fail(f"{output}: cannot be written: {error.strerror}; choose another --output")
+        return UNUSABLE
+    if not os.environ.get("PREFECT_API_URL"):
+        terminal.say("starting Prefect in this process (the first start takes longer) ...")
+    try:
+        state = _run_flow(terminal, manifest, output, settings, options)
+    except KeyboardInterrupt:
+        terminal.fail("interrupted; finished rows are kept: the same command goes on from here")
+        return INTERRUPTED
+    return _tell(terminal, state, output)
+
+
+def _run_flow(
+    terminal: Terminal, manifest: Path, output: Path, settings: BaseModel, options: dict[str, Any]
+) -> Any:
+    from flows.stylize_manifest import stylize_manifest
+
+    with listening(terminal):
+        try:
+            return stylize_manifest(manifest, output, settings, return_state=True, **options)
+        except Exception as error:  # noqa: BLE001 - the engine raises nearly anything
+            return error
+
+
+def _tell(terminal: Terminal, state: Any, output: Path) -> int:
+    if isinstance(state, Exception):
+        terminal.fail(f"Prefect could not run the flow: {type(state).__name__}: {state}")
+        terminal.fail("`nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log")
+        return ENGINE_FAILED
+    if not (state.is_completed() or state.name in ("SomeRowsFailed", "AllRowsFailed")):
+        error = state.result(raise_on_failure=False)
+        if isinstance(error, ManifestError):
+            terminal.fail(str(error))
+            return UNUSABLE
+        terminal.fail(f"the batch broke off: {state.message}")
+        terminal.fail("finished rows are kept: the same command goes on from here")
+        return ENGINE_FAILED
+    table = pd.read_parquet(summary_path(output, ".parquet"))
+    _show(terminal, table, output)
+    return SUCCESS if state.is_completed() else ROWS_FAILED
+
+
+def _show(terminal: Terminal, table: pd.DataFrame, output: Path) -> None:
+    wrong = table["status"].isin(["failed", "invalid"])
+    # What went wrong is looked at first, and is never cut.
+    shown = pd.concat([table[wrong], table[~wrong].head(SHOWN_ROWS)])
+    terminal.table([_shown_row(row) for _, row in shown.iterrows()])
+    if len(shown) < len(table):
+        terminal.say(f"... and {len(table) - len(shown)} more rows in the table")
+    counts = count_by_status(table)
+    seconds = table.loc[table["status"] == "done", "seconds"].sum()
+    terminal.say(", ".join(f"{count} {status}" for status, count in counts.items()))
+    if seconds:
+        terminal.say(f"stylized for {duration(seconds)}")
+    terminal.say(f"pictures: {output / 'pictures'}")
+    terminal.say(f"table:    {summary_path(output)}")
+    terminal.result(
+        {
+            "counts": counts,
+            "summary": str(summary_path(output)),
+            "rows": json.loads(table.to_json(orient="records")),
+        }
+    )
+
+
+def _shown_row(row: "pd.Series[Any]") -> dict[str, Any]:
+    def number(name: str, digits: str) -> str:
+        return "" if pd.isna(row[name]) else format(row[name], digits)
+
+    return {
+        "line": row["line"],
+        "status": row["status"],
+        "picture": row["picture"] or f"{row['content']} x {row['style']}",
+        "total loss": number("total_loss", ".4g"),
+        "content": number("content_loss", ".4g"),
+        "style": number("style_loss", ".4g"),
+        "steps": number("steps", "d"),
+        "seconds": number("seconds", ".1f"),
+        "error": row["error"],
+    }

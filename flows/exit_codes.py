@@ -1,0 +1,16 @@
+"""The exit codes of `nst-batch`, for scripts."""
+
+SUCCESS = 0
+"""Every row has its picture; every check passed."""
+
+ROWS_FAILED = 1
+"""Some rows failed or are invalid; the others are done."""
+
+UNUSABLE = 2
+"""The manifest or the command line cannot be used; no row ran."""
+
+ENGINE_FAILED = 3
+"""The flow itself broke: no server, a full disk, a fault of ours."""
+
+INTERRUPTED = 130
+"""Ctrl-C; finished rows are kept, and the same command goes on."""

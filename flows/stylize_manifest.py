@@ -1,0 +1,197 @@
+"""The flow: read it and you have read the program."""
+
+import logging
+import traceback
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from nst_core.devices import device_count
+from nst_core.pictures import DEFAULT_MAX_PIXELS, write_whole
+from nst_core.settings import Overrides
+from tasks.caching import keep_by_key
+from tasks.jobs import Job, examine_rows
+from tasks.layout import (
+    default_cache,
+    error_path,
+    make_private,
+    picture_path,
+    row_records,
+    style_files,
+    style_records,
+)
+from tasks.manifest import ManifestError, read_manifest
+from tasks.progress import BatchProgress, tell_batch
+from tasks.records import (
+    PictureRecord,
+    StyleRecord,
+    find_picture,
+    find_style,
+    remove_failures,
+)
+from tasks.style_targets import compute_style_targets
+from tasks.stylize import stylize_row
+from tasks.summary import Ending, count_by_status, summarize, write_summary
+
+logger = logging.getLogger("nst_batch.flow")
+
+Runner = ThreadPoolTaskRunner[Any]
+Style = StyleRecord | PrefectFuture[StyleRecord]
+Picture = PictureRecord | PrefectFuture[PictureRecord]
+
+
+@flow(name="stylize-manifest", flow_run_name="{manifest.stem}")
+def stylize_manifest(
+    manifest: Path,
+    output: Path,
+    settings: Overrides = Overrides(),  # noqa: B008 - frozen, so that sharing it is harmless
+    cache: Path | None = None,
+    refresh: bool = False,
+    strict: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> State:
+    """Stylize every row of a manifest that is not done yet; gather pictures and a table.
+
+    Args:
+        manifest: a CSV file with a content and a style picture a row.
+        output: the folder for pictures, loss curves and the summary; made if need be.
+        settings: a preset and settings for all rows; a row's own cells go before them.
+        cache: where style targets are kept; the user's cache folder if not given.
+        refresh: stylize every row again, and compute every style's targets again.
+        strict: refuse the whole manifest where one of its rows is at fault.
+        max_pixels: pictures with more pixels than this are refused.
+    """
+    output, cache = output.absolute(), (cache or default_cache()).absolute()
+    examined = examine_rows(
+        read_manifest(manifest, settings),
+        max_pixels=max_pixels,
+        on_picture=lambda count, total: tell_batch(BatchProgress("examined", count, total)),
+    )
+    if strict and examined.faults:
+        raise ManifestError("\n".join(map(str, examined.faults)))
+    endings = stylize_jobs(examined.jobs, output, cache, refresh=refresh)
+    for row in examined.rows:
+        if row.faults:
+            endings[row.line] = Ending("invalid", error="; ".join(map(str, row.faults)))
+    table = summarize(examined.rows, endings, output)
+    write_summary(table, output)
+    return final_state(count_by_status(table))
+
+
+def stylize_jobs(
+    jobs: tuple[Job, ...], output: Path, cache: Path, *, refresh: bool
+) -> dict[int, Ending]:
+    """Run the jobs that are not done, each after its own style only.
+
+    Equal jobs run once, and equal styles are computed once.
+
+    Returns:
+        How each job ended, by its line in the manifest.
+    """
+    for folder in (row_records(output), style_records(cache), style_files(cache)):
+        make_private(folder)
+    remove_failures(row_records(output))
+    remove_failures(style_records(cache))
+    styles: dict[str, Style] = {}
+    pictures: dict[str, Picture] = {}
+    with Runner(max_workers=device_count()) as runner:
+        for job in jobs:
+            if job.key in pictures:
+                continue
+            if not refresh and (found := find_done(job, output)):
+                pictures[job.key] = found
+                continue
+            if job.style_key not in styles:
+                styles[job.style_key] = find_or_compute(runner, job, cache, refresh=refresh)
+            pictures[job.key] = runner.submit(
+                stylize_row.with_options(
+                    **keep_by_key(row_records(output), "job", "key", refresh=refresh)
+                ),
+                {"job": job, "style": styles[job.style_key], "output": output},
+            )
+        to_run = sum(isinstance(picture, PrefectFuture) for picture in pictures.values())
+        tell_batch(BatchProgress("planned", to_run, len(jobs)))
+        return {
+            job.line: gather(job, pictures[job.key], styles.get(job.style_key), output)
+            for job in jobs
+        }
+
+
+def find_done(job: Job, output: Path) -> PictureRecord | None:
+    """The record of a job that an earlier run finished, its picture in its place."""
+    wanted = picture_path(output, job.output)
+    record = find_picture(row_records(output), job.key, wanted)
+    return record and put_in_place(record, job, output)
+
+
+def put_in_place(record: PictureRecord, job: Job, output: Path) -> PictureRecord:
+    """Copy a picture that lies under another name to where the job wants it."""
+    wanted = picture_path(output, job.output)
+    if record.file.path == wanted:
+        return record
+    write_whole(wanted, record.file.read())
+    return record.model_copy(update={"file": record.file.model_copy(update={"path": wanted})})
+
+
+def find_or_compute(runner: Runner, job: Job, cache: Path, *, refresh: bool) -> Style:
+    """The targets of a job's style: kept from an earlier run, or as a task that computes them."""
+    if not refresh and (found := find_style(style_records(cache), job.style_key)):
+        return found
+    keep = keep_by_key(style_records(cache), "job", "style_key", refresh=refresh, once=True)
+    return runner.submit(
+        compute_style_targets.with_options(**keep), {"job": job, "folder": style_files(cache)}
+    )
+
+
+def gather(job: Job, picture: Picture, style: Style | None, output: Path) -> Ending:
+    """Wait for a job's picture and say how it ended; no failure of one row reaches another."""
+    if isinstance(picture, PictureRecord):
+        return Ending("cached", put_in_place(picture, job, output), "hit")
+    picture.wait()
+    if not picture.state.is_completed():
+        return Ending("failed", error=explain(job, picture, style, output))
+    record = picture.result()
+    cached = picture.state.name == "Cached" or record.file.path != picture_path(output, job.output)
+    computed = isinstance(style, PrefectFuture) and style.state.name != "Cached"
+    return Ending(
+        "cached" if cached else "done",
+        put_in_place(record, job, output),
+        "computed" if computed else "hit",
+    )
+
+
+def explain(
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Path
+) -> str:
+    """Why a row failed, in a line; the traceback goes to a file beside the pictures."""
+    failed, subject = picture.state, ""
+    if isinstance(style, PrefectFuture) and not style.state.is_completed():
+        failed, subject = style.state, f"style {job.style.name}: "
+    error = failed.result(raise_on_failure=False)
+    if not isinstance(error, BaseException):
+        return f"{subject}{failed.name}: {failed.message or 'no reason was given'}"
+    write_traceback(error, error_path(output, job.output))
+    return f"{subject}{type(error).__name__}: {error}"
+
+
+def write_traceback(error: BaseException, path: Path) -> None:
+    """Keep it for whoever mends the cause; a full disk shall not cost the table as well."""
+    try:
+        write_whole(path, "".join(traceback.format_exception(error)).encode())
+    except OSError:
+        logger.exception("the traceback of a failed row could not be written to %s", path)
+
+
+def final_state(counts: dict[str, int]) -> State:
+    """Completed only if every row has its picture; otherwise failed rows show in the name."""
+    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    wrong = counts.get("failed", 0) + counts.get("invalid", 0)
+    if not wrong:
+        return Completed(message=told)
+    name = "AllRowsFailed" if wrong == sum(counts.values()) else "SomeRowsFailed"
+    return Failed(name=name, message=told)
