@@ -1,0 +1,128 @@
+"""Fields over the unit square (x to the right, y down) and the way from them to a picture.
+
+Geometry is in units of the picture's side, and random numbers are never drawn per pixel:
+a seed gives the same composition at every size.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates, spline_filter
+from scipy.spatial import cKDTree
+
+Reals = NDArray[np.float64]
+Picture = NDArray[np.uint8]
+Field = Callable[[Reals, Reals], Reals]
+"""Gives one number for each pair of coordinates (x, y), arrays of the same shape."""
+
+SUPERSAMPLING = 2
+"""Canvas pixels per picture pixel and axis; edges are drawn hard and softened by averaging."""
+
+
+def canvas_grid(size: int) -> tuple[Reals, Reals]:
+    """Coordinates x and y of the canvas pixels' centers for a picture of this size.
+
+    Returns:
+        two arrays of shape (side, side), side = SUPERSAMPLING * size, in (0, 1).
+    """
+    side = SUPERSAMPLING * size
+    centers = (np.arange(side) + 0.5) / side
+    x, y = np.meshgrid(centers, centers)
+    return x, y
+
+
+def to_picture(canvas: Reals) -> Picture:
+    """Average a canvas (side, side, 3) with values about [0, 1] to an sRGB picture."""
+    size = len(canvas) // SUPERSAMPLING
+    blocks = canvas.reshape(size, SUPERSAMPLING, size, SUPERSAMPLING, 3)
+    mean: Reals = blocks.mean(axis=(1, 3))
+    return np.rint(255 * np.clip(mean, 0, 1)).astype(np.uint8)
+
+
+def interpolated(lattice: Reals) -> Field:
+    """The smooth field through values (n, n) at evenly spaced points, the corners included.
+
+    Beyond the unit square it is mirrored.
+    """
+    scale = len(lattice) - 1
+    spline = spline_filter(lattice, mode="mirror")
+
+    def value(x: Reals, y: Reals) -> Reals:
+        places = [y * scale, x * scale]
+        return np.asarray(map_coordinates(spline, places, mode="mirror", prefilter=False))
+
+    return value
+
+
+def tabulated(field: Field, cells: int) -> Field:
+    """About the same field, but quick to evaluate however costly it is."""
+    x, y = np.meshgrid(*[np.linspace(0, 1, cells + 1)] * 2)
+    return interpolated(field(x, y))
+
+
+def noise(rng: np.random.Generator, cells: int, octaves: int = 1) -> Field:
+    """A smooth random field with values about [-1, 1].
+
+    Args:
+        rng: drawn from here, never later: the field itself is deterministic.
+        cells: bumps along a side at the coarsest octave.
+        octaves: each has twice the cells and half the amplitude of the one before.
+    """
+    layers = [interpolated(rng.uniform(-1, 1, (2**o * cells + 1,) * 2)) for o in range(octaves)]
+
+    def value(x: Reals, y: Reals) -> Reals:
+        return np.asarray(sum(layer(x, y) / 2**o for o, layer in enumerate(layers)))
+
+    return value
+
+
+def flow_along_contours(potential: Field) -> Field:
+    """Direction, in radians, of the divergence-free flow that has this stream function."""
+    reach = 1e-3
+
+    def angle(x: Reals, y: Reals) -> Reals:
+        slope_x = potential(x + reach, y) - potential(x - reach, y)
+        slope_y = potential(x, y + reach) - potential(x, y - reach)
+        return np.arctan2(-slope_x, slope_y)
+
+    return angle
+
+
+def scattered(rng: np.random.Generator, count: int) -> Reals:
+    """Evenly spread points (count, 2), a little beyond the picture's borders too.
+
+    The additive recurrence of the plastic number fills the square without clumps, and any run of
+    successive points lies spread out, so that strokes painted in this order overlap at random.
+    """
+    plastic = 1.324717957244746
+    steps = np.arange(count)[:, None] * np.array([1 / plastic, 1 / plastic**2])
+    return np.asarray(1.1 * ((rng.random(2) + steps) % 1) - 0.05)
+
+
+def nearest(sites: Reals, x: Reals, y: Reals, count: int) -> NDArray[np.int64]:
+    """Numbers (..., count) of the sites (n, 2) nearest to points (...), the nearest first."""
+    _, numbers = cKDTree(sites).query(np.stack([x, y], axis=-1), k=count)
+    return np.asarray(numbers, np.int64)
+
+
+def palette(*codes: str) -> Reals:
+    """Colors (count, 3) in [0, 1] of six hexadecimal digits each."""
+    return np.array([list(bytes.fromhex(code)) for code in codes]) / 255
+
+
+def ramp(colors: Reals, tone: Reals) -> Reals:
+    """Colors (..., 3) at tones (...) in [0, 1] along a palette (count, 3); ends are held."""
+    stops = np.linspace(0, 1, len(colors))
+    return np.stack([np.interp(tone, stops, colors[:, c]) for c in range(3)], axis=-1)
+
+
+def smoothstep(low: float, high: float, value: Reals) -> Reals:
+    """0 below `low`, 1 above `high`, and smooth between; `low` may be the greater one."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def blend(below: Reals, above: Reals, opacity: Reals) -> Reals:
+    """Colors `above` over colors `below` (both (..., 3)) with opacity (...) in [0, 1]."""
+    return below + (above - below) * opacity[..., None]

@@ -1,0 +1,81 @@
+"""A Prefect server for the session, and batches that take a second."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from prefect.client.schemas.objects import State
+from prefect.testing.utilities import prefect_test_harness
+
+from nst_core.settings import Overrides
+from tests.pictures import write_csv, write_picture
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _server() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A folder with pictures, and the flow run on manifests in it."""
+
+    folder: Path
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    def picture(self, name: str, seed: int) -> Path:
+        return write_picture(self.folder / name, seed)
+
+    def run(self, *rows: tuple[Any, ...], **options: Any) -> tuple[State, pd.DataFrame]:
+        """Run a manifest whose first row is the header; the final state and the table."""
+        from flows.stylize_manifest import stylize_manifest
+
+        settings = {"size": 32, "steps": 2, "octaves": 1} | options.pop("settings", {})
+        arguments = {"output": self.output, "cache": self.cache, **options}
+        state = stylize_manifest(
+            write_csv(self.folder / "m.csv", *rows),
+            settings=Overrides(**settings),
+            return_state=True,
+            **arguments,
+        )
+        return state, pd.read_csv(arguments["output"] / "summary.csv").set_index("line")
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Batch:
+    """Contents a, b and styles s, t."""
+    made = Batch(tmp_path)
+    for seed, name in enumerate(("a.png", "b.png", "s.png", "t.png")):
+        made.picture(name, seed)
+    return made
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is computed: a `style` or a `row` for each that really is."""
+    from nst_core import statistics, stylize
+
+    seen: list[str] = []
+
+    def counting(name: str, function: Any) -> Any:
+        def counted(*arguments: Any, **options: Any) -> Any:
+            seen.append(name)
+            return function(*arguments, **options)
+
+        return counted
+
+    targets = counting("style", statistics.style_targets)
+    monkeypatch.setattr(statistics, "style_targets", targets)
+    monkeypatch.setattr(stylize, "iterates", counting("row", stylize.iterates))
+    return seen

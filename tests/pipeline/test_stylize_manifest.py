@@ -1,0 +1,335 @@
+"""The flow in Prefect's harness: what runs, what is skipped, what fails, and what is told."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from nst_core.pictures import read_png_text
+from tasks.layout import row_records, style_files
+from tests.pipeline.conftest import Batch
+from tests.pictures import write_picture
+
+HEADER = ("content", "style")
+GRID = (HEADER, *((content, style) for content in ("a.png", "b.png") for style in ("s.png", "t.png")))
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_a_batch_from_manifest_to_table(batch: Batch, computed: list[str]) -> None:
+    state, table = batch.run(*GRID)
+    assert state.is_completed()
+    assert state.message == "4 done"
+    assert sorted(computed) == ["row"] * 4 + ["style"] * 2
+    assert list(table.index) == [2, 3, 4, 5]
+    assert set(table["status"]) == {"done"}
+    assert list(table["style_targets"]) == ["computed"] * 4
+    for _, row in table.iterrows():
+        picture = Image.open(batch.output / row["picture"])
+        assert picture.size == (row["width"], row["height"]) == (32, 24)
+        weighted = 0.05 * row["content_loss"] + row["style_loss"]
+        assert row["total_loss"] == pytest.approx(weighted, rel=1e-3)
+        assert row["total_loss"] < row["start_loss"]
+        curve = pd.read_csv(batch.output / row["curve"])
+        assert list(curve["step"]) == [0, 2]
+        assert row["device"] == "CPU:0"
+        assert row["peak_memory_mb"] > 100
+        assert len(row["encoder_fingerprint"]) == 64
+    assert table.filter(like="relative_loss_").notna().all().all()
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(batch.output / "summary.parquet")[["status", "picture"]],
+        table.reset_index()[["status", "picture"]],
+    )
+
+
+def test_a_picture_says_how_it_was_made(batch: Batch) -> None:
+    _, table = batch.run(HEADER, ("a.png", "s.png"), settings={"tv_weight": 0.5})
+    told = json.loads(read_png_text(batch.output / table.loc[2, "picture"])["nst-batch"])
+    assert told["settings"]["tv_weight"] == 0.5
+    assert told["seed"] == table.loc[2, "seed"]
+    assert told["total_loss"] == pytest.approx(table.loc[2, "total_loss"], rel=1e-5)
+    assert (told["content"], told["style"]) == ("a.png", "s.png")
+    assert len(told["key"]) == len(told["content_sha256"]) == len(told["style_sha256"]) == 64
+
+
+def test_nothing_is_done_twice(batch: Batch, computed: list[str]) -> None:
+    batch.run(*GRID)
+    computed.clear()
+    state, table = batch.run(*GRID)
+    assert state.message == "4 cached"
+    assert computed == []
+    assert set(table["style_targets"]) == {"hit"}
+    assert table["total_loss"].notna().all()
+
+
+def test_a_lost_or_damaged_picture_is_made_again_and_no_other(
+    batch: Batch, computed: list[str]
+) -> None:
+    _, table = batch.run(*GRID)
+    first, second = (batch.output / table.loc[line, "picture"] for line in (3, 4))
+    before = pixels(first)
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:-40])
+    computed.clear()
+    _, table = batch.run(*GRID)
+    assert list(table["status"]) == ["cached", "done", "done", "cached"]
+    assert computed == ["row", "row"]
+    np.testing.assert_array_equal(pixels(first), before)
+
+
+def test_refresh_runs_everything_again(batch: Batch, computed: list[str]) -> None:
+    batch.run(*GRID[:2])
+    computed.clear()
+    _, table = batch.run(*GRID[:2], refresh=True)
+    assert computed == ["style", "row"]
+    assert list(table["status"]) == ["done"]
+
+
+def test_a_change_reruns_exactly_the_rows_it_touches(batch: Batch, computed: list[str]) -> None:
+    header = (*HEADER, "content_weight")
+    rows = [(*row, "") for row in GRID[1:]]
+    batch.run(header, *rows)
+
+    batch.picture("b.png", 77)
+    assert list(batch.run(header, *rows)[1]["status"]) == ["cached", "cached", "done", "done"]
+
+    batch.picture("t.png", 78)
+    computed.clear()
+    assert list(batch.run(header, *rows)[1]["status"]) == ["cached", "done", "cached", "done"]
+    assert sorted(computed) == ["row", "row", "style"]
+
+    rows[0] = ("a.png", "s.png", "0.3")
+    assert list(batch.run(header, *rows)[1]["status"]) == ["done", "cached", "cached", "cached"]
+
+
+def test_order_and_company_change_no_picture(batch: Batch) -> None:
+    settings = {"start": "noise"}
+    _, table = batch.run(*GRID, settings=settings)
+    before = [pixels(batch.output / picture) for picture in table["picture"]]
+    reordered = (HEADER, GRID[4], GRID[2])
+    _, table = batch.run(*reordered, settings=settings, output=batch.folder / "other")
+    assert list(table["status"]) == ["done", "done"]
+    for line, original in ((2, 3), (3, 1)):
+        again = pixels(batch.folder / "other" / table.loc[line, "picture"])
+        np.testing.assert_array_equal(again, before[original])
+
+
+def test_one_style_for_twenty_contents(batch: Batch, computed: list[str]) -> None:
+    names = [f"{number}.png" for number in range(20)]
+    for number, name in enumerate(names):
+        batch.picture(name, 100 + number)
+    rows = [(name, "s.png") for name in names]
+    state, _ = batch.run(HEADER, *rows)
+    assert state.message == "20 done"
+    assert (computed.count("style"), computed.count("row")) == (1, 20)
+    computed.clear()
+    _, table = batch.run(HEADER, *rows, output=batch.folder / "elsewhere")
+    assert (computed.count("style"), computed.count("row")) == (0, 20)
+    assert set(table["style_targets"]) == {"hit"}
+
+
+def test_styles_are_told_apart_by_their_pixels(batch: Batch, computed: list[str]) -> None:
+    batch.picture("same.png", 2)
+    batch.run(HEADER, ("a.png", "s.png"), ("b.png", "same.png"))
+    assert computed.count("style") == 1
+
+
+def test_the_same_style_at_two_sizes_is_two_targets(batch: Batch, computed: list[str]) -> None:
+    batch.run((*HEADER, "size"), ("a.png", "s.png", "32"), ("b.png", "s.png", "24"))
+    assert computed.count("style") == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-3]),
+        lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\x55"),
+    ],
+    ids=["missing", "empty", "truncated", "flipped"],
+)
+def test_damaged_style_targets_are_computed_again(
+    batch: Batch, computed: list[str], damage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    batch.run(HEADER, ("a.png", "s.png"))
+    (targets,) = style_files(batch.cache).glob("*.safetensors")
+    whole = targets.read_bytes()
+    damage(targets)
+    computed.clear()
+    state, _ = batch.run(HEADER, ("b.png", "s.png"))
+    assert state.is_completed()
+    assert computed == ["style", "row"]
+    assert targets.read_bytes() == whole
+    assert targets.name in caplog.text
+
+
+def test_a_new_name_needs_no_new_picture(batch: Batch, computed: list[str]) -> None:
+    header = (*HEADER, "output")
+    batch.run(header, ("a.png", "s.png", "one"))
+    computed.clear()
+    _, table = batch.run(header, ("a.png", "s.png", "folder/two"))
+    assert (computed, list(table["status"])) == ([], ["cached"])
+    one, two = (batch.output / "pictures" / name for name in ("one.png", "folder/two.png"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_equal_rows_run_once_and_both_have_their_picture(
+    batch: Batch, computed: list[str]
+) -> None:
+    _, table = batch.run(
+        (*HEADER, "output"), ("a.png", "s.png", "one"), ("a.png", "s.png", "two")
+    )
+    assert computed == ["style", "row"]
+    assert list(table["status"]) == ["done", "cached"]
+    assert all((batch.output / picture).is_file() for picture in table["picture"])
+
+
+def test_a_moved_output_folder_is_still_done(batch: Batch, computed: list[str]) -> None:
+    batch.run(*GRID)
+    moved = batch.folder / "moved"
+    batch.output.rename(moved)
+    computed.clear()
+    state, _ = batch.run(*GRID, output=moved)
+    assert (state.message, computed) == ("4 cached", [])
+
+
+def test_faulty_rows_are_in_the_table_and_the_others_run(batch: Batch) -> None:
+    (batch.folder / "text.jpg").write_text("hello")
+    state, table = batch.run(
+        (*HEADER, "content_weight", "colour"),
+        ("missing.png", "s.png", "", ""),
+        ("a.png", "s.png", "", ""),
+        ("text.jpg", "s.png", "-1", ""),
+        ("b.png", "s.png", "", "red"),
+    )
+    assert (state.name, state.type.value) == ("SomeRowsFailed", "FAILED")
+    assert state.message == "1 done, 3 invalid"
+    assert list(table["status"]) == ["invalid", "done", "invalid", "invalid"]
+    assert "line 2, column content" in table.loc[2, "error"]
+    assert "column content_weight" in table.loc[4, "error"]
+    assert "column content:" in table.loc[4, "error"]
+    assert "column colour: unknown column" in table.loc[5, "error"]
+    assert pd.isna(table.loc[3, "error"])
+
+
+def test_strict_runs_nothing_where_a_row_is_at_fault(batch: Batch, computed: list[str]) -> None:
+    from flows.stylize_manifest import stylize_manifest
+    from tasks.manifest import ManifestError
+    from tests.pictures import write_csv
+
+    manifest = write_csv(batch.folder / "m.csv", HEADER, ("a.png", "s.png"), ("no.png", "s.png"))
+    state = stylize_manifest(manifest, batch.output, strict=True, return_state=True)
+    assert state.is_failed()
+    assert isinstance(state.result(raise_on_failure=False), ManifestError)
+    assert computed == []
+
+
+def _fail_for(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, width: int) -> None:
+    function = getattr(module, name)
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if any(getattr(argument, "shape", (0, 0))[1] == width for argument in arguments[:2]):
+            raise MemoryError("no room for it")
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(module, name, failing)
+
+
+def test_a_row_that_raises_is_a_failed_row_with_its_reason(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nst_core import stylize
+
+    write_picture(batch.folder / "wide.png", 9, height=20, width=31)
+    _fail_for(monkeypatch, stylize, "iterates", 31)
+    rows = (HEADER, ("a.png", "s.png"), ("wide.png", "s.png"), ("b.png", "s.png"))
+    state, table = batch.run(*rows)
+    assert (state.name, state.message) == ("SomeRowsFailed", "2 done, 1 failed")
+    assert list(table["status"]) == ["done", "failed", "done"]
+    assert table.loc[3, "error"] == "MemoryError: no room for it"
+    assert "MemoryError: no room for it" in (batch.output / "errors" / "wide_s.txt").read_text()
+    monkeypatch.undo()
+    state, table = batch.run(*rows)
+    assert list(table["status"]) == ["cached", "done", "cached"]
+    assert not any("-" in path.name or len(path.name) == 32 for path in row_records(batch.output).iterdir())
+
+
+def test_a_style_that_raises_fails_its_own_rows_only(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nst_core import statistics
+
+    write_picture(batch.folder / "wide.png", 9, height=20, width=31)
+    _fail_for(monkeypatch, statistics, "style_targets", 31)
+    state, table = batch.run(
+        HEADER, ("a.png", "wide.png"), ("a.png", "s.png"), ("b.png", "wide.png")
+    )
+    assert state.message == "1 done, 2 failed"
+    assert list(table["status"]) == ["failed", "done", "failed"]
+    assert table.loc[2, "error"] == "style wide.png: MemoryError: no room for it"
+
+
+def test_all_rows_failed_has_a_name_of_its_own(batch: Batch) -> None:
+    state, _ = batch.run(HEADER, ("no.png", "s.png"))
+    assert state.name == "AllRowsFailed"
+
+
+def test_two_runs_at_once_compute_a_style_once(batch: Batch, computed: list[str]) -> None:
+    outputs = [batch.folder / f"out{number}" for number in range(3)]
+    contents = ["a.png", "b.png", "t.png"]
+
+    def run(number: int) -> str:
+        from flows.stylize_manifest import stylize_manifest
+        from nst_core.settings import Overrides
+        from tests.pictures import write_csv
+
+        manifest = write_csv(batch.folder / f"{number}.csv", HEADER, (contents[number], "s.png"))
+        settings = Overrides(size=32, steps=2, octaves=1)
+        state = stylize_manifest(
+            manifest, outputs[number], settings, cache=batch.cache, return_state=True
+        )
+        return str(state.message)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(run, range(3))) == ["1 done"] * 3
+    assert computed.count("style") == 1
+
+
+def test_transparency_is_kept_when_asked(batch: Batch) -> None:
+    transparent = Image.open(batch.folder / "a.png").convert("RGBA")
+    alpha = Image.fromarray(np.tile(np.linspace(0, 255, 48).astype(np.uint8), (36, 1)))
+    transparent.putalpha(alpha)
+    transparent.save(batch.folder / "a.png")
+    _, table = batch.run(
+        (*HEADER, "keep_alpha", "output"),
+        *(("a.png", "s.png", "yes", "kept"), ("a.png", "s.png", "", "white")),
+    )
+    kept, white = (Image.open(batch.output / picture) for picture in table["picture"])
+    assert (kept.mode, white.mode) == ("RGBA", "RGB")
+    expected = np.asarray(alpha.resize((32, 24)), float)
+    assert np.abs(np.asarray(kept)[..., 3] - expected).max() < 12
+
+
+def test_private_folders(batch: Batch) -> None:
+    batch.run(HEADER, ("a.png", "s.png"))
+    assert row_records(batch.output).stat().st_mode & 0o077 == 0
+    assert style_files(batch.cache).stat().st_mode & 0o077 == 0
+
+
+def test_without_its_decorator_the_flow_is_a_function(batch: Batch) -> None:
+    from flows.stylize_manifest import stylize_manifest
+    from nst_core.settings import Overrides
+    from tests.pictures import write_csv
+
+    manifest = write_csv(batch.folder / "m.csv", HEADER, ("a.png", "s.png"))
+    settings = Overrides(size=32, steps=1, octaves=1)
+    state = stylize_manifest.fn(manifest, batch.output, settings, cache=batch.cache)
+    assert state.message == "1 done"
