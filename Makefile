@@ -23,7 +23,7 @@ types: .venv/installed ## mypy, strict for nst_core
 lock: .venv/installed ## choose exact versions anew, within the ranges of pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --upgrade --quiet --output-file requirements.lock
+		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file requirements.lock
 
 # Exact versions with hashes, so that what worked yesterday works tonight.
 .venv/installed: requirements.lock pyproject.toml

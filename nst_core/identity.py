@@ -23,7 +23,8 @@ def style_key(style_sha256: str, settings: Settings, encoder: Encoder) -> str:
 
     Args:
         style_sha256: digest of the style picture's decoded content.
-        settings: of which only working sizes and style layers (not their weights) matter.
+        settings: of which only working sizes, style layers (not their weights) and the kind
+            of Gram matrix matter.
         encoder: whose fingerprint keeps targets of different networks apart.
 
     Returns:
@@ -35,6 +36,7 @@ def style_key(style_sha256: str, settings: Settings, encoder: Encoder) -> str:
             "style": style_sha256,
             "sides": style_sides(settings),
             "layers": sorted(settings.style_layer_weights),
+            "gram": settings.gram,
             "encoder": encoder.fingerprint,
         }
     )

@@ -24,6 +24,7 @@ class Targets(NamedTuple):
 
     content: dict[str, tf.Tensor]
     grams: dict[str, tf.Tensor]
+    centers: dict[str, tf.Tensor]
 
 
 class LossWeights(NamedTuple):
@@ -100,7 +101,7 @@ def loss_terms(
     """
     layer_loss = LAYER_LOSSES[normalization]
     seen = activations(encoder, pixels, {*targets.content, *targets.grams})
-    grams = {layer: gram_matrix(seen[layer]) for layer in targets.grams}
+    grams = {layer: gram_matrix(seen[layer], center) for layer, center in targets.centers.items()}
     content = tf.add_n(
         [
             weights.content_layers[layer] * layer_loss(seen[layer], target)

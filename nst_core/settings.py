@@ -10,6 +10,7 @@ PresetName = Literal["draft", "standard", "fine"]
 Start = Literal["content", "noise", "style"]
 OptimizerName = Literal["lbfgs", "adam"]
 Normalization = Literal["relative", "mean"]
+GramKind = Literal["centered", "raw"]
 
 DEFAULT_PRESET: PresetName = "standard"
 
@@ -61,14 +62,22 @@ class Settings(BaseModel):
     )
     content_weight: float = Field(0.05, ge=0, description="weight of the content loss")
     style_weight: float = Field(1.0, ge=0, description="weight of the style loss")
-    tv_weight: float = Field(0.0, ge=0, description="weight of the total variation loss")
+    tv_weight: float = Field(0.5, ge=0, description="weight of the total variation loss")
     content_layers: LayerWeights = Field("relu3_2:1", description="layers of the content loss")
     style_layers: LayerWeights = Field(
-        "relu1_1:1 relu2_1:1 relu3_1:1 relu4_1:1", description="layers of the style loss"
+        "relu1_1:1 relu1_2:1 relu2_1:1 relu2_2:1 relu3_1:1 relu3_2:1 relu4_1:1",
+        description="layers of the style loss",
     )
     normalization: Normalization = Field(
         "relative",
         description="relative: squared error over the target's square; mean: mean squared error",
+    )
+    gram: GramKind = Field(
+        "centered",
+        description="centered: of activations less the style's mean; raw: of activations as such",
+    )
+    match_colors: bool = Field(
+        True, description="first give the content the style's mean color and color covariance"
     )
     start: Start = Field("content", description="the picture that the optimization starts from")
     optimizer: OptimizerName = Field("lbfgs", description="L-BFGS or Adam")

@@ -8,92 +8,111 @@ import safetensors.numpy
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nst_core.colors import ColorStatistics, color_statistics
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.octaves import style_sides
 from nst_core.pictures import fit, resize
-from nst_core.settings import Settings
+from nst_core.settings import GramKind, Settings
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class StyleTargets:
-    """What a style is to the optimization: Gram matrices, by octave and layer.
+    """What a style is to the optimization, by octave and layer; and its colors.
 
     Attributes:
         grams: one mapping an octave, coarse to fine; layer name -> float32 (channels, channels).
+        centers: likewise; what is subtracted from activations first, float32 (channels,).
+        colors: of the style at its largest working size.
     """
 
-    grams: tuple[Mapping[str, NDArray[np.float32]], ...]
+    grams: tuple[Mapping[str, Array], ...]
+    centers: tuple[Mapping[str, Array], ...]
+    colors: ColorStatistics
 
     def to_bytes(self) -> bytes:
-        """A safetensors file with one array an octave and layer, `<octave>.<layer>`."""
+        """A safetensors file: `<octave>.<layer>.gram` and `.center`, and `colors.<statistic>`."""
+        arrays = {
+            f"{octave}.{layer}.{kind}": array
+            for kind, octaves in (("gram", self.grams), ("center", self.centers))
+            for octave, layers in enumerate(octaves)
+            for layer, array in layers.items()
+        }
+        arrays |= {f"colors.{name}": array for name, array in self.colors._asdict().items()}
         return safetensors.numpy.save(
-            {
-                f"{octave}.{layer}": np.ascontiguousarray(gram)
-                for octave, grams in enumerate(self.grams)
-                for layer, gram in grams.items()
-            }
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "StyleTargets":
         """The targets that `to_bytes` wrote."""
-        octaves: dict[int, dict[str, NDArray[np.float32]]] = {}
-        for name, gram in safetensors.numpy.load(data).items():
-            octave, _, layer = name.partition(".")
-            octaves.setdefault(int(octave), {})[layer] = gram
-        return cls(tuple(octaves[octave] for octave in sorted(octaves)))
+        arrays = safetensors.numpy.load(data)
+        colors = {name: arrays.pop(f"colors.{name}") for name in ColorStatistics._fields}
+        found: dict[str, dict[int, dict[str, Array]]] = {"gram": {}, "center": {}}
+        for name, array in arrays.items():
+            octave, layer, kind = name.split(".")
+            found[kind].setdefault(int(octave), {})[layer] = array
+        grams, centers = (
+            tuple(octaves[octave] for octave in sorted(octaves)) for octaves in found.values()
+        )
+        return cls(grams, centers, ColorStatistics(**colors))
 
 
-def gram_matrix(features: tf.Tensor) -> tf.Tensor:
-    """G = F^T F / M, M the number of positions (Gatys et al. 2016, eq. 3, divided by M).
+def gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
+    """G = (F - c)^T (F - c) / M, M the number of positions.
 
-    Divided by the picture's own M, it does not depend on the picture's size or shape.
+    With c = 0 it is that of Gatys et al. 2016, eq. 3, divided by M: divided by the picture's own
+    M, it does not depend on the picture's size or shape. With the style's mean as c, it tells
+    textures apart that have much in common with every picture (Novak & Nikulin 2016, "Improving
+    the Neural Algorithm of Artistic Style", section 3.2, who subtract a constant).
 
     Args:
         features: float32 (height, width, channels).
+        center: float32 (channels,).
 
     Returns:
         float32 (channels, channels).
     """
-    rows = tf.reshape(features, [-1, features.shape[-1]])
+    rows = tf.reshape(features - center, [-1, features.shape[-1]])
     return tf.matmul(rows, rows, transpose_a=True) / tf.cast(tf.shape(rows)[0], rows.dtype)
 
 
-def style_targets(encoder: Encoder, style: NDArray[np.float32], settings: Settings) -> StyleTargets:
-    """The Gram matrices of a style picture at every octave that the settings work through.
+def style_targets(encoder: Encoder, style: Array, settings: Settings) -> StyleTargets:
+    """The statistics of a style picture at every octave that the settings work through.
 
     Args:
         encoder: the network that sees.
         style: sRGB in [0, 1], float32, (height, width, 3), at any size.
-        settings: give the working sizes and the layers.
+        settings: give the working sizes, the layers and the kind of Gram matrix.
     """
     layers = tuple(settings.style_layer_weights)
-    return StyleTargets(
-        tuple(
-            _grams(encoder, _at_side(encoder, style, side, layers), layers)
-            for side in style_sides(settings)
-        )
-    )
+    sized = [_at_side(encoder, style, side, layers) for side in style_sides(settings)]
+    seen = [activations(encoder, tf.constant(pixels), layers) for pixels in sized]
+    centers = [
+        {layer: _center(octave[layer], settings.gram) for layer in layers} for octave in seen
+    ]
+    grams = [
+        {layer: gram_matrix(octave[layer], center).numpy() for layer, center in around.items()}
+        for octave, around in zip(seen, centers, strict=True)
+    ]
+    return StyleTargets(tuple(grams), tuple(centers), color_statistics(sized[-1]))
 
 
-def _at_side(
-    encoder: Encoder, style: NDArray[np.float32], side: int, layers: tuple[str, ...]
-) -> NDArray[np.float32]:
+def _center(features: tf.Tensor, kind: GramKind) -> Array:
+    mean: Array = tf.reduce_mean(features, axis=(0, 1)).numpy()
+    return mean if kind == "centered" else np.zeros_like(mean)
+
+
+def _at_side(encoder: Encoder, style: Array, side: int, layers: tuple[str, ...]) -> Array:
     height, width = fit(style.shape[0], style.shape[1], side)
-    smallest = encoder.stride(layers)
+    smallest = encoder.smallest_side(layers)
     return resize(style, max(height, smallest), max(width, smallest))
 
 
-def _grams(
-    encoder: Encoder, pixels: NDArray[np.float32], layers: tuple[str, ...]
-) -> dict[str, NDArray[np.float32]]:
-    seen = activations(encoder, tf.constant(pixels), layers)
-    return {layer: gram_matrix(seen[layer]).numpy() for layer in layers}
-
-
 def content_targets(
-    encoder: Encoder, content: NDArray[np.float32], layers: tuple[str, ...]
+    encoder: Encoder, content: Array, layers: tuple[str, ...]
 ) -> dict[str, tf.Tensor]:
     """The content picture's activations.
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nst_core.colors import match_colors
 from nst_core.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
 from nst_core.networks import load_encoder
 from nst_core.networks.encoder import Encoder
@@ -155,6 +156,8 @@ def iterates(
     tall, wide = content.shape[:2]
     height, width = fit(tall, wide, settings.size, enlarge=settings.enlarge)
     _check_large_enough(encoder, settings, height, width)
+    if settings.match_colors:
+        content = match_colors(content, targets.colors)
     shapes = octave_shapes(height, width, settings.octaves)
     start = _start(content, style, settings, height, width, seed)
     pixels, totals, ending = start, _Totals(0, 0, 0), "steps"
@@ -192,7 +195,9 @@ def _work_done(shapes: dict[int, tuple[int, int]], octave: int, share: float) ->
 
 
 def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width: int) -> None:
-    smallest = encoder.stride({*settings.content_layer_weights, *settings.style_layer_weights})
+    smallest = encoder.smallest_side(
+        {*settings.content_layer_weights, *settings.style_layer_weights}
+    )
     if min(height, width) < smallest:
         raise ValueError(
             f"the picture is {width} x {height} pixels when worked on; the layers chosen need at "
@@ -266,15 +271,15 @@ class _OctaveTask:
         octave: int,
         shape: tuple[int, int],
     ) -> "_OctaveTask":
-        grams = {
-            layer: tf.constant(targets.grams[octave][layer])
-            for layer in settings.style_layer_weights
-        }
+        grams, centers = (
+            {layer: tf.constant(octaves[octave][layer]) for layer in settings.style_layer_weights}
+            for octaves in (targets.grams, targets.centers)
+        )
         layers = tuple(settings.content_layer_weights)
         seen = content_targets(encoder, resize(content, *shape), layers)
         return cls(
             compiled=_compile(encoder, settings.optimizer, settings.normalization),
-            targets=Targets(content=seen, grams=grams),
+            targets=Targets(content=seen, grams=grams, centers=centers),
             weights=loss_weights(settings),
             settings=settings,
         )

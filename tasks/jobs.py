@@ -126,7 +126,7 @@ def _size_faults(row: Row, found: dict[Path, Examination]) -> Iterable[Fault]:
         return
     settings = row.settings
     layers = {*settings.content_layer_weights, *settings.style_layer_weights}
-    smallest = load_encoder(settings.encoder).stride(layers)
+    smallest = load_encoder(settings.encoder).smallest_side(layers)
     height, width = fit(content.height, content.width, settings.size, enlarge=settings.enlarge)
     if min(height, width) < smallest:
         expected = f"expected at least {smallest} each way: raise size, or set enlarge"

@@ -11,9 +11,9 @@ Array = NDArray[np.float64]
 
 
 def convolve(features: Array, weight: Array, bias: Array) -> Array:
-    """3x3, edges replicated, one shifted product a tap of the kernel."""
+    """3x3, edges mirrored, one shifted product a tap of the kernel."""
     height, width, _ = features.shape
-    padded = np.pad(features, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    padded = np.pad(features, ((1, 1), (1, 1), (0, 0)), mode="reflect")
     total = np.zeros((height, width, weight.shape[3])) + bias
     for down in range(3):
         for right in range(3):
@@ -66,6 +66,7 @@ def losses(
     content_layers: Mapping[str, float],
     style_layers: Mapping[str, float],
     normalization: str,
+    center: float = 0.0,
 ) -> tuple[float, float, float]:
     """Content, style and total variation loss."""
     seen, wanted = activations(encoder, pixels), activations(encoder, content)
@@ -74,7 +75,7 @@ def losses(
         for layer, weight in content_layers.items()
     )
     style_loss = sum(
-        weight * layer_loss(gram(seen[layer]), grams[layer], normalization)
+        weight * layer_loss(gram(seen[layer] - center), grams[layer], normalization)
         for layer, weight in style_layers.items()
     )
     return content_loss, style_loss, total_variation(pixels)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Convolution:
-    """3x3, stride 1, edges replicated by one pixel, plus bias; `name` is a tap before the ReLU."""
+    """3x3, stride 1, edges mirrored by one pixel, plus bias; `name` is a tap before the ReLU."""
 
     name: str
     channels: int
@@ -82,8 +82,11 @@ class Encoder:
                 break
         return channels
 
-    def stride(self, taps: Iterable[str]) -> int:
-        """How many pixels one position of the deepest of these layers stands for, along a side."""
+    def smallest_side(self, taps: Iterable[str]) -> int:
+        """How many pixels a side must have for these layers: two positions of the deepest.
+
+        With fewer there is nothing beside the edge that could be mirrored.
+        """
         wanted = set(taps)
         self.check_taps(wanted)
         pools = 0
@@ -91,7 +94,7 @@ class Encoder:
         for layer in self.layers:
             pools += isinstance(layer, AveragePool)
             deepest = pools if layer.name in wanted else deepest
-        return int(2**deepest)
+        return int(2 * 2**deepest)
 
 
 def _fingerprint(layers: tuple[Layer, ...], weights: Mapping[str, NDArray[np.float32]]) -> str:

@@ -12,7 +12,7 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
 
     Args:
         encoder: layers and weights.
-        pixels: sRGB in [0, 1], float32, (height, width, 3); each side at least `encoder.stride`.
+        pixels: sRGB in [0, 1], float32, (height, width, 3); no side below `encoder.smallest_side`.
         taps: layer names; nothing deeper than the deepest of them is computed.
 
     Returns:
@@ -36,8 +36,8 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
 
 def _apply(layer: Layer, encoder: Encoder, features: tf.Tensor) -> tf.Tensor:
     if isinstance(layer, Convolution):
-        # Zeros around the picture would be a dark frame that the style never has.
-        padded = tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+        # Zeros around the picture would be a frame that the style never has.
+        padded = tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="REFLECT")
         weight = tf.constant(encoder.weights[f"{layer.name}.weight"])
         bias = tf.constant(encoder.weights[f"{layer.name}.bias"])
         return tf.nn.bias_add(tf.nn.conv2d(padded, weight, strides=1, padding="VALID"), bias)

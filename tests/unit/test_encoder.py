@@ -12,10 +12,10 @@ from nst_core.networks.encoder import Convolution, Encoder, Relu
 from tests.encoders import tiny_encoder
 
 
-def test_stride_is_that_of_the_deepest_tap() -> None:
+def test_the_smallest_side_is_that_of_the_deepest_tap() -> None:
     encoder = tiny_encoder()
-    assert encoder.stride(["relu1_1"]) == 1
-    assert encoder.stride(["conv2_1", "relu1_1"]) == 2
+    assert encoder.smallest_side(["relu1_1"]) == 2
+    assert encoder.smallest_side(["conv2_1", "relu1_1"]) == 4
 
 
 def test_channels() -> None:

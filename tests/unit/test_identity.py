@@ -20,7 +20,14 @@ def test_settings_that_leave_the_targets_alone_share_them(choices: dict[str, obj
 
 
 @pytest.mark.parametrize(
-    "choices", [{"size": 100}, {"octaves": 1}, {"style_scale": 0.5}, {"style_layers": "relu2_1"}]
+    "choices",
+    [
+        {"size": 100},
+        {"octaves": 1},
+        {"style_scale": 0.5},
+        {"style_layers": "relu2_1"},
+        {"gram": "raw"},
+    ],
 )
 def test_settings_that_change_the_targets_change_their_key(choices: dict[str, object]) -> None:
     base = Settings(style_layers="relu1_1")
@@ -49,6 +56,8 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
         "content_layers": "relu1_1:1",
         "style_layers": "relu1_1:1",
         "normalization": "mean",
+        "gram": "raw",
+        "match_colors": False,
         "start": "noise",
         "optimizer": "adam",
         "learning_rate": 0.5,

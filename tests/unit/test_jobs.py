@@ -81,7 +81,7 @@ def test_too_many_pixels(tmp_path: Path) -> None:
 
 
 def test_too_few_pixels_for_the_layers(tmp_path: Path) -> None:
-    write_picture(tmp_path / "c.png", 1, 4, 40)
+    write_picture(tmp_path / "c.png", 1, 9, 40)
     write_picture(tmp_path / "s.png", 2)
     header = ("content", "style", "style_layers", "content_layers")
     examined = examine(
@@ -89,7 +89,7 @@ def test_too_few_pixels_for_the_layers(tmp_path: Path) -> None:
     )
     (fault,) = examined.faults
     assert (fault.line, fault.column) == (2, "content")
-    assert "40 x 4" in fault.found
+    assert "40 x 9" in fault.found
     assert [job.line for job in examined.jobs] == [3]
 
 
@@ -97,9 +97,7 @@ def test_each_picture_is_looked_at_once(tmp_path: Path) -> None:
     for name, seed in (("c.png", 1), ("d.png", 2), ("s.png", 3)):
         write_picture(tmp_path / name, seed)
     rows = read_manifest(
-        write_csv(
-            tmp_path / "m.csv", ("content", "style"), ("c.png", "s.png"), ("d.png", "s.png")
-        )
+        write_csv(tmp_path / "m.csv", ("content", "style"), ("c.png", "s.png"), ("d.png", "s.png"))
     )
     told: list[tuple[int, int]] = []
     examine_rows(rows, max_pixels=10**6, on_picture=lambda *seen: told.append(seen))

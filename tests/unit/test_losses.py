@@ -18,7 +18,7 @@ def settings_for_tiny(**choices: object) -> Settings:
     return Settings.model_validate({**layers, "size": 16, "octaves": 1, **choices})
 
 
-@pytest.mark.parametrize("shape", [(16, 12), (13, 9), (2, 31)])
+@pytest.mark.parametrize("shape", [(16, 12), (13, 9), (4, 31)])
 def test_activations_of_every_layer(shape: tuple[int, int]) -> None:
     encoder = tiny_encoder()
     pixels = random_pixels(*shape)
@@ -53,35 +53,56 @@ def test_an_unknown_layer_is_told_with_the_nearest_name() -> None:
 def test_gram_matrix() -> None:
     features = np.random.default_rng(0).normal(size=(5, 7, 4)).astype(np.float32)
     expected = reference.gram(features.astype(np.float64))
-    np.testing.assert_allclose(gram_matrix(tf.constant(features)), expected, rtol=1e-5, atol=1e-6)
+    gram = gram_matrix(tf.constant(features), tf.zeros(4))
+    np.testing.assert_allclose(gram, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_gram_matrix_about_a_center() -> None:
+    draw = np.random.default_rng(0)
+    features, center = draw.normal(size=(5, 7, 4)), draw.normal(size=4)
+    gram = gram_matrix(tf.constant(features, tf.float32), tf.constant(center, tf.float32))
+    np.testing.assert_allclose(gram, reference.gram(features - center), rtol=1e-4, atol=1e-6)
 
 
 def test_gram_matrix_does_not_depend_on_size() -> None:
     features = np.random.default_rng(0).normal(size=(5, 7, 4)).astype(np.float32)
     tiled = tf.constant(np.tile(features, (3, 2, 1)))
     np.testing.assert_allclose(
-        gram_matrix(tiled), gram_matrix(tf.constant(features)), rtol=1e-4, atol=1e-6
+        gram_matrix(tiled, tf.zeros(4)),
+        gram_matrix(tf.constant(features), tf.zeros(4)),
+        rtol=1e-4,
+        atol=1e-6,
     )
 
 
-def test_style_targets_at_each_octave() -> None:
+@pytest.mark.parametrize("kind", ["raw", "centered"])
+def test_style_targets_at_each_octave(kind: str) -> None:
     encoder = tiny_encoder()
     style = random_pixels(32, 24, seed=3)
-    targets = style_targets(encoder, style, settings_for_tiny(size=32, octaves=2))
+    targets = style_targets(encoder, style, settings_for_tiny(size=32, octaves=2, gram=kind))
     assert [list(grams) for grams in targets.grams] == [["relu1_1", "conv2_1"]] * 2
     full_size = reference.activations(encoder, style.astype(np.float64))
     for layer, gram in targets.grams[1].items():
-        np.testing.assert_allclose(gram, reference.gram(full_size[layer]), rtol=1e-4, atol=1e-6)
+        features = full_size[layer]
+        center = features.mean(axis=(0, 1)) if kind == "centered" else 0
+        np.testing.assert_allclose(gram, reference.gram(features - center), rtol=1e-4, atol=1e-5)
 
 
 def test_style_targets_survive_their_file() -> None:
     targets = style_targets(tiny_encoder(), random_pixels(9, 20), settings_for_tiny(octaves=2))
     again = StyleTargets.from_bytes(targets.to_bytes())
-    assert len(again.grams) == 2
-    for before, after in zip(targets.grams, again.grams, strict=True):
+    assert len(again.grams) == len(again.centers) == 2
+    np.testing.assert_array_equal(targets.colors.mean, again.colors.mean)
+    np.testing.assert_array_equal(targets.colors.covariance, again.colors.covariance)
+    for before, after in zip(
+        (*targets.grams, *targets.centers), (*again.grams, *again.centers), strict=True
+    ):
         assert before.keys() == after.keys()
         for layer in before:
             np.testing.assert_array_equal(before[layer], after[layer])
+
+
+CENTER = 0.3
 
 
 @pytest.mark.parametrize("normalization", ["relative", "mean"])
@@ -92,13 +113,17 @@ def test_losses(normalization: str) -> None:
         normalization=normalization, content_weight=0.3, style_weight=2, tv_weight=0.7
     )
     grams = {
-        layer: reference.gram(features)
+        layer: reference.gram(features - CENTER)
         for layer, features in reference.activations(encoder, style.astype(np.float64)).items()
     }
     targets = Targets(
         content=content_targets(encoder, content, ("relu2_1",)),
         grams={
             layer: tf.constant(grams[layer], tf.float32) for layer in settings.style_layer_weights
+        },
+        centers={
+            layer: tf.fill(encoder.channels(layer), CENTER)
+            for layer in settings.style_layer_weights
         },
     )
     terms = loss_terms(
@@ -112,13 +137,16 @@ def test_losses(normalization: str) -> None:
         {"relu2_1": 1.0},
         {"relu1_1": 0.25, "conv2_1": 0.75},
         normalization,
+        CENTER,
     )
     told = [float(terms.content), float(terms.style), float(terms.tv)]
     np.testing.assert_allclose(told, expected, rtol=1e-4)
     assert float(terms.total) == pytest.approx(np.dot([0.3, 2, 0.7], expected), rel=1e-4)
     seen = reference.activations(encoder, pixels.astype(np.float64))
     for layer, loss in terms.style_layers.items():
-        relative = reference.layer_loss(reference.gram(seen[layer]), grams[layer], "relative")
+        relative = reference.layer_loss(
+            reference.gram(seen[layer] - CENTER), grams[layer], "relative"
+        )
         assert float(loss) == pytest.approx(relative, rel=1e-4)
 
 
@@ -130,15 +158,12 @@ def test_total_variation_of_a_ramp() -> None:
 def test_gradient_is_that_of_finite_differences() -> None:
     encoder = load_encoder("compact")
     content, style, pixels = (random_pixels(16, 16, seed).astype(np.float64) for seed in range(3))
-    settings = Settings(size=16, octaves=1, content_weight=0.5, tv_weight=0.1)
+    settings = Settings(size=16, octaves=1, content_weight=0.5, tv_weight=0.1, gram="raw")
+    style_of = style_targets(encoder, style.astype(np.float32), settings)
     targets = Targets(
         content=content_targets(encoder, content.astype(np.float32), ("relu3_2",)),
-        grams={
-            layer: tf.constant(gram)
-            for layer, gram in style_targets(encoder, style.astype(np.float32), settings)
-            .grams[0]
-            .items()
-        },
+        grams={layer: tf.constant(gram) for layer, gram in style_of.grams[0].items()},
+        centers={layer: tf.constant(center) for layer, center in style_of.centers[0].items()},
     )
     weights = loss_weights(settings)
     point = tf.constant(pixels, tf.float32)

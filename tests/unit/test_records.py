@@ -67,9 +67,7 @@ def test_a_whole_record_is_found(tmp_path: Path) -> None:
     assert find_style(tmp_path, KEY) == record
 
 
-def test_no_record_is_not_worth_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_record_is_not_worth_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert find_style(tmp_path, KEY) is None
     assert not caplog.records
 

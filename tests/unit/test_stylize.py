@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nst_core import stylize as module
+from nst_core.colors import match_colors
 from nst_core.losses import Targets, loss_terms, loss_weights
 from nst_core.networks import load_encoder
 from nst_core.optimizers import Adam, Evaluation
@@ -13,7 +14,7 @@ from nst_core.statistics import content_targets, style_targets
 from nst_core.stylize import Iterate, NotFiniteError, finish, iterates, stylize
 from tests.encoders import random_pixels
 
-QUICK = Settings(size=40, steps=12, octaves=1, tolerance=0)
+QUICK = Settings(size=40, steps=12, octaves=1, tolerance=0, match_colors=False)
 
 
 def smooth_pixels(height: int, width: int, seed: int) -> np.ndarray:
@@ -27,7 +28,7 @@ def losses_at(pixels: np.ndarray, settings: Settings) -> dict[str, float]:
     """The losses of one picture, taken without the optimization."""
     encoder = load_encoder(settings.encoder)
     height, width = pixels.shape[:2]
-    grams = style_targets(encoder, STYLE, settings).grams[-1]
+    targets = style_targets(encoder, STYLE, settings)
     wanted = content_targets(
         encoder, resize(CONTENT, height, width), tuple(settings.content_layer_weights)
     )
@@ -35,7 +36,7 @@ def losses_at(pixels: np.ndarray, settings: Settings) -> dict[str, float]:
         encoder,
         settings.normalization,
         pixels,
-        Targets(wanted, dict(grams)),
+        Targets(wanted, dict(targets.grams[-1]), dict(targets.centers[-1])),
         loss_weights(settings),
     )
     return {name: float(getattr(terms, name)) for name in ("total", "content", "style", "tv")}
@@ -57,6 +58,14 @@ def test_the_start_loss_is_that_of_the_content() -> None:
     outcome = stylize(CONTENT, STYLE, QUICK)
     assert outcome.start_losses.total == pytest.approx(losses_at(CONTENT, QUICK)["total"], rel=1e-4)
     assert outcome.start_losses.content == pytest.approx(0, abs=1e-6)
+
+
+def test_a_start_with_the_colors_of_the_style() -> None:
+    settings = QUICK.model_copy(update={"match_colors": True})
+    targets = style_targets(load_encoder("compact"), STYLE, settings)
+    start = next(iterates(CONTENT, targets, settings, seed=0))
+    np.testing.assert_array_equal(start.pixels, match_colors(CONTENT, targets.colors))
+    assert start.losses.content == pytest.approx(0, abs=1e-6)
 
 
 def test_iterates_fall_and_grow_from_octave_to_octave() -> None:
@@ -121,7 +130,7 @@ def test_pictures_are_enlarged_only_when_asked() -> None:
 
 
 def test_a_picture_too_small_for_the_layers_is_refused() -> None:
-    with pytest.raises(ValueError, match="5 x 40 pixels.* at least 8 each way"):
+    with pytest.raises(ValueError, match=r"5 x 40 pixels.* at least 16 each way"):
         stylize(smooth_pixels(40, 5, 1), STYLE, QUICK)
 
 
@@ -152,9 +161,7 @@ def test_weights_and_shapes_need_no_new_graph() -> None:
     assert compiled.advance.experimental_get_tracing_count() == traces
 
 
-def _break_after(
-    monkeypatch: pytest.MonkeyPatch, evaluations: int, larger_than: float
-) -> None:
+def _break_after(monkeypatch: pytest.MonkeyPatch, evaluations: int, larger_than: float) -> None:
     """Make Adam's value not finite after some evaluations while its step size is above a bound."""
     import tensorflow as tf
 

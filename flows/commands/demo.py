@@ -1,0 +1,69 @@
+"""`nst-batch demo`: pictures to try it on, and a manifest of them."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.exit_codes import SUCCESS, UNUSABLE
+from flows.terminal import Terminal
+from nst_core.pictures import encode_png, write_whole
+from nst_core.samples.paintings import PAINTINGS
+from nst_core.samples.photographs import photograph
+
+CONTENTS = ("cat", "coffee", "rocket", "astronaut")
+PHOTOGRAPHED_STYLES = ("galaxies", "tissue")
+PAINTING_SIZE = 512
+PAINTING_SEED = 1
+
+HEADER = ("content", "style", "size")
+SIZE = 384
+ROWS = (
+    ("cat", "woodcut"),
+    ("cat", "swirls"),
+    ("coffee", "stained_glass"),
+    ("coffee", "swirls"),
+    ("rocket", "pointillism"),
+    ("astronaut", "mosaic"),
+)
+
+
+def write_demo(terminal: Terminal, folder: Path) -> int:
+    """Write contents, styles and `demo.csv` into a folder; the same each time."""
+    pictures = {
+        **{f"contents/{name}.png": photograph(name) for name in CONTENTS},
+        **{f"styles/{name}.png": photograph(name) for name in PHOTOGRAPHED_STYLES},
+        **{
+            f"styles/{name}.png": paint(PAINTING_SIZE, PAINTING_SEED)
+            for name, paint in PAINTINGS.items()
+        },
+    }
+    try:
+        for name, picture in pictures.items():
+            write_whole(folder / name, _png(picture))
+        write_whole(folder / "demo.csv", demo_manifest("").encode())
+    except OSError as error:
+        terminal.fail(f"{folder}: cannot be written: {error.strerror}; choose another folder")
+        return UNUSABLE
+    manifest = folder / "demo.csv"
+    terminal.say(f"{folder}: {len(pictures)} pictures and {manifest.name}, {len(ROWS)} rows")
+    terminal.say(f"next: nst-batch run {manifest} --output {folder / 'results'}")
+    terminal.result({"manifest": str(manifest), "pictures": sorted(pictures)})
+    return SUCCESS
+
+
+def demo_manifest(prefix: str) -> str:
+    """The demo's manifest as CSV, each path with a prefix."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for content, style in ROWS:
+        pictures = (f"{prefix}contents/{content}.png", f"{prefix}styles/{style}.png")
+        writer.writerow((*pictures, SIZE))
+    return text.getvalue()
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    return encode_png(picture.astype(np.float32) / np.float32(255))

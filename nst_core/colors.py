@@ -1,0 +1,52 @@
+"""Colors as statistics: a picture can be given the mean and covariance of another's."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ColorStatistics(NamedTuple):
+    """Mean (3,) and covariance (3, 3) of a picture's sRGB values in [0, 1], float32."""
+
+    mean: NDArray[np.float32]
+    covariance: NDArray[np.float32]
+
+
+def color_statistics(pixels: NDArray[np.float32]) -> ColorStatistics:
+    """The statistics of sRGB pixels in [0, 1], (height, width, 3)."""
+    rows = pixels.reshape(-1, 3).astype(np.float64)
+    covariance = np.cov(rows, rowvar=False, bias=True)
+    return ColorStatistics(rows.mean(axis=0).astype(np.float32), covariance.astype(np.float32))
+
+
+def match_colors(
+    pixels: NDArray[np.float32], wanted: ColorStatistics, smallest_variance: float = 1e-5
+) -> NDArray[np.float32]:
+    """The picture with other colors: linearly mapped to a mean and covariance, then clipped.
+
+    Of all linear maps it is the one that moves colors least, the Monge-Kantorovich map of two
+    normal distributions (Pitie & Kokaram 2007, "The linear Monge-Kantorovitch linear colour
+    mapping for example-based colour transfer").
+
+    Args:
+        pixels: sRGB in [0, 1], float32, (height, width, 3).
+        wanted: of the picture whose colors it shall have.
+        smallest_variance: below it a direction counts as having none, so that noise in a picture
+            of one color is not blown up.
+    """
+    found = color_statistics(pixels)
+    root = _power(found.covariance, 0.5, smallest_variance)
+    inverse_root = _power(found.covariance, -0.5, smallest_variance)
+    between = _power(root @ wanted.covariance @ root, 0.5, 0)
+    mapping = inverse_root @ between @ inverse_root
+    moved = (pixels - found.mean) @ mapping + wanted.mean
+    return np.clip(moved, 0, 1).astype(np.float32)
+
+
+def _power(
+    covariance: NDArray[np.floating], exponent: float, smallest: float
+) -> NDArray[np.float64]:
+    values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
+    powered: NDArray[np.float64] = (vectors * np.maximum(values, smallest) ** exponent) @ vectors.T
+    return powered

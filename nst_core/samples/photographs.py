@@ -1,0 +1,27 @@
+"""Photographs that come with scikit-image: free of restrictions, and there without a download."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+PHOTOGRAPHS: Mapping[str, str] = MappingProxyType(
+    {
+        "astronaut": "astronaut",
+        "cat": "chelsea",
+        "coffee": "coffee",
+        "rocket": "rocket",
+        "galaxies": "hubble_deep_field",
+        "tissue": "immunohistochemistry",
+    }
+)
+"""What they show -> scikit-image's name; all without restrictions, by its own documentation."""
+
+
+def photograph(name: str) -> NDArray[np.uint8]:
+    """One of `PHOTOGRAPHS`: sRGB, uint8, (height, width, 3)."""
+    import skimage.data
+
+    picture: NDArray[np.uint8] = getattr(skimage.data, PHOTOGRAPHS[name])()
+    return picture

@@ -1,0 +1,110 @@
+"""The command line as a user runs it: other processes, files on disk, a real server."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import write_picture
+
+COMMAND = [str(Path(sys.executable).parent / "nst-batch")]
+QUICK = ["--size", "32", "--steps", "2", "--octaves", "1"]
+
+
+def clean_environment(home: Path, **extra: str) -> dict[str, str]:
+    """No Prefect or nst-batch setting of whoever runs the tests."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "NST_BATCH_", "TF_", "DO_NOT_TRACK"))
+    }
+    return kept | {"PREFECT_HOME": str(home), "NST_BATCH_CACHE": str(home / "cache"), **extra}
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs `nst-batch` in a folder."""
+
+    folder: Path
+    environment: dict[str, str] = field(repr=False)
+
+    def start(self, *arguments: object) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def run(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
+        with self.start(*arguments) as process:
+            output, errors = process.communicate(timeout=280)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def picture(self, name: str, seed: int, **shape: int) -> Path:
+        return write_picture(self.folder / name, seed, **shape)
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prefect server as `prefect server start` gives it, with a database of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = tmp_path_factory.mktemp("server")
+    environment = clean_environment(
+        home, DO_NOT_TRACK="1", PREFECT_SERVER_ANALYTICS_ENABLED="false"
+    )
+    prefect = str(Path(sys.executable).parent / "prefect")
+    log = (home / "server.log").open("w")
+    command = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        _wait_until_up(f"{url}/health", process, seconds=180)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    for _ in range(int(seconds * 2)):
+        assert process.poll() is None, "the server ended by itself"
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+        else:
+            return
+    pytest.fail(f"no server at {url} after {seconds} s")
+
+
+@pytest.fixture
+def shell(tmp_path: Path, server_url: str) -> Shell:
+    """A shell whose runs use the session's server, in a folder with contents a, b, styles s, t."""
+    made = Shell(tmp_path, clean_environment(tmp_path / "home", PREFECT_API_URL=server_url))
+    for seed, name in enumerate(("a.png", "b.png", "s.png", "t.png")):
+        made.picture(name, seed)
+    return made
+
+
+@pytest.fixture
+def lone_shell(shell: Shell) -> Shell:
+    """The same without a server."""
+    environment = {
+        name: value for name, value in shell.environment.items() if name != "PREFECT_API_URL"
+    }
+    return Shell(shell.folder, environment)

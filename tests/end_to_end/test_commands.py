@@ -1,0 +1,240 @@
+"""Every command but `run`, as a subprocess."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nst_core.settings import PRESETS, Settings
+from tests.end_to_end.conftest import QUICK, Shell
+from tests.pictures import write_csv
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def bad_manifest(shell: Shell) -> Path:
+    whole = shell.picture("whole.png", 9)
+    Image.open(whole).resize((300, 200)).save(shell.folder / "whole.jpg")
+    cut = (shell.folder / "whole.jpg").read_bytes()
+    (shell.folder / "truncated.jpg").write_bytes(cut[: len(cut) // 2])
+    (shell.folder / "text.jpg").write_text("this is no picture")
+    return write_csv(
+        shell.folder / "bad.csv",
+        ("content", "style", "content_weight", "colour"),
+        ("missing.png", "s.png", "", ""),
+        ("text.jpg", "s.png", "", ""),
+        ("truncated.jpg", "s.png", "", ""),
+        ("a.png", "s.png", "-1", ""),
+        ("a.png", "t.png", "", "red"),
+        ("b.png", "s.png", "", ""),
+    )
+
+
+def test_check_names_every_fault_with_line_and_column(shell: Shell, bad_manifest: Path) -> None:
+    result = shell.run("check", bad_manifest, "--json")
+    assert result.returncode == 1
+    told = json.loads(result.stdout)
+    assert (told["rows"], told["usable"]) == (6, 1)
+    assert [(fault["line"], fault["column"]) for fault in told["faults"]] == [
+        *((2, "content"), (3, "content"), (4, "content"), (5, "content_weight"), (6, "colour")),
+    ]
+    assert "Traceback" not in result.stderr
+    plain = shell.run("check", bad_manifest)
+    assert plain.returncode == 1
+    for name in ("missing.png", "text.jpg", "truncated.jpg", "-1", "colour"):
+        assert name in plain.stdout
+    assert "6 rows: 1 can run, 5 faults" in plain.stdout
+
+
+def test_check_of_a_good_manifest(shell: Shell) -> None:
+    manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    result = shell.run("check", manifest, "--output", "new/folder")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert not (shell.folder / "new").exists()
+
+
+def test_check_tells_an_output_that_cannot_be_written(shell: Shell) -> None:
+    manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    (shell.folder / "file").write_text("")
+    result = shell.run("check", manifest, "--output", "file/out", "--json")
+    assert result.returncode == 1
+    (fault,) = json.loads(result.stdout)["faults"]
+    assert fault["column"] == "(--output)"
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run"])
+def test_an_unusable_manifest_is_told_in_one_line(shell: Shell, command: str) -> None:
+    (shell.folder / "m.csv").write_text("picture,style\na,b\n")
+    output = [] if command == "check" else ["--output", "out"]
+    for name, message in (("m.csv", "no column content"), ("no.csv", "No such file")):
+        result = shell.run(command, name, *output)
+        assert result.returncode == 2
+        assert message in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "m.csv", "--output", "out", "--size", "3"], "--size: found '3'; expected greater"),
+        (["run", "m.csv", "--output", "out", "--preset", "best"], "best"),
+        (["run", "m.csv", "--output", "out", "--sice", "64"], "Did you mean --size?"),
+        (["run", "m.csv"], "--output"),
+        (["paint"], "paint"),
+    ],
+)
+def test_a_wrong_command_line_is_told(shell: Shell, arguments: list[str], message: str) -> None:
+    result = shell.run(*arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_plan_before_and_after(shell: Shell) -> None:
+    rows = [("content", "style"), ("a.png", "s.png"), ("b.png", "s.png"), ("no.png", "t.png")]
+    manifest = write_csv(shell.folder / "m.csv", *rows)
+    before = shell.run("plan", manifest, "--output", "out", "--json", *QUICK)
+    assert before.returncode == 1
+    told = json.loads(before.stdout)
+    assert told["counts"] == {"new": 2, "done": 0, "invalid": 1}
+    assert told["styles"] == {"needed": 1, "kept": 0, "to_compute": 1}
+    assert told["seconds"] > 0
+    assert told["memory_mb"] > 0
+    shell.run("run", write_csv(manifest, *rows[:2]), "--output", "out", *QUICK)
+    after = shell.run("plan", write_csv(manifest, *rows), "--output", "out", "--json", *QUICK)
+    told = json.loads(after.stdout)
+    assert told["counts"] == {"new": 1, "done": 1, "invalid": 1}
+    assert told["styles"] == {"needed": 1, "kept": 1, "to_compute": 0}
+    assert [row["status"] for row in told["rows"]] == ["done", "new", "invalid"]
+
+
+def test_manifest_of_all_pairs(shell: Shell) -> None:
+    for name in ("one.png", "two.png"):
+        shell.picture(f"photos/{name}", 1)
+        shell.picture(f"art/deep/{name}", 2)
+    (shell.folder / "photos" / "notes.txt").write_text("")
+    result = shell.run("manifest", "photos", "art/**/*.png", "-o", "lists/all.csv")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (shell.folder / "lists" / "all.csv").read_text().splitlines() == [
+        "content,style",
+        "../photos/one.png,../art/deep/one.png",
+        "../photos/one.png,../art/deep/two.png",
+        "../photos/two.png,../art/deep/one.png",
+        "../photos/two.png,../art/deep/two.png",
+    ]
+    assert shell.run("check", "lists/all.csv").returncode == 0
+    nothing = shell.run("manifest", "empty", "art/**/*.png", "-o", "x.csv")
+    assert nothing.returncode == 2
+    assert "empty: no pictures" in nothing.stderr
+
+
+def test_demo_writes_good_rows_and_the_manifest_that_make_uses(shell: Shell) -> None:
+    result = shell.run("demo", "demo")
+    assert (result.returncode, result.stderr) == (0, "")
+    checked = shell.run("check", "demo/demo.csv", "--json")
+    assert checked.returncode == 0
+    assert json.loads(checked.stdout)["usable"] >= 4
+    written = (shell.folder / "demo" / "demo.csv").read_text()
+    ours = (ROOT / "manifests" / "demo.csv").read_text()
+    assert ours.replace("../build/demo/inputs/", "") == written
+
+
+def test_presets(shell: Shell) -> None:
+    result = shell.run("presets", "--json")
+    told = json.loads(result.stdout)
+    assert {name: Settings(**values) for name, values in told.items()} == dict(PRESETS)
+    plain = shell.run("presets").stdout
+    assert all(name in plain for name in (*PRESETS, *Settings.model_fields))
+
+
+def test_doctor(shell: Shell, lone_shell: Shell) -> None:
+    result = shell.run("doctor", "--json")
+    assert result.returncode == 0, result.stdout
+    findings = {finding["subject"]: finding for finding in json.loads(result.stdout)}
+    assert {"python", "prefect", "fastapi", "sqlalchemy", "tensorflow", "cache", "weights"} <= set(
+        findings
+    )
+    assert findings["server"]["found"] == shell.environment["PREFECT_API_URL"]
+    assert "CPU:0" in findings["devices"]["found"]
+    nowhere = Shell(
+        lone_shell.folder, lone_shell.environment | {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    )
+    broken = nowhere.run("doctor", "--json")
+    assert broken.returncode == 3
+    findings = {finding["subject"]: finding for finding in json.loads(broken.stdout)}
+    assert findings["server"]["state"] == "error"
+    assert "prefect server start" in findings["server"]["advice"]
+
+
+def test_cache_list_and_prune(shell: Shell) -> None:
+    manifest = write_csv(
+        shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"), ("a.png", "t.png")
+    )
+    assert shell.run("run", manifest, "--output", "out", *QUICK).returncode == 0
+    targets = sorted((shell.folder / "home" / "cache").rglob("*.safetensors"))
+    assert len(targets) == 2
+    targets[0].write_bytes(b"damaged")
+    listed = json.loads(shell.run("cache", "list", "--json").stdout)["styles"]
+    assert [style["state"] for style in listed] == ["damaged", "ok"]
+    assert shell.run("cache", "prune", "--dry-run").returncode == 0
+    assert all(path.exists() for path in targets)
+    shell.run("cache", "prune")
+    assert [path.exists() for path in targets] == [False, True]
+    shell.run("cache", "prune", "--older-than", "0")
+    assert not targets[1].exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--help"], ["tensorflow", "prefect", "pandas"]),
+        (["run", "--help"], ["tensorflow", "prefect", "pandas"]),
+        (["check", "m.csv"], ["tensorflow", "prefect"]),
+        (["plan", "m.csv", "--output", "out"], ["tensorflow", "prefect"]),
+        (["presets"], ["tensorflow", "prefect", "pandas"]),
+    ],
+)
+def test_light_commands_load_nothing_heavy(
+    shell: Shell, arguments: list[str], unwanted: list[str]
+) -> None:
+    write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    program = (
+        f"import sys; sys.argv[1:] = {arguments!r}\n"
+        "from flows.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        f"loaded = [name for name in {unwanted!r} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_core_loads_neither_prefect_nor_pandas() -> None:
+    program = (
+        "import sys, nst_core.stylize, nst_core.networks, nst_core.samples.paintings\n"
+        "loaded = [name for name in ('prefect', 'pandas') if name in sys.modules]\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_lock_names_hashes_and_no_registry() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "--hash=sha256:" in lock
+    assert "://" not in lock
+    assert "index-url" not in lock
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert any(need.startswith("prefect>=") for need in needed)

@@ -1,0 +1,160 @@
+"""`nst-batch run` as a user runs it, also when it is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.end_to_end.conftest import QUICK, Shell
+from tests.end_to_end.test_commands import bad_manifest  # noqa: F401 - a fixture
+from tests.pictures import write_csv
+
+HEADER = ("content", "style")
+
+
+def grid(shell: Shell) -> Path:
+    rows = [(content, style) for content in ("a.png", "b.png") for style in ("s.png", "t.png")]
+    return write_csv(shell.folder / "grid.csv", HEADER, *rows)
+
+
+def table_of(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "summary.csv").set_index("line")
+
+
+def test_good_and_bad_rows(shell: Shell, bad_manifest: Path) -> None:  # noqa: F811
+    result = shell.run("run", bad_manifest, "--output", "out", *QUICK)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stdout + result.stderr
+    table = table_of(shell.folder / "out")
+    assert list(table["status"]) == ["invalid"] * 5 + ["done"]
+    assert list(table.index) == [2, 3, 4, 5, 6, 7]
+    assert Image.open(shell.folder / "out" / table.loc[7, "picture"]).size == (32, 24)
+    assert "1 done, 5 invalid" in result.stdout
+    strict = shell.run("run", bad_manifest, "--output", "strict", "--strict", *QUICK)
+    assert strict.returncode == 2
+    assert "line 5, column content_weight" in strict.stderr
+    assert "Traceback" not in strict.stdout + strict.stderr
+    assert not list((shell.folder / "strict" / "pictures").iterdir())
+
+
+def test_the_second_run_does_nothing_and_says_so(shell: Shell) -> None:
+    manifest = grid(shell)
+    first = shell.run("run", manifest, "--output", "out", *QUICK)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "4 done" in first.stdout
+    assert "[4/4]" in first.stdout
+    second = shell.run("run", manifest, "--output", "out", "--json", *QUICK)
+    assert (second.returncode, second.stderr) == (0, "")
+    told = json.loads(second.stdout)
+    assert told["counts"] == {"cached": 4}
+    assert [row["status"] for row in told["rows"]] == ["cached"] * 4
+    assert told["rows"][0]["error"] in ("", None)
+    other = shell.run("run", manifest, "--output", "other", "--json", *QUICK)
+    told = json.loads(other.stdout)
+    assert told["counts"] == {"done": 4}
+    assert {row["style_targets"] for row in told["rows"]} == {"hit"}
+
+
+def test_a_finished_batch_loads_no_tensorflow(shell: Shell) -> None:
+    manifest = grid(shell)
+    shell.run("run", manifest, "--output", "out", *QUICK)
+    arguments = ["run", str(manifest), "--output", "out", *QUICK]
+    program = (
+        f"import sys; sys.argv[1:] = {arguments!r}\n"
+        "from flows.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert 'prefect' in sys.modules\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command,
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 cached" in done.stdout
+
+
+def test_without_a_server_it_brings_its_own_and_leaves_none(lone_shell: Shell) -> None:
+    manifest = write_csv(lone_shell.folder / "m.csv", HEADER, ("a.png", "s.png"))
+    result = lone_shell.run("run", manifest, "--output", "out", *QUICK)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "1 done" in result.stdout
+    assert servers_of(lone_shell) == []
+
+
+def servers_of(shell: Shell) -> list[int]:
+    """Embedded servers whose environment is this shell's."""
+    found = []
+    marker = f"PREFECT_HOME={shell.environment['PREFECT_HOME']}".encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            is_server = b"create_app" in (entry / "cmdline").read_bytes()
+            if is_server and marker in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_it_goes_on_where_it_was(lone_shell: Shell) -> None:
+    shell = lone_shell
+    contents = [shell.picture(f"{number}.png", 10 + number).name for number in range(6)]
+    manifest = write_csv(
+        shell.folder / "six.csv", HEADER, *((content, "s.png") for content in contents)
+    )
+    # Long enough a row to be killed within the fourth.
+    settings = ["--size", "48", "--steps", "150", "--octaves", "1", "--tolerance", "0"]
+    pictures = shell.folder / "out" / "pictures"
+    process = shell.start("run", manifest, "--output", "out", *settings)
+    deadline = time.monotonic() + 240
+    while len(list(pictures.glob("*.png"))) < 3:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    finished = {path: path.stat().st_mtime_ns for path in pictures.glob("*.png")}
+    assert 3 <= len(finished) < 6
+    for path in finished:
+        Image.open(path).load()
+
+    result = shell.run("run", manifest, "--output", "out", *settings)
+    assert (result.returncode, result.stderr) == (0, "")
+    table = table_of(shell.folder / "out")
+    # The record of the last picture may not have been written before the end came.
+    assert (table["status"] == "cached").sum() >= len(finished) - 1
+    assert set(table["status"]) == {"cached", "done"}
+    untouched = [path for path, written in finished.items() if path.stat().st_mtime_ns == written]
+    assert len(untouched) >= len(finished) - 1
+    assert sorted(path.name for path in pictures.iterdir()) == [f"{n}_s.png" for n in range(6)]
+    for path in pictures.iterdir():
+        Image.open(path).load()
+    assert servers_of(shell) == [], "the killed run's server goes on without it"
+
+
+def test_ctrl_c_says_how_to_go_on(shell: Shell) -> None:
+    manifest = write_csv(shell.folder / "m.csv", HEADER, ("a.png", "s.png"), ("b.png", "s.png"))
+    slow = ["--size", "48", "--steps", "3000", "--octaves", "1", "--tolerance", "0"]
+    process = shell.start("run", manifest, "--output", "out", *slow)
+    while not list((shell.folder / "home" / "cache").rglob("*.safetensors")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=200)
+    assert process.returncode == 130, (output, errors)
+    assert "the same command goes on" in errors
+    assert "Traceback" not in output + errors

@@ -1,0 +1,62 @@
+"""Color statistics and the linear map between them, against NumPy and known cases."""
+
+import numpy as np
+import pytest
+
+from nst_core.colors import ColorStatistics, color_statistics, match_colors
+
+
+def correlated(seed: int, spread: float = 0.06) -> np.ndarray:
+    draw = np.random.default_rng(seed)
+    mixing = draw.normal(0, spread, (3, 3))
+    return (0.5 + draw.normal(size=(40, 50, 3)) @ mixing).astype(np.float32)
+
+
+def test_statistics() -> None:
+    pixels = correlated(1)
+    rows = pixels.reshape(-1, 3).astype(np.float64)
+    mean, covariance = color_statistics(pixels)
+    np.testing.assert_allclose(mean, rows.mean(0), rtol=1e-6)
+    deviations = rows - rows.mean(0)
+    np.testing.assert_allclose(covariance, deviations.T @ deviations / len(rows), rtol=1e-5)
+
+
+def test_a_matched_picture_has_the_statistics_wanted() -> None:
+    wanted = color_statistics(correlated(2))
+    matched = match_colors(correlated(1), wanted)
+    found = color_statistics(matched)
+    np.testing.assert_allclose(found.mean, wanted.mean, atol=1e-3)
+    np.testing.assert_allclose(found.covariance, wanted.covariance, atol=3e-4)
+
+
+def test_a_picture_matched_to_itself_stays() -> None:
+    pixels = correlated(1)
+    matched = match_colors(pixels, color_statistics(pixels))
+    np.testing.assert_allclose(matched, np.clip(pixels, 0, 1), atol=1e-4)
+
+
+def test_the_map_is_symmetric_so_that_hues_are_not_turned_needlessly() -> None:
+    """Uncorrelated channels are scaled each by itself."""
+    draw = np.random.default_rng(0)
+    pixels = (0.5 + draw.normal(0, 0.05, (100, 100, 3))).astype(np.float32)
+    wanted = ColorStatistics(
+        np.full(3, 0.4, np.float32), np.diag([0.01, 0.0025, 0.0004]).astype(np.float32)
+    )
+    matched = match_colors(pixels, wanted)
+    for channel in range(3):
+        assert np.corrcoef(matched[..., channel].flat, pixels[..., channel].flat)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_a_picture_of_one_color_takes_the_mean(level: float) -> None:
+    wanted = color_statistics(correlated(2))
+    matched = match_colors(np.full((8, 8, 3), level, np.float32), wanted)
+    np.testing.assert_allclose(matched, np.broadcast_to(wanted.mean, (8, 8, 3)), atol=1e-6)
+
+
+def test_results_are_in_range() -> None:
+    wanted = ColorStatistics(np.full(3, 0.5, np.float32), np.eye(3, dtype=np.float32))
+    matched = match_colors(correlated(1), wanted)
+    assert matched.min() >= 0
+    assert matched.max() <= 1
+    assert matched.dtype == np.float32
