@@ -82,7 +82,7 @@ def run(
             or any setting.
         refresh: stylize again what is done already.
         strict: run nothing where any row is at fault.
-        verbose: show Prefect's own log.
+        verbose: show what Prefect and TensorFlow have to say.
     """
     environment.prepare(verbose=verbose)
     from flows.commands.run import run as run_batch
@@ -96,6 +96,7 @@ def run(
         refresh=refresh,
         strict=strict,
         max_pixels=max_pixels,
+        verbose=verbose,
     )
 
 

@@ -155,15 +155,18 @@ def listening(terminal: Terminal) -> Iterator[ProgressListener]:
     """Show the progress of rows while the context lasts."""
     listener = ProgressListener(terminal)
     logger = logging.getLogger("nst_batch.progress")
-    level = logger.level
+    level, propagates = logger.level, logger.propagate
     logger.addHandler(listener)
     logger.setLevel(logging.INFO)
+    # Prefect prints whatever reaches the root logger.
+    logger.propagate = False
     try:
         with listener.bar:
             yield listener
     finally:
         logger.removeHandler(listener)
         logger.setLevel(level)
+        logger.propagate = propagates
 
 
 def duration(seconds: float) -> str:

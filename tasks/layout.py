@@ -29,6 +29,11 @@ def row_records(output: Path) -> Path:
     return output / ".nst-batch" / "rows"
 
 
+def libraries_log_path(output: Path) -> Path:
+    """What TensorFlow and Prefect's server wrote during the last run."""
+    return output / ".nst-batch" / "libraries.log"
+
+
 def style_records(cache: Path) -> Path:
     """The records of style targets; they belong to no batch."""
     return cache / "styles" / "records"

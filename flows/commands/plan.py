@@ -15,6 +15,9 @@ from tasks.layout import picture_path, row_records, style_records, summary_path
 from tasks.manifest import ManifestError, Row, read_manifest
 from tasks.records import find_picture, find_style
 
+SECONDS_A_ROW = 0.5
+"""To read and write pictures."""
+
 SECONDS_A_PIXEL_STEP = 3.2e-6
 """Of the compact encoder with L-BFGS on 2 CPU cores (docs/benchmarks.md)."""
 
@@ -78,7 +81,7 @@ def _plan_job(job: Job, output: Path, rate: float) -> PlannedRow:
         picture=job.output,
         width=width,
         height=height,
-        seconds=None if is_done else round(job.evaluated_pixels * rate, 1),
+        seconds=None if is_done else round(SECONDS_A_ROW + job.evaluated_pixels * rate, 1),
         memory_mb=None if is_done else round(MEMORY_MB + MEMORY_MB_A_PIXEL * width * height),
         why="",
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pandas as pd
 from pydantic import BaseModel
 
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS, UNUSABLE
+from flows.libraries_log import libraries_log
 from flows.terminal import Terminal, duration, listening
-from tasks.layout import summary_path
+from tasks.layout import libraries_log_path, summary_path
 from tasks.manifest import ManifestError, read_manifest
 from tasks.summary import count_by_status
 
@@ -22,9 +24,14 @@ def run(
     manifest: Path,
     output: Path,
     settings: BaseModel,
+    *,
+    verbose: bool,
     **options: Any,
 ) -> int:
     """Run the flow; `options` are its other parameters.
+
+    Args:
+        verbose: let Prefect and TensorFlow write to the terminal, not to a file.
 
     Returns:
         An exit code: `SUCCESS` only if every row has its picture.
@@ -42,7 +49,7 @@ def run(
     if not os.environ.get("PREFECT_API_URL"):
         terminal.say("starting Prefect in this process (the first start takes longer) ...")
     try:
-        state = _run_flow(terminal, manifest, output, settings, options)
+        state = _run_flow(terminal, manifest, output, settings, options, verbose=verbose)
     except KeyboardInterrupt:
         terminal.fail("interrupted; finished rows are kept: the same command goes on from here")
         return INTERRUPTED
@@ -50,11 +57,18 @@ def run(
 
 
 def _run_flow(
-    terminal: Terminal, manifest: Path, output: Path, settings: BaseModel, options: dict[str, Any]
+    terminal: Terminal,
+    manifest: Path,
+    output: Path,
+    settings: BaseModel,
+    options: dict[str, Any],
+    *,
+    verbose: bool,
 ) -> Any:
+    quiet = nullcontext() if verbose else libraries_log(libraries_log_path(output))
     from flows.stylize_manifest import stylize_manifest
 
-    with listening(terminal):
+    with listening(terminal), quiet:
         try:
             return stylize_manifest(manifest, output, settings, return_state=True, **options)
         except Exception as error:  # noqa: BLE001 - the engine raises nearly anything

@@ -64,7 +64,10 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = free.getsockname()[1]
     home = tmp_path_factory.mktemp("server")
     environment = clean_environment(
-        home, DO_NOT_TRACK="1", PREFECT_SERVER_ANALYTICS_ENABLED="false"
+        home,
+        DO_NOT_TRACK="1",
+        PREFECT_SERVER_ANALYTICS_ENABLED="false",
+        PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS="5",
     )
     prefect = str(Path(sys.executable).parent / "prefect")
     log = (home / "server.log").open("w")
