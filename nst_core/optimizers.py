@@ -156,6 +156,7 @@ class _Trial(NamedTuple):
     tried: tf.Tensor
     accepted: tf.Tensor  # the last trial met both conditions
     lowered: tf.Tensor  # some trial met the first; `best` holds the last of them
+    finite: tf.Tensor  # the last trial was
     best_point: tf.Tensor
     best: Evaluation
 
@@ -224,43 +225,7 @@ class Lbfgs:
         return tf.where(points_down, newton, steepest), knows_curvature
 
     def _search(self, objective: Objective, state: LbfgsState, direction: tf.Tensor) -> _Trial:
-        start, value = state.best.point, state.best.value
-
-        def unfinished(trial: _Trial) -> tf.Tensor:
-            return ~trial.accepted & (trial.tried < self.most_trials)
-
-        def bisect(trial: _Trial) -> tuple[_Trial]:
-            aim = start + trial.length * direction
-            point = tf.clip_by_value(aim, self.lower, self.upper)
-            evaluation = objective(point)
-            promised = _dot(state.gradient, point - start)
-            lower_enough = (
-                _is_finite(evaluation)
-                & (evaluation.value <= value + self.sufficient_decrease * promised)
-                & (promised < 0)
-            )
-            inside = (aim >= self.lower) & (aim <= self.upper)
-            slope = _dot(evaluation.gradient, tf.where(inside, direction, tf.zeros_like(direction)))
-            flat_enough = slope >= self.curvature * _dot(state.gradient, direction)
-            shortest = tf.where(lower_enough, trial.length, trial.shortest)
-            longest = tf.where(lower_enough, trial.longest, trial.length)
-            between = tf.where(tf.math.is_finite(longest), (shortest + longest) / 2, 2 * shortest)
-            best_point, best = _select(
-                lower_enough, (point, evaluation), (trial.best_point, trial.best)
-            )
-            return (
-                _Trial(
-                    length=between,
-                    shortest=shortest,
-                    longest=longest,
-                    tried=trial.tried + 1,
-                    accepted=lower_enough & flat_enough,
-                    lowered=trial.lowered | lower_enough,
-                    best_point=best_point,
-                    best=best,
-                ),
-            )
-
+        value = state.best.value
         one = tf.ones([], value.dtype)
         first = _Trial(
             length=one,
@@ -269,12 +234,49 @@ class Lbfgs:
             tried=tf.constant(0),
             accepted=tf.constant(False),
             lowered=tf.constant(False),
-            best_point=start,
+            finite=tf.constant(True),
+            best_point=state.best.point,
             best=Evaluation(value, state.gradient, state.best.terms),
         )
         final: _Trial
-        (final,) = tf.while_loop(unfinished, bisect, (first,), parallel_iterations=1)
+        (final,) = tf.while_loop(
+            lambda trial: ~trial.accepted & (trial.tried < self.most_trials),
+            lambda trial: (self._try(objective, state, direction, trial),),
+            (first,),
+            parallel_iterations=1,
+        )
         return final
+
+    def _try(
+        self, objective: Objective, state: LbfgsState, direction: tf.Tensor, trial: _Trial
+    ) -> _Trial:
+        start = state.best.point
+        aim = start + trial.length * direction
+        point = tf.clip_by_value(aim, self.lower, self.upper)
+        evaluation = objective(point)
+        finite = _is_finite(evaluation)
+        promised = _dot(state.gradient, point - start)
+        limit = state.best.value + self.sufficient_decrease * promised
+        lower_enough = finite & (promised < 0) & (evaluation.value <= limit)
+        inside = (aim >= self.lower) & (aim <= self.upper)
+        slope = _dot(evaluation.gradient, tf.where(inside, direction, tf.zeros_like(direction)))
+        flat_enough = slope >= self.curvature * _dot(state.gradient, direction)
+        shortest = tf.where(lower_enough, trial.length, trial.shortest)
+        longest = tf.where(lower_enough, trial.longest, trial.length)
+        best_point, best = _select(
+            lower_enough, (point, evaluation), (trial.best_point, trial.best)
+        )
+        return _Trial(
+            length=tf.where(tf.math.is_finite(longest), (shortest + longest) / 2, 2 * shortest),
+            shortest=shortest,
+            longest=longest,
+            tried=trial.tried + 1,
+            accepted=lower_enough & flat_enough,
+            lowered=trial.lowered | lower_enough,
+            finite=finite,
+            best_point=best_point,
+            best=best,
+        )
 
     def _accept(self, state: LbfgsState, trial: _Trial, knows_curvature: tf.Tensor) -> LbfgsState:
         move = trial.best_point - state.best.point
@@ -294,7 +296,11 @@ class Lbfgs:
             changes=changes,
             step_size=state.step_size,
             evaluations=state.evaluations + trial.tried,
-            status=tf.where(~trial.lowered & ~knows_curvature, CONVERGED, RUNNING),
+            status=tf.where(
+                trial.lowered | knows_curvature,
+                RUNNING,
+                tf.where(trial.finite, CONVERGED, DIVERGED),
+            ),
         )
 
 

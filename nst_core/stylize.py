@@ -352,13 +352,40 @@ def _on_host(terms: LossTerms) -> Losses:
     )
 
 
+def _without_size(tensor: tf.Tensor) -> tf.TensorSpec:
+    """(..., height, width, channels) -> (..., any, any, channels); lower ranks have no size."""
+    shape = tensor.shape.as_list()
+    if len(shape) >= 3:
+        shape[-3:-1] = [None, None]
+    return tf.TensorSpec(shape, tensor.dtype)
+
+
+@dataclass(frozen=True)
+class _AnySize:
+    """A function compiled for pictures of unknown height and width from the start.
+
+    Left to itself, TensorFlow compiles once for the first shape and again for all others, which
+    takes as much time and memory again.
+    """
+
+    traced: Any
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> "_AnySize":
+        return cls(tf.function(function))
+
+    def __call__(self, *arguments: Any) -> Any:
+        specifications = tf.nest.map_structure(_without_size, arguments)
+        return self.traced.get_concrete_function(*specifications)(*arguments)
+
+
 @dataclass(frozen=True)
 class _Compiled:
     """Functions of tensors alone: one trace serves every row, whatever its shape and weights."""
 
-    start: Any
-    advance: Any
-    measure: Any
+    start: _AnySize
+    advance: _AnySize
+    measure: _AnySize
 
 
 @cache
@@ -387,8 +414,4 @@ def _compile(
     def advance(state: Any, targets: Targets, weights: LossWeights, steps: tf.Tensor) -> Any:
         return optimizer.advance(objective(targets, weights), state, steps)
 
-    return _Compiled(
-        start=tf.function(start, reduce_retracing=True),
-        advance=tf.function(advance, reduce_retracing=True),
-        measure=tf.function(measured, reduce_retracing=True),
-    )
+    return _Compiled(_AnySize.of(start), _AnySize.of(advance), _AnySize.of(measured))

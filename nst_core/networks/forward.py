@@ -1,6 +1,7 @@
 """An encoder's forward pass in TensorFlow."""
 
 from collections.abc import Iterable
+from functools import cache
 
 import tensorflow as tf
 
@@ -34,12 +35,19 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
     return seen
 
 
+@cache
+def _tensors(encoder: Encoder) -> dict[str, tf.Tensor]:
+    """The weights outside of any graph, so that compiled functions share them."""
+    with tf.init_scope():
+        return {name: tf.constant(array) for name, array in encoder.weights.items()}
+
+
 def _apply(layer: Layer, encoder: Encoder, features: tf.Tensor) -> tf.Tensor:
     if isinstance(layer, Convolution):
         # Zeros around the picture would be a frame that the style never has.
         padded = tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="REFLECT")
-        weight = tf.constant(encoder.weights[f"{layer.name}.weight"])
-        bias = tf.constant(encoder.weights[f"{layer.name}.bias"])
+        weight = _tensors(encoder)[f"{layer.name}.weight"]
+        bias = _tensors(encoder)[f"{layer.name}.bias"]
         return tf.nn.bias_add(tf.nn.conv2d(padded, weight, strides=1, padding="VALID"), bias)
     if isinstance(layer, AveragePool):
         return tf.nn.avg_pool2d(features, ksize=2, strides=2, padding="VALID")

@@ -130,6 +130,17 @@ def test_lbfgs_steps_back_from_what_is_not_finite() -> None:
     np.testing.assert_allclose(state.best.point, np.full(4, 0.3), atol=1e-3)
 
 
+def test_lbfgs_tells_where_nothing_around_is_finite() -> None:
+    def island(point: tf.Tensor) -> Evaluation:
+        away = tf.reduce_any(point > 0)
+        value = tf.where(away, tf.constant(np.nan, point.dtype), tf.reduce_sum(-point))
+        return Evaluation(value, -tf.ones_like(point), ())
+
+    state = run(Lbfgs(), island, np.zeros(4), 0.05, 60)
+    assert int(state.status) == DIVERGED
+    np.testing.assert_array_equal(state.best.point, np.zeros(4))
+
+
 def test_adam_stops_where_the_value_is_not_finite_and_goes_back_to_the_best() -> None:
     state = run(Adam(), cliff, np.zeros(4), 0.1, 60)
     assert int(state.status) == DIVERGED

@@ -149,16 +149,14 @@ def test_a_start_without_a_finite_loss_is_refused() -> None:
         stylize(CONTENT * np.float32("nan"), STYLE, QUICK)
 
 
-def test_weights_and_shapes_need_no_new_graph() -> None:
-    settings = QUICK.model_copy(update={"steps": 1})
-    for height, width in ((40, 32), (24, 40)):
+def test_one_graph_serves_all_shapes_and_weights() -> None:
+    module._compile.cache_clear()
+    for height, width, weight in ((40, 32, 0.1), (24, 40, 0.1), (40, 39, 0.5), (17, 40, 0.7)):
+        settings = QUICK.model_copy(update={"steps": 1, "content_weight": weight})
         stylize(smooth_pixels(height, width, 1), STYLE, settings)
     compiled = module._compile(load_encoder("compact"), "lbfgs", "relative")
-    traces = compiled.advance.experimental_get_tracing_count()
-    for weight, width in ((0.5, 39), (0.7, 17)):
-        other = settings.model_copy(update={"content_weight": weight})
-        stylize(smooth_pixels(40, width, 1), STYLE, other)
-    assert compiled.advance.experimental_get_tracing_count() == traces
+    for function in (compiled.start, compiled.advance, compiled.measure):
+        assert function.traced.experimental_get_tracing_count() == 1
 
 
 def _break_after(monkeypatch: pytest.MonkeyPatch, evaluations: int, larger_than: float) -> None:
