@@ -6,8 +6,7 @@ BIN := .venv/bin
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-demo: .venv/installed ## stylize the demo's pictures into build/demo
-	@$(BIN)/nst-batch demo build/demo/inputs
+demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 	@$(BIN)/nst-batch run manifests/demo.csv --output build/demo --cache build/cache
 
 test: .venv/installed ## all tests
@@ -32,6 +31,9 @@ lock: .venv/installed ## choose exact versions anew, within the ranges of pyproj
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+build/demo/inputs/demo.csv: .venv/installed
+	@$(BIN)/nst-batch demo build/demo/inputs > /dev/null
 
 clean: ## remove the environment and everything built
 	rm -rf .venv build *.egg-info
