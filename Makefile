@@ -10,7 +10,7 @@ demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 	@$(BIN)/nst-batch run manifests/demo.csv --output build/demo --cache build/cache
 
 test: .venv/installed ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 lint: .venv/installed ## ruff: faults and format
 	$(BIN)/ruff check .

@@ -3,22 +3,21 @@
 Commands are imported when they run, so that help and `check` load neither Prefect nor TensorFlow.
 """
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
 from flows import environment
-from flows.exit_codes import INTERRUPTED, UNUSABLE
+from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, SUCCESS, UNUSABLE
 from flows.terminal import Terminal
-from nst_core.settings import Overrides
+from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 from tasks.layout import default_cache
-
-DEFAULT_MAX_PIXELS = 200_000_000
 
 Output = Annotated[
     Path, Parameter(alias="-o", help="folder for pictures, loss curves and the summary")
@@ -29,7 +28,12 @@ Cache = Annotated[
     Parameter(help="where style targets are kept [default: NST_BATCH_CACHE or ~/.cache/nst-batch]"),
 ]
 Json = Annotated[bool, Parameter(negative="", help="print the result as JSON")]
-MaxPixels = Annotated[int, Parameter(help="refuse pictures with more pixels than this")]
+MaxPixels = Annotated[
+    int,
+    Parameter(
+        help="refuse pictures with more pixels than this", validator=validators.Number(gte=1)
+    ),
+]
 Flag = Parameter(negative="")
 
 
@@ -114,7 +118,7 @@ def check(
 ) -> int:
     """Report every fault of every row of a manifest at once; nothing is run or written.
 
-    Exit code 0: no fault. 1: some rows are at fault. 2: no row can be used.
+    Exit code 0: no fault. 1: some rows are at fault. 2: the manifest cannot be used at all.
 
     Args:
         manifest: CSV file with the columns content and style.
@@ -198,7 +202,7 @@ def list_cache(*, cache: Cache = None, json: Json = False) -> int:
 def prune(
     *,
     cache: Cache = None,
-    older_than: Annotated[float, Parameter(help="days since they were computed")] = 90.0,
+    older_than: Annotated[float, Parameter(help="days since they were last used")] = 90.0,
     dry_run: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
@@ -227,7 +231,13 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.exit(0)
+        sys.exit(SUCCESS)
+    except Exception as error:
+        if os.environ.get("NST_BATCH_DEBUG"):
+            raise
+        told = f"nst-batch: {type(error).__name__}: {error}"
+        print(f"{told} (NST_BATCH_DEBUG=1 shows where)", file=sys.stderr)  # noqa: T201
+        sys.exit(ENGINE_FAILED)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def libraries_log(path: Path) -> Iterator[None]:
     ours = sys.stderr
     ours.flush()
     original = os.dup(2)
-    with path.open("wb") as file:
+    with path.open("ab") as file:
         os.dup2(file.fileno(), 2)
     # Left open on purpose: log handlers made meanwhile keep it until the process ends.
     sys.stderr = os.fdopen(os.dup(original), "w", buffering=1)

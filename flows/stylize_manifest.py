@@ -12,33 +12,42 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from nst_core.devices import device_count
-from nst_core.pictures import DEFAULT_MAX_PIXELS, write_whole
-from nst_core.settings import Overrides
+from nst_core.pictures import write_whole
+from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 from tasks.caching import keep_by_key
 from tasks.jobs import Job, examine_rows
 from tasks.layout import (
+    curve_path,
     default_cache,
     error_path,
-    make_private,
+    make_folders,
+    output_lock,
     picture_path,
     row_records,
     style_files,
     style_records,
 )
-from tasks.manifest import ManifestError, read_manifest
+from tasks.locks import exclusive
+from tasks.manifest import ManifestError, Row, check_places, read_manifest
 from tasks.progress import BatchProgress, tell_batch
 from tasks.records import (
+    FileReference,
     PictureRecord,
+    RecordError,
     StyleRecord,
     find_picture,
     find_style,
     remove_failures,
 )
+from tasks.stopping import stopping_rows
 from tasks.style_targets import compute_style_targets
 from tasks.stylize import stylize_row
 from tasks.summary import Ending, count_by_status, summarize, write_summary
 
 logger = logging.getLogger("nst_batch.flow")
+
+LONGEST_ERROR = 600
+"""In characters; TensorFlow's messages can fill pages, and the whole is in the row's file."""
 
 Runner = ThreadPoolTaskRunner[Any]
 Style = StyleRecord | PrefectFuture[StyleRecord]
@@ -67,8 +76,24 @@ def stylize_manifest(
         max_pixels: pictures with more pixels than this are refused.
     """
     output, cache = output.absolute(), (cache or default_cache()).absolute()
+    make_folders(output, cache)
+    with exclusive(output_lock(output), output):
+        return stylize_rows(
+            read_manifest(manifest, settings),
+            output,
+            cache,
+            refresh=refresh,
+            strict=strict,
+            max_pixels=max_pixels,
+        )
+
+
+def stylize_rows(
+    rows: list[Row], output: Path, cache: Path, *, refresh: bool, strict: bool, max_pixels: int
+) -> State:
+    """Examine rows, run those that can, write the table, and say how it went."""
     examined = examine_rows(
-        read_manifest(manifest, settings),
+        check_places(rows, output),
         max_pixels=max_pixels,
         on_picture=lambda count, total: tell_batch(BatchProgress("examined", count, total)),
     )
@@ -93,13 +118,11 @@ def stylize_jobs(
     Returns:
         How each job ended, by its line in the manifest.
     """
-    for folder in (row_records(output), style_records(cache), style_files(cache)):
-        make_private(folder)
     remove_failures(row_records(output))
     remove_failures(style_records(cache))
     styles: dict[str, Style] = {}
     pictures: dict[str, Picture] = {}
-    with Runner(max_workers=device_count()) as runner:
+    with Runner(max_workers=device_count()) as runner, stopping_rows(output):
         for job in jobs:
             if job.key in pictures:
                 continue
@@ -126,21 +149,34 @@ def find_done(job: Job, output: Path) -> PictureRecord | None:
     """The record of a job that an earlier run finished, its picture in its place."""
     wanted = picture_path(output, job.output)
     record = find_picture(row_records(output), job.key, wanted)
-    return record and put_in_place(record, job, output)
+    try:
+        return record and put_in_place(record, job, output)
+    except (OSError, RecordError) as error:
+        logger.warning("%s: made again, as it cannot be copied: %s", wanted, error)
+        return None
 
 
 def put_in_place(record: PictureRecord, job: Job, output: Path) -> PictureRecord:
-    """Copy a picture that lies under another name to where the job wants it."""
-    wanted = picture_path(output, job.output)
+    """Copy a picture that lies under another name, and its curve, to where the job wants them.
+
+    Raises:
+        RecordError: the picture is not there any more.
+        OSError: it cannot be written.
+    """
+    wanted, curve = picture_path(output, job.output), curve_path(output, job.output)
     if record.file.path == wanted:
         return record
-    write_whole(wanted, record.file.read())
-    return record.model_copy(update={"file": record.file.model_copy(update={"path": wanted})})
+    file = FileReference.write(wanted, record.file.read())
+    if record.curve.is_file():
+        write_whole(curve, record.curve.read_bytes())
+    return record.model_copy(update={"file": file, "curve": curve})
 
 
 def find_or_compute(runner: Runner, job: Job, cache: Path, *, refresh: bool) -> Style:
     """The targets of a job's style: kept from an earlier run, or as a task that computes them."""
     if not refresh and (found := find_style(style_records(cache), job.style_key)):
+        # `cache prune` goes by it.
+        found.file.path.touch()
         return found
     keep = keep_by_key(style_records(cache), "job", "style_key", refresh=refresh, once=True)
     return runner.submit(
@@ -150,11 +186,21 @@ def find_or_compute(runner: Runner, job: Job, cache: Path, *, refresh: bool) -> 
 
 def gather(job: Job, picture: Picture, style: Style | None, output: Path) -> Ending:
     """Wait for a job's picture and say how it ended; no failure of one row reaches another."""
-    if isinstance(picture, PictureRecord):
-        return Ending("cached", put_in_place(picture, job, output), "hit")
-    picture.wait()
-    if not picture.state.is_completed():
-        return Ending("failed", error=explain(job, picture, style, output))
+    try:
+        if isinstance(picture, PictureRecord):
+            return Ending("cached", put_in_place(picture, job, output), "hit")
+        picture.wait()
+        if not picture.state.is_completed():
+            return Ending("failed", error=explain(job, picture, style, output))
+        return ending_of(job, picture, style, output)
+    except (OSError, RecordError) as error:
+        return Ending("failed", error=in_a_line(error))
+
+
+def ending_of(
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Path
+) -> Ending:
+    """How a job ended whose task run completed: another run may have been quicker."""
     record = picture.result()
     cached = picture.state.name == "Cached" or record.file.path != picture_path(output, job.output)
     computed = isinstance(style, PrefectFuture) and style.state.name != "Cached"
@@ -176,7 +222,13 @@ def explain(
     if not isinstance(error, BaseException):
         return f"{subject}{failed.name}: {failed.message or 'no reason was given'}"
     write_traceback(error, error_path(output, job.output))
-    return f"{subject}{type(error).__name__}: {error}"
+    return f"{subject}{in_a_line(error)}"
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an error says, as a cell of a table can hold it."""
+    told = " ".join(f"{type(error).__name__}: {error}".split())
+    return told if len(told) <= LONGEST_ERROR else f"{told[:LONGEST_ERROR]} ..."
 
 
 def write_traceback(error: BaseException, path: Path) -> None:

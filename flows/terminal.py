@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+from flows.exit_codes import UNUSABLE
 
 STYLES = {
     "done": "green",
@@ -24,6 +27,15 @@ STYLES = {
 }
 
 
+class PatientConsole(Console):
+    """Goes on in silence where nobody reads any more (`nst-batch run ... | head`)."""
+
+    def on_broken_pipe(self) -> None:
+        """The batch matters more than its log."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Terminal:
     """Standard output for results and standard error for what goes wrong.
 
@@ -33,8 +45,8 @@ class Terminal:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.console = Console(soft_wrap=True, highlight=False, quiet=as_json)
-        self.errors = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.console = PatientConsole(soft_wrap=True, highlight=False, quiet=as_json)
+        self.errors = PatientConsole(stderr=True, soft_wrap=True, highlight=False)
 
     @property
     def is_rich(self) -> bool:
@@ -67,6 +79,25 @@ class Terminal:
             cells = ["" if cell is None else str(cell) for cell in row.values()]
             drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
         self.console.print(drawn, soft_wrap=False)
+
+
+def refuse(terminal: Terminal, error: Exception) -> int:
+    """Tell why nothing ran; the exit code for it."""
+    terminal.fail(str(error))
+    terminal.result({"error": str(error)})
+    return UNUSABLE
+
+
+class WarningPrinter(logging.Handler):
+    """Warnings of ours, such as of a damaged file that is made again, on standard error."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(logging.WARNING)
+        self.terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        self.terminal.fail(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 class ProgressListener(logging.Handler):
@@ -154,18 +185,27 @@ class ProgressListener(logging.Handler):
 def listening(terminal: Terminal) -> Iterator[ProgressListener]:
     """Show the progress of rows while the context lasts."""
     listener = ProgressListener(terminal)
-    logger = logging.getLogger("nst_batch.progress")
-    level, propagates = logger.level, logger.propagate
-    logger.addHandler(listener)
-    logger.setLevel(logging.INFO)
-    # Prefect prints whatever reaches the root logger.
+    progress = logging.getLogger("nst_batch.progress")
+    progress.setLevel(logging.INFO)
+    with (
+        _handled_by(listener, progress),
+        _handled_by(WarningPrinter(terminal), logging.getLogger("nst_batch")),
+        _handled_by(WarningPrinter(terminal), logging.getLogger("nst_core")),
+        listener.bar,
+    ):
+        yield listener
+
+
+@contextmanager
+def _handled_by(handler: logging.Handler, logger: logging.Logger) -> Iterator[None]:
+    """Nobody else hears of it: Prefect prints whatever reaches the root logger."""
+    propagates = logger.propagate
+    logger.addHandler(handler)
     logger.propagate = False
     try:
-        with listener.bar:
-            yield listener
+        yield
     finally:
-        logger.removeHandler(listener)
-        logger.setLevel(level)
+        logger.removeHandler(handler)
         logger.propagate = propagates
 
 

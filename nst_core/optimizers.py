@@ -54,6 +54,7 @@ class LbfgsState(NamedTuple):
     gradient: tf.Tensor
     moves: tf.Tensor  # (memory, *point): the last steps, newest last, zeros where there is none
     changes: tf.Tensor  # (memory, *point): what each did to the gradient
+    step: tf.Tensor
     step_size: tf.Tensor
     evaluations: tf.Tensor
     status: tf.Tensor
@@ -193,6 +194,7 @@ class Lbfgs:
             gradient=evaluation.gradient,
             moves=history,
             changes=history,
+            step=tf.constant(0),
             step_size=step_size,
             evaluations=tf.constant(1),
             status=tf.where(_is_finite(evaluation), RUNNING, DIVERGED),
@@ -294,6 +296,7 @@ class Lbfgs:
             gradient=trial.best.gradient,
             moves=moves,
             changes=changes,
+            step=state.step + 1,
             step_size=state.step_size,
             evaluations=state.evaluations + trial.tried,
             status=tf.where(

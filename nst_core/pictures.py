@@ -26,8 +26,7 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-DEFAULT_MAX_PIXELS = 200_000_000
-"""Lets the largest cameras through (a 200-megapixel phone: 16320 x 12240) at about 4 GB to load."""
+from nst_core.settings import DEFAULT_MAX_PIXELS
 
 FORMATS = tuple(
     str(reader.format)
@@ -73,10 +72,12 @@ class Picture:
     Attributes:
         rgb: float32 (height, width, 3), sRGB in [0, 1], composited on white where transparent.
         alpha: float32 (height, width), 0 is transparent and 1 opaque; None if all is opaque.
+        sha256: of the file's content at its own size, as in `PictureFacts`.
     """
 
     rgb: NDArray[np.float32]
     alpha: NDArray[np.float32] | None
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ def load(
     return Picture(
         rgb=np.stack(bands if len(bands) == 3 else bands * 3, axis=-1),
         alpha=None if alpha is None else resize(alpha, height, width),
+        sha256=_digest(plain),
     )
 
 
@@ -249,6 +251,9 @@ def write_whole(path: _Path, data: bytes) -> None:
 def _opened(path: _Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """The picture with its header read; whatever fails inside becomes a `PictureError`."""
     try:
+        # Opening a pipe would wait for whoever writes to it.
+        if Path(path).is_fifo():
+            raise PictureError(f"{path}: this is a pipe, expected a file. Save it as a file first.")
         with Path(path).open("rb") as file:
             image = _identify(file, path)
             _check_size(image, path, max_pixels)

@@ -40,8 +40,11 @@ def parse_layer_weights(text: str) -> dict[str, float]:
 
 
 def _canonical_layer_weights(text: str) -> str:
-    return " ".join(f"{name}:{weight:g}" for name, weight in parse_layer_weights(text).items())
+    return " ".join(f"{name}:{weight:.12g}" for name, weight in parse_layer_weights(text).items())
 
+
+DEFAULT_MAX_PIXELS = 200_000_000
+"""Lets the largest cameras through (a 200-megapixel phone: 16320 x 12240) at about 4 GB to load."""
 
 LayerWeights = Annotated[str, AfterValidator(_canonical_layer_weights)]
 

@@ -299,21 +299,22 @@ class _OctaveTask:
                 f"picture (content {self.settings.content_weight:g}, style "
                 f"{self.settings.style_weight:g}, tv {self.settings.tv_weight:g})"
             )
-        steps, earlier, recoveries = 0, 0, 0
+        before = _Totals(0, 0, 0)
         history = [float(state.best.value)]
-        yield self._report(state, steps, earlier, recoveries, "")
+        yield self._report(state, before, "")
         ending = ""
         while not ending:
-            count = min(REPORT_EVERY, self.settings.steps - steps)
-            state = self.compiled.advance(state, self.targets, self.weights, tf.constant(count))
-            steps += count
+            left = self.settings.steps - before.steps - int(state.step)
+            count = tf.constant(min(REPORT_EVERY, left))
+            state = self.compiled.advance(state, self.targets, self.weights, count)
             history.append(float(state.best.value))
-            if int(state.status) == DIVERGED and not recoveries:
-                recoveries += 1
-                earlier += int(state.evaluations)
+            if int(state.status) == DIVERGED and not before.recoveries:
+                before = _Totals(int(state.step), int(state.evaluations), 1)
                 state = self._begin(state.best.point, step_size * SMALLER_STEP)
+                history = [float(state.best.value)]
+            steps = before.steps + int(state.step)
             ending = self._ending(int(state.status), steps, history)
-            yield self._report(state, steps, earlier, recoveries, ending)
+            yield self._report(state, before, ending)
 
     def _begin(self, start: Pixels, step_size: float) -> Any:
         size = tf.constant(step_size, tf.float32)
@@ -329,13 +330,11 @@ class _OctaveTask:
         )
         return "plateau" if settled else ""
 
-    def _report(
-        self, state: Any, steps: int, earlier: int, recoveries: int, ending: str
-    ) -> _Report:
+    def _report(self, state: Any, before: "_Totals", ending: str) -> "_Report":
         return _Report(
-            steps=steps,
-            evaluations=earlier + int(state.evaluations),
-            recoveries=recoveries,
+            steps=before.steps + int(state.step),
+            evaluations=before.evaluations + int(state.evaluations),
+            recoveries=before.recoveries,
             losses=_on_host(state.best.terms),
             pixels=state.best.point.numpy(),
             ending=ending,

@@ -72,7 +72,8 @@ class FlockLockManager(LockManager):
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if deadline else 0))
+                # Never waits in the kernel, where Ctrl-C would not reach it.
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return descriptor
             except BlockingIOError:
                 if deadline is not None and time.monotonic() >= deadline:

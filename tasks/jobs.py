@@ -11,9 +11,12 @@ from pydantic import BaseModel, ConfigDict
 from nst_core.identity import row_key, row_seed, style_key
 from nst_core.networks import load_encoder
 from nst_core.octaves import octave_shapes
-from nst_core.pictures import PictureError, PictureFacts, examine, fit
+from nst_core.pictures import Picture, PictureError, PictureFacts, examine, fit, load
 from nst_core.settings import Settings
 from tasks.manifest import Fault, Row
+
+MOST_THREADS = min(4, os.cpu_count() or 1)
+"""Of those that decode pictures; more would need many gigabytes where pictures are very large."""
 
 
 class Job(BaseModel):
@@ -91,7 +94,12 @@ def examine_rows(
     found = _examine_all(sorted(paths), max_pixels, on_picture)
     complete = [row.with_faults(_picture_faults(row, found)) for row in rows]
     complete = [row.with_faults(_size_faults(row, found)) for row in complete]
-    jobs = [_job(row, found, max_pixels) for row in complete if not row.faults]
+    facts = {path: seen for path, seen in found.items() if isinstance(seen, PictureFacts)}
+    jobs = [
+        _job(row, facts[row.content], facts[row.style], max_pixels)
+        for row in complete
+        if not row.faults
+    ]
     return Examined(tuple(complete), tuple(jobs))
 
 
@@ -105,7 +113,7 @@ def _examine_all(
             return error
 
     found: dict[Path, Examination] = {}
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=MOST_THREADS) as pool:
         for path, examination in zip(paths, pool.map(look, paths), strict=True):
             found[path] = examination
             if on_picture is not None:
@@ -122,7 +130,10 @@ def _picture_faults(row: Row, found: dict[Path, Examination]) -> Iterable[Fault]
 
 def _size_faults(row: Row, found: dict[Path, Examination]) -> Iterable[Fault]:
     content = found.get(row.content)
-    if row.faults or not isinstance(content, PictureFacts):
+    at_fault = {fault.column for fault in row.faults}
+    if at_fault & {"size", "enlarge", "content_layers", "style_layers", "preset", "encoder"}:
+        return
+    if not isinstance(content, PictureFacts):
         return
     settings = row.settings
     layers = {*settings.content_layer_weights, *settings.style_layer_weights}
@@ -133,10 +144,7 @@ def _size_faults(row: Row, found: dict[Path, Examination]) -> Iterable[Fault]:
         yield Fault(row.line, "content", f"worked on at {width} x {height} pixels", expected)
 
 
-def _job(row: Row, found: dict[Path, Examination], max_pixels: int) -> Job:
-    content, style = found[row.content], found[row.style]
-    assert isinstance(content, PictureFacts)
-    assert isinstance(style, PictureFacts)
+def _job(row: Row, content: PictureFacts, style: PictureFacts, max_pixels: int) -> Job:
     targets_key = style_key(style.sha256, row.settings, load_encoder(row.settings.encoder))
     key = row_key(content.sha256, targets_key, row.settings)
     return Job(
@@ -154,3 +162,15 @@ def _job(row: Row, found: dict[Path, Examination], max_pixels: int) -> Job:
         seed=row_seed(key, row.settings),
         max_pixels=max_pixels,
     )
+
+
+def load_picture(path: Path, sha256: str, *, size: int, enlarge: bool, max_pixels: int) -> Picture:
+    """The picture, if it is still the one that was examined.
+
+    Raises:
+        PictureError: it changed meanwhile, so that its result would be kept as another's.
+    """
+    picture = load(path, size=size, enlarge=enlarge, max_pixels=max_pixels)
+    if picture.sha256 != sha256:
+        raise PictureError(f"{path}: the picture changed while the batch ran. Run it again.")
+    return picture

@@ -29,6 +29,11 @@ def row_records(output: Path) -> Path:
     return output / ".nst-batch" / "rows"
 
 
+def output_lock(output: Path) -> Path:
+    """Held by the run that writes to the output folder."""
+    return output / ".nst-batch" / "lock"
+
+
 def libraries_log_path(output: Path) -> Path:
     """What TensorFlow and Prefect's server wrote during the last run."""
     return output / ".nst-batch" / "libraries.log"
@@ -51,6 +56,14 @@ def default_cache() -> Path:
     return Path(named) if named else user / "nst-batch"
 
 
-def make_private(folder: Path) -> None:
-    """Make a folder that only its owner may write: whoever writes there decides what is shown."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+def make_folders(output: Path, cache: Path) -> None:
+    """Make what is missing; records and targets for their owner alone.
+
+    Whoever writes to those decides what is painted.
+    """
+    picture_path(output, "").mkdir(parents=True, exist_ok=True)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    targets, records = style_files(cache), style_records(cache)
+    private = (cache, targets.parent, targets, records, row_records(output).parent)
+    for folder in (*private, row_records(output)):
+        folder.mkdir(exist_ok=True, mode=0o700)

@@ -1,9 +1,11 @@
 """A manifest -> rows, with every fault of every row found before any work."""
 
+import csv
 import hashlib
+import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
@@ -14,11 +16,14 @@ from pydantic import BaseModel, ValidationError
 
 from nst_core.networks import load_encoder
 from nst_core.settings import Overrides, Settings, resolve
+from tasks.layout import picture_path
 
 REQUIRED = ("content", "style")
 COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
 OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 LONGEST_STEM = 80
+LONGEST_NAME = 200
+"""In bytes; file systems allow 255, of which what is put around a name takes some."""
 
 
 class ManifestError(Exception):
@@ -76,8 +81,9 @@ def read_manifest(path: Path, defaults: BaseModel | None = None) -> list[Row]:
     Raises:
         ManifestError: no file, not UTF-8, not CSV, a column missing or twice, or no row at all.
     """
-    table = _read_table(path)
     defaults = defaults or Overrides()
+    _check_defaults(path, defaults)
+    table = _read_table(path)
     header = [str(name).strip() for name in table.iloc[0]]
     _check_header(path, header)
     rows = [
@@ -97,13 +103,14 @@ def _read_table(path: Path) -> pd.DataFrame:
         "dtype": str,
         "keep_default_na": False,
         "skip_blank_lines": False,
-        "encoding": "utf-8-sig",
         "engine": "python",
     }
     try:
-        width = pd.read_csv(path, nrows=1, **options).shape[1]
+        text = path.read_bytes().decode("utf-8-sig")
+        _check_quotes(path, text)
+        width = pd.read_csv(io.StringIO(text, newline=""), nrows=1, **options).shape[1]
         table: pd.DataFrame = pd.read_csv(
-            path,
+            io.StringIO(text, newline=""),
             names=list(range(width + 1)),
             index_col=False,
             on_bad_lines=lambda cells: [*cells[:width], ",".join(cells[width:])],
@@ -123,6 +130,20 @@ def _read_table(path: Path) -> pd.DataFrame:
         ) from error
 
 
+def _check_quotes(path: Path, text: str) -> None:
+    """Refuse what pandas would read as fewer rows, without a word, where cells may be too many."""
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        for _ in rows:
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise ManifestError(
+            f"{path}, line {line}: {error}; expected a quote at both ends of the cell, and "
+            'any quote within written twice ("")'
+        ) from error
+
+
 def _check_header(path: Path, header: list[str]) -> None:
     missing = [name for name in REQUIRED if name not in header]
     if missing:
@@ -134,6 +155,15 @@ def _check_header(path: Path, header: list[str]) -> None:
     twice = [name for name, count in Counter(filter(None, header)).items() if count > 1]
     if twice:
         raise ManifestError(f"{path}, line 1: column {twice[0]} stands there twice; remove one")
+
+
+def _check_defaults(path: Path, defaults: BaseModel) -> None:
+    faults = _check_layers(0, resolve(defaults))
+    if faults:
+        raise ManifestError(
+            f"{path}: not read, as the settings for all rows are at fault: "
+            + "; ".join(f"{fault.column}: {fault.expected}" for fault in faults)
+        )
 
 
 def _numbered_cells(table: pd.DataFrame, header: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -188,10 +218,15 @@ def _read_settings(
     try:
         settings = resolve(defaults, said)
     except ValidationError as error:
-        return resolve(defaults), [
+        faults = [
             Fault(line, str(fault["loc"][0]), f"found {fault['input']!r}", _allowed(fault["msg"]))
             for fault in error.errors()
         ]
+        wrong = {fault.column for fault in faults}
+        settings = resolve(
+            defaults, {name: text for name, text in said.items() if name not in wrong}
+        )
+        return settings, [*faults, *_check_layers(line, settings)]
     return settings, _check_layers(line, settings)
 
 
@@ -216,12 +251,14 @@ def _read_output(line: int, text: str) -> tuple[str, list[Fault]]:
     if not text:
         return "", []
     path = PurePosixPath(text.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if not text.isprintable() or not path.name:
+        wrong = "expected a file name of printable characters"
+    elif max(len(part.encode()) for part in path.parts) > LONGEST_NAME:
+        wrong = f"expected names of at most {LONGEST_NAME} bytes"
+    elif path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         wrong = "expected a place inside the output folder: a relative path without '..'"
     elif path.suffix.lower() in OTHER_FORMATS:
         wrong = "expected a name that ends in .png, or one without an ending: results are PNG"
-    elif not text.isprintable() or not path.name:
-        wrong = "expected a file name of printable characters"
     else:
         named = path if path.suffix.lower() == ".png" else path.with_name(f"{path.name}.png")
         return str(named.with_suffix(".png")), []
@@ -229,7 +266,12 @@ def _read_output(line: int, text: str) -> tuple[str, list[Fault]]:
 
 
 def _default_stem(row: Row) -> str:
-    return f"{row.content.stem[:LONGEST_STEM]}_{row.style.stem[:LONGEST_STEM]}"
+    return f"{_cut(row.content.stem)}_{_cut(row.style.stem)}"
+
+
+def _cut(stem: str) -> str:
+    """Short enough that two of them make a file name; counted in bytes, as file systems do."""
+    return stem.encode()[:LONGEST_STEM].decode(errors="ignore")
 
 
 def _with_default_output(row: Row) -> Row:
@@ -247,7 +289,7 @@ def _check_outputs(rows: list[Row]) -> list[Row]:
     ]
     first: dict[str, int] = {}
     checked = []
-    for row in named:
+    for row in map(_beside(named), named):
         line = first.setdefault(row.output.casefold(), row.line)
         fault = Fault(
             row.line,
@@ -257,6 +299,48 @@ def _check_outputs(rows: list[Row]) -> list[Row]:
         )
         checked.append(row if line == row.line else row.with_faults([fault]))
     return checked
+
+
+def _beside(rows: list[Row]) -> Callable[[Row], Row]:
+    """Refuses a row whose result would have to be a folder for another's."""
+    folders = {
+        str(folder) for row in rows for folder in PurePosixPath(row.output.casefold()).parents
+    }
+
+    def check(row: Row) -> Row:
+        if row.output.casefold() not in folders:
+            return row
+        found = f"the result {row.output!r} is a folder in the output of another row"
+        return row.with_faults([Fault(row.line, "output", found, "choose another output")])
+
+    return check
+
+
+def check_places(rows: Iterable[Row], output: Path) -> list[Row]:
+    """Refuse results that would take the place of a picture that is read, or of a folder.
+
+    Args:
+        rows: of a manifest.
+        output: the output folder; it need not exist.
+    """
+    rows = list(rows)
+    sources = {
+        path.resolve()
+        for row in rows
+        for column, path in (("content", row.content), ("style", row.style))
+        if column in row.cells
+    }
+    return [row.with_faults(_place_faults(row, output, sources)) for row in rows]
+
+
+def _place_faults(row: Row, output: Path, sources: set[Path]) -> Iterator[Fault]:
+    place = picture_path(output, row.output)
+    if place.resolve() in sources:
+        found = f"the result {row.output!r} would overwrite a picture that is read"
+        yield Fault(row.line, "output", found, "choose another output, or another output folder")
+    elif place.is_dir():
+        found = f"the result {row.output!r} is a folder"
+        yield Fault(row.line, "output", found, "choose another output")
 
 
 def _digest(cells: Mapping[str, str]) -> str:

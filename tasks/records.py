@@ -14,6 +14,7 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from nst_core.pictures import write_whole
 from nst_core.settings import Settings
 
 logger = logging.getLogger("nst_batch.records")
@@ -36,9 +37,9 @@ class FileReference(BaseModel):
     sha256: str
 
     @classmethod
-    def to(cls, path: Path) -> Self:
-        """The reference to a file as it is now."""
-        data = path.read_bytes()
+    def write(cls, path: Path, data: bytes) -> Self:
+        """Write the file whole and refer to just these bytes, whoever else may write there."""
+        write_whole(path, data)
         return cls(path=path.absolute(), size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
     def read(self) -> bytes:
@@ -81,6 +82,7 @@ class PictureRecord(BaseModel):
     kind: Literal["picture"] = "picture"
     key: str
     file: FileReference
+    curve: Path
     width: int
     height: int
     settings: Settings

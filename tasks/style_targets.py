@@ -7,8 +7,7 @@ from prefect import task
 
 from nst_core.networks import load_encoder
 from nst_core.octaves import style_sides
-from nst_core.pictures import load, write_whole
-from tasks.jobs import Job
+from tasks.jobs import Job, load_picture
 from tasks.records import FileReference, StyleRecord
 
 
@@ -18,15 +17,17 @@ def compute_style_targets(job: Job, folder: Path) -> StyleRecord:
     from nst_core.devices import lend_device
     from nst_core.statistics import style_targets
 
-    started = time.perf_counter()
     settings = job.settings
-    style = load(job.style, size=max(style_sides(settings)), max_pixels=job.max_pixels)
     with lend_device():
+        started = time.perf_counter()
+        style = load_picture(
+            job.style,
+            job.style_sha256,
+            size=max(style_sides(settings)),
+            enlarge=False,
+            max_pixels=job.max_pixels,
+        )
         targets = style_targets(load_encoder(settings.encoder), style.rgb, settings)
-    path = folder / f"{job.style_key}.safetensors"
-    write_whole(path, targets.to_bytes())
-    return StyleRecord(
-        key=job.style_key,
-        file=FileReference.to(path),
-        seconds=time.perf_counter() - started,
-    )
+        seconds = time.perf_counter() - started
+    file = FileReference.write(folder / f"{job.style_key}.safetensors", targets.to_bytes())
+    return StyleRecord(key=job.style_key, file=file, seconds=seconds)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from prefect import task
 
 from nst_core.networks import load_encoder
-from nst_core.pictures import Picture, encode_png, load, write_whole
-from tasks.jobs import Job
+from nst_core.pictures import Picture, encode_png, write_whole
+from tasks.jobs import Job, load_picture
 from tasks.layout import curve_path, picture_path
 from tasks.progress import RowProgress, tell
 from tasks.records import FileReference, PictureRecord, StyleRecord
+from tasks.stopping import check_not_stopped
 
 if TYPE_CHECKING:
     from nst_core.stylize import Iterate, Outcome
@@ -48,15 +49,16 @@ def _stylize(job: Job, style: StyleRecord, output: Path) -> PictureRecord:
     from nst_core.statistics import StyleTargets
     from nst_core.stylize import finish, iterates
 
-    started = time.perf_counter()
-    content = _load(job, job.content)
-    targets = StyleTargets.from_bytes(style.file.read())
     curve: list[list[Any]] = []
     with lend_device() as device:
+        started = time.perf_counter()
+        content = _load(job, job.content, job.content_sha256)
+        targets = StyleTargets.from_bytes(style.file.read())
         steps = iterates(
             content.rgb, targets, job.settings, seed=job.seed, style=_style_to_start_from(job)
         )
-        outcome = finish(steps, lambda iterate: _follow(job, iterate, curve))
+        outcome = finish(steps, lambda iterate: _follow(job, iterate, curve, output))
+        seconds = time.perf_counter() - started
     facts = _facts(job, outcome)
     picture = encode_png(
         outcome.pixels.astype(np.float32) / np.float32(255),
@@ -64,29 +66,36 @@ def _stylize(job: Job, style: StyleRecord, output: Path) -> PictureRecord:
         text={PROVENANCE: json.dumps(facts | _sources(job))},
     )
     write_whole(curve_path(output, job.output), _curve_csv(curve))
-    write_whole(picture_path(output, job.output), picture)
     return PictureRecord(
         key=job.key,
-        file=FileReference.to(picture_path(output, job.output)),
+        file=FileReference.write(picture_path(output, job.output), picture),
+        curve=curve_path(output, job.output),
         width=outcome.pixels.shape[1],
         height=outcome.pixels.shape[0],
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         device=device,
         peak_memory_mb=round(peak_memory_mb(device), 1),
         **facts,
     )
 
 
-def _load(job: Job, path: Path) -> Picture:
+def _load(job: Job, path: Path, sha256: str) -> Picture:
     settings = job.settings
-    return load(path, size=settings.size, enlarge=settings.enlarge, max_pixels=job.max_pixels)
+    return load_picture(
+        path,
+        sha256,
+        size=settings.size,
+        enlarge=settings.enlarge,
+        max_pixels=job.max_pixels,
+    )
 
 
 def _style_to_start_from(job: Job) -> NDArray[np.float32] | None:
-    return _load(job, job.style).rgb if job.settings.start == "style" else None
+    return _load(job, job.style, job.style_sha256).rgb if job.settings.start == "style" else None
 
 
-def _follow(job: Job, iterate: "Iterate", curve: list[list[Any]]) -> None:
+def _follow(job: Job, iterate: "Iterate", curve: list[list[Any]], output: Path) -> None:
+    check_not_stopped(output)
     losses = iterate.losses
     height, width = iterate.pixels.shape[:2]
     curve.append(

@@ -71,6 +71,7 @@ def _table_row(row: Row, ending: Ending, output: Path) -> dict[str, Any]:
     record = ending.record
     if record is None:
         return facts
+    curve = curve_path(output, row.output)
     losses = {f"relative_loss_{layer}": loss for layer, loss in record.style_layers.items()}
     return (
         facts
@@ -78,7 +79,7 @@ def _table_row(row: Row, ending: Ending, output: Path) -> dict[str, Any]:
         | {
             **{name: getattr(record, name) for name in MEASURES},
             "picture": picture_path(output, row.output).relative_to(output).as_posix(),
-            "curve": curve_path(output, row.output).relative_to(output).as_posix(),
+            "curve": curve.relative_to(output).as_posix() if curve.is_file() else "",
             "style_targets": ending.style_targets,
         }
     )

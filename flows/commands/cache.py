@@ -10,6 +10,8 @@ from flows.terminal import Terminal
 from tasks.layout import style_files, style_records
 from tasks.records import find_style, remove_failures
 
+BEING_WRITTEN_SECONDS = 3600
+
 
 @dataclass(frozen=True)
 class KeptStyle:
@@ -18,7 +20,7 @@ class KeptStyle:
     key: str
     state: str
     megabytes: float
-    last_computed: str
+    last_used: str
 
 
 def list_styles(terminal: Terminal, cache: Path) -> int:
@@ -28,7 +30,7 @@ def list_styles(terminal: Terminal, cache: Path) -> int:
             key=path.stem[:16],
             state="ok" if find_style(style_records(cache), path.stem) else "damaged",
             megabytes=round(path.stat().st_size / 1e6, 2),
-            last_computed=f"{datetime.fromtimestamp(path.stat().st_mtime):%Y-%m-%d %H:%M}",
+            last_used=f"{datetime.fromtimestamp(path.stat().st_mtime):%Y-%m-%d %H:%M}",
         )
         for path in sorted(style_files(cache).glob("*.safetensors"))
     ]
@@ -40,15 +42,13 @@ def list_styles(terminal: Terminal, cache: Path) -> int:
 
 
 def prune(terminal: Terminal, cache: Path, older_than_days: float, *, dry_run: bool) -> int:
-    """Remove damaged targets, those computed longer ago than that, and leftovers of killed runs.
+    """Remove damaged targets, those not used for that long, and leftovers of killed runs.
 
     Whatever is removed is computed again when a row needs it; no picture depends on it.
     """
     limit = time.time() - older_than_days * 86_400
     doomed = [
-        path
-        for path in sorted(style_files(cache).glob("*"))
-        if path.stat().st_mtime < limit or not _is_whole(path, cache)
+        path for path in sorted(style_files(cache).glob("*")) if _is_doomed(path, cache, limit)
     ]
     size = sum(path.stat().st_size for path in doomed)
     if not dry_run:
@@ -62,6 +62,9 @@ def prune(terminal: Terminal, cache: Path, older_than_days: float, *, dry_run: b
     return SUCCESS
 
 
-def _is_whole(path: Path, cache: Path) -> bool:
-    is_targets = path.suffix == ".safetensors" and not path.name.startswith(".")
-    return is_targets and find_style(style_records(cache), path.stem) is not None
+def _is_doomed(path: Path, cache: Path, limit: float) -> bool:
+    last_used = path.stat().st_mtime
+    if not (style_records(cache) / path.stem).exists():
+        # A run may be about to finish it; what a killed run left behind grows old.
+        return last_used < time.time() - BEING_WRITTEN_SECONDS
+    return last_used < limit or find_style(style_records(cache), path.stem) is None

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from flows.exit_codes import ROWS_FAILED, SUCCESS, UNUSABLE
-from flows.terminal import Terminal
+from flows.exit_codes import ROWS_FAILED, SUCCESS
+from flows.terminal import Terminal, refuse
 from tasks.jobs import Examined, examine_rows
-from tasks.layout import picture_path
-from tasks.manifest import Fault, ManifestError, Row, read_manifest
+from tasks.layout import picture_path, row_records
+from tasks.manifest import Fault, ManifestError, check_places, read_manifest
 
 
 def check(
@@ -25,19 +25,20 @@ def check(
     try:
         rows = read_manifest(manifest, settings)
     except ManifestError as error:
-        terminal.fail(str(error))
-        terminal.result({"error": str(error)})
-        return UNUSABLE
+        return refuse(terminal, error)
+    unwritable = []
+    if output is not None:
+        rows = check_places(rows, output)
+        unwritable = output_faults(output)
     examined = examine_rows(rows, max_pixels=max_pixels)
-    unwritable = [] if output is None else output_faults(output, examined.rows)
-    faults = [*examined.faults, *unwritable]
+    faults = [*unwritable, *examined.faults]
     _tell(terminal, examined, faults)
     return ROWS_FAILED if faults else SUCCESS
 
 
 def _tell(terminal: Terminal, examined: Examined, faults: Sequence[Fault]) -> None:
     terminal.table([asdict(fault) for fault in faults])
-    good = len(examined.rows) - len({fault.line for fault in faults})
+    good = 0 if any(not fault.line for fault in faults) else len(examined.jobs)
     terminal.say(f"{len(examined.rows)} rows: {good} can run, {len(faults)} faults")
     terminal.result(
         {
@@ -48,17 +49,15 @@ def _tell(terminal: Terminal, examined: Examined, faults: Sequence[Fault]) -> No
     )
 
 
-def output_faults(output: Path, rows: Sequence[Row]) -> list[Fault]:
+def output_faults(output: Path) -> list[Fault]:
     """Why results could not be written, found out without leaving anything behind."""
-    existing = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        reason = f"{existing}: {error.strerror}"
-        return [Fault(0, "(--output)", reason, "expected a folder that can be written")]
-    return [
-        Fault(row.line, "output", f"{row.output!r} is a folder", "choose another output")
-        for row in rows
-        if picture_path(output, row.output).is_dir()
-    ]
+    faults = []
+    for wanted in (output, picture_path(output, ""), row_records(output)):
+        existing = next(place for place in (wanted, *wanted.absolute().parents) if place.exists())
+        try:
+            with tempfile.TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            reason = f"{existing}: {error.strerror}"
+            faults.append(Fault(0, "(--output)", reason, "expected a folder that can be written"))
+    return list(dict.fromkeys(faults))

@@ -10,7 +10,10 @@ from flows.exit_codes import SUCCESS, UNUSABLE
 from flows.terminal import Terminal
 from nst_core.pictures import write_whole
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+ENDINGS = {
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+    *(".avif", ".jp2"),
+}
 
 
 def write_pairs(terminal: Terminal, contents: str, styles: str, manifest: Path) -> int:
@@ -21,21 +24,29 @@ def write_pairs(terminal: Terminal, contents: str, styles: str, manifest: Path) 
             endings = " ".join(sorted(ENDINGS))
             terminal.fail(f"{name}: no pictures; expected a folder or a glob of {endings} files")
             return UNUSABLE
-    folder = manifest.absolute().parent
+    folder = manifest.parent.resolve()
     rows = [
-        (os.path.relpath(content, folder), os.path.relpath(style, folder))
+        (_relative(content, folder), _relative(style, folder))
         for content in found[contents]
         for style in found[styles]
     ]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("content", "style"), *rows])
-    write_whole(manifest, text.getvalue().encode())
+    try:
+        write_whole(manifest, text.getvalue().encode())
+    except (OSError, UnicodeEncodeError) as error:
+        terminal.fail(f"{manifest}: cannot be written: {error}")
+        return UNUSABLE
     terminal.say(
         f"{manifest}: {len(rows)} rows, {len(found[contents])} contents x "
         f"{len(found[styles])} styles"
     )
     terminal.result({"manifest": str(manifest), "rows": len(rows)})
     return SUCCESS
+
+
+def _relative(picture: Path, folder: Path) -> str:
+    return os.path.relpath(picture.parent.resolve() / picture.name, folder)
 
 
 def find_pictures(place: str) -> list[Path]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel
 
-from flows.exit_codes import ROWS_FAILED, SUCCESS, UNUSABLE
-from flows.terminal import Terminal, duration
+from flows.exit_codes import ROWS_FAILED, SUCCESS
+from flows.terminal import Terminal, duration, refuse
 from nst_core.devices import device_count
 from tasks.jobs import Job, examine_rows
 from tasks.layout import picture_path, row_records, style_records, summary_path
-from tasks.manifest import ManifestError, Row, read_manifest
+from tasks.manifest import ManifestError, Row, check_places, read_manifest
 from tasks.records import find_picture, find_style
 
 SECONDS_A_ROW = 0.5
@@ -53,10 +53,10 @@ def plan(
 ) -> int:
     """Say which rows are new, done and invalid, which styles are kept, and the time it takes."""
     try:
-        examined = examine_rows(read_manifest(manifest, settings), max_pixels=max_pixels)
+        rows = check_places(read_manifest(manifest, settings), output)
     except ManifestError as error:
-        terminal.fail(str(error))
-        return UNUSABLE
+        return refuse(terminal, error)
+    examined = examine_rows(rows, max_pixels=max_pixels)
     rate, measured = _seconds_a_pixel_step(output)
     jobs = [(job, _plan_job(job, output, rate)) for job in examined.jobs]
     invalid = [_plan_invalid(row) for row in examined.rows if row.faults]
@@ -91,7 +91,7 @@ def _seconds_a_pixel_step(output: Path) -> tuple[float, bool]:
     """From the rows that ran here before, else what we measured; and which of the two it is."""
     try:
         table = pd.read_parquet(summary_path(output, ".parquet"))
-    except OSError:
+    except (OSError, ValueError):
         return SECONDS_A_PIXEL_STEP, False
     # Each octave has a quarter of the pixels of the next, so that all take 4/3 of the last.
     work = table["width"] * table["height"] * table["steps"] / table["octaves"] * 4 / 3

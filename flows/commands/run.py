@@ -1,18 +1,20 @@
 """`nst-batch run`: the flow in this process, its progress, and what came of it."""
 
 import json
-import os
-from contextlib import nullcontext
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel
 
-from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS, UNUSABLE
+from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
-from flows.terminal import Terminal, duration, listening
-from tasks.layout import libraries_log_path, summary_path
+from flows.terminal import Terminal, duration, listening, refuse
+from tasks.layout import default_cache, libraries_log_path, make_folders, summary_path
+from tasks.locks import InUseError
 from tasks.manifest import ManifestError, read_manifest
 from tasks.summary import count_by_status
 
@@ -37,17 +39,14 @@ def run(
         An exit code: `SUCCESS` only if every row has its picture.
     """
     try:
-        # A manifest that cannot be used is told before a server is started for it.
+        # What cannot be used is told before a server is started for it.
         read_manifest(manifest, settings)
-        (output / "pictures").mkdir(parents=True, exist_ok=True)
+        make_folders(output.absolute(), (options["cache"] or default_cache()).absolute())
     except ManifestError as error:
-        terminal.fail(str(error))
-        return UNUSABLE
+        return refuse(terminal, error)
     except OSError as error:
-        terminal.fail(f"{output}: cannot be written: {error.strerror}; choose another --output")
-        return UNUSABLE
-    if not os.environ.get("PREFECT_API_URL"):
-        terminal.say("starting Prefect in this process (the first start takes longer) ...")
+        wrong = f"{error.filename}: cannot be made: {error.strerror}; choose another folder"
+        return refuse(terminal, ManifestError(wrong))
     try:
         state = _run_flow(terminal, manifest, output, settings, options, verbose=verbose)
     except KeyboardInterrupt:
@@ -65,14 +64,35 @@ def _run_flow(
     *,
     verbose: bool,
 ) -> Any:
-    quiet = nullcontext() if verbose else libraries_log(libraries_log_path(output))
+    from prefect.settings import get_current_settings
+
     from flows.stylize_manifest import stylize_manifest
 
-    with listening(terminal), quiet:
+    if get_current_settings().api.url is None:
+        terminal.say("starting Prefect in this process (the first start takes longer) ...")
+    quiet = nullcontext() if verbose else libraries_log(libraries_log_path(output))
+    with listening(terminal), quiet, interrupted_by_signals(terminal):
         try:
             return stylize_manifest(manifest, output, settings, return_state=True, **options)
         except Exception as error:  # noqa: BLE001 - the engine raises nearly anything
             return error
+
+
+@contextmanager
+def interrupted_by_signals(terminal: Terminal) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the batch; the row that runs stops at its next report."""
+
+    def interrupt(*_: object) -> None:
+        terminal.fail("stopping; the row that runs now is given up ...")
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _tell(terminal: Terminal, state: Any, output: Path) -> int:
@@ -82,9 +102,8 @@ def _tell(terminal: Terminal, state: Any, output: Path) -> int:
         return ENGINE_FAILED
     if not (state.is_completed() or state.name in ("SomeRowsFailed", "AllRowsFailed")):
         error = state.result(raise_on_failure=False)
-        if isinstance(error, ManifestError):
-            terminal.fail(str(error))
-            return UNUSABLE
+        if isinstance(error, ManifestError | InUseError):
+            return refuse(terminal, error)
         terminal.fail(f"the batch broke off: {state.message}")
         terminal.fail("finished rows are kept: the same command goes on from here")
         return ENGINE_FAILED
@@ -123,7 +142,9 @@ def _shown_row(row: "pd.Series[Any]") -> dict[str, Any]:
     return {
         "line": row["line"],
         "status": row["status"],
-        "picture": row["picture"] or f"{row['content']} x {row['style']}",
+        "picture": f"{row['content']} x {row['style']}"
+        if pd.isna(row["picture"])
+        else row["picture"],
         "total loss": number("total_loss", ".4g"),
         "content": number("content_loss", ".4g"),
         "style": number("style_loss", ".4g"),

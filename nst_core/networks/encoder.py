@@ -66,7 +66,7 @@ class Encoder:
         for name in names:
             if name not in self.layer_names:
                 near = get_close_matches(name, self.layer_names, n=1, cutoff=0.3)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                hint = f"; did you mean {near[0]!r}?" if near else "."
                 raise ValueError(
                     f"encoder {self.name!r} has no layer {name!r}{hint} "
                     f"It has {', '.join(self.layer_names)}."

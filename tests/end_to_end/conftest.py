@@ -95,13 +95,18 @@ def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float)
     pytest.fail(f"no server at {url} after {seconds} s")
 
 
-@pytest.fixture
-def shell(tmp_path: Path, server_url: str) -> Shell:
-    """A shell whose runs use the session's server, in a folder with contents a, b, styles s, t."""
-    made = Shell(tmp_path, clean_environment(tmp_path / "home", PREFECT_API_URL=server_url))
+def make_shell(folder: Path, server_url: str) -> Shell:
+    """A shell whose runs use a server, in a folder with contents a, b and styles s, t."""
+    made = Shell(folder, clean_environment(folder / "home", PREFECT_API_URL=server_url))
     for seed, name in enumerate(("a.png", "b.png", "s.png", "t.png")):
         made.picture(name, seed)
     return made
+
+
+@pytest.fixture
+def shell(tmp_path: Path, server_url: str) -> Shell:
+    """A shell in a folder of its own, with the session's server."""
+    return make_shell(tmp_path, server_url)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`nst-batch run` as a user runs it, also when it is killed."""
 
+import fcntl
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.end_to_end.conftest import QUICK, Shell
+from tests.end_to_end.conftest import QUICK, Shell, make_shell
 from tests.end_to_end.test_commands import bad_manifest  # noqa: F401 - a fixture
 from tests.pictures import write_csv
 
@@ -44,28 +45,35 @@ def test_good_and_bad_rows(shell: Shell, bad_manifest: Path) -> None:  # noqa: F
     assert not list((shell.folder / "strict" / "pictures").iterdir())
 
 
-def test_the_second_run_does_nothing_and_says_so(shell: Shell) -> None:
-    manifest = grid(shell)
-    first = shell.run("run", manifest, "--output", "out", *QUICK)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Shell:
+    """A shell with a batch that is done, for tests that leave it so."""
+    shell = make_shell(tmp_path_factory.mktemp("finished"), server_url)
+    first = shell.run("run", grid(shell), "--output", "out", *QUICK)
     assert (first.returncode, first.stderr) == (0, "")
     assert "4 done" in first.stdout
     assert "[4/4]" in first.stdout
-    second = shell.run("run", manifest, "--output", "out", "--json", *QUICK)
+    return shell
+
+
+def test_the_second_run_does_nothing_and_says_so(finished: Shell) -> None:
+    second = finished.run("run", grid(finished), "--output", "out", "--json", *QUICK)
     assert (second.returncode, second.stderr) == (0, "")
     told = json.loads(second.stdout)
     assert told["counts"] == {"cached": 4}
     assert [row["status"] for row in told["rows"]] == ["cached"] * 4
     assert told["rows"][0]["error"] in ("", None)
-    other = shell.run("run", manifest, "--output", "other", "--json", *QUICK)
+
+
+def test_another_process_and_folder_finds_the_style_targets(finished: Shell) -> None:
+    other = finished.run("run", grid(finished), "--output", "other", "--json", *QUICK)
     told = json.loads(other.stdout)
     assert told["counts"] == {"done": 4}
     assert {row["style_targets"] for row in told["rows"]} == {"hit"}
 
 
-def test_a_finished_batch_loads_no_tensorflow(shell: Shell) -> None:
-    manifest = grid(shell)
-    shell.run("run", manifest, "--output", "out", *QUICK)
-    arguments = ["run", str(manifest), "--output", "out", *QUICK]
+def test_a_finished_batch_loads_no_tensorflow(finished: Shell) -> None:
+    arguments = ["run", str(grid(finished)), "--output", "out", *QUICK]
     program = (
         f"import sys; sys.argv[1:] = {arguments!r}\n"
         "from flows.cli import main\n"
@@ -74,11 +82,10 @@ def test_a_finished_batch_loads_no_tensorflow(shell: Shell) -> None:
         "assert 'prefect' in sys.modules\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
-    command = [sys.executable, "-c", program]
     done = subprocess.run(
-        command,
-        cwd=shell.folder,
-        env=shell.environment,
+        [sys.executable, "-c", program],
+        cwd=finished.folder,
+        env=finished.environment,
         capture_output=True,
         text=True,
         check=False,
@@ -146,15 +153,65 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(lone_shell: Shell) -> None
     assert servers_of(shell) == [], "the killed run's server goes on without it"
 
 
-def test_ctrl_c_says_how_to_go_on(shell: Shell) -> None:
-    manifest = write_csv(shell.folder / "m.csv", HEADER, ("a.png", "s.png"), ("b.png", "s.png"))
-    slow = ["--size", "48", "--steps", "3000", "--octaves", "1", "--tolerance", "0"]
-    process = shell.start("run", manifest, "--output", "out", *slow)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_soon_and_it_says_how_to_go_on(shell: Shell, number: int) -> None:
+    rows = [("a.png", "s.png"), ("b.png", "s.png")]
+    manifest = write_csv(shell.folder / "m.csv", HEADER, *rows)
+    endless = ["--size", "48", "--steps", "10000", "--octaves", "1", "--tolerance", "0"]
+    process = shell.start("run", manifest, "--output", "out", *endless)
     while not list((shell.folder / "home" / "cache").rglob("*.safetensors")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
-    os.kill(process.pid, signal.SIGINT)
-    output, errors = process.communicate(timeout=200)
+    time.sleep(3)
+    os.kill(process.pid, number)
+    # Its rows alone would take many minutes.
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, (output, errors)
+    assert "stopping" in errors
     assert "the same command goes on" in errors
     assert "Traceback" not in output + errors
+    assert not list((shell.folder / "out" / "pictures").iterdir())
+
+
+def test_nobody_need_read_on(shell: Shell) -> None:
+    """`nst-batch run ... | head -1` still does the whole batch."""
+    process = shell.start("run", grid(shell), "--output", "out", *QUICK)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(200) == 0
+    assert list(table_of(shell.folder / "out")["status"]) == ["done"] * 4
+
+
+def test_what_is_made_again_is_told(finished: Shell) -> None:
+    (finished.folder / "out" / "pictures" / "a_s.png").write_bytes(b"damaged")
+    again = finished.run("run", grid(finished), "--output", "out", *QUICK)
+    assert again.returncode == 0
+    assert "1 done, 3 cached" in again.stdout
+    assert "warning: made again" in again.stderr
+    assert "a_s.png" in again.stderr
+
+
+def test_one_run_at_a_time_writes_to_an_output_folder(finished: Shell) -> None:
+    with (finished.folder / "out" / ".nst-batch" / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        second = finished.run("run", grid(finished), "--output", "out", *QUICK)
+    assert second.returncode == 2
+    assert "another run is writing there" in second.stderr
+
+
+def test_an_output_that_cannot_be_made_is_told_in_a_line(shell: Shell) -> None:
+    (shell.folder / "file").write_text("")
+    for output in ("file", "file/out"):
+        result = shell.run("run", grid(shell), "--output", output, *QUICK)
+        assert result.returncode == 2
+        assert len(result.stderr.splitlines()) == 1
+        assert "choose another folder" in result.stderr
+
+
+def test_unusable_manifests_and_settings_are_told_in_json_too(shell: Shell) -> None:
+    missing = shell.run("run", "no.csv", "--output", "out", "--json")
+    assert (missing.returncode, "error" in json.loads(missing.stdout)) == (2, True)
+    layers = shell.run("run", grid(shell), "--output", "out", "--style-layers", "nope", "--json")
+    assert layers.returncode == 2
+    assert "settings for all rows" in json.loads(layers.stdout)["error"]

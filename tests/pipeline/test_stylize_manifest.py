@@ -180,6 +180,7 @@ def test_a_new_name_needs_no_new_picture(batch: Batch, computed: list[str]) -> N
     computed.clear()
     _, table = batch.run(header, ("a.png", "s.png", "folder/two"))
     assert (computed, list(table["status"])) == ([], ["cached"])
+    assert (batch.output / table.loc[2, "curve"]).is_file()
     one, two = (batch.output / "pictures" / name for name in ("one.png", "folder/two.png"))
     assert one.read_bytes() == two.read_bytes()
 
@@ -321,8 +322,47 @@ def test_transparency_is_kept_when_asked(batch: Batch) -> None:
 
 def test_private_folders(batch: Batch) -> None:
     batch.run(HEADER, ("a.png", "s.png"))
-    assert row_records(batch.output).stat().st_mode & 0o077 == 0
-    assert style_files(batch.cache).stat().st_mode & 0o077 == 0
+    for folder in (batch.cache, style_files(batch.cache), batch.output / ".nst-batch"):
+        assert folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("changed", ["a.png", "s.png"])
+def test_a_picture_that_changes_while_the_batch_runs_is_not_kept_as_another(
+    batch: Batch, changed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import flows.stylize_manifest as module
+
+    examine = module.examine_rows
+
+    def examine_and_change(*arguments: Any, **options: Any) -> Any:
+        examined = examine(*arguments, **options)
+        batch.picture(changed, 55)
+        return examined
+
+    monkeypatch.setattr(module, "examine_rows", examine_and_change)
+    _, table = batch.run(HEADER, ("a.png", "s.png"))
+    assert list(table["status"]) == ["failed"]
+    assert f"{changed}: the picture changed while the batch ran" in table.loc[2, "error"]
+
+
+def test_a_new_name_that_cannot_be_written_fails_its_row_only(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.records import FileReference
+
+    header = (*HEADER, "output")
+    batch.run(header, ("a.png", "s.png", "one"))
+    write = FileReference.write
+
+    def failing(path: Path, data: bytes) -> FileReference:
+        if path.name == "two.png":
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, data)
+
+    monkeypatch.setattr(FileReference, "write", failing)
+    state, table = batch.run(header, ("a.png", "s.png", "two"), ("b.png", "s.png", "three"))
+    assert state.message == "1 done, 1 failed"
+    assert "No space left on device" in table.loc[2, "error"]
 
 
 def test_without_its_decorator_the_flow_is_a_function(batch: Batch) -> None:

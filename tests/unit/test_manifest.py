@@ -1,11 +1,13 @@
 """Manifests: what they may look like, and every fault of every row."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from nst_core.settings import PRESETS, Overrides
-from tasks.manifest import Fault, ManifestError, Row, read_manifest
+from tasks.manifest import Fault, ManifestError, Row, check_places, read_manifest
 
 
 def read(folder: Path, text: str | bytes, defaults: object = None) -> list[Row]:
@@ -76,6 +78,9 @@ def test_a_row_goes_before_the_batch_and_a_preset_before_both_bases(tmp_path: Pa
         ("output", "C:\\windows\\a", "inside the output folder"),
         ("output", "a.jpg", "results are PNG"),
         ("output", "a\x07b", "printable"),
+        ("output", ".", "printable"),
+        ("output", "./", "printable"),
+        ("output", "浮" * 80, "at most 200 bytes"),
         ("content_wieght", "1", "did you mean 'content_weight'?"),
         ("photographer", "me", "expected one of content, style, output, preset, size"),
     ],
@@ -131,9 +136,49 @@ def test_outputs_in_folders(tmp_path: Path) -> None:
     assert [row.output for row in rows] == ["night/one.png", "night/two.png"]
 
 
-def test_very_long_names_are_cut(tmp_path: Path) -> None:
-    (row,) = read(tmp_path, f"content,style\n{'c' * 240}.jpg,{'s' * 240}.jpg\n")
-    assert len(row.output) < 200
+@pytest.mark.parametrize("letter", ["c", "ü", "浮"])
+def test_very_long_names_are_cut(tmp_path: Path, letter: str) -> None:
+    (row,) = read(tmp_path, f"content,style\n{letter * 80}.jpg,{letter * 80}.jpg\n")
+    assert 100 < len(row.output.encode()) < 200
+    assert row.output.startswith(letter * 20)
+
+
+def test_a_result_cannot_be_a_folder_of_others(tmp_path: Path) -> None:
+    rows = read(tmp_path, "content,style,output\na,b,x\nc,d,x.png/y\n")
+    assert "is a folder in the output of another row" in only_fault(rows[0]).found
+    assert rows[1].faults == ()
+
+
+def test_a_result_cannot_take_the_place_of_a_picture_that_is_read(tmp_path: Path) -> None:
+    text = "content,style,output\nout/pictures/a.png,s.png,a\nb.png,out/pictures/t.png,\n"
+    rows = check_places(read(tmp_path, text), tmp_path / "out")
+    assert "would overwrite a picture that is read" in only_fault(rows[0]).found
+    assert rows[1].faults == ()
+
+
+def test_a_result_cannot_take_the_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "out" / "pictures" / "a.png").mkdir(parents=True)
+    (row,) = check_places(read(tmp_path, "content,style,output\nx,y,a\n"), tmp_path / "out")
+    assert "is a folder" in only_fault(row).found
+
+
+def test_a_bad_number_does_not_hide_a_bad_layer(tmp_path: Path) -> None:
+    (row,) = read(tmp_path, "content,style,size,style_layers\na,b,-1,nope\n")
+    assert {fault.column for fault in row.faults} == {"size", "style_layers"}
+
+
+def test_settings_for_all_rows_are_checked_once(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="settings for all rows are at fault: style_layers"):
+        read(tmp_path, "content,style\na,b\n", Overrides(style_layers="nope"))
+
+
+def test_a_manifest_from_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text("content,style\na,b\n"))
+    writer.start()
+    assert len(read_manifest(pipe)) == 1
+    writer.join()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +192,9 @@ def test_very_long_names_are_cut(tmp_path: Path) -> None:
         (b"content,style,style\na,b,c\n", "column style stands there twice"),
         ("content,style\nTübingen,b\n".encode("latin-1"), "not UTF-8"),
         ("content,style\na,b\n".encode("utf-16"), "not UTF-8"),
-        (b'content,style\n"a,b\n', "not a CSV file"),
+        (b'content,style\na,b\n"c,d\ne,f\n', "line 3: unexpected end of data"),
+        (b'content,style\na,b\n"ok"2,d\ne,f\n', "line 3: .* expected after"),
+        (b"content,style\n" + b"x" * 200_000 + b",b\n", "line 2: field larger"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
     ],
 )

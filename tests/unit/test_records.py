@@ -22,17 +22,15 @@ KEY = "a" * 64
 
 def style_record(folder: Path, content: bytes = b"targets") -> StyleRecord:
     path = folder / "targets.safetensors"
-    path.write_bytes(content)
-    return StyleRecord(key=KEY, file=FileReference.to(path), seconds=1)
+    return StyleRecord(key=KEY, file=FileReference.write(path, content), seconds=1)
 
 
 def picture_record(path: Path) -> PictureRecord:
-    path.parent.mkdir(exist_ok=True, parents=True)
-    path.write_bytes(b"picture")
     return PictureRecord.model_validate(
         {
             "key": KEY,
-            "file": FileReference.to(path),
+            "file": FileReference.write(path, b"picture"),
+            "curve": path.with_suffix(".csv"),
             "settings": {},
             "encoder_fingerprint": "f",
             "style_layers": {},
