@@ -1,6 +1,5 @@
 """`nst-batch doctor`: what works here, and what to do about what does not."""
 
-import os
 import platform
 import subprocess
 import sys
@@ -27,7 +26,10 @@ class Finding:
 
 def doctor(terminal: Terminal, cache: Path) -> int:
     """Look at versions, devices, server, cache and weights; fails where a run would fail."""
-    findings = [*_versions(), _cache(cache), _weights(), _server(), _devices()]
+    from prefect.settings import get_current_settings
+
+    server = _server(get_current_settings().api.url)
+    findings = [*_versions(), _cache(cache), _weights(), server, _devices()]
     terminal.table([asdict(finding) for finding in findings])
     terminal.result([asdict(finding) for finding in findings])
     return ENGINE_FAILED if any(finding.state == "error" for finding in findings) else SUCCESS
@@ -77,9 +79,8 @@ def _weights() -> Finding:
     return Finding("weights", "ok", ", ".join(told))
 
 
-def _server() -> Finding:
-    url = os.environ.get("PREFECT_API_URL")
-    if not url:
+def _server(url: str | None) -> Finding:
+    if url is None:
         return Finding("server", "ok", "embedded in each run (PREFECT_API_URL is not set)")
     import httpx
 
