@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from nst_core import stylize as module
+from nst_core import optimization as module
 from nst_core.colors import match_colors
 from nst_core.losses import Targets, loss_terms, loss_weights
 from nst_core.networks import load_encoder
+from nst_core.optimization import NotFiniteError
 from nst_core.optimizers import Adam, Evaluation
 from nst_core.pictures import resize
 from nst_core.settings import Settings
 from nst_core.statistics import content_targets, style_targets
-from nst_core.stylize import Iterate, NotFiniteError, finish, iterates, stylize
+from nst_core.stylize import Iterate, finish, iterates, stylize
 from tests.encoders import random_pixels
 
 QUICK = Settings(size=40, steps=12, octaves=1, tolerance=0, match_colors=False)
@@ -150,11 +151,11 @@ def test_a_start_without_a_finite_loss_is_refused() -> None:
 
 
 def test_one_graph_serves_all_shapes_and_weights() -> None:
-    module._compile.cache_clear()
+    module.compile_for.cache_clear()
     for height, width, weight in ((40, 32, 0.1), (24, 40, 0.1), (40, 39, 0.5), (17, 40, 0.7)):
         settings = QUICK.model_copy(update={"steps": 1, "content_weight": weight})
         stylize(smooth_pixels(height, width, 1), STYLE, settings)
-    compiled = module._compile(load_encoder("compact"), "lbfgs", "relative")
+    compiled = module.compile_for(load_encoder("compact"), "lbfgs", "relative")
     for function in (compiled.start, compiled.advance, compiled.measure):
         assert function.traced.experimental_get_tracing_count() == 1
 
@@ -173,14 +174,14 @@ def _break_after(monkeypatch: pytest.MonkeyPatch, evaluations: int, larger_than:
 
             return super()._step(broken, state)
 
-    module._compile.cache_clear()
+    module.compile_for.cache_clear()
     monkeypatch.setitem(module.OPTIMIZERS, "adam", Breaking())
 
 
 @pytest.fixture
 def _fresh_graphs():  # type: ignore[no-untyped-def]
     yield
-    module._compile.cache_clear()
+    module.compile_for.cache_clear()
 
 
 @pytest.mark.usefixtures("_fresh_graphs")
