@@ -119,6 +119,9 @@ def _show(terminal: Terminal, table: pd.DataFrame, output: Path) -> None:
     terminal.table([_shown_row(row) for _, row in shown.iterrows()])
     if len(shown) < len(table):
         terminal.say(f"... and {len(table) - len(shown)} more rows in the table")
+    for _, row in table[wrong].iterrows():
+        where = "" if row["status"] == "invalid" else f"line {row['line']}, "
+        terminal.say(f"{row['status']}: {where}{row['error']}")
     counts = count_by_status(table)
     seconds = table.loc[table["status"] == "done", "seconds"].sum()
     terminal.say(", ".join(f"{count} {status}" for status, count in counts.items()))
@@ -150,5 +153,4 @@ def _shown_row(row: "pd.Series[Any]") -> dict[str, Any]:
         "style": number("style_loss", ".4g"),
         "steps": number("steps", "d"),
         "seconds": number("seconds", ".1f"),
-        "error": row["error"],
     }
