@@ -146,11 +146,18 @@ def iterates(
             )
         pixels, ending = report.pixels, report.ending
         totals = totals.plus(report)
+    return _outcome(task, start, pixels, totals, ending)
+
+
+def _outcome(
+    last: OctaveTask, start: Pixels, pixels: Pixels, totals: Totals, ending: str
+) -> Outcome:
+    """What is saved, with its own losses, not those of the pixels before rounding."""
     saved = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     return Outcome(
         pixels=saved,
-        losses=task.losses_of(saved.astype(np.float32) / np.float32(255)),
-        start_losses=task.losses_of(start),
+        losses=last.losses_of(saved.astype(np.float32) / np.float32(255)),
+        start_losses=last.losses_of(start),
         steps=totals.steps,
         evaluations=totals.evaluations,
         stop_reason=ending,

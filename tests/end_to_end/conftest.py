@@ -52,6 +52,30 @@ class Shell:
             output, errors = process.communicate(timeout=280)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
+    def python(self, program: str) -> "subprocess.CompletedProcess[str]":
+        """Run a Python program that must succeed."""
+        result = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        return result
+
+    def run_and_then(
+        self, arguments: list[str], program: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run `nst-batch`, which must succeed, and then a program in the same process."""
+        return self.python(
+            f"import sys; sys.argv[1:] = {arguments!r}\n"
+            "from flows.cli import main\n"
+            "try: main()\n"
+            "except SystemExit as end: assert not end.code, end.code\n" + program
+        )
+
     def picture(self, name: str, seed: int, **shape: int) -> Path:
         return write_picture(self.folder / name, seed, **shape)
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -203,23 +201,8 @@ def test_light_commands_load_nothing_heavy(
     shell: Shell, arguments: list[str], unwanted: list[str]
 ) -> None:
     write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
-    program = (
-        f"import sys; sys.argv[1:] = {arguments!r}\n"
-        "from flows.cli import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        f"loaded = [name for name in {unwanted!r} if name in sys.modules]\n"
-        "assert not loaded, loaded\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=shell.folder,
-        env=shell.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
+    loaded = f"loaded = [name for name in {unwanted!r} if name in sys.modules]\n"
+    shell.run_and_then(arguments, loaded + "assert not loaded, loaded")
 
 
 def test_imports_go_one_way() -> None:

@@ -1,8 +1,6 @@
 """What the chosen versions of Prefect and its libraries must be able to do together."""
 
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -45,14 +43,6 @@ def test_the_python_of_the_readme_runs(shell: Shell) -> None:
     assert "iterates(" in program
     for name, seed in (("content.png", 1), ("style.png", 2)):
         shell.picture(name, seed)
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=shell.folder,
-        env=shell.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
+    result = shell.python(program)
     assert (shell.folder / "result.png").is_file()
     assert "(36, 48, 3)" in result.stdout

@@ -4,8 +4,6 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -74,23 +72,10 @@ def test_another_process_and_folder_finds_the_style_targets(finished: Shell) -> 
 
 def test_a_finished_batch_loads_no_tensorflow(finished: Shell) -> None:
     arguments = ["run", str(grid(finished)), "--output", "out", *QUICK]
-    program = (
-        f"import sys; sys.argv[1:] = {arguments!r}\n"
-        "from flows.cli import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "assert 'prefect' in sys.modules\n"
-        "assert 'tensorflow' not in sys.modules\n"
+    done = finished.run_and_then(
+        arguments,
+        "assert 'prefect' in sys.modules\nassert 'tensorflow' not in sys.modules\n",
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=finished.folder,
-        env=finished.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
     assert "4 cached" in done.stdout
 
 
