@@ -11,7 +11,7 @@ import argparse
 
 import numpy as np
 
-from nst_core.networks import load_encoder
+from nst_core.networks.loading import load_encoder
 from nst_core.samples.paintings import PAINTINGS
 from nst_core.samples.photographs import photograph
 from nst_core.settings import Settings
@@ -30,13 +30,14 @@ def curve(content_name: str, style_name: str, settings: Settings) -> Curve:
     """The way of one optimization."""
     content = photograph(content_name).astype(np.float32) / np.float32(255)
     style = PAINTINGS[style_name](512, 1).astype(np.float32) / np.float32(255)
-    targets = style_targets(load_encoder(settings.encoder), style, settings)
+    encoder = load_encoder(settings.encoder)
+    targets = style_targets(encoder, style, settings)
     seen: Curve = []
 
     def note(iterate: Iterate) -> None:
         seen.append((iterate.evaluations, iterate.losses.total))
 
-    finish(iterates(content, targets, settings, seed=0), note)
+    finish(iterates(encoder, content, targets, settings, seed=0), note)
     return seen
 
 

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from flows import environment
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, SUCCESS, UNUSABLE
 from flows.terminal import Terminal
+from nst_core.networks.store import WeightStore, user_cache
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
-from tasks.layout import default_cache
 
 Output = Annotated[
     Path, Parameter(alias="-o", help="folder for pictures, loss curves and the summary")
@@ -25,7 +25,17 @@ Output = Annotated[
 Choice = Annotated[Overrides, Parameter(name="*")]
 Cache = Annotated[
     Path | None,
-    Parameter(help="where style targets are kept [default: NST_BATCH_CACHE or ~/.cache/nst-batch]"),
+    Parameter(
+        help="where style targets and weights are kept "
+        "[default: NST_BATCH_CACHE or ~/.cache/nst-batch]"
+    ),
+]
+WeightsPath = Annotated[
+    Path | None,
+    Parameter(
+        name="--weights",
+        help="file or folder of weights, for encoders that need some [default: NST_BATCH_WEIGHTS]",
+    ),
 ]
 Json = Annotated[bool, Parameter(negative="", help="print the result as JSON")]
 MaxPixels = Annotated[
@@ -60,6 +70,8 @@ app = App(
 )
 cache_app = App(name="cache", help="Style targets that are kept between runs.")
 app.command(cache_app)
+weights_app = App(name="weights", help="Weights of the encoders that are not in the package.")
+app.command(weights_app)
 
 
 @app.command
@@ -69,6 +81,7 @@ def run(
     *,
     output: Output,
     settings: Choice = Overrides(),  # noqa: B008 - frozen, so that sharing it is harmless
+    weights: WeightsPath = None,
     cache: Cache = None,
     refresh: Annotated[bool, Flag] = False,
     strict: Annotated[bool, Flag] = False,
@@ -96,6 +109,7 @@ def run(
         manifest,
         output,
         settings,
+        weights=weights,
         cache=cache,
         refresh=refresh,
         strict=strict,
@@ -113,6 +127,8 @@ def check(
         Path | None, Parameter(alias="-o", help="check that this folder can be written")
     ] = None,
     settings: Choice = Overrides(),  # noqa: B008
+    weights: WeightsPath = None,
+    cache: Cache = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     json: Json = False,
 ) -> int:
@@ -125,7 +141,8 @@ def check(
     """
     from flows.commands.check import check as check_manifest
 
-    return check_manifest(Terminal(as_json=json), manifest, output, settings, max_pixels)
+    store = WeightStore.of_user(weights, cache)
+    return check_manifest(Terminal(as_json=json), manifest, output, settings, store, max_pixels)
 
 
 @app.command
@@ -135,6 +152,7 @@ def plan(
     *,
     output: Output,
     settings: Choice = Overrides(),  # noqa: B008
+    weights: WeightsPath = None,
     cache: Cache = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     json: Json = False,
@@ -146,8 +164,10 @@ def plan(
     """
     from flows.commands.plan import plan as plan_manifest
 
+    cache = cache or user_cache()
+    store = WeightStore.of_user(weights, cache)
     terminal = Terminal(as_json=json)
-    return plan_manifest(terminal, manifest, output, cache or default_cache(), settings, max_pixels)
+    return plan_manifest(terminal, manifest, output, cache, store, settings, max_pixels)
 
 
 @app.command(name="manifest")
@@ -195,7 +215,7 @@ def list_cache(*, cache: Cache = None, json: Json = False) -> int:
     """List the style targets that are kept, and whether they are whole."""
     from flows.commands.cache import list_styles
 
-    return list_styles(Terminal(as_json=json), cache or default_cache())
+    return list_styles(Terminal(as_json=json), cache or user_cache())
 
 
 @cache_app.command
@@ -210,7 +230,93 @@ def prune(
     from flows.commands.cache import prune as prune_cache
 
     terminal = Terminal(as_json=json)
-    return prune_cache(terminal, cache or default_cache(), older_than, dry_run=dry_run)
+    return prune_cache(terminal, cache or user_cache(), older_than, dry_run=dry_run)
+
+
+@weights_app.command(name="list")
+def list_weights(*, weights: WeightsPath = None, cache: Cache = None, json: Json = False) -> int:
+    """Show every network, whether its weights are here, and what to do if not."""
+    from flows.commands.weights import list_weights as show_networks
+
+    return show_networks(Terminal(as_json=json), WeightStore.of_user(weights, cache))
+
+
+@weights_app.command
+def fetch(*networks: str, cache: Cache = None, json: Json = False) -> int:
+    """Download the published weights of networks into the cache, verified by their checksums.
+
+    Args:
+        networks: vgg16, vgg19 or both.
+    """
+    from flows.commands.weights import fetch as fetch_weights
+
+    return fetch_weights(Terminal(as_json=json), WeightStore.of_user(None, cache), networks)
+
+
+@weights_app.command
+def convert(
+    file: Path,
+    /,
+    *,
+    output: Annotated[
+        Path | None,
+        Parameter(alias="-o", help="the file to write [default: in the cache, where runs look]"),
+    ] = None,
+    from_rgb: Annotated[bool, Flag] = False,
+    cache: Cache = None,
+    json: Json = False,
+) -> int:
+    """Write the weights of any known format as safetensors, checked.
+
+    Args:
+        file: .h5, .weights.h5, .keras, .npz, .npy or .safetensors of a known network.
+        from_rgb: the file's first layer expects RGB; turn it round to the BGR of the network.
+    """
+    from flows.commands.weights import convert as convert_weights
+
+    store = WeightStore.of_user(None, cache)
+    return convert_weights(Terminal(as_json=json), store, file, output, from_rgb=from_rgb)
+
+
+@weights_app.command
+def normalize(
+    network: str,
+    pictures: str,
+    /,
+    *,
+    output: Annotated[
+        Path | None,
+        Parameter(alias="-o", help="the file to write [default: in the cache, where runs look]"),
+    ] = None,
+    size: Annotated[int, Parameter(help="longest side of the pictures")] = 512,
+    weights: WeightsPath = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> int:
+    """Scale each filter to a mean activation of 1 over pictures, as Gatys et al. did with VGG-19.
+
+    Args:
+        network: vgg16 or vgg19, whose plain weights must be there.
+        pictures: folder, or quoted glob such as 'photos/**/*.jpg'; some dozens of photographs do.
+    """
+    environment.prepare()
+    from flows.commands.weights import normalize as normalize_weights
+
+    store = WeightStore.of_user(weights, cache)
+    terminal = Terminal(as_json=json)
+    return normalize_weights(terminal, store, network, pictures, output, size=size)
+
+
+@weights_app.command
+def show(file: Path, /, *, json: Json = False) -> int:
+    """Tell what a weight file holds, for which network, and what is wrong with it.
+
+    Args:
+        file: of any format that is known.
+    """
+    from flows.commands.weights import show as show_weights
+
+    return show_weights(Terminal(as_json=json), file)
 
 
 @app.command
@@ -219,7 +325,7 @@ def doctor(*, cache: Cache = None, json: Json = False) -> int:
     environment.prepare()
     from flows.commands.doctor import doctor as examine_installation
 
-    return examine_installation(Terminal(as_json=json), cache or default_cache())
+    return examine_installation(Terminal(as_json=json), cache or user_cache())
 
 
 def main() -> None:

@@ -12,13 +12,14 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from nst_core.devices import device_count
+from nst_core.networks.store import WeightStore, user_cache
 from nst_core.pictures import write_whole
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 from tasks.caching import keep_by_key
+from tasks.encoders import encoders_of
 from tasks.jobs import Job, examine_rows
 from tasks.layout import (
     curve_path,
-    default_cache,
     error_path,
     make_folders,
     output_lock,
@@ -43,6 +44,7 @@ from tasks.stopping import stopping_rows
 from tasks.style_targets import compute_style_targets
 from tasks.stylize import stylize_row
 from tasks.summary import Ending, count_by_status, summarize, write_summary
+from tasks.weights import fetch_weights
 
 logger = logging.getLogger("nst_batch.flow")
 
@@ -59,6 +61,7 @@ def stylize_manifest(
     manifest: Path,
     output: Path,
     settings: Overrides = Overrides(),  # noqa: B008 - frozen, so that sharing it is harmless
+    weights: Path | None = None,
     cache: Path | None = None,
     refresh: bool = False,
     strict: bool = False,
@@ -70,18 +73,22 @@ def stylize_manifest(
         manifest: a CSV file with a content and a style picture a row.
         output: the folder for pictures, loss curves and the summary; made if need be.
         settings: a preset and settings for all rows; a row's own cells go before them.
-        cache: where style targets are kept; the user's cache folder if not given.
+        weights: a file or folder of weights for encoders that need some, looked at before the
+            cache; `NST_BATCH_WEIGHTS` if not given.
+        cache: where style targets and downloaded weights are kept; the user's cache folder if not
+            given.
         refresh: stylize every row again, and compute every style's targets again.
         strict: refuse the whole manifest where one of its rows is at fault.
         max_pixels: pictures with more pixels than this are refused.
     """
-    output, cache = output.absolute(), (cache or default_cache()).absolute()
+    output, cache = output.absolute(), (cache or user_cache()).absolute()
     make_folders(output, cache)
     with exclusive(output_lock(output), output):
         return stylize_rows(
             read_manifest(manifest, settings),
             output,
             cache,
+            WeightStore.of_user(weights, cache),
             refresh=refresh,
             strict=strict,
             max_pixels=max_pixels,
@@ -89,11 +96,20 @@ def stylize_manifest(
 
 
 def stylize_rows(
-    rows: list[Row], output: Path, cache: Path, *, refresh: bool, strict: bool, max_pixels: int
+    rows: list[Row],
+    output: Path,
+    cache: Path,
+    store: WeightStore,
+    *,
+    refresh: bool,
+    strict: bool,
+    max_pixels: int,
 ) -> State:
     """Examine rows, run those that can, write the table, and say how it went."""
+    rows = check_places(rows, output)
     examined = examine_rows(
-        check_places(rows, output),
+        rows,
+        encoders_of(rows, store, lambda published: fetch_weights(published, store.kept)),
         max_pixels=max_pixels,
         on_picture=lambda count, total: tell_batch(BatchProgress("examined", count, total)),
     )

@@ -131,7 +131,9 @@ class ProgressListener(logging.Handler):
         progress = getattr(record, "progress", None)
         if progress is None:
             return
-        if progress.event == "examined":
+        if progress.event == "downloading":
+            self._download(progress.done, progress.total)
+        elif progress.event == "examined":
             self.bar.update(
                 self.batch,
                 description="looking at pictures",
@@ -142,6 +144,18 @@ class ProgressListener(logging.Handler):
             self._plan(progress.done, progress.total)
         else:
             self._row(progress)
+
+    def _download(self, done: int, total: int) -> None:
+        if not self.terminal.is_rich and done == total:
+            self.terminal.say(f"downloaded weights, {total / 1e6:.0f} MB")
+        current = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
+        self.bar.update(
+            self.batch,
+            description="downloading weights",
+            completed=0,
+            total=None,
+            current=current,
+        )
 
     def _plan(self, to_run: int, rows: int) -> None:
         self.to_run = to_run

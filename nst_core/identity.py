@@ -7,7 +7,6 @@ import hashlib
 import json
 from typing import Any
 
-from nst_core.networks.encoder import Encoder
 from nst_core.octaves import style_sides
 from nst_core.settings import Settings
 
@@ -18,14 +17,14 @@ STYLIZE_VERSION = 1
 """Raised whenever the optimization gives other pixels for the same row."""
 
 
-def style_key(style_sha256: str, settings: Settings, encoder: Encoder) -> str:
+def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -> str:
     """The key of a style's targets.
 
     Args:
         style_sha256: digest of the style picture's decoded content.
         settings: of which only working sizes, style layers (not their weights) and the kind
             of Gram matrix matter.
-        encoder: whose fingerprint keeps targets of different networks apart.
+        encoder_fingerprint: keeps targets of different networks apart.
 
     Returns:
         64 hexadecimal digits.
@@ -37,7 +36,7 @@ def style_key(style_sha256: str, settings: Settings, encoder: Encoder) -> str:
             "sides": style_sides(settings),
             "layers": sorted(settings.style_layer_weights),
             "gram": settings.gram,
-            "encoder": encoder.fingerprint,
+            "encoder": encoder_fingerprint,
         }
     )
 

@@ -1,14 +1,14 @@
-"""Pure functions of pixels, targets and weights: the losses of Gatys et al. (2016), as means.
+"""Pure functions of pixels, targets and weights: the losses of Gatys et al. (2016).
 
-    content = sum over layers of w_l mean((F_l - P_l)^2)
-    style   = sum over layers of w_l mean((G_l - A_l)^2)
-    tv      = mean(dx^2) + mean(dy^2)
+    content = sum over layers of w_l content_loss(F_l, P_l)
+    style   = sum over layers of w_l style_loss(G_l, A_l)
     total   = content_weight content + style_weight style + tv_weight tv
 
-F: activations of the picture, P: of the content; G: Gram matrices of the picture, A: of the style.
-The normalization `relative` divides by the target's own square, sum(A^2), instead of the count.
+F: activations of the picture, P: of the content; G: Gram matrices of the picture, A: of the style,
+each divided by its own picture's number of positions. A convention says what the three losses are.
 """
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -73,14 +73,75 @@ def mean_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.square(value - target))
 
 
-LAYER_LOSSES = {"relative": relative_loss, "mean": mean_squared_loss}
+def squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """sum((value - target)^2), a scalar."""
+    return tf.reduce_sum(tf.square(value - target))
 
 
 def total_variation(pixels: tf.Tensor) -> tf.Tensor:
     """mean(dx^2) + mean(dy^2) of neighboring pixels of (height, width, channels), a scalar."""
-    across = pixels[:, 1:] - pixels[:, :-1]
-    down = pixels[1:] - pixels[:-1]
+    across, down = _differences(pixels)
     return tf.reduce_mean(tf.square(across)) + tf.reduce_mean(tf.square(down))
+
+
+def summed_variation(pixels: tf.Tensor) -> tf.Tensor:
+    """sum(dx^2) / 2 + sum(dy^2) / 2, a scalar."""
+    across, down = _differences(pixels)
+    return tf.nn.l2_loss(across) + tf.nn.l2_loss(down)
+
+
+def common_variation(pixels: tf.Tensor) -> tf.Tensor:
+    """`summed_variation` of those pixels alone that have a neighbor both to the right and below."""
+    across, down = _differences(pixels)
+    return tf.nn.l2_loss(across[:-1]) + tf.nn.l2_loss(down[:, :-1])
+
+
+def _differences(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return pixels[:, 1:] - pixels[:, :-1], pixels[1:] - pixels[:-1]
+
+
+class Convention(NamedTuple):
+    """What is called content loss, style loss and total variation.
+
+    Attributes:
+        content: of activations (height, width, channels) and their target.
+        style: of Gram matrices (channels, channels), divided by positions, and their target.
+        variation: of pixels (height, width, 3).
+        in_network_units: these pixels are scaled as the network's input is, else in [0, 1].
+    """
+
+    content: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    style: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    variation: Callable[[tf.Tensor], tf.Tensor]
+    in_network_units: bool
+
+
+def _quarter_mean_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    return mean_squared_loss(value, target) / 4
+
+
+def _half_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    return squared_loss(value, target) / 2
+
+
+def _mean_squared_loss_over_channels(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    channels = tf.cast(tf.shape(value)[0], value.dtype)
+    return mean_squared_loss(value / channels, target / channels)
+
+
+CONVENTIONS: Mapping[Normalization, Convention] = {
+    "relative": Convention(relative_loss, relative_loss, total_variation, False),
+    "mean": Convention(mean_squared_loss, mean_squared_loss, total_variation, False),
+    # G. Cucurull, "Neural art style transfer in TensorFlow": sum (F - P)^2, and with Gram matrices
+    # that are sums over M positions of N channels sum (G - A)^2 / (N^2 M^2).
+    "article": Convention(squared_loss, mean_squared_loss, summed_variation, True),
+    # Gatys et al. 2016, eq. 1 and 4: half, and 1 / (4 N^2 M^2).
+    "gatys": Convention(_half_squared_loss, _quarter_mean_squared_loss, summed_variation, True),
+    # J. Johnson's neural-style: means, of Gram matrices divided by N M.
+    "neural-style": Convention(
+        mean_squared_loss, _mean_squared_loss_over_channels, common_variation, True
+    ),
+}
 
 
 def loss_terms(
@@ -94,27 +155,28 @@ def loss_terms(
 
     Args:
         encoder: the network that sees.
-        normalization: how a layer's squared error becomes a loss.
+        normalization: the convention that says what the losses are.
         pixels: sRGB in [0, 1], float32, (height, width, 3).
         targets: of an equal height and width where content is concerned.
         weights: of the losses and, within each, of the layers.
     """
-    layer_loss = LAYER_LOSSES[normalization]
+    convention = CONVENTIONS[normalization]
     seen = activations(encoder, pixels, {*targets.content, *targets.grams})
     grams = {layer: gram_matrix(seen[layer], center) for layer, center in targets.centers.items()}
     content = tf.add_n(
         [
-            weights.content_layers[layer] * layer_loss(seen[layer], target)
+            weights.content_layers[layer] * convention.content(seen[layer], target)
             for layer, target in targets.content.items()
         ]
     )
     style = tf.add_n(
         [
-            weights.style_layers[layer] * layer_loss(grams[layer], target)
+            weights.style_layers[layer] * convention.style(grams[layer], target)
             for layer, target in targets.grams.items()
         ]
     )
-    tv = total_variation(pixels)
+    scale = encoder.topology.preprocessing.scale if convention.in_network_units else 1.0
+    tv = convention.variation(pixels * scale)
     return LossTerms(
         total=weights.content * content + weights.style * style + weights.tv * tv,
         content=content,

@@ -1,5 +1,6 @@
 """The optimization at one octave, and the compiled functions that all octaves and rows share."""
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ from nst_core.losses import LossTerms, LossWeights, Targets, loss_terms, loss_we
 from nst_core.networks.encoder import Encoder
 from nst_core.optimizers import CONVERGED, DIVERGED, RUNNING, Adam, Evaluation, Lbfgs
 from nst_core.pictures import resize
-from nst_core.settings import Normalization, OptimizerName, Settings
+from nst_core.settings import Normalization, Settings
 from nst_core.statistics import StyleTargets, content_targets
 
 Pixels = NDArray[np.float32]
@@ -26,7 +27,15 @@ FIRST_LBFGS_STEP = 0.05
 SMALLER_STEP = 0.1
 """How far the first step of L-BFGS may change a pixel, and by how much less after a recovery."""
 
-OPTIMIZERS = {"lbfgs": Lbfgs(), "adam": Adam()}
+Optimizer = Lbfgs | Adam
+
+
+def optimizer_of(settings: Settings) -> Optimizer:
+    """The optimizer that these settings choose."""
+    lower, upper = (0.0, 1.0) if settings.clip == "always" else (-math.inf, math.inf)
+    if settings.optimizer == "lbfgs":
+        return Lbfgs(lower, upper)
+    return Adam(lower, upper, beta_2=settings.beta_2, best_of_every=settings.best_of_every)
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ class OctaveTask:
         layers = tuple(settings.content_layer_weights)
         seen = content_targets(encoder, resize(content, *shape), layers)
         return cls(
-            compiled=compile_for(encoder, settings.optimizer, settings.normalization),
+            compiled=compile_for(encoder, optimizer_of(settings), settings.normalization),
             targets=Targets(content=seen, grams=grams, centers=centers),
             weights=loss_weights(settings),
             settings=settings,
@@ -209,11 +218,8 @@ class Compiled:
 
 
 @cache
-def compile_for(
-    encoder: Encoder, optimizer_name: OptimizerName, normalization: Normalization
-) -> Compiled:
+def compile_for(encoder: Encoder, optimizer: Optimizer, normalization: Normalization) -> Compiled:
     """The functions for an encoder, an optimizer and a normalization, compiled when first used."""
-    optimizer: Any = OPTIMIZERS[optimizer_name]
 
     def measured(pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
         return loss_terms(encoder, normalization, pixels, targets, weights)

@@ -89,6 +89,10 @@ class Adam:
 
     The decay rates are those of K. Crowson's style-transfer-pytorch. An epsilon as large as some
     style transfer programs have it (0.1) would drown gradients of losses that are means.
+
+    Attributes:
+        best_of_every: only points after 1, 1 + this, 1 + twice this, ... steps can become the
+            best (and the start, so that there always is one).
     """
 
     lower: float = 0.0
@@ -96,6 +100,7 @@ class Adam:
     beta_1: float = 0.9
     beta_2: float = 0.99
     epsilon: float = 1e-8
+    best_of_every: int = 1
 
     def start(self, objective: Objective, point: tf.Tensor, step_size: tf.Tensor) -> AdamState:
         """The state before the first step, with the start's own value as the best so far."""
@@ -121,7 +126,9 @@ class Adam:
         evaluation = objective(state.point)
         finite = _is_finite(evaluation)
         reached = Best(state.point, evaluation.value, evaluation.terms)
-        best = _select(finite & (evaluation.value < state.best.value), reached, state.best)
+        is_candidate = (state.step - 1) % self.best_of_every == 0
+        is_better = finite & is_candidate & (evaluation.value < state.best.value)
+        best = _select(is_better, reached, state.best)
         step = state.step + 1
         first = self.beta_1 * state.first_moment + (1 - self.beta_1) * evaluation.gradient
         second = self.beta_2 * state.second_moment + (1 - self.beta_2) * tf.square(
@@ -283,7 +290,8 @@ class Lbfgs:
     def _accept(self, state: LbfgsState, trial: _Trial, knows_curvature: tf.Tensor) -> LbfgsState:
         move = trial.best_point - state.best.point
         change = trial.best.gradient - state.gradient
-        curved = _dot(move, change) > 1e-10 * _dot(change, change)
+        # As an angle, so that it holds for losses of any unit.
+        curved = _dot(move, change) > 1e-8 * tf.norm(move) * tf.norm(change)
         memory = (state.moves, state.changes)
         moves, changes = tf.cond(
             trial.lowered & curved,

@@ -3,14 +3,29 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    create_model,
+    model_validator,
+)
 
-EncoderName = Literal["compact"]
-PresetName = Literal["draft", "standard", "fine"]
-Start = Literal["content", "noise", "style"]
+from nst_core.networks import CATALOGUE
+from nst_core.networks.topology import Pooling
+
+EncoderName = Literal[
+    "compact", "vgg16", "vgg19", "vgg16-normalized", "vgg19-normalized", "alexnet"
+]
+PresetName = Literal["draft", "standard", "fine", "article", "gatys", "neural-style"]
+Start = Literal["content", "noise", "gray", "style"]
 OptimizerName = Literal["lbfgs", "adam"]
-Normalization = Literal["relative", "mean"]
+Normalization = Literal["relative", "mean", "article", "gatys", "neural-style"]
 GramKind = Literal["centered", "raw"]
+Clip = Literal["always", "end"]
+
+DEFAULT_ENCODER: EncoderName = "compact"
 
 DEFAULT_PRESET: PresetName = "standard"
 
@@ -66,14 +81,18 @@ class Settings(BaseModel):
     content_weight: float = Field(0.05, ge=0, description="weight of the content loss")
     style_weight: float = Field(1.0, ge=0, description="weight of the style loss")
     tv_weight: float = Field(0.5, ge=0, description="weight of the total variation loss")
-    content_layers: LayerWeights = Field("relu3_2:1", description="layers of the content loss")
+    content_layers: LayerWeights = Field(
+        CATALOGUE[DEFAULT_ENCODER].content_layers,
+        description="layers of the content loss, with weights; empty: as the encoder has them",
+    )
     style_layers: LayerWeights = Field(
-        "relu1_1:1 relu1_2:1 relu2_1:1 relu2_2:1 relu3_1:1 relu3_2:1 relu4_1:1",
-        description="layers of the style loss",
+        CATALOGUE[DEFAULT_ENCODER].style_layers,
+        description="layers of the style loss, with weights; empty: as the encoder has them",
     )
     normalization: Normalization = Field(
         "relative",
-        description="relative: squared error over the target's square; mean: mean squared error",
+        description="of the losses; relative: squared error over the target's square, mean: mean "
+        "squared error, the others: as those programs have it",
     )
     gram: GramKind = Field(
         "centered",
@@ -82,9 +101,24 @@ class Settings(BaseModel):
     match_colors: bool = Field(
         True, description="first give the content the style's mean color and color covariance"
     )
-    start: Start = Field("content", description="the picture that the optimization starts from")
+    start: Start = Field(
+        "content",
+        description="what the optimization starts from; gray: the network's mean color with noise",
+    )
+    start_noise: float = Field(
+        1.0, ge=0, le=255, description="standard deviation of the noise of gray, in levels of 255"
+    )
     optimizer: OptimizerName = Field("lbfgs", description="L-BFGS or Adam")
-    learning_rate: float = Field(0.02, gt=0, le=1, description="step size of Adam; L-BFGS has none")
+    learning_rate: float = Field(
+        0.02, gt=0, le=1, description="step size of Adam on pixels from 0 to 1; L-BFGS has none"
+    )
+    beta_2: float = Field(0.99, gt=0, lt=1, description="decay of Adam's second moment")
+    best_of_every: int = Field(
+        1, ge=1, le=1000, description="Adam looks for the best picture every so many steps"
+    )
+    clip: Clip = Field(
+        "always", description="keep pixels between 0 and 1 at every step, or only in the end"
+    )
     steps: int = Field(60, ge=1, le=10_000, description="optimizer steps at each octave")
     octaves: int = Field(
         3, ge=1, le=6, description="sizes worked through, each twice the one before, up to size"
@@ -99,17 +133,33 @@ class Settings(BaseModel):
         None, ge=0, lt=2**31, description="seed of a noise start; empty: derived from the row"
     )
     keep_alpha: bool = Field(False, description="give the result the content's transparency")
-    encoder: EncoderName = Field("compact", description="the network that sees")
+    encoder: EncoderName = Field(DEFAULT_ENCODER, description="the network that sees")
+    pooling: Pooling = Field(
+        "trained", description="of the encoder: as it was trained, or all average, or all max"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_layers_of_the_encoder(cls, said: Any) -> Any:
+        network = CATALOGUE.get(said.get("encoder", DEFAULT_ENCODER))
+        if network is None:
+            return said
+        layers = {"content_layers": network.content_layers, "style_layers": network.style_layers}
+        return layers | said
 
     @property
     def content_layer_weights(self) -> dict[str, float]:
-        """Content layers with weights that sum to 1."""
-        return _sum_to_one(parse_layer_weights(self.content_layers))
+        """Content layers with weights that sum to 1 (unless the normalization is a plain sum)."""
+        return self._layer_weights(self.content_layers)
 
     @property
     def style_layer_weights(self) -> dict[str, float]:
-        """Style layers with weights that sum to 1."""
-        return _sum_to_one(parse_layer_weights(self.style_layers))
+        """Style layers with weights that sum to 1 (unless the normalization is a plain sum)."""
+        return self._layer_weights(self.style_layers)
+
+    def _layer_weights(self, text: str) -> dict[str, float]:
+        weights = parse_layer_weights(text)
+        return weights if self.normalization == "neural-style" else _sum_to_one(weights)
 
 
 def _sum_to_one(weights: Mapping[str, float]) -> dict[str, float]:
@@ -117,10 +167,65 @@ def _sum_to_one(weights: Mapping[str, float]) -> dict[str, float]:
     return {name: weight / total for name, weight in weights.items()}
 
 
+_PUBLISHED_RECIPE: Mapping[str, Any] = {
+    "gram": "raw",
+    "match_colors": False,
+    "octaves": 1,
+    "tolerance": 0,
+    "clip": "end",
+}
+"""What the recipes of others have in common."""
+
+PRESET_CHOICES: Mapping[PresetName, Mapping[str, Any]] = {
+    "draft": {"size": 256, "steps": 40, "octaves": 2},
+    "standard": {},
+    "fine": {"size": 768, "steps": 150, "octaves": 4, "tolerance": 3e-4},
+    "article": {
+        **_PUBLISHED_RECIPE,
+        "encoder": "vgg16",
+        "pooling": "average",
+        "content_layers": "conv4_2",
+        "style_layers": "conv1_1 conv2_1 conv3_1 conv4_1 conv5_1",
+        "normalization": "article",
+        "content_weight": 1,
+        "style_weight": 1000,
+        "tv_weight": 0,
+        "start": "gray",
+        "start_noise": 1,
+        "optimizer": "adam",
+        "learning_rate": 1 / 255,
+        "beta_2": 0.999,
+        "best_of_every": 5,
+        "steps": 1000,
+    },
+    "gatys": {
+        **_PUBLISHED_RECIPE,
+        "encoder": "vgg19-normalized",
+        "pooling": "average",
+        "normalization": "gatys",
+        "content_weight": 1,
+        "style_weight": 3e8,
+        "tv_weight": 0,
+        "start": "gray",
+        "start_noise": 1,
+        "steps": 500,
+    },
+    "neural-style": {
+        **_PUBLISHED_RECIPE,
+        "encoder": "vgg19",
+        "normalization": "neural-style",
+        "content_weight": 5,
+        "style_weight": 100,
+        "tv_weight": 1e-3,
+        "start": "gray",
+        "start_noise": 1e-3,
+        "steps": 1000,
+    },
+}
+"""What each preset chooses; docs/recipes.md tells where the last three are from."""
+
 PRESETS: Mapping[PresetName, Settings] = {
-    "draft": Settings(size=256, steps=40, octaves=2),
-    "standard": Settings(),
-    "fine": Settings(size=768, steps=150, octaves=4, tolerance=3e-4),
+    name: Settings.model_validate(choices) for name, choices in PRESET_CHOICES.items()
 }
 
 
@@ -158,9 +263,9 @@ def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:
         overrides = choice if isinstance(choice, Overrides) else Overrides.model_validate(choice)
         said |= overrides.model_dump(exclude_none=True)
     preset: PresetName = said.pop("preset", DEFAULT_PRESET)
-    return PRESETS[preset].model_copy(update=said)
+    return Settings.model_validate({**PRESET_CHOICES[preset], **said})
 
 
 def preset_names() -> tuple[str, ...]:
-    """The presets, from quick to fine."""
+    """Our own presets, from quick to fine, and the recipes of others."""
     return get_args(PresetName)

@@ -107,7 +107,7 @@ def _center(features: tf.Tensor, kind: GramKind) -> Array:
 
 def _at_side(encoder: Encoder, style: Array, side: int, layers: tuple[str, ...]) -> Array:
     height, width = fit(style.shape[0], style.shape[1], side)
-    smallest = encoder.smallest_side(layers)
+    smallest = encoder.topology.smallest_side(layers)
     return resize(style, max(height, smallest), max(width, smallest))
 
 

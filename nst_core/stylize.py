@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.colors import match_colors
-from nst_core.networks import load_encoder
 from nst_core.networks.encoder import Encoder
+from nst_core.networks.loading import load_encoder
 from nst_core.octaves import octave_shapes
 from nst_core.optimization import Losses, OctaveTask, Pixels, Totals
 from nst_core.pictures import fit, resize
@@ -67,6 +68,7 @@ def stylize(
     style: Pixels,
     settings: Settings = PRESETS[DEFAULT_PRESET],
     *,
+    weights: Path | None = None,
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
     """Stylize one picture after another (Gatys et al. 2016).
@@ -75,15 +77,17 @@ def stylize(
         content, style: sRGB in [0, 1], float32, (height, width, 3), at any size.
         settings: how; the result's longest side is `settings.size`, or the content's if smaller
             (unless `settings.enlarge`).
+        weights: file or folder of the encoder's weights; see `load_encoder`.
         on_iterate: called with the best picture so far every few steps.
 
     Raises:
         ValueError: an unknown layer, or a picture too small for the deepest layer.
+        WeightsError: the encoder's weights are not there, or cannot be used.
         NotFiniteError: the start has no finite loss.
     """
-    encoder = load_encoder(settings.encoder)
+    encoder = load_encoder(settings.encoder, settings.pooling, weights)
     targets = style_targets(encoder, style, settings)
-    steps = iterates(content, targets, settings, seed=settings.seed or 0, style=style)
+    steps = iterates(encoder, content, targets, settings, seed=settings.seed or 0, style=style)
     return finish(steps, on_iterate)
 
 
@@ -103,6 +107,7 @@ def finish(
 
 
 def iterates(
+    encoder: Encoder,
     content: Pixels,
     targets: StyleTargets,
     settings: Settings,
@@ -113,23 +118,23 @@ def iterates(
     """The iterates of one stylization, every few steps; the outcome is its return value.
 
     Args:
+        encoder: the network that sees, by `load_encoder`.
         content: sRGB in [0, 1], float32, (height, width, 3), at any size.
         targets: of the style, by `style_targets` with the same encoder and settings.
         settings: as of `stylize`.
-        seed: of a noise start.
+        seed: of the noise to start from.
         style: pixels like the content's, needed where the settings start from the style.
 
     Raises:
         ValueError, NotFiniteError: as `stylize`.
     """
-    encoder = load_encoder(settings.encoder)
     tall, wide = content.shape[:2]
     height, width = fit(tall, wide, settings.size, enlarge=settings.enlarge)
     _check_large_enough(encoder, settings, height, width)
     if settings.match_colors:
         content = match_colors(content, targets.colors)
     shapes = octave_shapes(height, width, settings.octaves)
-    start = _start(content, style, settings, height, width, seed)
+    start = _start(encoder, content, style, settings, (height, width), seed)
     pixels, totals, ending = start, Totals(0, 0, 0), "steps"
     for number, (index, shape) in enumerate(shapes.items(), start=1):
         task = OctaveTask.prepare(encoder, content, targets, settings, index, shape)
@@ -142,7 +147,7 @@ def iterates(
                 work_done=_work_done(shapes, index, report.steps / settings.steps),
                 evaluations=totals.evaluations + report.evaluations,
                 losses=report.losses,
-                pixels=report.pixels,
+                pixels=np.clip(report.pixels, 0, 1),
             )
         pixels, ending = report.pixels, report.ending
         totals = totals.plus(report)
@@ -172,7 +177,7 @@ def _work_done(shapes: dict[int, tuple[int, int]], octave: int, share: float) ->
 
 
 def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width: int) -> None:
-    smallest = encoder.smallest_side(
+    smallest = encoder.topology.smallest_side(
         {*settings.content_layer_weights, *settings.style_layer_weights}
     )
     if min(height, width) < smallest:
@@ -183,16 +188,25 @@ def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width
 
 
 def _start(
-    content: Pixels, style: Pixels | None, settings: Settings, height: int, width: int, seed: int
+    encoder: Encoder,
+    content: Pixels,
+    style: Pixels | None,
+    settings: Settings,
+    shape: tuple[int, int],
+    seed: int,
 ) -> Pixels:
-    """The picture to start from, at the result's size."""
+    """The picture to start from, at the result's height and width."""
     if settings.start == "content":
-        return resize(content, height, width)
+        return resize(content, *shape)
     if settings.start == "style":
         if style is None:
             raise ValueError("start is 'style', but no style picture was given")
-        return _cover(style, height, width)
-    noise = np.random.default_rng(seed).uniform(0, 1, (height, width, 3))
+        return _cover(style, *shape)
+    draw = np.random.default_rng(seed)
+    if settings.start == "noise":
+        return draw.uniform(0, 1, (*shape, 3)).astype(np.float32)
+    gray = encoder.topology.preprocessing.neutral_color
+    noise = draw.normal(gray, settings.start_noise / 255, (*shape, 3))
     return noise.astype(np.float32)
 
 

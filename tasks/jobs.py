@@ -5,14 +5,18 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from nst_core.networks.weight_files import WeightsError
 from pydantic import BaseModel, ConfigDict
 
 from nst_core.identity import row_key, row_seed, style_key
-from nst_core.networks import load_encoder
+from nst_core.networks import CATALOGUE
+from nst_core.networks.loading import EncoderReference
 from nst_core.octaves import octave_shapes
 from nst_core.pictures import Picture, PictureError, PictureFacts, examine, fit, load
 from nst_core.settings import Settings
+from tasks.encoders import Encoders
 from tasks.manifest import Fault, Row
 
 MOST_THREADS = min(4, os.cpu_count() or 1)
@@ -24,6 +28,7 @@ class Job(BaseModel):
 
     Attributes:
         content_shape, style_shape: height and width of the pictures as they are, in pixels.
+        encoder: the network that sees, its weights checked.
         style_key: identity of the style's targets.
         key: identity of the result.
     """
@@ -35,6 +40,7 @@ class Job(BaseModel):
     style: Path
     output: str
     settings: Settings
+    encoder: EncoderReference
     content_sha256: str
     style_sha256: str
     content_shape: tuple[int, int]
@@ -50,10 +56,25 @@ class Job(BaseModel):
         return fit(*self.content_shape, self.settings.size, enlarge=self.settings.enlarge)
 
     @property
-    def evaluated_pixels(self) -> int:
-        """Pixels times steps over all octaves, to which time is nearly proportional."""
+    def multiplications(self) -> float:
+        """Of a forward pass in every step of all octaves, to which time is nearly proportional."""
         shapes = octave_shapes(*self.shape, self.settings.octaves).values()
-        return self.settings.steps * sum(height * width for height, width in shapes)
+        pixels = sum(height * width for height, width in shapes)
+        return self.settings.steps * pixels * work_of(self.settings).multiplications_per_pixel
+
+
+class Work(NamedTuple):
+    """What each pixel of a forward pass takes."""
+
+    multiplications_per_pixel: float
+    activations_per_pixel: float
+
+
+def work_of(settings: Settings) -> Work:
+    """Of the layers that these settings look at, and those before them."""
+    taps = {*settings.content_layer_weights, *settings.style_layer_weights}
+    topology = CATALOGUE[settings.encoder].topology
+    return Work(topology.work_per_pixel(taps), topology.activations_per_pixel(taps))
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,7 @@ Examination = PictureFacts | PictureError
 
 def examine_rows(
     rows: Sequence[Row],
+    encoders: Encoders,
     *,
     max_pixels: int,
     on_picture: Callable[[int, int], None] | None = None,
@@ -82,6 +104,7 @@ def examine_rows(
 
     Args:
         rows: of a manifest.
+        encoders: that these rows name.
         max_pixels: a picture with more is refused.
         on_picture: called after each picture with how many are done and how many there are.
     """
@@ -92,11 +115,12 @@ def examine_rows(
         if column in row.cells
     }
     found = _examine_all(sorted(paths), max_pixels, on_picture)
-    complete = [row.with_faults(_picture_faults(row, found)) for row in rows]
+    complete = [row.with_faults(_encoder_faults(row, encoders)) for row in rows]
+    complete = [row.with_faults(_picture_faults(row, found)) for row in complete]
     complete = [row.with_faults(_size_faults(row, found)) for row in complete]
     facts = {path: seen for path, seen in found.items() if isinstance(seen, PictureFacts)}
     jobs = [
-        _job(row, facts[row.content], facts[row.style], max_pixels)
+        _job(row, encoders, facts[row.content], facts[row.style], max_pixels)
         for row in complete
         if not row.faults
     ]
@@ -121,6 +145,13 @@ def _examine_all(
     return found
 
 
+def _encoder_faults(row: Row, encoders: Encoders) -> Iterable[Fault]:
+    name = row.settings.encoder
+    encoder = encoders.get((name, row.settings.pooling))
+    if isinstance(encoder, WeightsError):
+        yield Fault(row.line, "encoder", f"found {name!r}", str(encoder))
+
+
 def _picture_faults(row: Row, found: dict[Path, Examination]) -> Iterable[Fault]:
     for column, path in (("content", row.content), ("style", row.style)):
         examination = found.get(path) if column in row.cells else None
@@ -137,15 +168,19 @@ def _size_faults(row: Row, found: dict[Path, Examination]) -> Iterable[Fault]:
         return
     settings = row.settings
     layers = {*settings.content_layer_weights, *settings.style_layer_weights}
-    smallest = load_encoder(settings.encoder).smallest_side(layers)
+    smallest = CATALOGUE[settings.encoder].topology.smallest_side(layers)
     height, width = fit(content.height, content.width, settings.size, enlarge=settings.enlarge)
     if min(height, width) < smallest:
         expected = f"expected at least {smallest} each way: raise size, or set enlarge"
         yield Fault(row.line, "content", f"worked on at {width} x {height} pixels", expected)
 
 
-def _job(row: Row, content: PictureFacts, style: PictureFacts, max_pixels: int) -> Job:
-    targets_key = style_key(style.sha256, row.settings, load_encoder(row.settings.encoder))
+def _job(
+    row: Row, encoders: Encoders, content: PictureFacts, style: PictureFacts, max_pixels: int
+) -> Job:
+    encoder = encoders[row.settings.encoder, row.settings.pooling]
+    assert isinstance(encoder, EncoderReference)
+    targets_key = style_key(style.sha256, row.settings, encoder.fingerprint)
     key = row_key(content.sha256, targets_key, row.settings)
     return Job(
         line=row.line,
@@ -153,6 +188,7 @@ def _job(row: Row, content: PictureFacts, style: PictureFacts, max_pixels: int) 
         style=row.style.absolute(),
         output=row.output,
         settings=row.settings,
+        encoder=encoder,
         content_sha256=content.sha256,
         style_sha256=style.sha256,
         content_shape=(content.height, content.width),

@@ -1,6 +1,5 @@
 """Where things lie: below the output folder, and in the cache that all batches share."""
 
-import os
 from pathlib import Path, PurePosixPath
 
 
@@ -47,13 +46,6 @@ def style_records(cache: Path) -> Path:
 def style_files(cache: Path) -> Path:
     """The style targets themselves."""
     return cache / "styles" / "targets"
-
-
-def default_cache() -> Path:
-    """`NST_BATCH_CACHE`, or `nst-batch` in the user's cache folder."""
-    named = os.environ.get("NST_BATCH_CACHE")
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named) if named else user / "nst-batch"
 
 
 def make_folders(output: Path, cache: Path) -> None:

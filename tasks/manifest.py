@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from nst_core.networks import load_encoder
+from nst_core.networks import CATALOGUE
 from nst_core.settings import Overrides, Settings, resolve
 from tasks.layout import picture_path
 
@@ -235,11 +235,11 @@ def _allowed(message: str) -> str:
 
 
 def _check_layers(line: int, settings: Settings) -> list[Fault]:
-    encoder = load_encoder(settings.encoder)
+    topology = CATALOGUE[settings.encoder].topology
     faults = []
     for column in ("content_layers", "style_layers"):
         try:
-            encoder.check_taps(getattr(settings, f"{column[:-1]}_weights"))
+            topology.check_taps(getattr(settings, f"{column[:-1]}_weights"))
         except ValueError as error:
             found = f"found {getattr(settings, column)!r}"
             faults.append(Fault(line, column, found, str(error)))

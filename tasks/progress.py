@@ -30,9 +30,12 @@ def tell(progress: RowProgress) -> None:
 
 
 class BatchProgress(NamedTuple):
-    """How far a batch is before its rows run: pictures looked at, or rows found to be run."""
+    """How far a batch is before its rows run.
 
-    event: Literal["examined", "planned"]
+    Of weights bytes are downloaded, pictures are looked at, and rows are found that are to be run.
+    """
+
+    event: Literal["downloading", "examined", "planned"]
     done: int
     total: int
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from prefect import task
 
-from nst_core.networks import load_encoder
 from nst_core.octaves import style_sides
 from tasks.jobs import Job, load_picture
 from tasks.records import FileReference, StyleRecord
@@ -27,7 +26,7 @@ def compute_style_targets(job: Job, folder: Path) -> StyleRecord:
             enlarge=False,
             max_pixels=job.max_pixels,
         )
-        targets = style_targets(load_encoder(settings.encoder), style.rgb, settings)
+        targets = style_targets(job.encoder.load(), style.rgb, settings)
         seconds = time.perf_counter() - started
     file = FileReference.write(folder / f"{job.style_key}.safetensors", targets.to_bytes())
     return StyleRecord(key=job.style_key, file=file, seconds=seconds)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
-from nst_core.networks import load_encoder
 from nst_core.pictures import Picture, encode_png, write_whole
 from tasks.jobs import Job, load_picture
 from tasks.layout import curve_path, picture_path
@@ -55,7 +54,12 @@ def _stylize(job: Job, style: StyleRecord, output: Path) -> PictureRecord:
         content = _load(job, job.content, job.content_sha256)
         targets = StyleTargets.from_bytes(style.file.read())
         steps = iterates(
-            content.rgb, targets, job.settings, seed=job.seed, style=_style_to_start_from(job)
+            job.encoder.load(),
+            content.rgb,
+            targets,
+            job.settings,
+            seed=job.seed,
+            style=_style_to_start_from(job),
         )
         outcome = finish(steps, lambda iterate: _follow(job, iterate, curve, output))
         seconds = time.perf_counter() - started
@@ -123,7 +127,7 @@ def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:
     return {
         "settings": job.settings.model_dump(),
         "seed": job.seed,
-        "encoder_fingerprint": load_encoder(job.settings.encoder).fingerprint,
+        "encoder_fingerprint": job.encoder.fingerprint,
         "total_loss": losses.total,
         "content_loss": losses.content,
         "style_loss": losses.style,

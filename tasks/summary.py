@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from nst_core.networks import load_encoder
+from nst_core.networks import CATALOGUE
 from nst_core.pictures import write_whole
 from nst_core.settings import Settings
 from tasks.layout import curve_path, picture_path, summary_path
@@ -48,7 +48,7 @@ def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Path) 
     layers = [
         f"relative_loss_{layer}"
         for name in dict.fromkeys(row.settings.encoder for row in rows)
-        for layer in load_encoder(name).layer_names
+        for layer in CATALOGUE[name].topology.layer_names
     ]
     leading = ["line", "status", "picture", "content", "style", *MEASURES[:5]]
     found = [layer for layer in layers if layer in table]

@@ -2,29 +2,32 @@
 
 import numpy as np
 
-from nst_core.networks.encoder import AveragePool, Convolution, Encoder, Relu
+from nst_core.networks.encoder import Encoder
+from nst_core.networks.topology import Convolution, Pool, Relu, Topology
 
 LAYERS = (
-    Convolution("conv1_1", 4),
+    Convolution("conv1_1", 4, edges="mirrored"),
     Relu("relu1_1"),
-    AveragePool("pool1"),
-    Convolution("conv2_1", 6),
+    Pool("pool1", "average"),
+    Convolution("conv2_1", 6, edges="mirrored"),
     Relu("relu2_1"),
 )
+TINY = Topology("tiny", LAYERS)
+
+
+def random_encoder(topology: Topology, seed: int = 0) -> Encoder:
+    """Random weights under which activations neither fade nor grow from layer to layer."""
+    draw = np.random.default_rng(seed)
+    weights = {}
+    for name, shape in topology.weight_shapes.items():
+        inputs = int(np.prod(shape[:-1])) if len(shape) > 1 else 25
+        weights[name] = draw.normal(0, (2 / inputs) ** 0.5, shape).astype(np.float32)
+    return Encoder(topology, weights)
 
 
 def tiny_encoder(seed: int = 0) -> Encoder:
     """Two convolutions with random weights."""
-    draw = np.random.default_rng(seed)
-    weights = {}
-    channels = 3
-    for layer in LAYERS:
-        if isinstance(layer, Convolution):
-            shape = (3, 3, channels, layer.channels)
-            weights[f"{layer.name}.weight"] = draw.normal(0, 0.4, shape).astype(np.float32)
-            weights[f"{layer.name}.bias"] = draw.normal(0, 0.2, shape[3]).astype(np.float32)
-            channels = layer.channels
-    return Encoder(name="tiny", layers=LAYERS, weights=weights)
+    return random_encoder(TINY, seed)
 
 
 def random_pixels(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -1,46 +1,242 @@
-"""The mathematics once more, in NumPy and float64, written without a look at TensorFlow's."""
+"""The mathematics once more, in NumPy and float64, written without a look at TensorFlow's.
 
-from collections.abc import Mapping
+Pictures are sRGB in [0, 1], (height, width, 3); features (height, width, channels).
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_core.networks.encoder import AveragePool, Convolution, Encoder, Relu
+from nst_core.networks.encoder import Encoder
+from nst_core.networks.topology import (
+    Convolution,
+    Layer,
+    LocalResponseNormalization,
+    Pool,
+    PoolKind,
+    Preprocessing,
+    Relu,
+)
 
 Array = NDArray[np.float64]
+Edges = Literal["mirrored", "zeros"]
 
 
-def convolve(features: Array, weight: Array, bias: Array) -> Array:
-    """3x3, edges mirrored, one shifted product a tap of the kernel."""
+class Tap(NamedTuple):
+    """One position of a kernel, and the rows and columns that it sees, one for each result."""
+
+    position: tuple[int, int]
+    seen: tuple[slice, slice]
+
+
+def taps(size: int, stride: int, height: int, width: int) -> Iterator[Tap]:
+    """Of a kernel that gives a result of this height and width."""
+    for down, right in np.ndindex(size, size):
+        rows = slice(down, down + height * stride, stride)
+        columns = slice(right, right + width * stride, stride)
+        yield Tap((down, right), (rows, columns))
+
+
+def preprocess(pixels: Array, preprocessing: Preprocessing) -> Array:
+    ordered = pixels[..., ::-1] if preprocessing.order == "BGR" else pixels
+    return ordered.astype(np.float64) * preprocessing.scale - np.array(preprocessing.means)
+
+
+def preprocess_gradient(gradient: Array, preprocessing: Preprocessing) -> Array:
+    ordered = gradient[..., ::-1] if preprocessing.order == "BGR" else gradient
+    return ordered * preprocessing.scale
+
+
+def padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """In front and behind, so that ceil(side / stride) positions have all that they see."""
+    positions = -(-side // stride)
+    total = max((positions - 1) * stride + kernel - side, 0)
+    return total // 2, total - total // 2
+
+
+def pad(features: Array, kernel: int, stride: int, edges: Edges) -> Array:
+    assert edges == "zeros" or stride == 1, "mirrored edges are defined for stride 1 only"
     height, width, _ = features.shape
-    padded = np.pad(features, ((1, 1), (1, 1), (0, 0)), mode="reflect")
-    total = np.zeros((height, width, weight.shape[3])) + bias
-    for down in range(3):
-        for right in range(3):
-            total += padded[down : down + height, right : right + width] @ weight[down, right]
+    widths = (padding(height, kernel, stride), padding(width, kernel, stride), (0, 0))
+    return np.pad(features, widths, mode="reflect" if edges == "mirrored" else "constant")
+
+
+def pad_gradient(
+    gradient: Array, shape: tuple[int, ...], kernel: int, stride: int, edges: Edges
+) -> Array:
+    """What `pad` did to features of this shape: zeros give nothing back, mirror images all."""
+    (top, bottom), (left, right) = (padding(side, kernel, stride) for side in shape[:2])
+    if edges == "zeros":
+        return gradient[top : top + shape[0], left : left + shape[1]]
+    rows = np.pad(np.arange(shape[0]), (top, bottom), mode="reflect")
+    columns = np.pad(np.arange(shape[1]), (left, right), mode="reflect")
+    folded = np.zeros(shape)
+    np.add.at(folded, np.ix_(rows, columns), gradient)
+    return folded
+
+
+def convolve_group(features: Array, weight: Array, stride: int, edges: Edges) -> Array:
+    """One shifted product a tap of the kernel."""
+    kernel, _, _, channels = weight.shape
+    height, width = (-(-side // stride) for side in features.shape[:2])
+    padded = pad(features, kernel, stride, edges)
+    total = np.zeros((height, width, channels))
+    for position, seen in taps(kernel, stride, height, width):
+        total += np.tensordot(padded[seen], weight[position], axes=1)
     return total
 
 
-def pool(features: Array) -> Array:
-    height, width = features.shape[0] // 2 * 2, features.shape[1] // 2 * 2
-    cut = features[:height, :width]
-    return (cut[::2, ::2] + cut[1::2, ::2] + cut[::2, 1::2] + cut[1::2, 1::2]) / 4
+def convolve(
+    features: Array,
+    weight: Array,
+    bias: Array,
+    stride: int = 1,
+    groups: int = 1,
+    edges: Edges = "mirrored",
+) -> Array:
+    parts = zip(np.split(features, groups, axis=2), np.split(weight, groups, axis=3), strict=True)
+    return np.concatenate([convolve_group(*part, stride, edges) for part in parts], axis=2) + bias
+
+
+def convolve_group_gradient(
+    gradient: Array, features: Array, weight: Array, stride: int, edges: Edges
+) -> Array:
+    kernel, height, width = weight.shape[0], *gradient.shape[:2]
+    padded = np.zeros_like(pad(features, kernel, stride, edges))
+    for position, seen in taps(kernel, stride, height, width):
+        padded[seen] += np.tensordot(gradient, weight[position].T, axes=1)
+    return pad_gradient(padded, features.shape, kernel, stride, edges)
+
+
+def convolve_gradient(
+    gradient: Array,
+    features: Array,
+    weight: Array,
+    stride: int = 1,
+    groups: int = 1,
+    edges: Edges = "mirrored",
+) -> Array:
+    """With respect to the features."""
+    parts = zip(
+        np.split(gradient, groups, axis=2),
+        np.split(features, groups, axis=2),
+        np.split(weight, groups, axis=3),
+        strict=True,
+    )
+    return np.concatenate([convolve_group_gradient(*part, stride, edges) for part in parts], axis=2)
+
+
+def pool(features: Array, size: int = 2, stride: int = 2, kind: PoolKind = "average") -> Array:
+    height, width = (max((side - size) // stride + 1, 0) for side in features.shape[:2])
+    squares = [features[seen] for _, seen in taps(size, stride, height, width)]
+    return np.mean(squares, axis=0) if kind == "average" else np.max(squares, axis=0)
+
+
+def pool_gradient(
+    gradient: Array, features: Array, size: int = 2, stride: int = 2, kind: PoolKind = "average"
+) -> Array:
+    """With respect to the features; of equal maxima, the first row by row gets all of it.
+
+    Maxima that a ReLU cut to 0 make no difference further in: the ReLU lets nothing through.
+    """
+    result = np.zeros_like(features)
+    unclaimed = np.ones(gradient.shape, bool)
+    largest = pool(features, size, stride, "max")
+    for _, seen in taps(size, stride, *gradient.shape[:2]):
+        if kind == "average":
+            result[seen] += gradient / size**2
+        else:
+            claimed = unclaimed & (features[seen] == largest)
+            result[seen] += np.where(claimed, gradient, 0)
+            unclaimed &= ~claimed
+    return result
+
+
+def sum_of_neighbors(features: Array, radius: int) -> Array:
+    """Over the channels within the radius, as many as there are."""
+    channels = np.arange(features.shape[2])
+    near = np.abs(channels[:, None] - channels) <= radius
+    return features @ near.astype(np.float64)
+
+
+def normalize(features: Array, radius: int, alpha: float, beta: float, bias: float) -> Array:
+    """Local response normalization."""
+    return features / (bias + alpha * sum_of_neighbors(features**2, radius)) ** beta
+
+
+def normalize_gradient(
+    gradient: Array, features: Array, radius: int, alpha: float, beta: float, bias: float
+) -> Array:
+    """With y_c = x_c s_c**-beta, each x also is in the s of its neighbors, once as they in its."""
+    scale = bias + alpha * sum_of_neighbors(features**2, radius)
+    own = gradient * scale**-beta
+    through_scales = sum_of_neighbors(gradient * features * scale ** (-beta - 1), radius)
+    return own - 2 * alpha * beta * features * through_scales
+
+
+def weight_of(layer: Convolution, encoder: Encoder) -> Array:
+    return encoder.weights[f"{layer.name}.weight"].astype(np.float64)
+
+
+def apply(layer: Layer, features: Array, encoder: Encoder) -> Array:
+    match layer:
+        case Convolution():
+            bias = encoder.weights[f"{layer.name}.bias"].astype(np.float64)
+            weight = weight_of(layer, encoder)
+            return convolve(features, weight, bias, layer.stride, layer.groups, layer.edges)
+        case Relu():
+            return np.maximum(features, 0)
+        case Pool():
+            return pool(features, layer.size, layer.stride, layer.kind)
+        case LocalResponseNormalization():
+            return normalize(features, layer.radius, layer.alpha, layer.beta, layer.bias)
+
+
+def apply_gradient(layer: Layer, gradient: Array, features: Array, encoder: Encoder) -> Array:
+    """With respect to the features that the layer was applied to; 0 where a ReLU is given 0."""
+    match layer:
+        case Convolution():
+            weight = weight_of(layer, encoder)
+            edges = layer.edges
+            return convolve_gradient(gradient, features, weight, layer.stride, layer.groups, edges)
+        case Relu():
+            return gradient * (features > 0)
+        case Pool():
+            return pool_gradient(gradient, features, layer.size, layer.stride, layer.kind)
+        case LocalResponseNormalization():
+            numbers = (layer.radius, layer.alpha, layer.beta, layer.bias)
+            return normalize_gradient(gradient, features, *numbers)
 
 
 def activations(encoder: Encoder, pixels: Array) -> dict[str, Array]:
+    """Of every layer, from the pixels inward."""
     seen = {}
-    features = pixels
-    for layer in encoder.layers:
-        if isinstance(layer, Convolution):
-            weight = encoder.weights[f"{layer.name}.weight"].astype(np.float64)
-            bias = encoder.weights[f"{layer.name}.bias"].astype(np.float64)
-            features = convolve(features, weight, bias)
-        elif isinstance(layer, Relu):
-            features = np.maximum(features, 0)
-        elif isinstance(layer, AveragePool):
-            features = pool(features)
+    features = preprocess(pixels, encoder.topology.preprocessing)
+    for layer in encoder.topology.layers:
+        features = apply(layer, features, encoder)
         seen[layer.name] = features
     return seen
+
+
+def gradient(encoder: Encoder, pixels: Array, tap_gradients: Mapping[str, Array]) -> Array:
+    """Of a loss with respect to the pixels, from its derivatives by the activations at taps.
+
+    Each derivative is the loss' own, as if no other tap depended on that one.
+    """
+    seen = activations(encoder, pixels)
+    assert set(tap_gradients) <= set(seen), "a derivative for a layer that there is not"
+    preprocessing = encoder.topology.preprocessing
+    features = [preprocess(pixels, preprocessing), *seen.values()]
+    flowing = np.zeros_like(features[-1])
+    steps = zip(encoder.topology.layers, pairwise(features), strict=True)
+    for layer, (given, result) in reversed(list(steps)):
+        at_tap = tap_gradients.get(layer.name, np.zeros_like(result))
+        assert at_tap.shape == result.shape, f"derivatives of another shape at {layer.name}"
+        flowing = apply_gradient(layer, flowing + at_tap, given, encoder)
+    return preprocess_gradient(flowing, preprocessing)
 
 
 def gram(features: Array) -> Array:

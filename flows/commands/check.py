@@ -9,6 +9,9 @@ from pydantic import BaseModel
 
 from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, refuse
+from nst_core.networks.catalogue import PublishedFile
+from nst_core.networks.store import WeightStore
+from tasks.encoders import downloads_of, encoders_of
 from tasks.jobs import Examined, examine_rows
 from tasks.layout import picture_path, row_records
 from tasks.manifest import Fault, ManifestError, check_places, read_manifest
@@ -19,6 +22,7 @@ def check(
     manifest: Path,
     output: Path | None,
     settings: BaseModel,
+    store: WeightStore,
     max_pixels: int,
 ) -> int:
     """Report the faults of a manifest; `output`, where given, is checked to be writable."""
@@ -30,23 +34,37 @@ def check(
     if output is not None:
         rows = check_places(rows, output)
         unwritable = output_faults(output)
-    examined = examine_rows(rows, max_pixels=max_pixels)
+    encoders = encoders_of(rows, store)
+    examined = examine_rows(rows, encoders, max_pixels=max_pixels)
     faults = [*unwritable, *examined.faults]
-    _tell(terminal, examined, faults)
+    _tell(terminal, examined, faults, downloads_of(encoders))
     return ROWS_FAILED if faults else SUCCESS
 
 
-def _tell(terminal: Terminal, examined: Examined, faults: Sequence[Fault]) -> None:
+def _tell(
+    terminal: Terminal,
+    examined: Examined,
+    faults: Sequence[Fault],
+    downloads: Sequence[PublishedFile],
+) -> None:
     terminal.table([asdict(fault) for fault in faults])
     good = 0 if any(not fault.line for fault in faults) else len(examined.jobs)
     terminal.say(f"{len(examined.rows)} rows: {good} can run, {len(faults)} faults")
+    tell_downloads(terminal, downloads)
     terminal.result(
         {
             "rows": len(examined.rows),
             "usable": good,
             "faults": [asdict(fault) for fault in faults],
+            "downloads": [asdict(file) for file in downloads],
         }
     )
+
+
+def tell_downloads(terminal: Terminal, files: Sequence[PublishedFile]) -> None:
+    """Say what a run would download first."""
+    for file in files:
+        terminal.say(f"to be downloaded first: {file.name}, {file.size / 1e6:.0f} MB")
 
 
 def output_faults(output: Path) -> list[Fault]:

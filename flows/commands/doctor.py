@@ -10,8 +10,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from flows.commands.weights import state_of
 from flows.exit_codes import ENGINE_FAILED, SUCCESS
 from flows.terminal import Terminal
+from nst_core.networks import CATALOGUE
+from nst_core.networks.store import WeightStore
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def doctor(terminal: Terminal, cache: Path) -> int:
     from prefect.settings import get_current_settings
 
     server = _server(get_current_settings().api.url)
-    findings = [*_versions(), _cache(cache), _weights(), server, _devices()]
+    findings = [*_versions(), _cache(cache), *_weights(cache), server, _devices()]
     terminal.table([asdict(finding) for finding in findings])
     terminal.result([asdict(finding) for finding in findings])
     return ENGINE_FAILED if any(finding.state == "error" for finding in findings) else SUCCESS
@@ -69,14 +72,14 @@ def _cache(cache: Path) -> Finding:
     return Finding("cache", "ok", str(cache))
 
 
-def _weights() -> Finding:
-    from nst_core.networks import CATALOGUE, load_encoder
-
-    try:
-        told = [f"{name} {load_encoder(name).fingerprint[:12]}" for name in CATALOGUE]
-    except (OSError, ValueError, KeyError) as error:
-        return Finding("weights", "error", str(error), "install nst-batch again")
-    return Finding("weights", "ok", ", ".join(told))
+def _weights(cache: Path) -> list[Finding]:
+    """Weights that are absent are no fault: only rows that name their network need them."""
+    store = WeightStore.of_user(None, cache)
+    states = [state_of(network, store) for network in CATALOGUE.values()]
+    return [
+        Finding(f"weights of {state.network}", state.state, state.found, state.advice)
+        for state in states
+    ]
 
 
 def _server(url: str | None) -> Finding:

@@ -3,14 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel
 
+from flows.commands.check import tell_downloads
 from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, duration, refuse
 from nst_core.devices import device_count
-from tasks.jobs import Job, examine_rows
+from nst_core.networks.catalogue import PublishedFile
+from nst_core.networks.store import WeightStore
+from nst_core.settings import Settings
+from tasks.encoders import downloads_of, encoders_of
+from tasks.jobs import Job, examine_rows, work_of
 from tasks.layout import picture_path, row_records, style_records, summary_path
 from tasks.manifest import ManifestError, Row, check_places, read_manifest
 from tasks.records import find_picture, find_style
@@ -18,15 +24,15 @@ from tasks.records import find_picture, find_style
 SECONDS_A_ROW = 0.5
 """To read and write pictures."""
 
-SECONDS_A_PIXEL_STEP = 3.2e-6
-"""Of the compact encoder with L-BFGS on 2 CPU cores (docs/benchmarks.md)."""
+SECONDS_A_MULTIPLICATION = 2.8e-11
+"""Of a forward pass in each step, on 2 CPU cores (docs/benchmarks.md)."""
 
-ENOUGH_PIXEL_STEPS = 1_000_000
+ENOUGH_MULTIPLICATIONS = 1e11
 """A row of less work took most of its time to get ready, and says nothing of larger ones."""
 
 MEMORY_MB = 900
-MEMORY_MB_A_PIXEL = 3.8e-3
-"""Resident memory of the process on a CPU, and what each pixel of the result adds to it."""
+MEMORY_MB_AN_ACTIVATION = 9.5e-6
+"""Resident memory of the process on a CPU, and what each activation of a layer adds to it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ def plan(
     manifest: Path,
     output: Path,
     cache: Path,
+    store: WeightStore,
     settings: BaseModel,
     max_pixels: int,
 ) -> int:
@@ -56,14 +63,15 @@ def plan(
         rows = check_places(read_manifest(manifest, settings), output)
     except ManifestError as error:
         return refuse(terminal, error)
-    examined = examine_rows(rows, max_pixels=max_pixels)
-    rate, measured = _seconds_a_pixel_step(output)
+    encoders = encoders_of(rows, store)
+    examined = examine_rows(rows, encoders, max_pixels=max_pixels)
+    rate, measured = _seconds_a_multiplication(output)
     jobs = [(job, _plan_job(job, output, rate)) for job in examined.jobs]
     invalid = [_plan_invalid(row) for row in examined.rows if row.faults]
     planned = sorted([*(row for _, row in jobs), *invalid], key=lambda row: row.line)
     styles = {job.style_key for job, row in jobs if row.status == "new"}
     kept = {key for key in styles if find_style(style_records(cache), key)}
-    _tell(terminal, planned, len(styles), len(kept), measured)
+    _tell(terminal, planned, len(styles), len(kept), measured, downloads_of(encoders))
     return ROWS_FAILED if invalid else SUCCESS
 
 
@@ -81,24 +89,43 @@ def _plan_job(job: Job, output: Path, rate: float) -> PlannedRow:
         picture=job.output,
         width=width,
         height=height,
-        seconds=None if is_done else round(SECONDS_A_ROW + job.evaluated_pixels * rate, 1),
-        memory_mb=None if is_done else round(MEMORY_MB + MEMORY_MB_A_PIXEL * width * height),
+        seconds=None if is_done else round(SECONDS_A_ROW + job.multiplications * rate, 1),
+        memory_mb=None if is_done else _memory_mb(job),
         why="",
     )
 
 
-def _seconds_a_pixel_step(output: Path) -> tuple[float, bool]:
+def _memory_mb(job: Job) -> int:
+    height, width = job.shape
+    numbers = work_of(job.settings).activations_per_pixel * height * width
+    return round(MEMORY_MB + MEMORY_MB_AN_ACTIVATION * numbers)
+
+
+def _seconds_a_multiplication(output: Path) -> tuple[float, bool]:
     """From the rows that ran here before, else what we measured; and which of the two it is."""
     try:
         table = pd.read_parquet(summary_path(output, ".parquet"))
     except (OSError, ValueError):
-        return SECONDS_A_PIXEL_STEP, False
-    # Each octave has a quarter of the pixels of the next, so that all take 4/3 of the last.
-    work = table["width"] * table["height"] * table["steps"] / table["octaves"] * 4 / 3
-    long_enough = table[work > ENOUGH_PIXEL_STEPS]
+        return SECONDS_A_MULTIPLICATION, False
+    ran = table[table["seconds"].notna()]
+    work = pd.Series([_multiplications_done(row) for _, row in ran.iterrows()], ran.index, float)
+    long_enough = ran[work > ENOUGH_MULTIPLICATIONS]
     if long_enough.empty:
-        return SECONDS_A_PIXEL_STEP, False
+        return SECONDS_A_MULTIPLICATION, False
     return float((long_enough["seconds"] / work[long_enough.index]).median()), True
+
+
+def _multiplications_done(row: "pd.Series[Any]") -> float:
+    """Of a row of the table of an earlier run."""
+    names = ("encoder", "pooling", "content_layers", "style_layers", "normalization")
+    settings = Settings.model_validate({name: row[name] for name in names})
+    # Each octave has a quarter of the pixels of the next, so that n of them take (1 - 4^-n) 4/3 of
+    # the last one's work.
+    octaves = row["octaves"]
+    pixel_steps = row["width"] * row["height"] * row["steps"] / octaves
+    return float(
+        pixel_steps * (1 - 0.25**octaves) * 4 / 3 * work_of(settings).multiplications_per_pixel
+    )
 
 
 def _tell(
@@ -107,6 +134,7 @@ def _tell(
     styles: int,
     kept: int,
     measured: bool,
+    downloads: Sequence[PublishedFile],
 ) -> None:
     terminal.table([asdict(row) for row in planned])
     counts = {
@@ -116,6 +144,7 @@ def _tell(
     memory = max((row.memory_mb or 0 for row in planned), default=0)
     terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))
     terminal.say(f"styles needed: {styles}, of which {kept} kept and {styles - kept} to compute")
+    tell_downloads(terminal, downloads)
     source = "from rows that ran here" if measured else "a guess from 2 CPU cores"
     terminal.say(f"about {duration(seconds)} ({source}) and {memory:.0f} MB at most")
     terminal.result(
@@ -125,6 +154,7 @@ def _tell(
             "seconds": seconds,
             "seconds_measured_here": measured,
             "memory_mb": memory,
+            "downloads": [asdict(file) for file in downloads],
             "rows": [asdict(row) for row in planned],
         }
     )

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
 from flows.terminal import Terminal, duration, listening, refuse
-from tasks.layout import default_cache, libraries_log_path, make_folders, summary_path
+from nst_core.networks.store import user_cache
+from tasks.layout import libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
 from tasks.manifest import ManifestError, read_manifest
 from tasks.summary import count_by_status
@@ -41,7 +42,7 @@ def run(
     try:
         # What cannot be used is told before a server is started for it.
         read_manifest(manifest, settings)
-        make_folders(output.absolute(), (options["cache"] or default_cache()).absolute())
+        make_folders(output.absolute(), (options["cache"] or user_cache()).absolute())
     except ManifestError as error:
         return refuse(terminal, error)
     except OSError as error:

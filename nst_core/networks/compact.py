@@ -11,7 +11,9 @@ from importlib import resources
 import numpy as np
 import safetensors.numpy
 
-from nst_core.networks.encoder import AveragePool, Convolution, Encoder, Layer, Relu
+from nst_core.networks.catalogue import Network
+from nst_core.networks.encoder import Weights
+from nst_core.networks.topology import Convolution, Layer, Pool, Relu, Topology
 
 BLOCKS = ((32, 64), (96, 128), (192, 256), (384,))
 
@@ -22,20 +24,25 @@ def layers() -> tuple[Layer, ...]:
     for block, widths in enumerate(BLOCKS, start=1):
         for position, channels in enumerate(widths, start=1):
             table += [
-                Convolution(f"conv{block}_{position}", channels),
+                # Zeros around the picture would be a frame that the style never has.
+                Convolution(f"conv{block}_{position}", channels, edges="mirrored"),
                 Relu(f"relu{block}_{position}"),
             ]
         if block < len(BLOCKS):
-            table.append(AveragePool(f"pool{block}"))
+            table.append(Pool(f"pool{block}", "average"))
     return tuple(table)
 
 
-def load() -> Encoder:
-    """The encoder with the weights that ship in the package (kept in half precision)."""
+NETWORK = Network(
+    topology=Topology("compact", layers()),
+    content_layers="relu3_2",
+    style_layers="relu1_1 relu1_2 relu2_1 relu2_2 relu3_1 relu3_2 relu4_1",
+    is_shipped=True,
+)
+
+
+def shipped_weights() -> Weights:
+    """The weights in the package, which are kept there in half precision."""
     shipped = resources.files("nst_core.networks").joinpath("compact.safetensors").read_bytes()
     weights = safetensors.numpy.load(shipped)
-    return Encoder(
-        name="compact",
-        layers=layers(),
-        weights={name: array.astype(np.float32) for name, array in weights.items()},
-    )
+    return {name: array.astype(np.float32) for name, array in weights.items()}

@@ -5,28 +5,36 @@ from functools import cache
 
 import tensorflow as tf
 
-from nst_core.networks.encoder import AveragePool, Convolution, Encoder, Layer
+from nst_core.networks.encoder import Encoder
+from nst_core.networks.topology import (
+    Convolution,
+    Layer,
+    LocalResponseNormalization,
+    Pool,
+    Preprocessing,
+)
 
 
 def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dict[str, tf.Tensor]:
     """What the encoder sees at some of its layers.
 
     Args:
-        encoder: layers and weights.
-        pixels: sRGB in [0, 1], float32, (height, width, 3); no side below `encoder.smallest_side`.
+        encoder: topology and weights.
+        pixels: sRGB in [0, 1], float32, (height, width, 3); no side below the topology's
+            `smallest_side`.
         taps: layer names; nothing deeper than the deepest of them is computed.
 
     Returns:
-        By layer name, float32 (height / stride, width / stride, channels), rounded down.
+        By layer name, float32 (height / stride, width / stride, channels).
 
     Raises:
         ValueError: the encoder has no such layer.
     """
     wanted = set(taps)
-    encoder.check_taps(wanted)
-    current = pixels[tf.newaxis]
+    encoder.topology.check_taps(wanted)
+    current = _preprocess(encoder.topology.preprocessing, pixels)[tf.newaxis]
     seen: dict[str, tf.Tensor] = {}
-    for layer in encoder.layers:
+    for layer in encoder.topology.layers:
         current = _apply(layer, encoder, current)
         if layer.name in wanted:
             seen[layer.name] = current[0]
@@ -35,20 +43,45 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
     return seen
 
 
+def _preprocess(preprocessing: Preprocessing, pixels: tf.Tensor) -> tf.Tensor:
+    ordered = pixels[..., ::-1] if preprocessing.order == "BGR" else pixels
+    return ordered * preprocessing.scale - tf.constant(preprocessing.means, pixels.dtype)
+
+
+def _apply(layer: Layer, encoder: Encoder, features: tf.Tensor) -> tf.Tensor:
+    if isinstance(layer, Convolution):
+        return _convolve(layer, encoder, features)
+    if isinstance(layer, Pool):
+        pool = tf.nn.max_pool2d if layer.kind == "max" else tf.nn.avg_pool2d
+        return pool(features, ksize=layer.size, strides=layer.stride, padding="VALID")
+    if isinstance(layer, LocalResponseNormalization):
+        return tf.nn.local_response_normalization(
+            features, layer.radius, layer.bias, layer.alpha, layer.beta
+        )
+    return tf.nn.relu(features)
+
+
+def _convolve(layer: Convolution, encoder: Encoder, features: tf.Tensor) -> tf.Tensor:
+    padding = "SAME"
+    if layer.edges == "mirrored":
+        beyond = [layer.kernel // 2, layer.kernel // 2]
+        features = tf.pad(features, [[0, 0], beyond, beyond, [0, 0]], mode="REFLECT")
+        padding = "VALID"
+    tensors = _tensors(encoder)
+    # TensorFlow has no gradient of grouped convolutions on a CPU, so that each group is its own.
+    parts = zip(
+        tf.split(features, layer.groups, axis=-1),
+        tf.split(tensors[f"{layer.name}.weight"], layer.groups, axis=-1),
+        strict=True,
+    )
+    convolved = [
+        tf.nn.conv2d(part, weight, strides=layer.stride, padding=padding) for part, weight in parts
+    ]
+    return tf.nn.bias_add(tf.concat(convolved, axis=-1), tensors[f"{layer.name}.bias"])
+
+
 @cache
 def _tensors(encoder: Encoder) -> dict[str, tf.Tensor]:
     """The weights outside of any graph, so that compiled functions share them."""
     with tf.init_scope():
         return {name: tf.constant(array) for name, array in encoder.weights.items()}
-
-
-def _apply(layer: Layer, encoder: Encoder, features: tf.Tensor) -> tf.Tensor:
-    if isinstance(layer, Convolution):
-        # Zeros around the picture would be a frame that the style never has.
-        padded = tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="REFLECT")
-        weight = _tensors(encoder)[f"{layer.name}.weight"]
-        bias = _tensors(encoder)[f"{layer.name}.bias"]
-        return tf.nn.bias_add(tf.nn.conv2d(padded, weight, strides=1, padding="VALID"), bias)
-    if isinstance(layer, AveragePool):
-        return tf.nn.avg_pool2d(features, ksize=2, strides=2, padding="VALID")
-    return tf.nn.relu(features)

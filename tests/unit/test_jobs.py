@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from nst_core.networks.store import WeightStore
+from tasks.encoders import encoders_of
 from tasks.jobs import Examined, examine_rows
 from tasks.manifest import read_manifest
 from tests.pictures import write_csv, write_picture
@@ -9,7 +11,9 @@ from tests.pictures import write_csv, write_picture
 
 def examine(folder: Path, *rows: tuple[object, ...], max_pixels: int = 10**6) -> Examined:
     manifest = write_csv(folder / "m.csv", *rows)
-    return examine_rows(read_manifest(manifest), max_pixels=max_pixels)
+    rows = read_manifest(manifest)
+    encoders = encoders_of(rows, WeightStore(folder / "weights"))
+    return examine_rows(rows, encoders, max_pixels=max_pixels)
 
 
 def test_good_rows_become_jobs(tmp_path: Path) -> None:
@@ -100,5 +104,6 @@ def test_each_picture_is_looked_at_once(tmp_path: Path) -> None:
         write_csv(tmp_path / "m.csv", ("content", "style"), ("c.png", "s.png"), ("d.png", "s.png"))
     )
     told: list[tuple[int, int]] = []
-    examine_rows(rows, max_pixels=10**6, on_picture=lambda *seen: told.append(seen))
+    encoders = encoders_of(rows, WeightStore(tmp_path))
+    examine_rows(rows, encoders, max_pixels=10**6, on_picture=lambda *seen: told.append(seen))
     assert told == [(1, 3), (2, 3), (3, 3)]

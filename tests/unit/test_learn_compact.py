@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 
 from nst_core.networks.compact import layers
-from nst_core.networks.encoder import Convolution
+from nst_core.networks.topology import Convolution
 
 TOOL = Path(__file__).parents[2] / "tools" / "learn_compact.py"
 

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from nst_core.losses import Targets, loss_terms, loss_weights, total_variation
-from nst_core.networks import load_encoder
 from nst_core.networks.forward import activations
+from nst_core.networks.loading import load_encoder
 from nst_core.settings import Settings
 from nst_core.statistics import StyleTargets, content_targets, gram_matrix, style_targets
 from tests import reference
@@ -22,7 +22,7 @@ def settings_for_tiny(**choices: object) -> Settings:
 def test_activations_of_every_layer(shape: tuple[int, int]) -> None:
     encoder = tiny_encoder()
     pixels = random_pixels(*shape)
-    seen = activations(encoder, tf.constant(pixels), encoder.layer_names)
+    seen = activations(encoder, tf.constant(pixels), encoder.topology.layer_names)
     expected = reference.activations(encoder, pixels.astype(np.float64))
     assert list(seen) == list(expected)
     for name, features in expected.items():
@@ -32,7 +32,7 @@ def test_activations_of_every_layer(shape: tuple[int, int]) -> None:
 def test_activations_of_the_shipped_encoder() -> None:
     encoder = load_encoder("compact")
     pixels = random_pixels(24, 32)
-    seen = activations(encoder, tf.constant(pixels), encoder.layer_names)
+    seen = activations(encoder, tf.constant(pixels), encoder.topology.layer_names)
     for name, features in reference.activations(encoder, pixels.astype(np.float64)).items():
         scale = np.abs(features).max()
         np.testing.assert_allclose(seen[name].numpy(), features, rtol=1e-4, atol=1e-5 * scale)
@@ -122,7 +122,7 @@ def test_losses(normalization: str) -> None:
             layer: tf.constant(grams[layer], tf.float32) for layer in settings.style_layer_weights
         },
         centers={
-            layer: tf.fill(encoder.channels(layer), CENTER)
+            layer: tf.fill(encoder.topology.channels(layer), CENTER)
             for layer in settings.style_layer_weights
         },
     )

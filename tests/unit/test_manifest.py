@@ -66,7 +66,7 @@ def test_a_row_goes_before_the_batch_and_a_preset_before_both_bases(tmp_path: Pa
         ("content_weight", "-1", "greater than or equal to 0"),
         ("size", "big", "valid integer"),
         ("steps", "1.5", "valid integer"),
-        ("preset", "best", "'draft', 'standard' or 'fine'"),
+        ("preset", "best", "'draft', 'standard', 'fine'"),
         ("keep_alpha", "perhaps", "valid boolean"),
         ("style_layers", "relu1_1:x", "'x' is not a number"),
         ("style_layers", "relu1_7", "did you mean 'relu1_"),

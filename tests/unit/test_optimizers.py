@@ -163,3 +163,35 @@ def test_a_run_in_two_parts_is_one_run() -> None:
         rest = tf.function(lambda state, o=optimizer: o.advance(rosenbrock, state, tf.constant(12)))
         np.testing.assert_array_equal(rest(begin).best.point, whole.best.point)
         assert int(begin.status) == RUNNING
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e12])
+def test_lbfgs_does_not_mind_the_unit_of_the_value(scale: float) -> None:
+    def scaled(point: tf.Tensor) -> Evaluation:
+        value, gradient, terms = rosenbrock(point)
+        return Evaluation(scale * value, scale * gradient, terms)
+
+    plain = run(Lbfgs(-10, 10), rosenbrock, START, 0.05, 60)
+    other = run(Lbfgs(-10, 10), scaled, START, 0.05, 60)
+    np.testing.assert_allclose(other.best.point, plain.best.point, rtol=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", [Lbfgs(-np.inf, np.inf), Adam(-np.inf, np.inf)])
+def test_points_go_where_they_will_without_bounds(optimizer: object) -> None:
+    def far(point: tf.Tensor) -> Evaluation:
+        return Evaluation(tf.reduce_sum((point - 3) ** 2), 2 * (point - 3), ())
+
+    state = run(optimizer, far, np.zeros(4), 0.05, 400)
+    np.testing.assert_allclose(state.best.point, np.full(4, 3.0), atol=1e-3)
+
+
+def test_adam_looks_for_the_best_after_every_so_many_steps() -> None:
+    """Candidates are the points after 1, 6, 11, ... steps, and the start."""
+
+    def far(point: tf.Tensor) -> Evaluation:
+        return Evaluation(tf.reduce_sum(100 - point), -tf.ones_like(point), ())
+
+    for steps, candidate in ((1, 0), (2, 1), (6, 1), (7, 6), (11, 6), (12, 11)):
+        adam = Adam(-np.inf, np.inf, best_of_every=5)
+        state = run(adam, far, np.zeros(2), 0.1, steps)
+        np.testing.assert_allclose(state.best.point, np.full(2, 0.1 * candidate), rtol=1e-4)

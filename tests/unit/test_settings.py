@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from nst_core.networks import CATALOGUE
 from nst_core.settings import PRESETS, Overrides, Settings, parse_layer_weights, resolve
 
 
@@ -81,6 +82,46 @@ def test_ways_to_write_the_same_layers_are_equal() -> None:
     assert Settings(style_layers="relu1_1, relu2_1:1.0") == Settings(
         style_layers="relu1_1:1 relu2_1"
     )
+
+
+@pytest.mark.parametrize("encoder", CATALOGUE)
+def test_layers_are_the_encoders_own_unless_said(encoder: str) -> None:
+    network = CATALOGUE[encoder]
+    settings = resolve({"encoder": encoder})
+    assert (
+        settings.content_layer_weights.keys() == parse_layer_weights(network.content_layers).keys()
+    )
+    assert settings.style_layer_weights.keys() == parse_layer_weights(network.style_layers).keys()
+    said = resolve({"encoder": encoder, "style_layers": "x"})
+    assert said.style_layers == "x:1"
+    assert said.content_layers == settings.content_layers
+
+
+def test_a_preset_names_the_layers_of_its_own_encoder() -> None:
+    assert resolve({"preset": "article"}).content_layers == "conv4_2:1"
+    assert resolve({"preset": "gatys"}).content_layers == "relu4_2:1"
+    assert resolve({"preset": "gatys", "encoder": "alexnet"}).content_layers == "relu4:1"
+
+
+def test_layer_weights_sum_to_one_unless_the_recipe_sums_over_layers() -> None:
+    text = "relu1_1:3 relu2_1"
+    for normalization in ("relative", "mean", "article", "gatys"):
+        settings = resolve({"style_layers": text, "normalization": normalization})
+        assert settings.style_layer_weights == {"relu1_1": 0.75, "relu2_1": 0.25}
+    summed = resolve({"style_layers": text, "normalization": "neural-style"})
+    assert summed.style_layer_weights == {"relu1_1": 3, "relu2_1": 1}
+
+
+def test_presets_of_others_are_taken_to_the_letter() -> None:
+    article = PRESETS["article"]
+    assert (article.encoder, article.pooling, article.optimizer) == ("vgg16", "average", "adam")
+    assert (article.content_weight, article.style_weight, article.tv_weight) == (1, 1000, 0)
+    assert article.learning_rate * 255 == pytest.approx(1)
+    for name in ("article", "gatys", "neural-style"):
+        preset = PRESETS[name]
+        assert preset.normalization == name
+        assert (preset.gram, preset.match_colors, preset.clip) == ("raw", False, "end")
+        assert (preset.octaves, preset.tolerance) == (1, 0)
 
 
 def test_a_settings_object_survives_json() -> None:

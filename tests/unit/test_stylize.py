@@ -6,9 +6,9 @@ import pytest
 from nst_core import optimization as module
 from nst_core.colors import match_colors
 from nst_core.losses import Targets, loss_terms, loss_weights
-from nst_core.networks import load_encoder
+from nst_core.networks.loading import load_encoder
 from nst_core.optimization import NotFiniteError
-from nst_core.optimizers import Adam, Evaluation
+from nst_core.optimizers import Adam, Evaluation, Lbfgs
 from nst_core.pictures import resize
 from nst_core.settings import Settings
 from nst_core.statistics import content_targets, style_targets
@@ -22,12 +22,13 @@ def smooth_pixels(height: int, width: int, seed: int) -> np.ndarray:
     return resize(random_pixels(6, 6, seed), height, width)
 
 
+COMPACT = load_encoder("compact")
 CONTENT, STYLE = smooth_pixels(30, 40, 1), smooth_pixels(40, 32, 2)
 
 
 def losses_at(pixels: np.ndarray, settings: Settings) -> dict[str, float]:
     """The losses of one picture, taken without the optimization."""
-    encoder = load_encoder(settings.encoder)
+    encoder = COMPACT
     height, width = pixels.shape[:2]
     targets = style_targets(encoder, STYLE, settings)
     wanted = content_targets(
@@ -63,8 +64,8 @@ def test_the_start_loss_is_that_of_the_content() -> None:
 
 def test_a_start_with_the_colors_of_the_style() -> None:
     settings = QUICK.model_copy(update={"match_colors": True})
-    targets = style_targets(load_encoder("compact"), STYLE, settings)
-    start = next(iterates(CONTENT, targets, settings, seed=0))
+    targets = style_targets(COMPACT, STYLE, settings)
+    start = next(iterates(COMPACT, CONTENT, targets, settings, seed=0))
     np.testing.assert_array_equal(start.pixels, match_colors(CONTENT, targets.colors))
     assert start.losses.content == pytest.approx(0, abs=1e-6)
 
@@ -97,23 +98,23 @@ def test_the_same_twice() -> None:
 
 
 def test_noise_depends_on_its_seed_alone() -> None:
-    targets = style_targets(load_encoder("compact"), STYLE, QUICK)
+    targets = style_targets(COMPACT, STYLE, QUICK)
     settings = QUICK.model_copy(update={"start": "noise", "steps": 1})
     first, same, other = (
-        next(iterates(CONTENT, targets, settings, seed=seed)).pixels for seed in (1, 1, 2)
+        next(iterates(COMPACT, CONTENT, targets, settings, seed=seed)).pixels for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).mean() > 0.2
 
 
 def test_a_style_start_fills_the_shape_without_stretching() -> None:
-    targets = style_targets(load_encoder("compact"), STYLE, QUICK)
+    targets = style_targets(COMPACT, STYLE, QUICK)
     settings = QUICK.model_copy(update={"start": "style"})
-    start = next(iterates(CONTENT, targets, settings, seed=0, style=STYLE)).pixels
+    start = next(iterates(COMPACT, CONTENT, targets, settings, seed=0, style=STYLE)).pixels
     scaled = resize(STYLE, 50, 40)
     np.testing.assert_allclose(start, scaled[10:40], atol=1e-6)
     with pytest.raises(ValueError, match="no style picture"):
-        next(iterates(CONTENT, targets, settings, seed=0))
+        next(iterates(COMPACT, CONTENT, targets, settings, seed=0))
 
 
 def test_a_plateau_ends_an_octave() -> None:
@@ -155,7 +156,7 @@ def test_one_graph_serves_all_shapes_and_weights() -> None:
     for height, width, weight in ((40, 32, 0.1), (24, 40, 0.1), (40, 39, 0.5), (17, 40, 0.7)):
         settings = QUICK.model_copy(update={"steps": 1, "content_weight": weight})
         stylize(smooth_pixels(height, width, 1), STYLE, settings)
-    compiled = module.compile_for(load_encoder("compact"), "lbfgs", "relative")
+    compiled = module.compile_for(COMPACT, Lbfgs(), "relative")
     for function in (compiled.start, compiled.advance, compiled.measure):
         assert function.traced.experimental_get_tracing_count() == 1
 
@@ -175,7 +176,7 @@ def _break_after(monkeypatch: pytest.MonkeyPatch, evaluations: int, larger_than:
             return super()._step(broken, state)
 
     module.compile_for.cache_clear()
-    monkeypatch.setitem(module.OPTIMIZERS, "adam", Breaking())
+    monkeypatch.setattr(module, "Adam", Breaking)
 
 
 @pytest.fixture
@@ -210,6 +211,6 @@ def test_a_second_time_the_best_iterate_is_kept(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_finish_gives_the_outcome_without_a_listener() -> None:
-    targets = style_targets(load_encoder("compact"), STYLE, QUICK)
-    outcome = finish(iterates(CONTENT, targets, QUICK, seed=0))
+    targets = style_targets(COMPACT, STYLE, QUICK)
+    outcome = finish(iterates(COMPACT, CONTENT, targets, QUICK, seed=0))
     np.testing.assert_array_equal(outcome.pixels, stylize(CONTENT, STYLE, QUICK).pixels)

@@ -1,0 +1,244 @@
+"""Published weights: downloaded once, verified, and whole or not there at all."""
+
+import fcntl
+import math
+import os
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nst_core.networks.catalogue import PublishedFile
+from nst_core.networks.weight_files import WeightsError
+
+# pooch and requests are imported where they are used: most commands download nothing.
+if TYPE_CHECKING:
+    from requests import RequestException
+
+MIRROR = "NST_BATCH_MIRROR"
+"""The variable with the address of a folder to download from, in place of the publishers'."""
+
+CHUNK = 2**19
+"""Bytes between two reports of progress."""
+
+OnProgress = Callable[[int, int], None]
+
+
+def fetch_published(
+    published: PublishedFile,
+    folder: Path,
+    *,
+    on_progress: OnProgress | None = None,
+    timeout: float = 30.0,
+    pauses: Sequence[float] = (1.0, 3.0, 9.0),
+) -> Path:
+    """The file in the folder, downloaded if it is not there or not as published.
+
+    It has its name only once it is whole and its checksum is right. Processes and threads that
+    want the same file at once wait for the first of them to download it. Proxies are those of the
+    usual environment variables; `NST_BATCH_MIRROR` replaces the folder part of the URL.
+
+    Args:
+        published: what to download.
+        folder: where to keep it; made if it is not there.
+        on_progress: called with the bytes that came and those of the whole file, about every
+            `CHUNK` bytes, and from the start again where the transfer is tried again.
+        timeout: seconds for which a server may stay silent.
+        pauses: seconds between attempts, where trying again may help; one attempt more than these.
+
+    Raises:
+        WeightsError: it cannot be downloaded or kept; an old file is then unchanged.
+    """
+    path, url = folder / published.name, _source(published)
+    parts = folder / f".{published.name}.parts"
+    found = _fault(path, published)
+    if not found and not parts.exists():
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder / f".{published.name}.lock"), _emptied(parts):
+            if _fault(path, published):
+                part = parts / published.name
+                _patiently(lambda: _transfer(url, part, published, on_progress, timeout), pauses)
+                _keep(part, path)
+    except (_TransferError, OSError) as error:
+        raise _unobtainable(published, url, path, error, found) from error
+    return path
+
+
+def _source(published: PublishedFile) -> str:
+    mirror = os.environ.get(MIRROR)
+    return f"{mirror.rstrip('/')}/{published.name}" if mirror else published.url
+
+
+def _fault(path: Path, published: PublishedFile) -> str:
+    """What is there in place of the published file; empty where it is that file."""
+    import pooch
+
+    try:
+        found = pooch.file_hash(path, "md5")
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return "no such file"
+    except OSError as error:
+        return f"something that cannot be read ({error.strerror})"
+    return "" if found == published.md5.lower() else f"a file with MD5 {found} ({size:,} bytes)"
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold a lock that the kernel releases when its holder dies; its file stays, empty."""
+    with lock.open("w") as file:
+        while True:
+            try:
+                # Never waits in the kernel, where Ctrl-C would not reach it.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
+        yield
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[None]:
+    """A new folder that is gone afterwards, as is what a killed process left in it."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder)
+
+
+class _TransferError(Exception):
+    """An attempt failed, which may pass; the message is the reason, in a line."""
+
+    attempts: float = math.inf
+    """How many are worthwhile that fail like this."""
+
+
+class _RefusalError(_TransferError):
+    """The server knows that it will not answer, or the address is at fault."""
+
+    attempts = 1
+
+
+class _WrongFileError(_TransferError):
+    """What came is not the published file: bytes get damaged on the way, hardly ever twice."""
+
+    attempts = 2
+
+
+def _patiently(attempt: Callable[[], None], pauses: Sequence[float]) -> None:
+    failures: Counter[type[_TransferError]] = Counter()
+    for pause in pauses:
+        try:
+            return attempt()
+        except _TransferError as error:
+            failures[type(error)] += 1
+            if failures[type(error)] >= error.attempts:
+                raise
+        time.sleep(pause)
+    return attempt()
+
+
+def _transfer(
+    url: str,
+    part: Path,
+    published: PublishedFile,
+    on_progress: OnProgress | None,
+    timeout: float,
+) -> None:
+    """Download and verify, once."""
+    import pooch
+    from requests import RequestException
+
+    bar = _Progress(on_progress, published.size) if on_progress else False
+    download = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=timeout)
+    try:
+        with part.open("wb") as file:
+            download(url, file, None)
+    except RequestException as error:
+        kind = _RefusalError if _is_refusal(error) else _TransferError
+        raise kind(_reason(error)) from error
+    if fault := _fault(part, published):
+        raise _WrongFileError(f"what came is {fault}")
+
+
+class _Progress:
+    """Speaks to `on_progress` where pooch expects a progress bar like tqdm's."""
+
+    total = 0  # Pooch sets it to what the server tells, which may be nothing.
+
+    def __init__(self, on_progress: OnProgress, size: int) -> None:
+        self.on_progress = on_progress
+        self.size = size
+        self.done = 0
+
+    def update(self, count: int) -> None:
+        # Pooch counts the last chunk as a full one, and then the whole file once more.
+        self.done = min(self.done + count, self.size)
+        self.on_progress(self.done, self.size)
+
+    def reset(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _reason(error: "RequestException") -> str:
+    if error.response is not None:
+        return f"the server answered {error.response.status_code} {error.response.reason}"
+    root = _root(error)
+    return " ".join(str(root).split()) or type(root).__name__
+
+
+def _root(error: BaseException) -> BaseException:
+    """What the layers of requests and urllib3 wrapped; not what a caller was handling already."""
+    wrapped = (part for part in error.args if isinstance(part, BaseException))
+    inner = error.__cause__ or next(wrapped, None)
+    return _root(inner) if inner else error
+
+
+def _is_refusal(error: "RequestException") -> bool:
+    if error.response is None:
+        # Of the errors of requests, those about the address are ValueErrors too.
+        return isinstance(error, ValueError)
+    status = error.response.status_code
+    return status < 500 and status not in (408, 429)
+
+
+def _keep(part: Path, path: Path) -> None:
+    """Give a file its name, so that not even a power cut leaves a part of it there."""
+    _sync(part)
+    part.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unobtainable(
+    published: PublishedFile, url: str, path: Path, error: Exception, found: str
+) -> WeightsError:
+    # A mirror's address may hold a password, and messages end up in logs.
+    shown = re.sub("(?<=//)[^/]*@", "", url)
+    place = shown if url == published.url else f"{shown} ({MIRROR}; published at {published.url})"
+    reason = str(error).replace(url, shown)
+    return WeightsError(
+        f"{published.name}: cannot be downloaded from {place}: {reason}. "
+        f"Expected MD5 {published.md5} ({published.size:,} bytes); found "
+        f"{found or 'that file'} in {path.parent}. "
+        "Without a network, get that file elsewhere and put it there."
+    )

@@ -1,0 +1,221 @@
+"""What an encoder is without its weights: layers, preprocessing, and what follows from them."""
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Literal
+
+PoolKind = Literal["average", "max"]
+Pooling = Literal["trained", "average", "max"]
+"""What a user may ask of all pooling layers; `trained`: as the network was trained."""
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution plus bias; `name` is a tap before the ReLU.
+
+    Attributes:
+        channels: of the result.
+        kernel: height and width in positions, odd.
+        stride: in positions; the result has ceil(side / stride) of them each way.
+        groups: the channels are cut into so many parts that do not see each other.
+        edges: what lies beyond the picture: it `mirrored`, or `zeros` (as TensorFlow's SAME).
+    """
+
+    name: str
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    groups: int = 1
+    edges: Literal["mirrored", "zeros"] = "zeros"
+
+    def result_side(self, side: int) -> int:
+        """Positions of the result along a side."""
+        return -(-side // self.stride)
+
+
+@dataclass(frozen=True)
+class Relu:
+    """max(0, x); `name` is a tap after the ReLU."""
+
+    name: str
+
+    def result_side(self, side: int) -> int:
+        """Positions of the result along a side."""
+        return side
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Mean or maximum over squares; what does not fill a square at the far edges is dropped."""
+
+    name: str
+    kind: PoolKind
+    size: int = 2
+    stride: int = 2
+
+    def result_side(self, side: int) -> int:
+        """Positions of the result along a side."""
+        return (side - self.size) // self.stride + 1
+
+
+@dataclass(frozen=True)
+class LocalResponseNormalization:
+    """x / (bias + alpha * sum of squares over channels within the radius) ** beta.
+
+    Krizhevsky et al. 2012, section 3.3, with TensorFlow's meaning of alpha (Caffe's over its
+    count of channels).
+    """
+
+    name: str
+    radius: int = 2
+    alpha: float = 2e-5
+    beta: float = 0.75
+    bias: float = 1.0
+
+    def result_side(self, side: int) -> int:
+        """Positions of the result along a side."""
+        return side
+
+
+Layer = Convolution | Relu | Pool | LocalResponseNormalization
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From sRGB in [0, 1] to what a network was trained on: order of channels, scale, means.
+
+    Attributes:
+        order: of the channels that the first convolution expects.
+        scale: what the pixels are multiplied with.
+        means: then subtracted, in that order.
+    """
+
+    order: Literal["RGB", "BGR"] = "RGB"
+    scale: float = 1.0
+    means: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def neutral_color(self) -> tuple[float, float, float]:
+        """The sRGB color in [0, 1] that becomes zero; mid-gray where nothing is subtracted."""
+        if not any(self.means):
+            return (0.5, 0.5, 0.5)
+        first, second, third = (mean / self.scale for mean in self.means)
+        return (third, second, first) if self.order == "BGR" else (first, second, third)
+
+
+CAFFE = Preprocessing(order="BGR", scale=255.0, means=(103.939, 116.779, 123.68))
+"""Of the networks of Simonyan & Zisserman, as their authors published them."""
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A network without its weights.
+
+    Attributes:
+        name: its name in settings and tables.
+        layers: applied in turn to preprocessed pixels.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    preprocessing: Preprocessing = Preprocessing()
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Every tap, from the pixels inward."""
+        return tuple(layer.name for layer in self.layers)
+
+    @property
+    def convolutions(self) -> tuple[Convolution, ...]:
+        """The layers that have weights."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Convolution))
+
+    @cached_property
+    def weight_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """`<convolution>.weight` (height, width, in / groups, out) and `<convolution>.bias`."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        channels = 3
+        for layer in self.convolutions:
+            shapes[f"{layer.name}.weight"] = (
+                *(layer.kernel, layer.kernel),
+                *(channels // layer.groups, layer.channels),
+            )
+            shapes[f"{layer.name}.bias"] = (layer.channels,)
+            channels = layer.channels
+        return shapes
+
+    def with_pooling(self, pooling: Pooling) -> "Topology":
+        """The same network with another kind of pooling; the weights stay as they are."""
+        if pooling == "trained":
+            return self
+        layers = tuple(
+            replace(layer, kind=pooling) if isinstance(layer, Pool) else layer
+            for layer in self.layers
+        )
+        return replace(self, layers=layers)
+
+    def check_taps(self, names: Iterable[str]) -> None:
+        """Raise ValueError with the nearest right name where there is no such layer."""
+        for name in names:
+            if name not in self.layer_names:
+                near = get_close_matches(name, self.layer_names, n=1, cutoff=0.3)
+                hint = f"; did you mean {near[0]!r}?" if near else "."
+                raise ValueError(
+                    f"encoder {self.name!r} has no layer {name!r}{hint} "
+                    f"It has {', '.join(self.layer_names)}."
+                )
+
+    def _up_to(self, taps: Iterable[str]) -> tuple[Layer, ...]:
+        """The layers up to the deepest of these."""
+        wanted = set(taps)
+        self.check_taps(wanted)
+        deepest = max(map(self.layer_names.index, wanted))
+        return self.layers[: deepest + 1]
+
+    def channels(self, tap: str) -> int:
+        """How many channels the activations of a layer have."""
+        before = [layer for layer in self._up_to([tap]) if isinstance(layer, Convolution)]
+        return before[-1].channels if before else 3
+
+    def smallest_side(self, taps: Iterable[str]) -> int:
+        """How many pixels a side must have for two positions at each of these layers.
+
+        With fewer there is nothing beside the edge that could be mirrored, and a Gram matrix over
+        one position is no texture.
+        """
+        layers = self._up_to(taps)
+
+        def suffices(side: int) -> bool:
+            for layer in layers:
+                side = layer.result_side(side)
+                if side < 2:
+                    return False
+            return True
+
+        return next(filter(suffices, itertools.count(2)))
+
+    def work_per_pixel(self, taps: Iterable[str]) -> float:
+        """Multiplications of a forward pass for each pixel of the picture."""
+        work, channels, pixels_per_position = 0.0, 3, 1.0
+        for layer in self._up_to(taps):
+            if isinstance(layer, Convolution | Pool):
+                pixels_per_position *= layer.stride**2
+            if isinstance(layer, Convolution):
+                products = layer.kernel**2 * channels // layer.groups * layer.channels
+                work += products / pixels_per_position
+                channels = layer.channels
+        return work
+
+    def activations_per_pixel(self, taps: Iterable[str]) -> float:
+        """Numbers that the layers give for each pixel of the picture, to which memory is near."""
+        numbers, channels, pixels_per_position = 0.0, 3, 1.0
+        for layer in self._up_to(taps):
+            if isinstance(layer, Convolution | Pool):
+                pixels_per_position *= layer.stride**2
+            if isinstance(layer, Convolution):
+                channels = layer.channels
+            numbers += channels / pixels_per_position
+        return numbers

@@ -1,0 +1,274 @@
+"""`nst-batch weights`, and runs with networks whose weights are not in the package."""
+
+import io
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nst_core.networks import CATALOGUE
+from nst_core.networks.weight_files import read_weight_file, write_weight_file
+from tests import weight_files
+from tests.encoders import random_encoder
+from tests.end_to_end.conftest import QUICK, Shell
+from tests.http_server import Answer, closed_port, serving
+from tests.pictures import write_csv
+
+ALEXNET = CATALOGUE["alexnet"].topology
+VGG16 = CATALOGUE["vgg16"].topology
+
+
+@pytest.fixture(scope="module")
+def alexnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "bvlc_alexnet.npy"
+    weight_files.write_npy(path, random_encoder(ALEXNET).weights)
+    return path
+
+
+@pytest.fixture(scope="module")
+def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "vgg16_weights.npz"
+    return weight_files.write_npz(path, random_encoder(VGG16).weights)
+
+
+def kept(shell: Shell) -> list[str]:
+    """Weight files in the cache; locks and logs are none."""
+    folder = Path(shell.environment["NST_BATCH_CACHE"]) / "weights"
+    return sorted(
+        path.name for path in folder.glob("*") if path.suffix != ".log" and path.name[0] != "."
+    )
+
+
+def with_environment(shell: Shell, **more: str) -> Shell:
+    return Shell(shell.folder, {**shell.environment, **more})
+
+
+def test_list_says_what_is_here_and_what_to_do(shell: Shell, vgg_file: Path) -> None:
+    states = {
+        row["network"]: row for row in json.loads(shell.run("weights", "list", "--json").stdout)
+    }
+    assert set(states) == set(CATALOGUE)
+    assert states["compact"]["state"] == "ok"
+    assert "nst-batch weights fetch vgg19" in states["vgg19"]["advice"]
+    assert "nst-batch weights normalize vgg19" in states["vgg19-normalized"]["advice"]
+    assert "bvlc_alexnet.npy" in states["alexnet"]["advice"]
+    named = with_environment(shell, NST_BATCH_WEIGHTS=str(vgg_file))
+    states = {
+        row["network"]: row for row in json.loads(named.run("weights", "list", "--json").stdout)
+    }
+    assert states["vgg16"]["state"] == "ok"
+    assert str(vgg_file) in states["vgg16"]["found"]
+    assert states["vgg19"]["state"] == "absent"
+
+
+def test_convert_keeps_weights_where_runs_find_them(shell: Shell, alexnet_file: Path) -> None:
+    result = shell.run("weights", "convert", alexnet_file)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert kept(shell) == ["alexnet.safetensors"]
+    written = read_weight_file(
+        Path(shell.environment["NST_BATCH_CACHE"]) / "weights" / "alexnet.safetensors"
+    )
+    assert written.notes == {"network": "alexnet", "source": "bvlc_alexnet.npy"}
+    for name, array in read_weight_file(alexnet_file).arrays.items():
+        np.testing.assert_array_equal(array, written.arrays[name])
+
+    manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    settings = [
+        "--encoder",
+        "alexnet",
+        "--size",
+        "64",
+        "--enlarge",
+        "--steps",
+        "2",
+        "--octaves",
+        "1",
+    ]
+    assert shell.run("run", manifest, "-o", "out", *settings).returncode == 0
+    assert (shell.folder / "out" / "pictures" / "a_s.png").is_file()
+
+
+def test_convert_turns_the_first_layer_round_when_asked(shell: Shell, vgg_file: Path) -> None:
+    assert (
+        shell.run("weights", "convert", vgg_file, "-o", "bgr.safetensors", "--from-rgb").returncode
+        == 0
+    )
+    before = read_weight_file(vgg_file).arrays
+    after = read_weight_file(shell.folder / "bgr.safetensors").arrays
+    np.testing.assert_array_equal(after["conv1_1.weight"], before["conv1_1.weight"][:, :, ::-1])
+    np.testing.assert_array_equal(after["conv1_2.weight"], before["conv1_2.weight"])
+
+
+def test_show_tells_format_network_and_layers(shell: Shell, vgg_file: Path) -> None:
+    result = shell.run("weights", "show", vgg_file, "--json")
+    assert result.returncode == 0
+    told = json.loads(result.stdout)
+    assert (told["format"], told["network"], told["error"]) == ("NumPy archive", "vgg16", None)
+    assert len(told["layers"]) == 26
+    assert told["layers"][0]["shape"] == "3 x 3 x 3 x 64"
+    plain = shell.run("weights", "show", vgg_file)
+    assert told["fingerprint"] in plain.stdout
+    assert told["md5"] in plain.stdout
+
+
+class _Evil:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.write_text, (self.marker, "executed"))
+
+
+def damaged(kind: str, folder: Path, vgg_file: Path) -> Path:
+    """A file that is at fault."""
+    path = folder / f"{kind}.safetensors"
+    weights = dict(random_encoder(VGG16).weights)
+    if kind == "truncated":
+        path = path.with_suffix(".npz")
+        path.write_bytes(vgg_file.read_bytes()[:1_000_000])
+    elif kind == "missing layer":
+        del weights["conv3_2.weight"]
+        write_weight_file(path, weights, {})
+    elif kind == "wrong shape":
+        write_weight_file(path, {**weights, "conv2_1.bias": np.zeros(7, np.float32)}, {})
+    elif kind == "half precision":
+        path = path.with_suffix(".npz")
+        halves = {name: array.astype(np.float16) for name, array in weights.items()}
+        weight_files.write_npz(path, halves)
+    elif kind == "malicious":
+        path = path.with_suffix(".npy")
+        pickled = io.BytesIO()
+        np.save(pickled, np.array({"conv1": [_Evil(folder / "marker"), 0]}, dtype=object))
+        path.write_bytes(pickled.getvalue())
+        pickle.loads(pickle.dumps(_Evil(folder / "proof")))
+        assert (folder / "proof").exists(), "the pickle would do nothing anyway"
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("truncated", "cannot be read"),
+        ("missing layer", "conv3_2.weight"),
+        ("wrong shape", "conv2_1.bias"),
+        ("half precision", "float16"),
+        ("malicious", "nothing of it was run"),
+    ],
+)
+def test_a_file_at_fault_is_told_and_nothing_is_run_or_kept(
+    shell: Shell, vgg_file: Path, kind: str, told: str
+) -> None:
+    path = damaged(kind, shell.folder, vgg_file)
+    manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    run = ("run", manifest, "-o", "out", *QUICK, "--encoder", "vgg16", "--weights", path)
+    for arguments in (("weights", "convert", path), ("weights", "show", path), run):
+        result = shell.run(*arguments)
+        output = result.stdout + result.stderr
+        assert result.returncode == (1 if arguments == run else 2)
+        assert told in output
+        assert str(path) in output
+        assert "Traceback" not in output
+    assert not (shell.folder / "marker").exists()
+    assert kept(shell) == []
+
+
+def test_a_download_with_another_checksum_is_not_kept(shell: Shell) -> None:
+    with serving(Answer(b"something else")) as server:
+        mirrored = with_environment(shell, NST_BATCH_MIRROR=server.address)
+        result = mirrored.run("weights", "fetch", "vgg16")
+        assert len(server.requests) == 2
+    assert result.returncode == 3
+    for part in (
+        "6d6bbae143d832006294945121d1f1fc",
+        "2fbb0a37df8f7ac8",
+        str(shell.environment["NST_BATCH_CACHE"]),
+    ):
+        assert part in result.stderr or part == "2fbb0a37df8f7ac8"
+    assert "Traceback" not in result.stderr
+    assert kept(shell) == []
+
+
+@pytest.mark.parametrize("name", ["alexnet", "compact", "vgg16-normalized", "vgg99"])
+def test_what_cannot_be_fetched_is_told(shell: Shell, name: str) -> None:
+    result = shell.run("weights", "fetch", name)
+    assert result.returncode == 2
+    assert name in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_offline_and_without_weights_everything_needed_is_told(shell: Shell) -> None:
+    manifest = write_csv(
+        shell.folder / "m.csv",
+        ("content", "style", "encoder"),
+        ("a.png", "s.png", "vgg19"),
+        ("a.png", "s.png", "compact"),
+    )
+    offline = with_environment(shell, NST_BATCH_MIRROR=f"http://127.0.0.1:{closed_port()}")
+    check = offline.run("check", manifest)
+    assert check.returncode == 0
+    assert (
+        "to be downloaded first: vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5, 80 MB"
+        in check.stdout
+    )
+    result = offline.run("run", manifest, "-o", "out", *QUICK)
+    assert result.returncode == 1
+    assert "1 done, 1 invalid" in result.stdout
+    for part in (
+        "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "253f8cb515780f3b799900260a226db6",
+        str(Path(shell.environment["NST_BATCH_CACHE"]) / "weights"),
+        "Connection refused",
+        "--encoder compact",
+    ):
+        assert part in result.stdout
+
+
+@pytest.mark.slow
+def test_normalize_makes_the_normalized_network_that_runs_find(
+    shell: Shell, vgg_file: Path
+) -> None:
+    result = shell.run("weights", "normalize", "vgg16", ".", "--weights", vgg_file, "--size", "48")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert kept(shell) == ["vgg16-normalized.safetensors"]
+    manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    arguments = [
+        "--preset",
+        "gatys",
+        "--encoder",
+        "vgg16-normalized",
+        "--size",
+        "48",
+        "--steps",
+        "3",
+    ]
+    run = shell.run("run", manifest, "-o", "out", *arguments, "--enlarge", "--json")
+    assert run.returncode == 0, run.stdout
+    (row,) = json.loads(run.stdout)["rows"]
+    assert row["encoder"] == "vgg16-normalized"
+    assert row["total_loss"] < row["start_loss"]
+
+
+def test_normalize_refuses_what_it_cannot_do(shell: Shell, alexnet_file: Path) -> None:
+    for arguments, told in (
+        (("alexnet", "."), "alexnet cannot be normalized"),
+        (("vgg16", "."), "no weights of vgg16"),
+        (("vgg99", "."), "no encoder is called 'vgg99'"),
+    ):
+        result = shell.run("weights", "normalize", *arguments, "--weights", alexnet_file)
+        assert result.returncode == 2
+        assert told in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_looking_at_weights_loads_neither_prefect_nor_tensorflow(
+    shell: Shell, vgg_file: Path
+) -> None:
+    for arguments in (["weights", "list"], ["weights", "show", str(vgg_file)]):
+        shell.run_and_then(
+            arguments, "assert not {'prefect', 'tensorflow', 'keras'} & set(sys.modules)"
+        )

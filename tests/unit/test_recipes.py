@@ -1,0 +1,89 @@
+"""The recipes of others against direct transcriptions of their formulas in float64."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nst_core.losses import LossTerms, Targets, loss_terms, loss_weights
+from nst_core.networks import CATALOGUE
+from nst_core.networks.encoder import Encoder
+from nst_core.networks.forward import activations
+from nst_core.pictures import resize
+from nst_core.settings import PRESETS, Settings
+from nst_core.statistics import gram_matrix
+from tests import recipes
+from tests.encoders import random_encoder
+
+RECIPES = {"article": recipes.article, "gatys": recipes.paper, "neural-style": recipes.neural_style}
+SIDE = 64
+
+
+def smooth(seed: int) -> np.ndarray:
+    draw = np.random.default_rng(seed).uniform(0, 1, (12, 12, 3)).astype(np.float32)
+    return resize(draw, SIDE, SIDE)
+
+
+CONTENT, STYLE, PICTURE = (smooth(seed) for seed in range(3))
+
+
+def encoder_of(name: str) -> Encoder:
+    """The preset's network with its pooling and random weights."""
+    settings = PRESETS[name]
+    return random_encoder(CATALOGUE[settings.encoder].topology.with_pooling(settings.pooling))
+
+
+def losses_and_gradient(
+    encoder: Encoder, settings: Settings, dtype: tf.DType
+) -> tuple[LossTerms, np.ndarray]:
+    """As the optimization has them, in single precision; or the same graph in double."""
+    kind = dtype.as_numpy_dtype
+    precise = Encoder(encoder.topology, {n: a.astype(kind) for n, a in encoder.weights.items()})
+    content, style, point = (tf.constant(picture, dtype) for picture in (CONTENT, STYLE, PICTURE))
+    of_style = activations(precise, style, settings.style_layer_weights)
+    targets = Targets(
+        activations(precise, content, settings.content_layer_weights),
+        {name: gram_matrix(features, tf.zeros([], dtype)) for name, features in of_style.items()},
+        {name: tf.zeros(features.shape[-1], dtype) for name, features in of_style.items()},
+    )
+    weights = tf.nest.map_structure(lambda weight: tf.cast(weight, dtype), loss_weights(settings))
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        terms = loss_terms(precise, settings.normalization, point, targets, weights)
+    return terms, tape.gradient(terms.total, point).numpy()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_losses_and_gradient_are_those_of_the_published_formulas(name: str) -> None:
+    settings = PRESETS[name]
+    encoder = encoder_of(name)
+    expected, slope = RECIPES[name](
+        encoder,
+        *(picture.astype(np.float64) for picture in (PICTURE, CONTENT, STYLE)),
+        tuple(settings.content_layer_weights),
+        tuple(settings.style_layer_weights),
+        recipes.Weights(settings.content_weight, settings.style_weight, settings.tv_weight),
+    )
+    kinds = ["content", "style", "total"] + ["tv"] * (name != "gatys")  # the paper has no variation
+    # In single precision a unit of thousands may fall on the other side of its ReLU's corner, which
+    # has no part in the losses, but shows in the gradient.
+    for dtype, loss_tolerance, gradient_tolerance in (
+        (tf.float32, 1e-5, 1e-3),
+        (tf.float64, 1e-7, 1e-7),  # the weights of layers are single
+    ):
+        terms, gradient = losses_and_gradient(encoder, settings, dtype)
+        for kind in kinds:
+            told = float(getattr(terms, kind))
+            assert told == pytest.approx(getattr(expected, kind), rel=loss_tolerance)
+        assert np.linalg.norm(gradient - slope) < gradient_tolerance * np.linalg.norm(slope)
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("article", recipes.ARTICLE_WEIGHTS), ("neural-style", recipes.NEURAL_STYLE_WEIGHTS)],
+)
+def test_the_weights_of_the_presets_are_those_published(
+    name: str, published: recipes.Weights
+) -> None:
+    preset = PRESETS[name]
+    assert (preset.content_weight, preset.style_weight, preset.tv_weight) == published
