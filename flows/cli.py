@@ -7,7 +7,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter, validators
 from cyclopts.exceptions import CycloptsError
@@ -16,8 +16,11 @@ from pydantic import ValidationError
 from flows import environment
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, SUCCESS, UNUSABLE
 from flows.terminal import Terminal
-from nst_core.networks.store import WeightStore, user_cache
+from nst_core.files import user_cache
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
+
+if TYPE_CHECKING:
+    from nst_core.networks.store import WeightStore
 
 Output = Annotated[
     Path, Parameter(alias="-o", help="folder for pictures, loss curves and the summary")
@@ -45,6 +48,13 @@ MaxPixels = Annotated[
     ),
 ]
 Flag = Parameter(negative="")
+
+
+def _store(weights: Path | None, cache: Path | None) -> "WeightStore":
+    """Where weights are looked for; imported when needed, as all that reads files is."""
+    from nst_core.networks.store import WeightStore
+
+    return WeightStore.of_user(weights, cache)
 
 
 def _usage_error(error: CycloptsError) -> str:
@@ -141,7 +151,7 @@ def check(
     """
     from flows.commands.check import check as check_manifest
 
-    store = WeightStore.of_user(weights, cache)
+    store = _store(weights, cache)
     return check_manifest(Terminal(as_json=json), manifest, output, settings, store, max_pixels)
 
 
@@ -165,7 +175,7 @@ def plan(
     from flows.commands.plan import plan as plan_manifest
 
     cache = cache or user_cache()
-    store = WeightStore.of_user(weights, cache)
+    store = _store(weights, cache)
     terminal = Terminal(as_json=json)
     return plan_manifest(terminal, manifest, output, cache, store, settings, max_pixels)
 
@@ -238,7 +248,7 @@ def list_weights(*, weights: WeightsPath = None, cache: Cache = None, json: Json
     """Show every network, whether its weights are here, and what to do if not."""
     from flows.commands.weights import list_weights as show_networks
 
-    return show_networks(Terminal(as_json=json), WeightStore.of_user(weights, cache))
+    return show_networks(Terminal(as_json=json), _store(weights, cache))
 
 
 @weights_app.command
@@ -250,7 +260,7 @@ def fetch(*networks: str, cache: Cache = None, json: Json = False) -> int:
     """
     from flows.commands.weights import fetch as fetch_weights
 
-    return fetch_weights(Terminal(as_json=json), WeightStore.of_user(None, cache), networks)
+    return fetch_weights(Terminal(as_json=json), _store(None, cache), networks)
 
 
 @weights_app.command
@@ -274,7 +284,7 @@ def convert(
     """
     from flows.commands.weights import convert as convert_weights
 
-    store = WeightStore.of_user(None, cache)
+    store = _store(None, cache)
     return convert_weights(Terminal(as_json=json), store, file, output, from_rgb=from_rgb)
 
 
@@ -302,7 +312,7 @@ def normalize(
     environment.prepare()
     from flows.commands.weights import normalize as normalize_weights
 
-    store = WeightStore.of_user(weights, cache)
+    store = _store(weights, cache)
     terminal = Terminal(as_json=json)
     return normalize_weights(terminal, store, network, pictures, output, size=size)
 

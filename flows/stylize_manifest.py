@@ -12,8 +12,8 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from nst_core.devices import device_count
-from nst_core.networks.store import WeightStore, user_cache
-from nst_core.pictures import write_whole
+from nst_core.files import user_cache, write_whole
+from nst_core.networks.store import WeightStore
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 from tasks.caching import keep_by_key
 from tasks.encoders import encoders_of

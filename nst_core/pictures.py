@@ -1,4 +1,4 @@
-"""Bytes <-> pixels: read common pictures as they are meant to look, write PNG files whole.
+"""Bytes <-> pixels: read common pictures as they are meant to look, write PNG.
 
 Nothing here changes Pillow's process-wide settings, so every function may run in several threads.
 """
@@ -8,7 +8,6 @@ import hashlib
 import io
 import logging
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,30 +220,6 @@ def read_png_text(path: _Path) -> dict[str, str]:
         if not isinstance(image, PngImageFile):
             raise PictureError(f"{path}: this is a {image.format} file, expected a PNG.")
         return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
-
-
-def write_whole(path: _Path, data: bytes) -> None:
-    """Write a file so that readers see the old one or the new one, never a part.
-
-    Missing folders are made. The folder holds `.<name>.<random>.part` meanwhile; it is removed on
-    any error, and only a killed process or a power cut can leave it behind.
-
-    Raises:
-        OSError: the folder cannot be made, is not writable or full; an old file is then unchanged.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Cut, as the longest file name allowed would leave no room for the rest.
-    part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

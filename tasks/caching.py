@@ -1,9 +1,7 @@
 """How results are kept: keys, serializer, storage and locks. No other file knows."""
 
 import asyncio
-import fcntl
 import os
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from prefect.serializers import Serializer
 from prefect.transactions import IsolationLevel
 from pydantic import Field
 
+from nst_core.files import flock
 from tasks.records import SERIALIZER, PictureRecord, Record, StyleRecord, read_record
 
 
@@ -68,18 +67,7 @@ class FlockLockManager(LockManager):
 
     def _flock(self, key: str, timeout: float | None) -> int | None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.folder / f"{key}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            try:
-                # Never waits in the kernel, where Ctrl-C would not reach it.
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return descriptor
-            except BlockingIOError:
-                if deadline is not None and time.monotonic() >= deadline:
-                    os.close(descriptor)
-                    return None
-                time.sleep(0.05)
+        return flock(self.folder / f"{key}.lock", timeout)
 
     def release_lock(self, key: str, holder: str) -> None:
         """Give the lock back; nothing happens where it is not held, as Prefect releases twice."""

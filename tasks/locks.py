@@ -1,10 +1,11 @@
 """A lock on a folder that dies with its holder."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from nst_core.files import flock
 
 
 class InUseError(Exception):
@@ -18,18 +19,12 @@ def exclusive(path: Path, owned: Path) -> Iterator[None]:
     Raises:
         InUseError: at once, where another run holds it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = flock(path, timeout=0)
+    if descriptor is None:
+        raise InUseError(
+            f"{owned}: another run is writing there; wait for it, or choose another output folder"
+        )
     try:
-        _lock(descriptor, owned)
         yield
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, owned: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InUseError(
-            f"{owned}: another run is writing there; wait for it, or choose another output folder"
-        ) from error

@@ -14,7 +14,7 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from nst_core.pictures import write_whole
+from nst_core.files import write_whole
 from nst_core.settings import Settings
 
 logger = logging.getLogger("nst_batch.records")

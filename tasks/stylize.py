@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
-from nst_core.pictures import Picture, encode_png, write_whole
+from nst_core.files import write_whole
+from nst_core.pictures import Picture, encode_png
 from tasks.jobs import Job, load_picture
 from tasks.layout import curve_path, picture_path
 from tasks.progress import RowProgress, tell

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from nst_core.files import write_whole
 from nst_core.networks import CATALOGUE
-from nst_core.pictures import write_whole
 from nst_core.settings import Settings
 from tasks.layout import curve_path, picture_path, summary_path
 from tasks.manifest import Row

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_core.pictures import encode_png, resize, write_whole
+from nst_core.files import write_whole
+from nst_core.pictures import encode_png, resize
 
 
 def write_picture(path: Path, seed: int, height: int = 36, width: int = 48) -> Path:

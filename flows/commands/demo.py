@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from flows.exit_codes import SUCCESS, UNUSABLE
 from flows.terminal import Terminal
-from nst_core.pictures import encode_png, write_whole
+from nst_core.files import write_whole
+from nst_core.pictures import encode_png
 from nst_core.samples.paintings import PAINTINGS
 from nst_core.samples.photographs import photograph
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.exit_codes import SUCCESS, UNUSABLE
 from flows.terminal import Terminal
-from nst_core.pictures import write_whole
+from nst_core.files import write_whole
 
 ENDINGS = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
 from flows.terminal import Terminal, duration, listening, refuse
-from nst_core.networks.store import user_cache
+from nst_core.files import user_cache
 from tasks.layout import libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
 from tasks.manifest import ManifestError, read_manifest

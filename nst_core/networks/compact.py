@@ -6,13 +6,7 @@ activation of 1 as Gatys et al. normalized VGG. `compact.data-card.md` beside th
 sources and the procedure, docs/compact-encoder.md what was tried.
 """
 
-from importlib import resources
-
-import numpy as np
-import safetensors.numpy
-
 from nst_core.networks.catalogue import Network
-from nst_core.networks.encoder import Weights
 from nst_core.networks.topology import Convolution, Layer, Pool, Relu, Topology
 
 BLOCKS = ((32, 64), (96, 128), (192, 256), (384,))
@@ -39,10 +33,3 @@ NETWORK = Network(
     style_layers="relu1_1 relu1_2 relu2_1 relu2_2 relu3_1 relu3_2 relu4_1",
     is_shipped=True,
 )
-
-
-def shipped_weights() -> Weights:
-    """The weights in the package, which are kept there in half precision."""
-    shipped = resources.files("nst_core.networks").joinpath("compact.safetensors").read_bytes()
-    weights = safetensors.numpy.load(shipped)
-    return {name: array.astype(np.float32) for name, array in weights.items()}

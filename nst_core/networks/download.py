@@ -1,6 +1,5 @@
 """Published weights: downloaded once, verified, and whole or not there at all."""
 
-import fcntl
 import math
 import os
 import re
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nst_core.files import locked
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.weight_files import WeightsError
 
@@ -60,7 +60,7 @@ def fetch_published(
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder / f".{published.name}.lock"), _emptied(parts):
+        with locked(folder / f".{published.name}.lock"), _emptied(parts):
             if _fault(path, published):
                 part = parts / published.name
                 _patiently(lambda: _transfer(url, part, published, on_progress, timeout), pauses)
@@ -87,20 +87,6 @@ def _fault(path: Path, published: PublishedFile) -> str:
     except OSError as error:
         return f"something that cannot be read ({error.strerror})"
     return "" if found == published.md5.lower() else f"a file with MD5 {found} ({size:,} bytes)"
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold a lock that the kernel releases when its holder dies; its file stays, empty."""
-    with lock.open("w") as file:
-        while True:
-            try:
-                # Never waits in the kernel, where Ctrl-C would not reach it.
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.05)
-        yield
 
 
 @contextmanager

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
 
 from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import Network, PublishedFile
-from nst_core.networks.compact import shipped_weights
 from nst_core.networks.encoder import Encoder, Weights
 from nst_core.networks.store import WeightStore
 from nst_core.networks.topology import Pooling
@@ -64,8 +67,15 @@ def _encoder(name: str, pooling: Pooling, path: Path | None, stamp: tuple[int, .
 @cache
 def _weights(name: str, path: Path | None, stamp: tuple[int, ...]) -> Weights:  # noqa: ARG001 - another stamp, another file
     if path is None:
-        return shipped_weights()
+        return _shipped_weights(name)
     return weights_for(CATALOGUE[name].topology, read_weight_file(path))
+
+
+def _shipped_weights(name: str) -> Weights:
+    """The weights in the package, which are kept there in half precision."""
+    shipped = resources.files("nst_core.networks").joinpath(f"{name}.safetensors").read_bytes()
+    arrays = safetensors.numpy.load(shipped)
+    return {layer: array.astype(np.float32) for layer, array in arrays.items()}
 
 
 @dataclass(frozen=True)

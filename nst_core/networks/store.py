@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from nst_core.files import user_cache
 from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import Network
 from nst_core.networks.weight_files import (
@@ -15,13 +16,6 @@ from nst_core.networks.weight_files import (
 )
 
 VARIABLE = "NST_BATCH_WEIGHTS"
-
-
-def user_cache() -> Path:
-    """`NST_BATCH_CACHE`, or `nst-batch` in the user's cache folder."""
-    named = os.environ.get("NST_BATCH_CACHE")
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named) if named else user / "nst-batch"
 
 
 @dataclass(frozen=True)

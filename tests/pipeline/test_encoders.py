@@ -1,15 +1,18 @@
 """Batches with the classic networks: weights found or fetched, and targets kept apart."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nst_core.networks import CATALOGUE
+from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.weight_files import write_weight_file
 from tests.encoders import random_encoder
+from tests.http_server import Answer, serving
 from tests.pipeline.conftest import Batch
-from tests.weight_files import write_npy
+from tests.weight_files import write_keras_1_hdf5, write_npy
 
 HEADER = ("content", "style", "encoder", "output")
 SIZE = {"size": 64, "enlarge": True}
@@ -122,3 +125,39 @@ def test_the_recipes_of_others_run(batch: Batch, name: str) -> None:
     total = sum(weight * loss for weight, loss in zip(weights, losses, strict=True))
     assert row["total_loss"] == pytest.approx(total, rel=1e-4)
     assert row["total_loss"] < row["start_loss"]
+
+
+def test_published_weights_are_downloaded_once_before_the_rows(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    network = CATALOGUE["vgg16"]
+    assert network.published is not None
+    monkeypatch.delenv("NST_BATCH_MIRROR", raising=False)
+    weights = random_encoder(network.topology).weights
+    content = write_keras_1_hdf5(tmp_path / "file.h5", weights).read_bytes()
+    rows = [("a.png", "s.png", "vgg16", ""), ("b.png", "s.png", "vgg16", "")]
+    with serving(Answer(content)) as server:
+        published = PublishedFile(
+            url=f"{server.address}/{network.published.name}",
+            md5=hashlib.md5(content).hexdigest(),
+            size=len(content),
+        )
+        monkeypatch.setitem(CATALOGUE, "vgg16", replace(network, published=published))
+        first, _ = batch.run(HEADER, *rows, settings=SIZE)
+        second, table = batch.run(HEADER, *rows, settings=SIZE)
+        assert server.requests == [f"/{published.name}"]
+    assert first.is_completed()
+    assert second.is_completed()
+    assert list(table["status"]) == ["cached", "cached"]
+    kept = batch.cache / "weights" / published.name
+    assert kept.read_bytes() == content
+
+    kept.write_bytes(content[:-1])
+    with serving(Answer(b"no weights", status=404)) as server:
+        gone = replace(published, url=f"{server.address}/{published.name}")
+        monkeypatch.setitem(CATALOGUE, "vgg16", replace(network, published=gone))
+        state, table = batch.run(HEADER, *rows, settings=SIZE)
+    assert state.name == "AllRowsFailed"
+    told = table["error"][2]
+    for part in (published.md5, "404", "--encoder compact", str(kept.parent)):
+        assert part in told

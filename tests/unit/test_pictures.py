@@ -6,7 +6,6 @@ import os
 import struct
 import subprocess
 import sys
-import threading
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -886,82 +885,3 @@ def test_png_text_takes_paths_that_are_not_utf_8(save):
 def test_png_text_of_another_format_is_refused(save):
     with pytest.raises(PictureError, match=r"a\.jpg.*JPEG.*PNG"):
         pictures.read_png_text(save("a.jpg", ASYMMETRIC))
-
-
-def test_write_whole_writes_and_replaces(tmp_path):
-    path = tmp_path / "result.png"
-    for data in (b"first", b"second, longer"):
-        pictures.write_whole(path, data)
-        assert path.read_bytes() == data
-    assert [entry.name for entry in tmp_path.iterdir()] == ["result.png"]
-
-
-def test_write_whole_makes_missing_folders(tmp_path):
-    pictures.write_whole(tmp_path / "new" / "deep" / "a", b"data")
-    assert (tmp_path / "new" / "deep" / "a").read_bytes() == b"data"
-
-
-def test_write_whole_takes_the_longest_names(tmp_path):
-    path = tmp_path / ("ü" * 125 + ".png")  # 254 bytes of 255
-    pictures.write_whole(path, b"data")
-    assert path.read_bytes() == b"data"
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_write_whole_that_fails_leaves_the_old_file(tmp_path, monkeypatch, step, error):
-    path = tmp_path / "result.png"
-    path.write_bytes(b"old")
-    seen = []
-
-    def fail(*_):
-        seen.extend(sorted(entry.name for entry in tmp_path.iterdir()))
-        raise error
-
-    monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), fail)
-    with pytest.raises(type(error)):
-        pictures.write_whole(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["result.png"]
-    part, whole = seen
-    assert whole == "result.png"
-    assert part.startswith(".result.png.")
-    assert part.endswith(".part")
-
-
-def test_write_whole_asks_the_disk_before_it_replaces(tmp_path, monkeypatch):
-    steps = []
-    fsync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda file: (steps.append("fsync"), fsync(file)))
-    monkeypatch.setattr(Path, "replace", lambda *args: (steps.append("replace"), replace(*args)))
-    pictures.write_whole(tmp_path / "a", b"data")
-    assert steps == ["fsync", "replace"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
-@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
-def test_write_whole_follows_the_umask(tmp_path, umask, mode):
-    before = os.umask(umask)
-    try:
-        pictures.write_whole(tmp_path / "a", b"data")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "a").stat().st_mode & 0o777 == mode
-
-
-def test_readers_never_see_a_part(tmp_path):
-    path = tmp_path / "result"
-    contents = [bytes([letter]) * 300_000 for letter in b"ab"]
-    pictures.write_whole(path, contents[0])
-
-    def write():
-        for turn in range(40):
-            pictures.write_whole(path, contents[turn % 2])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    seen = [path.read_bytes()]
-    while writer.is_alive():
-        seen.append(path.read_bytes())
-    writer.join()
-    assert set(seen) <= set(contents)
