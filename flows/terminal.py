@@ -74,7 +74,10 @@ class Terminal:
             for row in (list(rows[0]), *(row.values() for row in rows)):
                 self.say("\t".join("" if cell is None else str(cell) for cell in row))
             return
-        drawn = Table(*rows[0], title=title or None, title_justify="left")
+        drawn = Table(title=title or None, title_justify="left")
+        for name in rows[0]:
+            # A path that is cut short is of no use.
+            drawn.add_column(name, overflow="fold")
         for row in rows:
             cells = ["" if cell is None else str(cell) for cell in row.values()]
             drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))

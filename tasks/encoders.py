@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from nst_core.networks.weight_files import WeightsError
-
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.loading import EncoderReference, refer_to
 from nst_core.networks.store import WeightStore
+from nst_core.networks.weight_files import WeightsError
 from tasks.manifest import Row
 
 Encoders = Mapping[tuple[str, str], EncoderReference | WeightsError]

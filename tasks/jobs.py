@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from nst_core.networks.weight_files import WeightsError
 from pydantic import BaseModel, ConfigDict
 
 from nst_core.identity import row_key, row_seed, style_key
 from nst_core.networks import CATALOGUE
 from nst_core.networks.loading import EncoderReference
+from nst_core.networks.weight_files import WeightsError
 from nst_core.octaves import octave_shapes
 from nst_core.pictures import Picture, PictureError, PictureFacts, examine, fit, load
 from nst_core.settings import Settings

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from nst_core.networks.download import fetch_published
 from prefect import task
 
 from nst_core.networks.catalogue import PublishedFile
+from nst_core.networks.download import fetch_published
 from tasks.progress import BatchProgress, tell_batch
 
 

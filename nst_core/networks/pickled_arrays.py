@@ -54,7 +54,7 @@ def read_pickled_arrays(path: Path) -> dict[str, list[NDArray[Any]]]:
             f"{path}: its pickle {refused}, and only NumPy arrays are expected. Unpickled as "
             "usual, it could run any code; nothing of it was run. Get the file from its authors."
         ) from refused
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         reason = error if isinstance(error, ValueError) else "its parts do not fit together"
         raise WeightsError(
             f"{path}: expected a dictionary of lists of arrays, as np.save writes it, which cannot "

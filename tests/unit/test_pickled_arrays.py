@@ -377,12 +377,14 @@ def test_deep_nesting_does_not_end_the_process(tmp_path: Path) -> None:
 # Files that are no such pickles.
 
 
-def test_a_plain_array_is_told_as_such(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [KERNEL, np.array(3.5), np.array([{"conv1": [KERNEL]}], object)],
+    ids=["of numbers", "of one number", "of dictionaries"],
+)
+def test_a_plain_array_is_told_as_such(tmp_path: Path, content: np.ndarray) -> None:
     file = io.BytesIO()
-    np.save(file, KERNEL)
-    assert "a plain array" in refusal(tmp_path, file.getvalue())
-    file = io.BytesIO()
-    np.save(file, np.array([{"conv1": [KERNEL]}], object))
+    np.save(file, content)
     assert "a plain array" in refusal(tmp_path, file.getvalue())
 
 
