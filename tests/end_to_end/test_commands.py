@@ -156,9 +156,15 @@ def test_doctor(shell: Shell) -> None:
     result = shell.run("doctor", "--json")
     assert result.returncode == 0, result.stdout
     findings = {finding["subject"]: finding for finding in json.loads(result.stdout)}
-    assert {"python", "prefect", "fastapi", "sqlalchemy", "tensorflow", "cache", "weights"} <= set(
-        findings
-    )
+    assert {
+        "python",
+        "prefect",
+        "fastapi",
+        "sqlalchemy",
+        "tensorflow",
+        "cache",
+        "weights of vgg16",
+    } <= set(findings)
     assert findings["server"]["found"] == shell.environment["PREFECT_API_URL"]
     assert "CPU:0" in findings["devices"]["found"]
 
