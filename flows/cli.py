@@ -66,7 +66,7 @@ def _usage_error(error: CycloptsError) -> str:
         return str(error)
     return "\n".join(
         f"--{str(fault['loc'][0]).replace('_', '-')}: found {fault['input']!r}; "
-        + fault["msg"].replace("Input should be", "expected")
+        + fault["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
         for fault in cause.errors()
     )
 
@@ -298,7 +298,9 @@ def normalize(
         Path | None,
         Parameter(alias="-o", help="the file to write [default: in the cache, where runs look]"),
     ] = None,
-    size: Annotated[int, Parameter(help="longest side of the pictures")] = 512,
+    size: Annotated[
+        int, Parameter(help="longest side of the pictures", validator=validators.Number(gte=64))
+    ] = 512,
     weights: WeightsPath = None,
     cache: Cache = None,
     json: Json = False,

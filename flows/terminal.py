@@ -116,6 +116,7 @@ class ProgressListener(logging.Handler):
         self.to_run = 0
         self.ended = 0
         self.shares: dict[int, float] = {}
+        self.downloads: set[str] = set()
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -135,7 +136,7 @@ class ProgressListener(logging.Handler):
         if progress is None:
             return
         if progress.event == "downloading":
-            self._download(progress.done, progress.total)
+            self._download(progress)
         elif progress.event == "examined":
             self.bar.update(
                 self.batch,
@@ -148,10 +149,12 @@ class ProgressListener(logging.Handler):
         else:
             self._row(progress)
 
-    def _download(self, done: int, total: int) -> None:
-        if not self.terminal.is_rich and done == total:
-            self.terminal.say(f"downloaded weights, {total / 1e6:.0f} MB")
-        current = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
+    def _download(self, progress: Any) -> None:
+        size = f"{progress.total / 1e6:.0f} MB"
+        if not self.terminal.is_rich and progress.name not in self.downloads:
+            self.terminal.say(f"downloading {progress.name}, {size}")
+        self.downloads.add(progress.name)
+        current = f"{progress.done / 1e6:.0f} of {size}"
         self.bar.update(
             self.batch,
             description="downloading weights",

@@ -16,6 +16,19 @@ def user_cache() -> Path:
     return Path(named) if named else user / "nst-batch"
 
 
+def make_private(*folders: Path) -> None:
+    """Make folders for their owner alone, outer ones first; what is there stays as it is.
+
+    Folders around the first are made as usual.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    folders[0].parent.mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        folder.mkdir(exist_ok=True, mode=0o700)
+
+
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that readers see the old one or the new one, never a part.
 

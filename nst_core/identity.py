@@ -42,12 +42,12 @@ def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -
 
 
 def row_key(content_sha256: str, style: str, settings: Settings) -> str:
-    """The key of a result: the content picture, the style's key and every setting.
+    """The key of a result: the content picture, the style's key and the settings.
 
     Args:
         content_sha256: digest of the content picture's decoded content.
         style: what `style_key` gave; it stands for the encoder too.
-        settings: all of them change pixels.
+        settings: all but the encoder's name and pooling, for which the style's key stands.
 
     Returns:
         64 hexadecimal digits.
@@ -57,7 +57,7 @@ def row_key(content_sha256: str, style: str, settings: Settings) -> str:
             "version": STYLIZE_VERSION,
             "content": content_sha256,
             "style": style,
-            "settings": settings.model_dump(),
+            "settings": settings.model_dump(exclude={"encoder", "pooling"}),
         }
     )
 

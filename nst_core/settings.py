@@ -39,6 +39,8 @@ def parse_layer_weights(text: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for item in text.replace(",", " ").split():
         name, _, weight = item.partition(":")
+        if not name:
+            raise ValueError(f"{item!r} names no layer (expected relu1_1:0.5, say)")
         if name in weights:
             raise ValueError(f"layer {name!r} is named twice")
         try:
@@ -141,9 +143,10 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _take_layers_of_the_encoder(cls, said: Any) -> Any:
-        network = CATALOGUE.get(said.get("encoder", DEFAULT_ENCODER))
-        if network is None:
-            return said
+        encoder = said.get("encoder", DEFAULT_ENCODER) if isinstance(said, Mapping) else None
+        if not isinstance(encoder, str) or encoder not in CATALOGUE:
+            return said  # which the fields themselves refuse
+        network = CATALOGUE[encoder]
         layers = {"content_layers": network.content_layers, "style_layers": network.style_layers}
         return layers | said
 

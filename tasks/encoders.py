@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.loading import EncoderReference, refer_to
 from nst_core.networks.store import WeightStore
@@ -16,21 +17,44 @@ Encoders = Mapping[tuple[str, str], EncoderReference | WeightsError]
 def encoders_of(
     rows: Iterable[Row], store: WeightStore, fetch: Callable[[PublishedFile], Path] | None = None
 ) -> Encoders:
-    """Every encoder that rows without a fault name.
+    """Every encoder that rows name.
 
     Args:
         rows: of a manifest.
         store: where weights are looked for.
-        fetch: see `refer_to`.
+        fetch: see `refer_to`; called once a file, however it ends.
+
+    Raises:
+        WeightsError: weights were named for this run, and none of the rows needs them.
     """
-    choices = {(row.settings.encoder, row.settings.pooling) for row in rows if not row.faults}
+    choices = sorted({(row.settings.encoder, row.settings.pooling) for row in rows})
+    store.check_use(CATALOGUE[name] for name, _ in choices)
+    once = fetch and _once(fetch)
     encoders: dict[tuple[str, str], EncoderReference | WeightsError] = {}
-    for name, pooling in sorted(choices):
+    for name, pooling in choices:
         try:
-            encoders[name, pooling] = refer_to(name, pooling, store, fetch)
+            encoders[name, pooling] = refer_to(name, pooling, store, once)
         except WeightsError as error:
             encoders[name, pooling] = error
     return encoders
+
+
+def _once(fetch: Callable[[PublishedFile], Path]) -> Callable[[PublishedFile], Path]:
+    """So that a download that failed is not tried for each kind of pooling."""
+    known: dict[PublishedFile, Path | WeightsError] = {}
+
+    def fetch_once(published: PublishedFile) -> Path:
+        if published not in known:
+            try:
+                known[published] = fetch(published)
+            except WeightsError as error:
+                known[published] = error
+        outcome = known[published]
+        if isinstance(outcome, WeightsError):
+            raise outcome
+        return outcome
+
+    return fetch_once
 
 
 def downloads_of(encoders: Encoders) -> list[PublishedFile]:

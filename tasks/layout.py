@@ -2,6 +2,8 @@
 
 from pathlib import Path, PurePosixPath
 
+from nst_core.files import make_private
+
 
 def picture_path(output: Path, name: str) -> Path:
     """The picture of a row, `name` being its output with `/` between folders."""
@@ -54,8 +56,6 @@ def make_folders(output: Path, cache: Path) -> None:
     Whoever writes to those decides what is painted.
     """
     picture_path(output, "").mkdir(parents=True, exist_ok=True)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    targets, records = style_files(cache), style_records(cache)
-    private = (cache, targets.parent, targets, records, row_records(output).parent)
-    for folder in (*private, row_records(output)):
-        folder.mkdir(exist_ok=True, mode=0o700)
+    targets = style_files(cache)
+    make_private(cache, targets.parent, targets, style_records(cache))
+    make_private(row_records(output).parent, row_records(output))

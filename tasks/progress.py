@@ -30,14 +30,25 @@ def tell(progress: RowProgress) -> None:
 
 
 class BatchProgress(NamedTuple):
-    """How far a batch is before its rows run.
+    """How far a batch is before its rows run: pictures looked at, or rows found to be run."""
 
-    Of weights bytes are downloaded, pictures are looked at, and rows are found that are to be run.
-    """
-
-    event: Literal["downloading", "examined", "planned"]
+    event: Literal["examined", "planned"]
     done: int
     total: int
+
+
+class DownloadProgress(NamedTuple):
+    """How many bytes of a file came."""
+
+    name: str
+    done: int
+    total: int
+    event: Literal["downloading"] = "downloading"
+
+
+def tell_download(progress: DownloadProgress) -> None:
+    """Log it, the value itself as the record's attribute `progress`."""
+    logger.info("downloading %s: %d of %d bytes", *progress[:3], extra={"progress": progress})
 
 
 def tell_batch(progress: BatchProgress) -> None:

@@ -6,7 +6,7 @@ from prefect import task
 
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.download import fetch_published
-from tasks.progress import BatchProgress, tell_batch
+from tasks.progress import DownloadProgress, tell_download
 
 
 @task(name="weights", task_run_name="{published.name}")
@@ -15,5 +15,7 @@ def fetch_weights(published: PublishedFile, folder: Path) -> Path:
     return fetch_published(
         published,
         folder,
-        on_progress=lambda done, total: tell_batch(BatchProgress("downloading", done, total)),
+        on_progress=lambda done, total: tell_download(
+            DownloadProgress(published.name, done, total)
+        ),
     )

@@ -111,7 +111,5 @@ def serving(*answers: Answer) -> Iterator[Server]:
 
 
 def closed_port() -> int:
-    """A port of this machine at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port at which nobody listens: that of a protocol that nobody uses any more."""
+    return 9

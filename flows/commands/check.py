@@ -11,6 +11,7 @@ from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, refuse
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.store import WeightStore
+from nst_core.networks.weight_files import WeightsError
 from tasks.encoders import downloads_of, encoders_of
 from tasks.jobs import Examined, examine_rows
 from tasks.layout import picture_path, row_records
@@ -28,13 +29,13 @@ def check(
     """Report the faults of a manifest; `output`, where given, is checked to be writable."""
     try:
         rows = read_manifest(manifest, settings)
-    except ManifestError as error:
+        encoders = encoders_of(rows, store)
+    except (ManifestError, WeightsError) as error:
         return refuse(terminal, error)
     unwritable = []
     if output is not None:
         rows = check_places(rows, output)
         unwritable = output_faults(output)
-    encoders = encoders_of(rows, store)
     examined = examine_rows(rows, encoders, max_pixels=max_pixels)
     faults = [*unwritable, *examined.faults]
     _tell(terminal, examined, faults, downloads_of(encoders))

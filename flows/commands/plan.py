@@ -14,6 +14,7 @@ from flows.terminal import Terminal, duration, refuse
 from nst_core.devices import device_count
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.store import WeightStore
+from nst_core.networks.weight_files import WeightsError
 from nst_core.settings import Settings
 from tasks.encoders import downloads_of, encoders_of
 from tasks.jobs import Job, examine_rows, work_of
@@ -61,9 +62,9 @@ def plan(
     """Say which rows are new, done and invalid, which styles are kept, and the time it takes."""
     try:
         rows = check_places(read_manifest(manifest, settings), output)
-    except ManifestError as error:
+        encoders = encoders_of(rows, store)
+    except (ManifestError, WeightsError) as error:
         return refuse(terminal, error)
-    encoders = encoders_of(rows, store)
     examined = examine_rows(rows, encoders, max_pixels=max_pixels)
     rate, measured = _seconds_a_multiplication(output)
     jobs = [(job, _plan_job(job, output, rate)) for job in examined.jobs]
@@ -105,10 +106,12 @@ def _seconds_a_multiplication(output: Path) -> tuple[float, bool]:
     """From the rows that ran here before, else what we measured; and which of the two it is."""
     try:
         table = pd.read_parquet(summary_path(output, ".parquet"))
-    except (OSError, ValueError):
+        ran = table[table["seconds"].notna()]
+        done = [_multiplications_done(row) for _, row in ran.iterrows()]
+    except (OSError, ValueError, KeyError):
+        # There is none, or it is of another version.
         return SECONDS_A_MULTIPLICATION, False
-    ran = table[table["seconds"].notna()]
-    work = pd.Series([_multiplications_done(row) for _, row in ran.iterrows()], ran.index, float)
+    work = pd.Series(done, ran.index, float)
     long_enough = ran[work > ENOUGH_MULTIPLICATIONS]
     if long_enough.empty:
         return SECONDS_A_MULTIPLICATION, False

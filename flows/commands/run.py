@@ -14,6 +14,7 @@ from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
 from flows.terminal import Terminal, duration, listening, refuse
 from nst_core.files import user_cache
+from nst_core.networks.weight_files import WeightsError
 from tasks.layout import libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
 from tasks.manifest import ManifestError, read_manifest
@@ -103,7 +104,7 @@ def _tell(terminal: Terminal, state: Any, output: Path) -> int:
         return ENGINE_FAILED
     if not (state.is_completed() or state.name in ("SomeRowsFailed", "AllRowsFailed")):
         error = state.result(raise_on_failure=False)
-        if isinstance(error, ManifestError | InUseError):
+        if isinstance(error, ManifestError | InUseError | WeightsError):
             return refuse(terminal, error)
         terminal.fail(f"the batch broke off: {state.message}")
         terminal.fail("finished rows are kept: the same command goes on from here")

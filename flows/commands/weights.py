@@ -1,9 +1,12 @@
 """`nst-batch weights`: which are here; fetching, converting, normalizing, looking at them."""
 
+import errno
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -13,21 +16,25 @@ from flows.commands.pairs import find_pictures
 from flows.exit_codes import ENGINE_FAILED, SUCCESS, UNUSABLE
 from flows.libraries_log import libraries_log
 from flows.terminal import Terminal, listening, refuse
+from nst_core.files import make_private
 from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import Network
+from nst_core.networks.download import fetch_published, is_as_published
 from nst_core.networks.encoder import Encoder, Weights
 from nst_core.networks.loading import load_encoder, network_named
-from nst_core.networks.store import WeightStore, networks_of
+from nst_core.networks.recognition import networks_of, the_network_of, why_for_no_network
+from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import (
-    WeightFile,
     WeightsError,
     read_weight_file,
     weights_for,
     write_weight_file,
 )
 from nst_core.pictures import PictureError, load
-from nst_core.settings import DEFAULT_MAX_PIXELS
-from tasks.progress import BatchProgress, tell_batch
+from tasks.progress import BatchProgress, DownloadProgress, tell_batch, tell_download
+
+FROM_RGB = "turned_round_from_rgb"
+"""Noted in a file whose first layer was turned round, so that it is not turned back unseen."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ def state_of(network: Network, store: WeightStore) -> NetworkWeights:
         return NetworkWeights(network.name, "ok", "in the package")
     try:
         path = store.find(network)
-        if path is not None:
+        if path is not None and not is_damaged_download(store, network, path):
             encoder = load_encoder(network.name, weights=path)
             return NetworkWeights(network.name, "ok", f"{path} ({encoder.fingerprint[:12]})")
     except WeightsError as error:
@@ -66,10 +73,16 @@ def state_of(network: Network, store: WeightStore) -> NetworkWeights:
     return NetworkWeights(network.name, "absent", "", network.advice)
 
 
+def is_damaged_download(store: WeightStore, network: Network, path: Path) -> bool:
+    """Whether a run would download the file again."""
+    published = network.published
+    return bool(
+        published and store.is_download(network, path) and not is_as_published(path, published)
+    )
+
+
 def fetch(terminal: Terminal, store: WeightStore, names: tuple[str, ...]) -> int:
     """Download the published weights of networks into the cache; those that are there, verify."""
-    from nst_core.networks.download import fetch_published
-
     try:
         networks = [network_named(name) for name in names]
         if not networks:
@@ -81,10 +94,14 @@ def fetch(terminal: Terminal, store: WeightStore, names: tuple[str, ...]) -> int
         if network.published is None:
             why = "it comes with the package" if network.is_shipped else network.advice
             return refuse(terminal, WeightsError(f"{network.name}: nothing to download; {why}"))
-        terminal.say(f"{network.published.name} ({network.published.size / 1e6:.0f} MB) ...")
+        name = network.published.name
+
+        def tell(done: int, total: int, name: str = name) -> None:
+            tell_download(DownloadProgress(name, done, total))
+
         try:
             with listening(terminal):
-                path = fetch_published(network.published, store.kept, on_progress=_tell_download)
+                path = fetch_published(network.published, store.kept, on_progress=tell)
         except WeightsError as error:
             terminal.fail(str(error))
             terminal.result({"error": str(error)})
@@ -93,10 +110,6 @@ def fetch(terminal: Terminal, store: WeightStore, names: tuple[str, ...]) -> int
         paths.append(path)
     terminal.result({"files": [str(path) for path in paths]})
     return SUCCESS
-
-
-def _tell_download(done: int, total: int) -> None:
-    tell_batch(BatchProgress("downloading", done, total))
 
 
 def convert(
@@ -109,40 +122,14 @@ def convert(
         weights = weights_for(CATALOGUE[name].topology, file)
     except WeightsError as error:
         return refuse(terminal, error)
-    if from_rgb:
-        weights = turned_round(weights, CATALOGUE[name])
     notes = {**file.notes, "network": name, "source": source.name}
+    if from_rgb:
+        if FROM_RGB in file.notes:
+            turned = f"{source}: its first layer was turned round already; leave --from-rgb out"
+            return refuse(terminal, WeightsError(turned))
+        weights = turned_round(weights, CATALOGUE[name])
+        notes[FROM_RGB] = "yes"
     return _write(terminal, output or store.kept / f"{name}.safetensors", weights, notes)
-
-
-def the_network_of(file: WeightFile) -> str:
-    """The one network that a file's weights are for.
-
-    Raises:
-        WeightsError: they are for none; the message says what the nearest one misses.
-    """
-    names = networks_of(file)
-    if not names:
-        raise WeightsError(why_for_no_network(file))
-    return names[0]
-
-
-def why_for_no_network(file: WeightFile) -> str:
-    """What keeps a file from being that of the network it has most layers of."""
-    candidates = [network for network in CATALOGUE.values() if not network.is_shipped]
-    nearest = max(
-        candidates,
-        key=lambda network: (
-            len(network.topology.weight_shapes.keys() & file.arrays.keys())
-            / len(network.topology.weight_shapes.keys() | file.arrays.keys())
-        ),
-    )
-    try:
-        weights_for(nearest.topology, file)
-    except WeightsError as error:
-        return str(error)
-    known = ", ".join(network.name for network in candidates)
-    return f"{file.path}: its layers are those of no network here; expected one of {known}"
 
 
 def turned_round(weights: Weights, network: Network) -> Weights:
@@ -161,54 +148,84 @@ def normalize(
     size: int,
 ) -> int:
     """Write weights with which each filter's mean activation over the pictures is 1."""
+    output = output or store.kept / f"{name}-normalized.safetensors"
     try:
-        network = network_named(name)
-        if f"{name}-normalized" not in CATALOGUE:
-            raise ValueError(f"{name} cannot be normalized; expected vgg16 or vgg19")
-        path = store.find(network)
-        if path is None:
-            raise store.missing(network)
-        encoder = load_encoder(name, weights=path)
-        found = find_pictures(pictures)
-        if not found:
-            raise ValueError(f"{pictures}: no pictures; expected a folder or a glob")
-        store.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with libraries_log(store.kept / "libraries.log"):
-            weights, rare = _normalized(terminal, encoder, found, size)
-    except (ValueError, WeightsError, PictureError) as error:
+        encoder, source = _plain_encoder(name, store)
+        _check_can_be_written(output)
+        with TemporaryDirectory() as folder, libraries_log(Path(folder) / "libraries.log"):
+            weights, count = _normalized(terminal, encoder, pictures, size)
+    except (ValueError, WeightsError) as error:
         return refuse(terminal, error)
-    if rare:
-        terminal.fail(
-            f"warning: {rare} filters hardly fire on these {len(found)} pictures and will outweigh "
-            "the others; take more pictures, of more kinds"
-        )
+    except OSError as error:
+        return refuse(terminal, WeightsError(f"{output}: cannot be written: {error.strerror}"))
     notes = {
         "network": f"{name}-normalized",
-        "source": path.name,
-        "pictures": str(len(found)),
+        "source": source.name,
+        "pictures": str(count),
         "size": str(size),
     }
-    return _write(terminal, output or store.kept / f"{name}-normalized.safetensors", weights, notes)
+    return _write(terminal, output, weights, notes)
 
 
-def _normalized(
-    terminal: Terminal, encoder: Encoder, paths: list[Path], size: int
-) -> tuple[Weights, int]:
+def _plain_encoder(name: str, store: WeightStore) -> tuple[Encoder, Path]:
+    network = network_named(name)
+    if f"{name}-normalized" not in CATALOGUE:
+        raise ValueError(f"{name} cannot be normalized; expected vgg16 or vgg19")
+    store.check_use([network])
+    path = store.find(network)
+    if path is None:
+        raise store.missing(network)
+    return load_encoder(name, weights=path), path
+
+
+def _check_can_be_written(path: Path) -> None:
+    """Raise OSError now, not after minutes of work."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    make_private(path.absolute().parent)
+    with TemporaryFile(dir=path.absolute().parent):
+        pass
+
+
+def _normalized(terminal: Terminal, encoder: Encoder, place: str, size: int) -> tuple[Weights, int]:
+    """The weights, and from how many pictures; those that cannot serve are told and left out."""
     from nst_core.networks.normalization import mean_activations, normalized, rare_filters
+
+    paths = find_pictures(place)
+    if not paths:
+        raise ValueError(f"{place}: no pictures; expected a folder or a glob")
+    smallest = encoder.topology.smallest_side(encoder.topology.layer_names[:-1])
+    used: list[Path] = []
 
     def pictures() -> Iterator[NDArray[np.float32]]:
         for number, path in enumerate(paths, start=1):
             tell_batch(BatchProgress("examined", number, len(paths)))
-            yield load(path, size=size, enlarge=False, max_pixels=DEFAULT_MAX_PIXELS).rgb
+            try:
+                pixels = load(path, size=size).rgb
+            except PictureError as error:
+                terminal.fail(f"left out: {error}")
+                continue
+            if min(pixels.shape[:2]) < smallest:
+                terminal.fail(
+                    f"left out: {path}: worked on it has fewer than {smallest} pixels a side"
+                )
+                continue
+            used.append(path)
+            yield pixels
 
     with listening(terminal):
         means = mean_activations(encoder, pictures())
-    return normalized(encoder.topology, encoder.weights, means), rare_filters(means)
+    if rare := rare_filters(means):
+        terminal.fail(
+            f"warning: {rare} filters hardly fire on these {len(used)} pictures and will outweigh "
+            "the others; take more pictures, of more kinds"
+        )
+    return normalized(encoder.topology, encoder.weights, means), len(used)
 
 
 def _write(terminal: Terminal, path: Path, weights: Weights, notes: dict[str, str]) -> int:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.absolute().parent)
         write_weight_file(path, weights, notes)
     except OSError as error:
         return refuse(terminal, WeightsError(f"{path}: cannot be written: {error.strerror}"))
@@ -228,7 +245,7 @@ def show(terminal: Terminal, path: Path) -> int:
         "file": str(path),
         "format": file.format,
         "network": names[0] if names else None,
-        "md5": hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(),
+        "md5": _md5(path),
         "fingerprint": None,
         "notes": dict(file.notes),
         "layers": [_layer(name, array) for name, array in file.arrays.items()],
@@ -249,6 +266,11 @@ def show(terminal: Terminal, path: Path) -> int:
         terminal.fail(wrong)
     terminal.result(facts | {"error": wrong})
     return UNUSABLE if wrong else SUCCESS
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _layer(name: str, array: NDArray[Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Encoders: what there is, and loading it."""
 
 from nst_core.networks import alexnet, compact, vgg
-from nst_core.networks.catalogue import catalogue
+from nst_core.networks.catalogue import by_name
 
-CATALOGUE = catalogue(compact.NETWORK, *vgg.NETWORKS, alexnet.NETWORK)
+CATALOGUE = by_name(compact.NETWORK, *vgg.NETWORKS, alexnet.NETWORK)
 """Every network, by the name that settings use."""

@@ -52,6 +52,6 @@ class Network:
         return self.topology.name
 
 
-def catalogue(*networks: Network) -> Mapping[str, Network]:
-    """Networks by their names."""
+def by_name(*networks: Network) -> Mapping[str, Network]:
+    """A catalogue: networks by their names."""
     return {network.name: network for network in networks}

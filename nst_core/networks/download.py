@@ -1,5 +1,6 @@
 """Published weights: downloaded once, verified, and whole or not there at all."""
 
+import hashlib
 import math
 import os
 import re
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nst_core.files import locked
+from nst_core.files import locked, make_private
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.weight_files import WeightsError
 
@@ -59,7 +60,7 @@ def fetch_published(
     if not found and not parts.exists():
         return path
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder.parent, folder)
         with locked(folder / f".{published.name}.lock"), _emptied(parts):
             if _fault(path, published):
                 part = parts / published.name
@@ -70,6 +71,11 @@ def fetch_published(
     return path
 
 
+def is_as_published(path: Path, published: PublishedFile) -> bool:
+    """Whether a file is there, whole and as its authors offer it."""
+    return not _fault(path, published)
+
+
 def _source(published: PublishedFile) -> str:
     mirror = os.environ.get(MIRROR)
     return f"{mirror.rstrip('/')}/{published.name}" if mirror else published.url
@@ -77,10 +83,9 @@ def _source(published: PublishedFile) -> str:
 
 def _fault(path: Path, published: PublishedFile) -> str:
     """What is there in place of the published file; empty where it is that file."""
-    import pooch
-
     try:
-        found = pooch.file_hash(path, "md5")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "md5").hexdigest()
         size = path.stat().st_size
     except FileNotFoundError:
         return "no such file"

@@ -11,7 +11,9 @@ import safetensors.numpy
 
 from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import Network, PublishedFile
+from nst_core.networks.download import is_as_published
 from nst_core.networks.encoder import Encoder, Weights
+from nst_core.networks.recognition import noted_network
 from nst_core.networks.store import WeightStore
 from nst_core.networks.topology import Pooling
 from nst_core.networks.weight_files import WeightsError, read_weight_file, weights_for
@@ -68,7 +70,11 @@ def _encoder(name: str, pooling: Pooling, path: Path | None, stamp: tuple[int, .
 def _weights(name: str, path: Path | None, stamp: tuple[int, ...]) -> Weights:  # noqa: ARG001 - another stamp, another file
     if path is None:
         return _shipped_weights(name)
-    return weights_for(CATALOGUE[name].topology, read_weight_file(path))
+    file = read_weight_file(path)
+    said = noted_network(file)
+    if said and said != name:
+        raise WeightsError(f"{path}: it says that it holds {said}; expected weights of {name}")
+    return weights_for(CATALOGUE[name].topology, file)
 
 
 def _shipped_weights(name: str) -> Weights:
@@ -133,11 +139,13 @@ def refer_to(
     if network.is_shipped:
         return EncoderReference(name, pooling, None, load_encoder(name, pooling).fingerprint)
     path = store.find(network)
-    if path is None and network.published is None:
+    published = network.published
+    if path is None and published is None:
         raise store.missing(network)
-    if fetch and network.published and (path is None or store.is_download(network, path)):
-        path = _fetched(network, network.published, store, fetch)
-    if path is None:
+    is_download = path is None or store.is_download(network, path)
+    if fetch and published and is_download:
+        path = _fetched(network, published, store, fetch)
+    elif path is None or (published and is_download and not is_as_published(path, published)):
         return EncoderReference(name, pooling, None, "")
     encoder = load_encoder(name, pooling, path)
     return EncoderReference(name, pooling, path.absolute(), encoder.fingerprint)

@@ -105,6 +105,7 @@ class _Array:
     dtype: Any = None
     order: Any = "C"
     data: Any = None
+    made: NDArray[Any] | None = None
 
     def build(self, state: Any) -> None:
         """Take the state that `numpy.ndarray` pickles."""
@@ -324,6 +325,12 @@ def _items(arrays: Any) -> Any:
 def _array(told: Any) -> NDArray[Any]:
     if not isinstance(told, _Array):
         raise ValueError("it has an item that is no array")
+    # What the pickle refers to a thousand times must not be copied as often.
+    told.made = _made(told) if told.made is None else told.made
+    return told.made
+
+
+def _made(told: _Array) -> NDArray[Any]:
     if _text(told.dtype.code) not in NUMBERS:
         raise ValueError(f"it has an array of {told.dtype.code[:9]!r}, which are no plain numbers")
     if any(type(side) is not int or side < 0 for side in told.shape):

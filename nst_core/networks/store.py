@@ -1,19 +1,14 @@
 """Where weights are looked for and kept."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nst_core.files import user_cache
-from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import Network
-from nst_core.networks.weight_files import (
-    WeightFile,
-    WeightsError,
-    networks_in,
-    read_weight_file,
-    weights_for,
-)
+from nst_core.networks.recognition import networks_of, the_network_of, why_for_no_network
+from nst_core.networks.weight_files import WeightsError, read_weight_file
 
 VARIABLE = "NST_BATCH_WEIGHTS"
 
@@ -25,17 +20,21 @@ class WeightStore:
     Attributes:
         kept: the folder of weights that were downloaded, converted or normalized.
         chosen: a file or folder of the user's own, looked at first.
+        is_asked_for: `chosen` was named for just this run, so that it must be of use to it.
     """
 
     kept: Path
     chosen: Path | None = None
+    is_asked_for: bool = False
 
     @classmethod
     def of_user(cls, chosen: Path | None = None, cache: Path | None = None) -> "WeightStore":
         """With `NST_BATCH_WEIGHTS` where nothing is chosen, and the user's cache where none is."""
+        kept = (cache or user_cache()) / "weights"
+        if chosen:
+            return cls(kept, chosen, is_asked_for=True)
         named = os.environ.get(VARIABLE)
-        chosen = chosen or (Path(named) if named else None)
-        return cls((cache or user_cache()) / "weights", chosen)
+        return cls(kept, Path(named) if named else None)
 
     def find(self, network: Network) -> Path | None:
         """The file with a network's weights, as far as its name tells; None: there is none.
@@ -43,17 +42,43 @@ class WeightStore:
         Raises:
             WeightsError: what the user chose is not there, cannot be read, or is for no network.
         """
-        if self.chosen is not None:
-            if not self.chosen.exists():
-                raise WeightsError(
-                    f"{self.chosen}: no such file or folder; expected weights (--weights, "
-                    f"{VARIABLE})"
-                )
-            if self.chosen.is_file() and _serves(self.chosen, network):
-                return self.chosen
-        folders = [place for place in (self.chosen, self.kept) if place and place.is_dir()]
-        named = (folder / name for folder in folders for name in network.file_names)
-        return next((path for path in named if path.is_file()), None)
+        mine = self._find_in_chosen(network)
+        return mine or _named_for(network, self.kept)
+
+    def _find_in_chosen(self, network: Network) -> Path | None:
+        if self.chosen is None:
+            return None
+        if not self.chosen.exists():
+            raise WeightsError(
+                f"{self.chosen}: no such file or folder; expected weights (--weights, {VARIABLE})"
+            )
+        if self.chosen.is_dir():
+            return _named_for(network, self.chosen)
+        names = networks_of(read_weight_file(self.chosen))
+        if not names:
+            # Going on to other places would hide that the user's own file is at fault.
+            raise WeightsError(why_for_no_network(read_weight_file(self.chosen)))
+        return self.chosen if network.name in names else None
+
+    def check_use(self, networks: Iterable[Network]) -> None:
+        """Refuse a choice that was made for just this run and is of no use to it.
+
+        Raises:
+            WeightsError: none of these networks has its weights there; or as `find` raises.
+        """
+        if not self.is_asked_for or self.chosen is None:
+            return
+        needed = [network for network in networks if not network.is_shipped]
+        if self.chosen.exists() and any(map(self._find_in_chosen, needed)):
+            return
+        if not self.chosen.exists():
+            found = "no such file or folder"
+        elif self.chosen.is_dir():
+            found = "no file in it has a name of the weights that are needed"
+        else:
+            found = f"it holds {the_network_of(read_weight_file(self.chosen))}"
+        wanted = ", ".join(network.name for network in needed) or "none: no row needs weights"
+        raise WeightsError(f"{self.chosen} (--weights): {found}; expected weights of {wanted}")
 
     def is_download(self, network: Network, path: Path) -> bool:
         """Whether the file is one that was downloaded, so that its checksum is known."""
@@ -78,31 +103,6 @@ class WeightStore:
         )
 
 
-def _serves(path: Path, network: Network) -> bool:
-    """Whether a file that the user names holds a network's weights, or another network's.
-
-    Raises:
-        WeightsError: it cannot be read, or holds no network's.
-    """
-    file = read_weight_file(path)
-    names = networks_of(file)
-    if not names:
-        # Going on to other places would hide that the user's own file is at fault.
-        weights_for(network.topology, file)
-    return network.name in names
-
-
-def networks_of(file: WeightFile) -> tuple[str, ...]:
-    """The networks that a file's weights are for.
-
-    Shapes do not tell normalized weights from plain ones: what `nst-batch weights` wrote says so
-    itself, and other files are plain unless named after the normalized network.
-    """
-    topologies = [network.topology for network in CATALOGUE.values() if not network.is_shipped]
-    fitting = networks_in(file, topologies)
-    said = file.notes.get("network")
-    if said:
-        return tuple(name for name in fitting if name == said)
-    normalized = tuple(name for name in fitting if name.endswith("-normalized"))
-    named = tuple(name for name in normalized if file.path.name.startswith(name))
-    return named or tuple(name for name in fitting if name not in normalized)
+def _named_for(network: Network, folder: Path) -> Path | None:
+    named = (folder / name for name in network.file_names)
+    return next((path for path in named if path.is_file()), None)

@@ -161,7 +161,8 @@ class Topology:
         """Raise ValueError with the nearest right name where there is no such layer."""
         for name in names:
             if name not in self.layer_names:
-                near = get_close_matches(name, self.layer_names, n=1, cutoff=0.3)
+                longer = [known for known in self.layer_names if known.startswith(name)]
+                near = longer or get_close_matches(name, self.layer_names, n=1, cutoff=0.3)
                 hint = f"; did you mean {near[0]!r}?" if near else "."
                 raise ValueError(
                     f"encoder {self.name!r} has no layer {name!r}{hint} "

@@ -237,10 +237,19 @@ def _order(name: str) -> tuple[list[int], bool]:
 
 def _read_safetensors(path: Path) -> WeightFile:
     with safetensors.safe_open(path, "numpy") as file:
-        stored = {name: partial(file.get_tensor, name) for name in file.keys()}  # noqa: SIM118
+        names = list(file.keys())
+        _refuse_types(path, {name: file.get_slice(name).get_dtype() for name in names})
+        stored = {name: partial(file.get_tensor, name) for name in names}
         return WeightFile(
             path, "safetensors", _convolutions(path, stored), dict(file.metadata() or {})
         )
+
+
+def _refuse_types(path: Path, types: Mapping[str, str]) -> None:
+    """Refuse what NumPy has no type for, such as BF16, by its name."""
+    for name, kind in types.items():
+        if kind.startswith(("BF", "F8_", "F6_", "F4")):
+            raise WeightsError(f"{path}: {name} holds {kind}, expected float32 (F32).")
 
 
 def _read_npz(path: Path) -> WeightFile:
@@ -323,11 +332,6 @@ def _names_in_config(layers: Iterable[Any], within: str) -> Iterator[tuple[str, 
         yield from _names_in_config(layer["config"].get("layers", []), f"{place}/")
 
 
-def _root(file: Any) -> Any:
-    """Where the weights begin; a whole model has its optimizer's beside them."""
-    return file.get("model_weights", file)
-
-
 def _stored_in_hdf5(file: Any, names: Mapping[str, str]) -> _Stored:
     """Arrays by group and layer; by their order where no layer is known by name."""
     import h5py
@@ -335,12 +339,15 @@ def _stored_in_hdf5(file: Any, names: Mapping[str, str]) -> _Stored:
     datasets: dict[str, Any] = {}
 
     def note(where: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and not where.startswith("optimizer"):
+        if not isinstance(item, h5py.Dataset) or where.startswith("optimizer"):
+            return
+        # What lies in other files could change without a change of this one.
+        if not item.external and not item.is_virtual:
             datasets[_readable(where, item, names)] = item
 
-    _root(file).visititems(note)
+    file.visititems(note)
     if not any(map(_our_name, datasets)):
-        datasets = dict(_named_by_order(datasets))
+        datasets = _named_by_order(datasets)
     return {where: partial(dataset.__getitem__, ()) for where, dataset in datasets.items()}
 
 
@@ -349,26 +356,25 @@ def _readable(where: str, dataset: Any, names: Mapping[str, str]) -> str:
 
     Keras 3 notes the layer's name at `vars`; Keras 2 does not, so that `names` are needed.
     """
-    *groups, leaf = where.split("/")
-    if groups[-1:] != ["vars"] or leaf not in ("0", "1"):
+    *groups, last, leaf = "", *where.split("/")
+    if last != "vars" or leaf not in ("0", "1"):
         return where
-    place = [group for group in groups[:-1] if group not in _CONTAINERS]
-    name = dataset.parent.attrs.get("name") or names.get("/".join(place), groups[-2])
-    return "/".join([*groups[:-1], str(name), ("kernel", "bias")[int(leaf)]])
+    place = "/".join(group for group in groups[1:] if group not in _CONTAINERS)
+    name = dataset.parent.attrs.get("name") or names.get(place, groups[-1])
+    return "/".join([*groups[1:], str(name), ("kernel", "bias")[int(leaf)]])
 
 
-def _named_by_order(datasets: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The convolutions of a model as those of the VGG network that has as many."""
+def _named_by_order(datasets: Mapping[str, Any]) -> dict[str, Any]:
+    """With the convolutions of a model named as those of the VGG network that has as many."""
+    named = dict(datasets)
     found = {where: place for where in datasets if (place := _COUNTED.fullmatch(where))}
     totals = Counter(place["within"] for place in found.values() if place["part"] == "kernel")
-    for where, dataset in datasets.items():
-        place = found.get(where)
-        layers = _VGG_LAYERS.get(totals[place["within"]], ()) if place else ()
-        number = int(place["number"] or 0) if place else 0
-        if place and number < len(layers):
-            yield f"{place['within']}{layers[number]}/{place['part']}", dataset
-        else:
-            yield where, dataset
+    for where, place in found.items():
+        layers = _VGG_LAYERS.get(totals[place["within"]], ())
+        number = int(place["number"] or 0)
+        if number < len(layers):
+            named[f"{place['within']}{layers[number]}/{place['part']}"] = named.pop(where)
+    return named
 
 
 # What can be wrong with weights.

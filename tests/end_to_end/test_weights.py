@@ -182,14 +182,31 @@ def test_a_file_at_fault_is_a_fault_of_the_rows_that_need_it(shell: Shell, vgg_f
         ("a.png", "s.png", "alexnet"),
         ("a.png", "s.png", ""),
     )
+    always = with_environment(shell, NST_BATCH_WEIGHTS=str(path))
     for command in (["check"], ["run", "-o", "out"]):
-        result = shell.run(*command, manifest, *QUICK, "--weights", path)
+        result = always.run(*command, manifest, *QUICK)
         assert result.returncode == 1
         assert "nothing of it was run" in result.stdout
-        assert "line 2, column encoder" in result.stdout or command == ["check"]
         assert "Traceback" not in result.stdout + result.stderr
     assert "1 done, 1 invalid" in result.stdout
     assert not (shell.folder / "marker").exists()
+
+
+@pytest.mark.parametrize("command", [["check"], ["plan", "-o", "out"], ["run", "-o", "out"]])
+def test_weights_named_for_a_run_must_be_of_use_to_it(
+    shell: Shell, alexnet_file: Path, command: list[str]
+) -> None:
+    manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    for path, told in (
+        (alexnet_file, "it holds alexnet; expected weights of vgg16"),
+        (shell.folder / "gone.h5", "no such file or folder"),
+        (shell.folder, "no file in it has a name of the weights that are needed"),
+    ):
+        arguments = [manifest, *QUICK, "--encoder", "vgg16", "--weights", path]
+        result = shell.run(*command, *arguments)
+        assert result.returncode == 2
+        assert f"{path} (--weights): {told}" in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_a_download_with_another_checksum_is_not_kept(shell: Shell) -> None:
@@ -271,7 +288,7 @@ def test_normalize_makes_the_normalized_network_that_runs_find(
 def test_normalize_refuses_what_it_cannot_do(shell: Shell, alexnet_file: Path) -> None:
     for arguments, told in (
         (("alexnet", "."), "alexnet cannot be normalized"),
-        (("vgg16", "."), "no weights of vgg16"),
+        (("vgg16", "."), "it holds alexnet; expected weights of vgg16"),
         (("vgg99", "."), "no encoder is called 'vgg99'"),
     ):
         result = shell.run("weights", "normalize", *arguments, "--weights", alexnet_file)

@@ -394,6 +394,12 @@ def test_a_header_is_not_evaluated(tmp_path: Path) -> None:
         assert "a plain array" in refusal(tmp_path, content)
 
 
+def test_a_file_of_another_kind_is_told_as_such(tmp_path: Path) -> None:
+    content = pickled({"conv1": [KERNEL]}, 4)
+    assert "no NumPy file" in refusal(tmp_path, b"\x94" + content[1:])
+    assert "ends in its header" in refusal(tmp_path, content[:100])
+
+
 def test_a_file_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="No such file"):
         read_pickled_arrays(tmp_path / "none.npy")
@@ -430,3 +436,9 @@ def test_damage_is_refused_or_gives_other_numbers(tmp_path: Path, content: bytes
         except WeightsError:
             refused += 1
     assert 0 < refused < 400
+
+
+def test_an_array_that_is_referred_to_often_is_made_once(tmp_path: Path) -> None:
+    found = read(tmp_path, pickled({"conv1": [KERNEL] * 1000}, 2))
+    assert len({id(array) for array in found["conv1"]}) == 1
+    check_equal(found["conv1"][999], KERNEL)

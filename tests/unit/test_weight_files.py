@@ -239,6 +239,7 @@ def test_fully_connected_layers_are_left_out(tmp_path: Path) -> None:
         "model_weights/block1_conv1/vgg16/block1_conv1/kernel:0",
         "model_weights/vgg16/block1_conv1_1/kernel:0",
         "conv1_1/kernel",
+        "conv5/block1_conv1/kernel",
         "_layer_checkpoint_dependencies/block1_conv1/vars/0",
     ],
 )
@@ -247,7 +248,9 @@ def test_a_keras_kernel_is_found_where_any_version_puts_it(tmp_path: Path, where
         file[where] = WEIGHTS["conv1_1.weight"]
         file["optimizer_weights/Adam/m/block1_conv1/kernel:0"] = np.ones(3)
         file["optimizer/vars/0"] = np.ones(3)
+        file["vars/0"] = file["0"] = np.ones(3)
     file = read_weight_file(tmp_path / "model.h5")
+    assert file.format == ("Keras weights" if "vars" in where else "Keras HDF5")
     check_equal(file.arrays, {"conv1_1.weight": WEIGHTS["conv1_1.weight"]})
 
 
@@ -288,14 +291,42 @@ def test_unnamed_convolutions_are_named_by_their_order(
             if own_name:
                 group.attrs["name"] = own_name
             group["0"], group["1"] = np.float32([number]), np.float32([-number])
+            group["2"] = np.float32([77])
             expected[f"{layer.name}.weight"] = np.float32([number])
             expected[f"{layer.name}.bias"] = np.float32([-number])
     check_equal(read_weight_file(tmp_path / "vgg.weights.h5").arrays, expected)
 
 
+def test_names_count_more_than_order(tmp_path: Path) -> None:
+    names = [layer.name for layer in VGG["vgg16"].convolutions]
+    numbers = {name: np.float32([number]) for number, name in enumerate(names)}
+    weights = {f"{name}.{part}": numbers[name] for name in names for part in ("weight", "bias")}
+    path = tmp_path / "vgg.weights.h5"
+    write_keras_weights(path, dict(reversed(weights.items())))
+    check_equal(read_weight_file(path).arrays, weights)
+
+
 def test_unnamed_convolutions_of_another_count_are_refused(tmp_path: Path) -> None:
     write_keras_weights(tmp_path / "small.weights.h5", WEIGHTS, named=False)
     assert "'layers/conv2d_1/conv2d_1/kernel'" in refusal(tmp_path / "small.weights.h5")
+
+
+def test_what_lies_in_other_files_is_not_read(tmp_path: Path) -> None:
+    write_keras_1_hdf5(tmp_path / "whole.h5", WEIGHTS)
+    (tmp_path / "numbers").write_bytes(bytes(12))
+    place = "block1_conv1/block1_conv1_b_1:0"
+    layout = h5py.VirtualLayout((4,), np.float32)
+    layout[:] = h5py.VirtualSource(tmp_path / "whole.h5", place, (4,))
+    with h5py.File(tmp_path / "links.h5", "w") as file:
+        file["block1_conv1/W"] = h5py.ExternalLink(tmp_path / "whole.h5", place)
+        outside = [(str(tmp_path / "numbers"), 0, 12)]
+        file.create_dataset("block1_conv1/bias", (3,), np.float32, external=outside)
+        file.create_virtual_dataset("block2_conv1/bias", layout)
+    with h5py.File(tmp_path / "links.h5") as file:
+        assert file["block1_conv1/W"].shape == (4,)
+        assert file["block1_conv1/bias"][()].tolist() == [0, 0, 0]
+        np.testing.assert_array_equal(file["block2_conv1/bias"], WEIGHTS["conv1_1.bias"])
+    assert "no arrays at all" in refusal(tmp_path / "links.h5")
 
 
 def test_a_layer_that_is_there_twice_is_refused(tmp_path: Path) -> None:
@@ -305,6 +336,11 @@ def test_a_layer_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     message = refusal(tmp_path / "two.h5")
     assert "'left/block1_conv1/kernel:0' and 'right/block1_conv1/kernel:0'" in message
     assert "conv1_1.weight" in message
+    with h5py.File(tmp_path / "two.weights.h5", "w") as file:
+        for number in range(13):
+            group = f"layers/conv2d{f'_{number}' if number else ''}/vars/0"
+            file[f"layers/functional/{group}"] = file[f"layers/functional_1/{group}"] = np.ones(3)
+    assert "Save the network that you want by itself" in refusal(tmp_path / "two.weights.h5")
 
 
 @pytest.mark.parametrize("python", [2, 3])
@@ -537,7 +573,8 @@ def test_networks_are_known_by_every_layer_and_shape() -> None:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "small.safetensors"
     turned = {name: np.asfortranarray(array.astype(">f4")) for name, array in WEIGHTS.items()}
-    for weights in (WEIGHTS, turned):
+    longer = {name: array.astype(np.float64) for name, array in WEIGHTS.items()}
+    for weights in (WEIGHTS, turned, longer):
         write_weight_file(path, weights, {"network": "small", "source": "\N{SNOWMAN}.h5"})
         file = read_weight_file(path)
         assert file.format == "safetensors"
@@ -575,3 +612,11 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
         "sys.exit(bool({'tensorflow', 'keras', 'h5py'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_types_that_numpy_lacks_are_told_by_name(tmp_path: Path) -> None:
+    header = json.dumps({"conv1_1.bias": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}})
+    content = len(header).to_bytes(8, "little") + header.encode() + bytes(4)
+    (tmp_path / "brain.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"conv1_1\.bias holds BF16, expected float32"):
+        read_weight_file(tmp_path / "brain.safetensors")

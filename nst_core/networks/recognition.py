@@ -1,0 +1,59 @@
+"""Which network a weight file is for, by its layers and by what it says itself."""
+
+from nst_core.networks import CATALOGUE
+from nst_core.networks.catalogue import Network
+from nst_core.networks.weight_files import WeightFile, WeightsError, networks_in, weights_for
+
+CANDIDATES = tuple(network for network in CATALOGUE.values() if not network.is_shipped)
+
+
+def networks_of(file: WeightFile) -> tuple[str, ...]:
+    """The networks that a file's weights are for; none where its layers are no network's.
+
+    Shapes do not tell normalized weights from plain ones: what `nst-batch weights` wrote says so
+    itself, and other files are plain unless named after the normalized network.
+    """
+    fitting = networks_in(file, [network.topology for network in CANDIDATES])
+    said = noted_network(file)
+    if said:
+        return tuple(name for name in fitting if name == said)
+    normalized = tuple(name for name in fitting if name.endswith("-normalized"))
+    named = tuple(name for name in normalized if file.path.name.startswith(name))
+    return named or tuple(name for name in fitting if name not in normalized)
+
+
+def noted_network(file: WeightFile) -> str:
+    """The network that the file says it is for; empty where it says nothing that we know."""
+    said = file.notes.get("network", "")
+    return said if said in CATALOGUE else ""
+
+
+def the_network_of(file: WeightFile) -> str:
+    """The one network that a file's weights are for.
+
+    Raises:
+        WeightsError: they are for none; the message says what the nearest one misses.
+    """
+    names = networks_of(file)
+    if not names:
+        raise WeightsError(why_for_no_network(file))
+    return names[0]
+
+
+def why_for_no_network(file: WeightFile) -> str:
+    """What keeps a file from being that of the network it has most layers of."""
+    nearest = max(CANDIDATES, key=lambda network: _share_of_layers(network, file))
+    try:
+        weights_for(nearest.topology, file)
+    except WeightsError as error:
+        return str(error)
+    known = ", ".join(network.name for network in CANDIDATES)
+    return (
+        f"{file.path}: its layers are those of {nearest.name}, but it says that it is for "
+        f"{noted_network(file)}; expected one of {known}"
+    )
+
+
+def _share_of_layers(network: Network, file: WeightFile) -> float:
+    wanted = network.topology.weight_shapes.keys()
+    return len(wanted & file.arrays.keys()) / len(wanted | file.arrays.keys())

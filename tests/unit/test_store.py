@@ -1,0 +1,212 @@
+"""Where weights are looked for, what is taken, and what is refused rather than passed over."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nst_core.networks import CATALOGUE, loading, recognition
+from nst_core.networks.catalogue import Network, PublishedFile, by_name
+from nst_core.networks.loading import load_encoder, refer_to
+from nst_core.networks.recognition import networks_of, the_network_of
+from nst_core.networks.store import WeightStore
+from nst_core.networks.topology import Convolution, Relu, Topology
+from nst_core.networks.weight_files import WeightsError, read_weight_file, write_weight_file
+from tests.encoders import random_encoder
+
+
+def network(name: str, layers: tuple[str, ...], published: PublishedFile | None = None) -> Network:
+    taps = tuple(layer for tap in layers for layer in (Convolution(tap, 4), Relu(f"r{tap}")))
+    return Network(
+        topology=Topology(name, taps),
+        content_layers=f"r{layers[0]}",
+        style_layers=f"r{layers[0]}",
+        file_names=(f"{name}.safetensors", f"{name}_published.h5"),
+        published=published,
+        advice=f"bring {name}",
+    )
+
+
+PUBLISHED = PublishedFile("http://127.0.0.1:9/deep_published.h5", hashlib.md5(b"").hexdigest(), 7)
+FLAT = network("flat", ("conv1_1",))
+FLAT_NORMALIZED = network("flat-normalized", ("conv1_1",))
+DEEP = network("deep", ("conv1_1", "conv2_1"), PUBLISHED)
+NETWORKS = (FLAT, FLAT_NORMALIZED, DEEP)
+
+
+@pytest.fixture(autouse=True)
+def _small_catalogue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Three small networks in place of the large ones."""
+    monkeypatch.delenv("NST_BATCH_WEIGHTS", raising=False)
+    known = by_name(CATALOGUE["compact"], *NETWORKS)
+    monkeypatch.setattr(loading, "CATALOGUE", known)
+    monkeypatch.setattr(recognition, "CATALOGUE", known)
+    monkeypatch.setattr(recognition, "CANDIDATES", NETWORKS)
+    yield
+    loading._encoder.cache_clear()
+    loading._weights.cache_clear()
+
+
+def keep(path: Path, of: Network, seed: int = 0, **notes: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_weight_file(path, random_encoder(of.topology, seed).weights, notes)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> WeightStore:
+    return WeightStore(tmp_path / "kept")
+
+
+def chosen(store: WeightStore, path: Path) -> WeightStore:
+    return replace(store, chosen=path, is_asked_for=True)
+
+
+def test_files_are_found_by_name_the_preferred_first(store: WeightStore) -> None:
+    assert store.find(FLAT) is None
+    second = keep(store.kept / "flat_published.h5", FLAT)
+    assert store.find(FLAT) == second
+    first = keep(store.kept / "flat.safetensors", FLAT)
+    assert store.find(FLAT) == first
+    assert store.find(DEEP) is None
+
+
+def test_what_the_user_names_goes_before_what_is_kept(store: WeightStore, tmp_path: Path) -> None:
+    kept = keep(store.kept / "flat.safetensors", FLAT)
+    folder = keep(tmp_path / "mine" / "flat.safetensors", FLAT).parent
+    file = keep(tmp_path / "any name", FLAT)
+    assert chosen(store, folder).find(FLAT) == folder / "flat.safetensors"
+    assert chosen(store, file).find(FLAT) == file
+    assert chosen(store, keep(tmp_path / "other", DEEP)).find(FLAT) == kept
+
+
+def test_the_variable_names_a_place_too(
+    store: WeightStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = keep(tmp_path / "any name", FLAT)
+    monkeypatch.setenv("NST_BATCH_WEIGHTS", str(file))
+    by_variable = WeightStore.of_user(cache=tmp_path)
+    assert by_variable == WeightStore(tmp_path / "weights", file)
+    # It is for all runs, so that it need not be of use to each.
+    by_variable.check_use([CATALOGUE["compact"]])
+    other = WeightStore.of_user(tmp_path / "other", tmp_path)
+    assert (other.chosen, other.is_asked_for) == (tmp_path / "other", True)
+
+
+def test_a_place_that_is_not_there_is_told(store: WeightStore, tmp_path: Path) -> None:
+    gone = chosen(store, tmp_path / "gone")
+    for look in (lambda: gone.find(FLAT), lambda: gone.check_use([CATALOGUE["compact"]])):
+        with pytest.raises(WeightsError, match=r"gone.*no such file or folder"):
+            look()
+
+
+def test_a_file_for_no_network_is_refused_not_passed_over(
+    store: WeightStore, tmp_path: Path
+) -> None:
+    keep(store.kept / "deep.safetensors", DEEP)
+    weights = dict(random_encoder(DEEP.topology).weights)
+    del weights["conv2_1.bias"]
+    write_weight_file(tmp_path / "lacking", weights, {})
+    for wanted in (DEEP, FLAT):
+        with pytest.raises(WeightsError, match=r"lacks conv2_1\.bias, which deep needs"):
+            chosen(store, tmp_path / "lacking").find(wanted)
+
+
+def test_weights_named_for_a_run_must_be_of_use_to_it(store: WeightStore, tmp_path: Path) -> None:
+    file, compact = keep(tmp_path / "mine", DEEP), CATALOGUE["compact"]
+    chosen(store, file).check_use([compact, DEEP])
+    with pytest.raises(WeightsError, match=r"it holds deep; expected weights of flat"):
+        chosen(store, file).check_use([FLAT])
+    with pytest.raises(WeightsError, match=r"it holds deep; expected weights of none"):
+        chosen(store, file).check_use([compact])
+    with pytest.raises(WeightsError, match=r"no file in it has a name .* weights of flat"):
+        chosen(store, tmp_path).check_use([FLAT])
+
+
+def test_normalized_weights_are_told_by_what_they_say(tmp_path: Path) -> None:
+    def names(path: Path) -> tuple[str, ...]:
+        return networks_of(read_weight_file(path))
+
+    assert names(keep(tmp_path / "a", FLAT)) == ("flat",)
+    assert names(keep(tmp_path / "flat-normalized.h5", FLAT)) == ("flat-normalized",)
+    assert names(keep(tmp_path / "b", FLAT, network="flat-normalized")) == ("flat-normalized",)
+    assert names(keep(tmp_path / "c", FLAT, network="somebody's own note")) == ("flat",)
+    assert names(keep(tmp_path / "d", FLAT, network="deep")) == ()
+    with pytest.raises(WeightsError, match=r"layers are those of flat, but it says .* deep"):
+        the_network_of(read_weight_file(tmp_path / "d"))
+
+
+def test_normalized_weights_under_a_plain_name_are_refused(store: WeightStore) -> None:
+    path = keep(store.kept / "flat.safetensors", FLAT, network="flat-normalized")
+    with pytest.raises(WeightsError, match=r"says that it holds flat-normalized; expected .* flat"):
+        load_encoder("flat", weights=path)
+
+
+def test_an_encoder_is_loaded_once_as_long_as_its_file_stays(store: WeightStore) -> None:
+    path = keep(store.kept / "flat.safetensors", FLAT)
+    first = load_encoder("flat", weights=path)
+    assert load_encoder("flat", weights=path) is first
+    keep(path, FLAT, seed=1, longer="note")
+    assert load_encoder("flat", weights=path).fingerprint != first.fingerprint
+
+
+def test_a_reference_loads_the_encoder_that_was_referred_to(store: WeightStore) -> None:
+    path = keep(store.kept / "flat.safetensors", FLAT)
+    reference = refer_to("flat", "trained", store)
+    encoder = reference.load()
+    assert (reference.weights, reference.fingerprint) == (path, encoder.fingerprint)
+    assert reference.download is None
+    keep(path, FLAT, seed=1, longer="note")
+    with pytest.raises(WeightsError, match="changed while the batch ran"):
+        reference.load()
+
+
+def test_weights_that_are_nowhere_are_told_with_all_that_is_needed(store: WeightStore) -> None:
+    with pytest.raises(WeightsError) as told:
+        refer_to("flat", "trained", store)
+    for part in ("no weights of flat", str(store.kept), "bring flat", "--encoder compact"):
+        assert part in str(told.value)
+
+
+def test_a_download_is_announced_and_made_only_where_asked(store: WeightStore) -> None:
+    assert refer_to("deep", "trained", store).download == PUBLISHED
+    content = keep(store.kept.parent / "source", DEEP).read_bytes()
+    fetched = []
+
+    def fetch(published: PublishedFile) -> Path:
+        fetched.append(published)
+        path = store.kept / published.name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    reference = refer_to("deep", "trained", store, fetch)
+    assert fetched == [PUBLISHED]
+    assert reference.weights == store.kept / PUBLISHED.name
+    assert reference.download is None
+
+
+def test_a_damaged_download_will_be_downloaded_again(store: WeightStore) -> None:
+    keep(store.kept / PUBLISHED.name, DEEP)
+    assert refer_to("deep", "trained", store).download == PUBLISHED
+
+
+def test_the_users_own_file_is_never_downloaded_again(store: WeightStore, tmp_path: Path) -> None:
+    mine = keep(tmp_path / "mine" / "deep.safetensors", DEEP)
+
+    def fetch(_: PublishedFile) -> Path:
+        raise AssertionError
+
+    assert refer_to("deep", "trained", chosen(store, mine), fetch).weights == mine
+
+
+def test_pooling_changes_the_encoder_and_not_the_weights(store: WeightStore) -> None:
+    path = keep(store.kept / "flat.safetensors", FLAT)
+    trained, average = (load_encoder("flat", kind, path) for kind in ("trained", "average"))
+    assert trained is not average
+    for name, array in trained.weights.items():
+        assert array is average.weights[name]
+        assert np.isfinite(array).all()
