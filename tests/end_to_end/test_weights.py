@@ -262,7 +262,7 @@ def test_offline_and_without_weights_everything_needed_is_told(shell: Shell) -> 
 def test_normalize_makes_the_normalized_network_that_runs_find(
     shell: Shell, vgg_file: Path
 ) -> None:
-    result = shell.run("weights", "normalize", "vgg16", ".", "--weights", vgg_file, "--size", "48")
+    result = shell.run("weights", "normalize", "vgg16", ".", "--weights", vgg_file, "--size", "64")
     assert result.returncode == 0
     # Four small pictures are far too few, and the user is told so.
     assert "filters hardly fire on these 4 pictures" in result.stderr

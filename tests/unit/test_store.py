@@ -83,9 +83,7 @@ def test_what_the_user_names_goes_before_what_is_kept(store: WeightStore, tmp_pa
     assert chosen(store, keep(tmp_path / "other", DEEP)).find(FLAT) == kept
 
 
-def test_the_variable_names_a_place_too(
-    store: WeightStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_variable_names_a_place_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = keep(tmp_path / "any name", FLAT)
     monkeypatch.setenv("NST_BATCH_WEIGHTS", str(file))
     by_variable = WeightStore.of_user(cache=tmp_path)
