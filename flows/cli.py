@@ -40,6 +40,13 @@ WeightsPath = Annotated[
         help="file or folder of weights, for encoders that need some [default: NST_BATCH_WEIGHTS]",
     ),
 ]
+Devices = Annotated[
+    str,
+    Parameter(
+        help="auto (the GPUs there are, or else the CPU), cpu, or some such as gpu:0,gpu:2; each "
+        "works on one row at a time"
+    ),
+]
 Json = Annotated[bool, Parameter(negative="", help="print the result as JSON")]
 MaxPixels = Annotated[
     int,
@@ -96,6 +103,7 @@ def run(
     refresh: Annotated[bool, Flag] = False,
     strict: Annotated[bool, Flag] = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    devices: Devices = "auto",
     json: Json = False,
     verbose: Annotated[bool, Flag] = False,
 ) -> int:
@@ -124,6 +132,7 @@ def run(
         refresh=refresh,
         strict=strict,
         max_pixels=max_pixels,
+        devices=devices,
         verbose=verbose,
     )
 
@@ -165,6 +174,7 @@ def plan(
     weights: WeightsPath = None,
     cache: Cache = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    devices: Devices = "auto",
     json: Json = False,
 ) -> int:
     """Say what a run would do: rows new, done and invalid, styles to compute, time and memory.
@@ -177,7 +187,7 @@ def plan(
     cache = cache or user_cache()
     store = _store(weights, cache)
     terminal = Terminal(as_json=json)
-    return plan_manifest(terminal, manifest, output, cache, store, settings, max_pixels)
+    return plan_manifest(terminal, manifest, output, cache, store, settings, max_pixels, devices)
 
 
 @app.command(name="manifest")

@@ -3,15 +3,16 @@
 import logging
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
-from nst_core.devices import device_count
+from nst_core.devices import AUTO, PATTERN, open_devices, parse_devices
 from nst_core.files import user_cache, write_whole
 from nst_core.networks.store import WeightStore
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
@@ -30,7 +31,7 @@ from tasks.layout import (
 )
 from tasks.locks import exclusive
 from tasks.manifest import ManifestError, Row, check_places, read_manifest
-from tasks.progress import BatchProgress, tell_batch
+from tasks.progress import BatchProgress, DevicesProgress, tell_batch, tell_devices
 from tasks.records import (
     FileReference,
     PictureRecord,
@@ -51,6 +52,7 @@ logger = logging.getLogger("nst_batch.flow")
 LONGEST_ERROR = 600
 """In characters; TensorFlow's messages can fill pages, and the whole is in the row's file."""
 
+Devices = Annotated[str, Field(pattern=f"^({PATTERN})$")]
 Runner = ThreadPoolTaskRunner[Any]
 Style = StyleRecord | PrefectFuture[StyleRecord]
 Picture = PictureRecord | PrefectFuture[PictureRecord]
@@ -66,6 +68,7 @@ def stylize_manifest(
     refresh: bool = False,
     strict: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    devices: Devices = AUTO,
 ) -> State:
     """Stylize every row of a manifest that is not done yet; gather pictures and a table.
 
@@ -80,7 +83,10 @@ def stylize_manifest(
         refresh: stylize every row again, and compute every style's targets again.
         strict: refuse the whole manifest where one of its rows is at fault.
         max_pixels: pictures with more pixels than this are refused.
+        devices: `auto` (the GPUs there are, or else the CPU), `cpu`, or some such as `gpu:0,gpu:2`;
+            each works on one row at a time.
     """
+    parse_devices(devices)
     output, cache = output.absolute(), (cache or user_cache()).absolute()
     make_folders(output, cache)
     with exclusive(output_lock(output), output):
@@ -92,6 +98,7 @@ def stylize_manifest(
             refresh=refresh,
             strict=strict,
             max_pixels=max_pixels,
+            devices=devices,
         )
 
 
@@ -104,6 +111,7 @@ def stylize_rows(
     refresh: bool,
     strict: bool,
     max_pixels: int,
+    devices: str,
 ) -> State:
     """Examine rows, run those that can, write the table, and say how it went."""
     rows = check_places(rows, output)
@@ -115,7 +123,7 @@ def stylize_rows(
     )
     if strict and examined.faults:
         raise ManifestError("\n".join(map(str, examined.faults)))
-    endings = stylize_jobs(examined.jobs, output, cache, refresh=refresh)
+    endings = stylize_jobs(examined.jobs, output, cache, refresh=refresh, devices=devices)
     for row in examined.rows:
         if row.faults:
             endings[row.line] = Ending("invalid", error="; ".join(map(str, row.faults)))
@@ -125,7 +133,7 @@ def stylize_rows(
 
 
 def stylize_jobs(
-    jobs: tuple[Job, ...], output: Path, cache: Path, *, refresh: bool
+    jobs: tuple[Job, ...], output: Path, cache: Path, *, refresh: bool, devices: str
 ) -> dict[int, Ending]:
     """Run the jobs that are not done, each after its own style only.
 
@@ -136,29 +144,37 @@ def stylize_jobs(
     """
     remove_failures(row_records(output))
     remove_failures(style_records(cache))
+    distinct: dict[str, Job] = {}
+    for job in jobs:
+        distinct.setdefault(job.key, job)
+    done = {} if refresh else {key: find_done(job, output) for key, job in distinct.items()}
+    pictures: dict[str, Picture] = {key: record for key, record in done.items() if record}
+    to_run = [job for key, job in distinct.items() if key not in pictures]
+    tell_batch(BatchProgress("planned", len(to_run), len(jobs)))
     styles: dict[str, Style] = {}
-    pictures: dict[str, Picture] = {}
-    with Runner(max_workers=device_count()) as runner, stopping_rows(output):
-        for job in jobs:
-            if job.key in pictures:
-                continue
-            if not refresh and (found := find_done(job, output)):
-                pictures[job.key] = found
-                continue
+    with Runner(max_workers=rows_at_once(to_run, devices)) as runner, stopping_rows(output):
+        for job in to_run:
             if job.style_key not in styles:
-                styles[job.style_key] = find_or_compute(runner, job, cache, refresh=refresh)
-            pictures[job.key] = runner.submit(
-                stylize_row.with_options(
-                    **keep_by_key(row_records(output), "job", "key", refresh=refresh)
-                ),
-                {"job": job, "style": styles[job.style_key], "output": output},
+                styles[job.style_key] = find_or_compute(runner, job, cache, refresh, devices)
+            task = stylize_row.with_options(
+                **keep_by_key(row_records(output), "job", "key", refresh=refresh)
             )
-        to_run = sum(isinstance(picture, PrefectFuture) for picture in pictures.values())
-        tell_batch(BatchProgress("planned", to_run, len(jobs)))
+            style = styles[job.style_key]
+            parameters = {"job": job, "style": style, "output": output, "devices": devices}
+            pictures[job.key] = runner.submit(task, parameters)
         return {
             job.line: gather(job, pictures[job.key], styles.get(job.style_key), output)
             for job in jobs
         }
+
+
+def rows_at_once(to_run: list[Job], devices: str) -> int:
+    """As many as there are devices; where nothing is to run, TensorFlow is not even asked."""
+    if not to_run:
+        return 1
+    opened = open_devices(devices)
+    tell_devices(DevicesProgress(opened))
+    return len(opened)
 
 
 def find_done(job: Job, output: Path) -> PictureRecord | None:
@@ -188,16 +204,15 @@ def put_in_place(record: PictureRecord, job: Job, output: Path) -> PictureRecord
     return record.model_copy(update={"file": file, "curve": curve})
 
 
-def find_or_compute(runner: Runner, job: Job, cache: Path, *, refresh: bool) -> Style:
+def find_or_compute(runner: Runner, job: Job, cache: Path, refresh: bool, devices: str) -> Style:
     """The targets of a job's style: kept from an earlier run, or as a task that computes them."""
     if not refresh and (found := find_style(style_records(cache), job.style_key)):
         # `cache prune` goes by it.
         found.file.path.touch()
         return found
     keep = keep_by_key(style_records(cache), "job", "style_key", refresh=refresh, once=True)
-    return runner.submit(
-        compute_style_targets.with_options(**keep), {"job": job, "folder": style_files(cache)}
-    )
+    parameters = {"job": job, "folder": style_files(cache), "devices": devices}
+    return runner.submit(compute_style_targets.with_options(**keep), parameters)
 
 
 def gather(job: Job, picture: Picture, style: Style | None, output: Path) -> Ending:

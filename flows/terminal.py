@@ -146,6 +146,8 @@ class ProgressListener(logging.Handler):
             )
         elif progress.event == "planned":
             self._plan(progress.done, progress.total)
+        elif progress.event == "devices":
+            self._tell_devices(progress.devices)
         else:
             self._row(progress)
 
@@ -169,7 +171,16 @@ class ProgressListener(logging.Handler):
         if not self.terminal.is_rich:
             self.terminal.say(f"{to_run} of {rows} rows to run, {rows - to_run} done before")
 
+    def _tell_devices(self, devices: tuple[str, ...]) -> None:
+        if not any(device.startswith("GPU") for device in devices):
+            self.terminal.say("no GPU in use: rows run on the CPU")
+        else:
+            self.terminal.say(f"rows run on {', '.join(devices)}")
+
     def _row(self, progress: Any) -> None:
+        if progress.event == "waiting":
+            self._tell_waiting(progress)
+            return
         self.shares[progress.line] = progress.share
         if progress.event in ("done", "failed"):
             self.shares.pop(progress.line)
@@ -183,6 +194,12 @@ class ProgressListener(logging.Handler):
         completed = self.ended + sum(self.shares.values())
         left = self._time_left(completed)
         self.bar.update(self.batch, completed=completed, current=current, left=left)
+
+    def _tell_waiting(self, progress: Any) -> None:
+        told = f"{progress.output} waits for a device that another run uses"
+        self.bar.update(self.batch, current=told)
+        if not self.terminal.is_rich:
+            self.terminal.say(f"line {progress.line} {told}")
 
     def _time_left(self, completed: float) -> str:
         elapsed = self.bar.tasks[0].elapsed or 0.0

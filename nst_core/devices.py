@@ -1,53 +1,210 @@
-"""The devices there are, each lent to one optimization at a time."""
+"""The devices to work on, each lent to one optimization at a time, on the whole machine."""
 
 import os
-import queue
 import re
 import resource
 import sys
-from collections.abc import Iterator
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
+
+from nst_core.files import flock
+
+AUTO = "auto"
+PATTERN = r"auto|cpu|(cpu|gpu):\d+(,(cpu|gpu):\d+)*"
+"""What may be asked for: the GPUs there are, or else the CPU; the CPU; or devices by number."""
+
+LOCKS = "NST_BATCH_DEVICE_LOCKS"
+"""The variable with the folder of locks that all runs on a machine must share."""
+
+MOST_FAILURES = 2
+"""In a row; a device with so many is not lent any more as long as there are others."""
+
+Result = TypeVar("Result")
 
 
-def device_count() -> int:
-    """How many optimizations can run at once, found out without TensorFlow: GPUs, else 1."""
+class DeviceError(Exception):
+    """A device that was asked for is not there; the message says what to do."""
+
+
+class DeviceFailedError(Exception):
+    """A device broke down under a row, which may be tried on another one."""
+
+    def __init__(self, device: str, error: Exception) -> None:
+        super().__init__(f"{device} failed: {type(error).__name__}: {error}")
+        self.device = device
+
+
+def parse_devices(text: str) -> tuple[str, ...]:
+    """`gpu:0,gpu:2` as TensorFlow names them, `GPU:0` and `GPU:2`; none where it is `auto`.
+
+    Raises:
+        DeviceError: the text is none of `PATTERN`.
+    """
+    wanted = text.strip().lower().replace(" ", "")
+    if not re.fullmatch(PATTERN, wanted):
+        raise DeviceError(
+            f"devices: found {text!r}; expected auto, cpu, or devices such as gpu:0,gpu:2"
+        )
+    if wanted == AUTO:
+        return ()
+    names = tuple("CPU:0" if name == "cpu" else name.upper() for name in wanted.split(","))
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DeviceError(f"devices: found {twice[0].lower()} twice in {text!r}; expected it once")
+    return names
+
+
+def gpu_count() -> int:
+    """How many NVIDIA GPUs this process may use, found out without TensorFlow."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     nodes = [node for node in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", node.name)]
     listed = len(nodes) if visible is None else len([name for name in visible.split(",") if name])
-    return max(1, min(listed, len(nodes)))
+    return min(listed, len(nodes))
 
 
-@cache
-def _idle_devices() -> "queue.SimpleQueue[str]":
-    import tensorflow as tf
+def open_devices(text: str) -> tuple[str, ...]:
+    """The devices that were asked for, found to be there and made ready, as TensorFlow names them.
 
-    for gpu in tf.config.list_physical_devices("GPU"):
-        # Otherwise the first process takes all memory, and the next one none.
-        tf.config.experimental.set_memory_growth(gpu, True)
-    idle: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"):
-        idle.put(f"{device.device_type}:{device.name.rpartition(':')[2]}")
-    return idle
+    GPUs take memory as they need it, not all at once. Several CPUs (`cpu:0,cpu:1`) are parts of
+    the one there is, so that as many rows are worked on at once.
 
-
-@contextmanager
-def lend_device() -> Iterator[str]:
-    """Wait for an idle device, place TensorFlow's operations on it, give it back in the end.
-
-    Yields:
-        Its name, such as `GPU:0`; the first CPU where TensorFlow sees no GPU.
+    Raises:
+        DeviceError: TensorFlow sees no such device in this process.
     """
     import tensorflow as tf
 
-    idle = _idle_devices()
-    device = idle.get()
+    wanted = parse_devices(text)
+    _split_cpu(1 + max((int(name[4:]) for name in wanted if name.startswith("CPU")), default=0))
+    _grow_as_needed()
+    there = [
+        f"{device.device_type}:{device.name.rpartition(':')[2]}"
+        for device in tf.config.list_logical_devices()
+    ]
+    gpus = tuple(name for name in there if name.startswith("GPU"))
+    missing = [name.lower() for name in wanted if name not in there]
+    if missing:
+        raise DeviceError(
+            f"devices: {', '.join(missing)} asked for, but TensorFlow sees "
+            f"{', '.join(name.lower() for name in there)}; `nst-batch doctor` says more, and a GPU "
+            "needs NVIDIA's driver and pip install 'nst-batch[gpu]'"
+        )
+    return wanted or gpus or ("CPU:0",)
+
+
+@cache
+def _split_cpu(parts: int) -> None:
+    import tensorflow as tf
+
+    if parts == 1:
+        return
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    part = tf.config.LogicalDeviceConfiguration()
+    try:
+        tf.config.set_logical_device_configuration(cpu, [part] * parts)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"devices: the CPU cannot be split in {parts} any more, as TensorFlow has started in "
+            "this process; ask for them before anything runs"
+        ) from error
+
+
+@cache
+def _grow_as_needed() -> None:
+    """Otherwise the first process takes all of a GPU's memory, and the next one finds none."""
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def lock_folder() -> Path:
+    """Where the locks of this machine's devices are: for all its users, unless said otherwise."""
+    named = os.environ.get(LOCKS)
+    folder = Path(named) if named else Path(tempfile.gettempdir()) / "nst-batch-devices"
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o1777)
+    return folder
+
+
+_failures: Counter[str] = Counter()
+"""How often in a row each device failed, in this process."""
+
+
+@contextmanager
+def lend_device(devices: Sequence[str], on_wait: Callable[[], None] | None = None) -> Iterator[str]:
+    """Wait for an idle device, place TensorFlow's operations on it, give it back in the end.
+
+    The kernel gives it back if the process dies.
+
+    Args:
+        devices: of which one is lent, by `open_devices`.
+        on_wait: called once where all are in use, by this run or another.
+
+    Yields:
+        Its name, such as `GPU:0`.
+
+    Raises:
+        DeviceFailedError: the device broke down while it was lent.
+    """
+    import tensorflow as tf
+
+    device, descriptor = _take(devices, on_wait)
     try:
         with tf.device(f"/{device}"):
             yield device
+        _failures[device] = 0
+    except (tf.errors.InternalError, tf.errors.UnavailableError, tf.errors.UnknownError) as error:
+        _failures[device] += 1
+        raise DeviceFailedError(device, error) from error
     finally:
-        idle.put(device)
+        os.close(descriptor)
+
+
+def _take(devices: Sequence[str], on_wait: Callable[[], None] | None) -> tuple[str, int]:
+    while True:
+        sound = [device for device in devices if _failures[device] < MOST_FAILURES]
+        for device in sound or devices:
+            lock = lock_folder() / f"{device.replace(':', '')}.lock"
+            descriptor = flock(lock, timeout=0, mode=0o666)
+            if descriptor is not None:
+                return device, descriptor
+        if on_wait:
+            on_wait()
+            on_wait = None
+        time.sleep(0.1)
+
+
+def on_a_device(
+    devices: Sequence[str],
+    work: Callable[[str], Result],
+    on_wait: Callable[[], None] | None = None,
+) -> Result:
+    """Do work on an idle device; where that one fails, once more on another.
+
+    Args:
+        devices: by `open_devices`.
+        work: gets the device's name.
+        on_wait: see `lend_device`.
+
+    Raises:
+        DeviceFailedError: there is no other device, or that one failed too.
+    """
+    try:
+        with lend_device(devices, on_wait) as device:
+            return work(device)
+    except DeviceFailedError as failed:
+        others = [device for device in devices if device != failed.device]
+        if not others:
+            raise
+    with lend_device(others, on_wait) as device:
+        return work(device)
 
 
 def peak_memory_mb(device: str) -> float:

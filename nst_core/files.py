@@ -53,12 +53,13 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
         raise
 
 
-def flock(path: Path, timeout: float | None = None) -> int | None:
+def flock(path: Path, timeout: float | None = None, mode: int = 0o600) -> int | None:
     """Wait for a lock that the kernel releases when its holder dies; its file stays, empty.
 
     Args:
         path: of the lock's file, whose folder is there.
         timeout: in seconds; None waits for ever.
+        mode: of the file, where it is not there yet.
 
     Returns:
         A file descriptor, whose closing gives the lock back; None where the time is up first.
@@ -66,7 +67,7 @@ def flock(path: Path, timeout: float | None = None) -> int | None:
     Raises:
         OSError: the file cannot be made.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _open_lock(path, mode)
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
         while True:
@@ -83,6 +84,16 @@ def flock(path: Path, timeout: float | None = None) -> int | None:
         raise
     os.close(descriptor)
     return None
+
+
+def _open_lock(path: Path, mode: int) -> int:
+    try:
+        # In folders that are for all users, Linux refuses to create what is there already.
+        return os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, mode)
+        os.fchmod(descriptor, mode)
+        return descriptor
 
 
 @contextmanager

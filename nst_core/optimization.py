@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nst_core.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
 from nst_core.networks.encoder import Encoder
+from nst_core.networks.forward import current_device
 from nst_core.optimizers import CONVERGED, DIVERGED, RUNNING, Adam, Evaluation, Lbfgs
 from nst_core.pictures import resize
 from nst_core.settings import Normalization, Settings
@@ -107,7 +108,9 @@ class OctaveTask:
         layers = tuple(settings.content_layer_weights)
         seen = content_targets(encoder, resize(content, *shape), layers)
         return cls(
-            compiled=compile_for(encoder, optimizer_of(settings), settings.normalization),
+            compiled=compile_for(
+                encoder, optimizer_of(settings), settings.normalization, current_device()
+            ),
             targets=Targets(content=seen, grams=grams, centers=centers),
             weights=loss_weights(settings),
             settings=settings,
@@ -218,7 +221,12 @@ class Compiled:
 
 
 @cache
-def compile_for(encoder: Encoder, optimizer: Optimizer, normalization: Normalization) -> Compiled:
+def compile_for(
+    encoder: Encoder,
+    optimizer: Optimizer,
+    normalization: Normalization,
+    device: str,  # noqa: ARG001 - a graph holds weights, which each device has for itself
+) -> Compiled:
     """The functions for an encoder, an optimizer and a normalization, compiled when first used."""
 
     def measured(pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:

@@ -11,7 +11,7 @@ class RowProgress(NamedTuple):
 
     line: int
     output: str
-    event: Literal["started", "step", "done", "failed"]
+    event: Literal["started", "waiting", "step", "done", "failed"]
     share: float = 0.0
     step: int = 0
     steps: int = 0
@@ -35,6 +35,18 @@ class BatchProgress(NamedTuple):
     event: Literal["examined", "planned"]
     done: int
     total: int
+
+
+class DevicesProgress(NamedTuple):
+    """The devices that rows run on, as TensorFlow names them."""
+
+    devices: tuple[str, ...]
+    event: Literal["devices"] = "devices"
+
+
+def tell_devices(progress: DevicesProgress) -> None:
+    """Log it, the value itself as the record's attribute `progress`."""
+    logger.info("rows run on %s", ", ".join(progress.devices), extra={"progress": progress})
 
 
 class DownloadProgress(NamedTuple):

@@ -7,17 +7,19 @@ from prefect import task
 
 from nst_core.octaves import style_sides
 from tasks.jobs import Job, load_picture
+from tasks.progress import RowProgress, tell
 from tasks.records import FileReference, StyleRecord
 
 
 @task(name="style-targets", task_run_name="style {job.style.name}")
-def compute_style_targets(job: Job, folder: Path) -> StyleRecord:
+def compute_style_targets(job: Job, folder: Path, devices: str) -> StyleRecord:
     """The Gram matrices of a job's style, in a safetensors file in the folder."""
-    from nst_core.devices import lend_device
-    from nst_core.statistics import style_targets
+    from nst_core.devices import on_a_device, open_devices
+    from nst_core.statistics import StyleTargets, style_targets
 
     settings = job.settings
-    with lend_device():
+
+    def compute(_: str) -> tuple[StyleTargets, float]:
         started = time.perf_counter()
         style = load_picture(
             job.style,
@@ -27,6 +29,12 @@ def compute_style_targets(job: Job, folder: Path) -> StyleRecord:
             max_pixels=job.max_pixels,
         )
         targets = style_targets(job.encoder.load(), style.rgb, settings)
-        seconds = time.perf_counter() - started
+        return targets, time.perf_counter() - started
+
+    targets, seconds = on_a_device(
+        open_devices(devices),
+        compute,
+        on_wait=lambda: tell(RowProgress(job.line, job.style.name, "waiting")),
+    )
     file = FileReference.write(folder / f"{job.style_key}.safetensors", targets.to_bytes())
     return StyleRecord(key=job.style_key, file=file, seconds=seconds)

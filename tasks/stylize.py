@@ -32,11 +32,17 @@ CURVE_COLUMNS = (
 
 
 @task(name="stylize", task_run_name="{job.output}")
-def stylize_row(job: Job, style: StyleRecord, output: Path) -> PictureRecord:
+def stylize_row(job: Job, style: StyleRecord, output: Path, devices: str) -> PictureRecord:
     """Stylize a job's content with its style's targets, into the output folder."""
+    from nst_core.devices import on_a_device, open_devices
+
     tell(RowProgress(job.line, job.output, "started"))
     try:
-        record = _stylize(job, style, output)
+        record = on_a_device(
+            open_devices(devices),
+            lambda device: _stylize(job, style, output, device),
+            on_wait=lambda: tell(RowProgress(job.line, job.output, "waiting")),
+        )
     except Exception as error:
         tell(RowProgress(job.line, job.output, "failed", message=str(error)))
         raise
@@ -44,26 +50,25 @@ def stylize_row(job: Job, style: StyleRecord, output: Path) -> PictureRecord:
     return record
 
 
-def _stylize(job: Job, style: StyleRecord, output: Path) -> PictureRecord:
-    from nst_core.devices import lend_device, peak_memory_mb
+def _stylize(job: Job, style: StyleRecord, output: Path, device: str) -> PictureRecord:
+    from nst_core.devices import peak_memory_mb
     from nst_core.statistics import StyleTargets
     from nst_core.stylize import finish, iterates
 
     curve: list[list[Any]] = []
-    with lend_device() as device:
-        started = time.perf_counter()
-        content = _load(job, job.content, job.content_sha256)
-        targets = StyleTargets.from_bytes(style.file.read())
-        steps = iterates(
-            job.encoder.load(),
-            content.rgb,
-            targets,
-            job.settings,
-            seed=job.seed,
-            style=_style_to_start_from(job),
-        )
-        outcome = finish(steps, lambda iterate: _follow(job, iterate, curve, output))
-        seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    content = _load(job, job.content, job.content_sha256)
+    targets = StyleTargets.from_bytes(style.file.read())
+    steps = iterates(
+        job.encoder.load(),
+        content.rgb,
+        targets,
+        job.settings,
+        seed=job.seed,
+        style=_style_to_start_from(job),
+    )
+    outcome = finish(steps, lambda iterate: _follow(job, iterate, curve, output))
+    seconds = time.perf_counter() - started
     facts = _facts(job, outcome)
     picture = encode_png(
         outcome.pixels.astype(np.float32) / np.float32(255),

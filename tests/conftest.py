@@ -20,3 +20,4 @@ for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME"):
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NST_BATCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("NST_BATCH_DEVICE_LOCKS", str(tmp_path_factory.mktemp("devices")))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from flows.commands.check import tell_downloads
 from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, duration, refuse
-from nst_core.devices import device_count
+from nst_core.devices import DeviceError, gpu_count, parse_devices
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
@@ -58,12 +58,14 @@ def plan(
     store: WeightStore,
     settings: BaseModel,
     max_pixels: int,
+    devices: str,
 ) -> int:
     """Say which rows are new, done and invalid, which styles are kept, and the time it takes."""
     try:
         rows = check_places(read_manifest(manifest, settings), output)
+        at_once = len(parse_devices(devices)) or max(1, gpu_count())
         encoders = encoders_of(rows, store)
-    except (ManifestError, WeightsError) as error:
+    except (ManifestError, DeviceError, WeightsError) as error:
         return refuse(terminal, error)
     examined = examine_rows(rows, encoders, max_pixels=max_pixels)
     rate, measured = _seconds_a_multiplication(output)
@@ -72,7 +74,7 @@ def plan(
     planned = sorted([*(row for _, row in jobs), *invalid], key=lambda row: row.line)
     styles = {job.style_key for job, row in jobs if row.status == "new"}
     kept = {key for key in styles if find_style(style_records(cache), key)}
-    _tell(terminal, planned, len(styles), len(kept), measured, downloads_of(encoders))
+    _tell(terminal, planned, len(styles), len(kept), measured, downloads_of(encoders), at_once)
     return ROWS_FAILED if invalid else SUCCESS
 
 
@@ -138,12 +140,13 @@ def _tell(
     kept: int,
     measured: bool,
     downloads: Sequence[PublishedFile],
+    rows_at_once: int,
 ) -> None:
     terminal.table([asdict(row) for row in planned])
     counts = {
         name: sum(row.status == name for row in planned) for name in ("new", "done", "invalid")
     }
-    seconds = sum(row.seconds or 0 for row in planned) / device_count()
+    seconds = sum(row.seconds or 0 for row in planned) / rows_at_once
     memory = max((row.memory_mb or 0 for row in planned), default=0)
     terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))
     terminal.say(f"styles needed: {styles}, of which {kept} kept and {styles - kept} to compute")

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
 from flows.terminal import Terminal, duration, listening, refuse
+from nst_core.devices import DeviceError, parse_devices
 from nst_core.files import user_cache
 from nst_core.networks.weight_files import WeightsError
 from tasks.layout import libraries_log_path, make_folders, summary_path
@@ -43,8 +44,9 @@ def run(
     try:
         # What cannot be used is told before a server is started for it.
         read_manifest(manifest, settings)
+        parse_devices(options["devices"])
         make_folders(output.absolute(), (options["cache"] or user_cache()).absolute())
-    except ManifestError as error:
+    except (ManifestError, DeviceError) as error:
         return refuse(terminal, error)
     except OSError as error:
         wrong = f"{error.filename}: cannot be made: {error.strerror}; choose another folder"
@@ -104,7 +106,7 @@ def _tell(terminal: Terminal, state: Any, output: Path) -> int:
         return ENGINE_FAILED
     if not (state.is_completed() or state.name in ("SomeRowsFailed", "AllRowsFailed")):
         error = state.result(raise_on_failure=False)
-        if isinstance(error, ManifestError | InUseError | WeightsError):
+        if isinstance(error, ManifestError | InUseError | DeviceError | WeightsError):
             return refuse(terminal, error)
         terminal.fail(f"the batch broke off: {state.message}")
         terminal.fail("finished rows are kept: the same command goes on from here")

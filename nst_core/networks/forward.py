@@ -67,7 +67,7 @@ def _convolve(layer: Convolution, encoder: Encoder, features: tf.Tensor) -> tf.T
         beyond = [layer.kernel // 2, layer.kernel // 2]
         features = tf.pad(features, [[0, 0], beyond, beyond, [0, 0]], mode="REFLECT")
         padding = "VALID"
-    tensors = _tensors(encoder)
+    tensors = _tensors(encoder, current_device())
     # TensorFlow has no gradient of grouped convolutions on a CPU, so that each group is its own.
     parts = zip(
         tf.split(features, layer.groups, axis=-1),
@@ -80,8 +80,14 @@ def _convolve(layer: Convolution, encoder: Encoder, features: tf.Tensor) -> tf.T
     return tf.nn.bias_add(tf.concat(convolved, axis=-1), tensors[f"{layer.name}.bias"])
 
 
+def current_device() -> str:
+    """Where TensorFlow puts operations now, by its full name."""
+    with tf.init_scope():
+        return str(tf.zeros([]).device)
+
+
 @cache
-def _tensors(encoder: Encoder) -> dict[str, tf.Tensor]:
-    """The weights outside of any graph, so that compiled functions share them."""
+def _tensors(encoder: Encoder, device: str) -> dict[str, tf.Tensor]:  # noqa: ARG001 - the one in use
+    """The weights outside of any graph, so that the compiled functions of a device share them."""
     with tf.init_scope():
         return {name: tf.constant(array) for name, array in encoder.weights.items()}

@@ -26,7 +26,13 @@ def clean_environment(home: Path, **extra: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("PREFECT_", "NST_BATCH_", "TF_", "DO_NOT_TRACK"))
     }
-    return kept | {"PREFECT_HOME": str(home), "NST_BATCH_CACHE": str(home / "cache"), **extra}
+    own = {
+        "PREFECT_HOME": str(home),
+        "NST_BATCH_CACHE": str(home / "cache"),
+        # Else the tests that run at once would wait for each other.
+        "NST_BATCH_DEVICE_LOCKS": str(home / "devices"),
+    }
+    return kept | own | extra
 
 
 @dataclass(frozen=True)

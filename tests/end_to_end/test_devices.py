@@ -1,0 +1,130 @@
+"""Several rows at once on parts of the CPU, which stand for GPUs."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from nst_core.files import flock
+from tests.end_to_end.conftest import QUICK, Shell
+from tests.pictures import write_csv
+
+FOUR = "cpu:0,cpu:1,cpu:2,cpu:3"
+
+INSTRUMENTED = """
+import json, sys, threading
+from pathlib import Path
+import tensorflow as tf
+from nst_core import stylize
+from nst_core.networks.forward import current_device
+from nst_core.settings import Overrides
+
+BROKEN = {broken!r}
+together = threading.Barrier({together})
+lock = threading.Lock()
+active, seen, most = [], [], 0
+original = stylize.iterates
+
+def watched(*arguments, **options):
+    global most
+    device = current_device().rpartition("device:")[2]
+    with lock:
+        assert device not in active, "two rows on " + device
+        active.append(device)
+        seen.append(device)
+        most = max(most, len(active))
+    try:
+        if device == BROKEN:
+            raise tf.errors.InternalError(None, None, "the device was lost")
+        if not BROKEN:
+            together.wait(120)
+        return (yield from original(*arguments, **options))
+    finally:
+        with lock:
+            active.remove(device)
+
+stylize.iterates = watched
+from flows.stylize_manifest import stylize_manifest
+state = stylize_manifest(
+    Path("m.csv"), Path("out"), Overrides(size=32, steps=2, octaves=1),
+    devices={devices!r}, return_state=True,
+)
+print(json.dumps({{"state": state.name, "seen": seen, "most": most}}))
+"""
+
+
+def run_watched(shell: Shell, broken: str, together: int) -> dict[str, object]:
+    rows = [
+        ("a.png", style, f"{style[0]}{number}", number)
+        for style in ("s.png", "t.png")
+        for number in range(1, 5)
+    ]
+    write_csv(shell.folder / "m.csv", ("content", "style", "output", "style_weight"), *rows)
+    program = INSTRUMENTED.format(broken=broken, together=together, devices=FOUR)
+    told: dict[str, object] = json.loads(shell.python(program).stdout.splitlines()[-1])
+    return told
+
+
+def devices_of(shell: Shell) -> list[str]:
+    header, *rows = (shell.folder / "out" / "summary.csv").read_text().splitlines()
+    column = header.split(",").index("device")
+    return [row.split(",")[column] for row in rows]
+
+
+@pytest.mark.slow
+def test_four_devices_work_on_four_rows_at_once_and_none_on_two(shell: Shell) -> None:
+    told = run_watched(shell, broken="", together=4)
+    assert told["state"] == "Completed"
+    assert told["most"] == 4
+    assert len(told["seen"]) == 8
+    assert sorted(devices_of(shell)) == sorted(told["seen"])
+    assert set(devices_of(shell)) == {"CPU:0", "CPU:1", "CPU:2", "CPU:3"}
+
+
+@pytest.mark.slow
+def test_rows_move_away_from_a_device_that_fails(shell: Shell) -> None:
+    told = run_watched(shell, broken="CPU:2", together=1)
+    assert told["state"] == "Completed"
+    assert set(devices_of(shell)) == {"CPU:0", "CPU:1", "CPU:3"}
+    assert 1 <= told["seen"].count("CPU:2") <= 2
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_any_row(shell: Shell) -> None:
+    manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    result = shell.run("run", manifest, "-o", "out", *QUICK, "--devices", "gpu:0")
+    assert result.returncode == 2
+    assert "gpu:0 asked for, but TensorFlow sees cpu:0" in result.stderr
+    assert not list((shell.folder / "out" / "pictures").iterdir())
+    typo = shell.run("run", manifest, "-o", "out", "--devices", "gpu0")
+    assert typo.returncode == 2
+    assert "found 'gpu0'; expected auto, cpu, or devices such as gpu:0,gpu:2" in typo.stderr
+
+
+def test_a_run_waits_for_a_device_that_another_run_uses(shell: Shell) -> None:
+    manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    folder = Path(shell.environment["NST_BATCH_DEVICE_LOCKS"])
+    folder.mkdir(parents=True)
+    descriptor = flock(folder / "CPU0.lock")
+    assert descriptor is not None
+    run = shell.start("run", manifest, "-o", "out", *QUICK)
+    too_long = threading.Timer(120, run.kill)
+    too_long.start()
+    assert run.stdout is not None
+    try:
+        told = []
+        for line in run.stdout:
+            told.append(line)
+            if "waits for a device that another run uses" in line:
+                break
+        assert "waits" in told[-1], "the run ended, or said nothing"
+        # On a machine without a GPU, `auto` is the CPU, and that is said.
+        assert "no GPU in use: rows run on the CPU\n" in told
+        assert run.poll() is None
+        os.close(descriptor)
+        output, _ = run.communicate()
+    finally:
+        too_long.cancel()
+    assert run.returncode == 0
+    assert "1 done" in output

@@ -1,0 +1,188 @@
+"""Devices: asked for by name, lent to one at a time on the whole machine, left when they fail."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from nst_core import devices
+from nst_core.devices import (
+    DeviceError,
+    DeviceFailedError,
+    gpu_count,
+    lend_device,
+    lock_folder,
+    on_a_device,
+    open_devices,
+    parse_devices,
+)
+from nst_core.files import locked
+
+BROKEN = tf.errors.InternalError(None, None, "the device was lost")
+
+
+@pytest.fixture(autouse=True)
+def _sound_devices() -> Iterator[None]:
+    devices._failures.clear()
+    yield
+    devices._failures.clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("auto", ()),
+        ("cpu", ("CPU:0",)),
+        ("gpu:0,gpu:2", ("GPU:0", "GPU:2")),
+        (" GPU:1, cpu:0", ("GPU:1", "CPU:0")),
+    ],
+)
+def test_devices_are_named_as_people_write_them(text: str, names: tuple[str, ...]) -> None:
+    assert parse_devices(text) == names
+
+
+@pytest.mark.parametrize(
+    "text", ["", "gpu", "gpu:", "gpu:0,", "tpu:0", "gpu:0 gpu:1", "0", "auto,cpu"]
+)
+def test_other_names_are_refused(text: str) -> None:
+    with pytest.raises(DeviceError, match="expected auto, cpu, or devices such as gpu:0,gpu:2"):
+        parse_devices(text)
+
+
+def test_a_device_named_twice_is_refused() -> None:
+    with pytest.raises(DeviceError, match="gpu:1 twice"):
+        parse_devices("gpu:1,gpu:0,gpu:1")
+
+
+def test_a_gpu_that_is_not_there_is_an_error() -> None:
+    assert not tf.config.list_physical_devices("GPU"), "this test needs a machine without a GPU"
+    with pytest.raises(DeviceError, match="gpu:0 asked for, but TensorFlow sees cpu:0"):
+        open_devices("gpu:0")
+
+
+def test_auto_takes_the_cpu_where_there_is_no_gpu() -> None:
+    assert open_devices("auto") == open_devices("cpu") == ("CPU:0",)
+
+
+def test_gpus_are_counted_without_tensorflow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nodes = [tmp_path / name for name in ("nvidia0", "nvidia1", "nvidiactl")]
+    monkeypatch.setattr(Path, "glob", lambda *_: nodes)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert gpu_count() == 2
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert gpu_count() == 1
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpu_count() == 0
+
+
+def test_a_device_is_lent_to_one_at_a_time() -> None:
+    waited = threading.Event()
+    order = []
+
+    def second() -> None:
+        with lend_device(["CPU:0"], waited.set):
+            order.append("second")
+
+    other = threading.Thread(target=second)
+    with lend_device(["CPU:0"]):
+        other.start()
+        assert waited.wait(30)
+        order.append("first")
+    other.join(30)
+    assert order == ["first", "second"]
+
+
+def test_an_idle_device_is_taken_before_one_is_waited_for() -> None:
+    with lend_device(["CPU:0", "CPU:7"]) as first, lend_device(["CPU:0", "CPU:7"]) as second:
+        assert (first, second) == ("CPU:0", "CPU:7")
+
+
+def test_another_process_has_to_wait_too() -> None:
+    program = (
+        "from nst_core.devices import lend_device\n"
+        "with lend_device(['CPU:0'], lambda: print('waiting', flush=True)): print('lent')"
+    )
+    with lend_device(["CPU:0"]):
+        other = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        assert other.stdout is not None
+        assert other.stdout.readline() == "waiting\n"
+        assert other.poll() is None
+    assert other.communicate(timeout=60)[0] == "lent\n"
+
+
+def test_locks_are_open_to_all_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NST_BATCH_DEVICE_LOCKS", str(tmp_path / "locks"))
+    before = os.umask(0o077)
+    try:
+        with lend_device(["CPU:0"]):
+            pass
+    finally:
+        os.umask(before)
+    assert lock_folder() == tmp_path / "locks"
+    assert lock_folder().stat().st_mode & 0o7777 == 0o1777
+    assert (lock_folder() / "CPU0.lock").stat().st_mode & 0o777 == 0o666
+
+
+def failing_on(broken: set[str], seen: list[str]) -> Callable[[str], str]:
+    def work(device: str) -> str:
+        seen.append(device)
+        if device in broken:
+            raise BROKEN
+        return device
+
+    return work
+
+
+def test_work_moves_to_another_device_where_one_fails() -> None:
+    seen: list[str] = []
+    assert on_a_device(["CPU:1", "CPU:2"], failing_on({"CPU:1"}, seen)) == "CPU:2"
+    assert seen == ["CPU:1", "CPU:2"]
+
+
+def test_a_device_that_fails_twice_in_a_row_is_left_alone() -> None:
+    seen: list[str] = []
+    for _ in range(4):
+        on_a_device(["CPU:1", "CPU:2"], failing_on({"CPU:1"}, seen))
+    assert seen.count("CPU:1") == 2
+    assert seen.count("CPU:2") == 4
+
+
+def test_a_device_that_worked_since_has_not_failed_twice_in_a_row() -> None:
+    seen: list[str] = []
+    for broken in ({"CPU:1"}, set(), {"CPU:1"}, set()):
+        on_a_device(["CPU:1", "CPU:2"], failing_on(broken, seen))
+    assert seen.count("CPU:1") == 4
+
+
+def test_the_last_device_is_tried_as_long_as_there_are_rows() -> None:
+    seen: list[str] = []
+    for _ in range(4):
+        with pytest.raises(DeviceFailedError, match="CPU:1 failed: InternalError"):
+            on_a_device(["CPU:1"], failing_on({"CPU:1"}, seen))
+    assert len(seen) == 4
+
+
+def test_faults_of_a_row_are_none_of_its_device() -> None:
+    for error in (ValueError("a fault"), tf.errors.ResourceExhaustedError(None, None, "too large")):
+
+        def work(_: str, error: Exception = error) -> None:
+            raise error
+
+        for _ in range(3):
+            with pytest.raises(type(error)):
+                on_a_device(["CPU:1", "CPU:2"], work)
+    assert devices._failures.total() == 0
+
+
+def test_a_device_is_given_back_after_a_failure() -> None:
+    with pytest.raises(DeviceFailedError):
+        on_a_device(["CPU:1"], failing_on({"CPU:1"}, []))
+    with locked(lock_folder() / "CPU1.lock"):
+        pass
