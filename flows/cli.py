@@ -138,6 +138,49 @@ def run(
 
 
 @app.command
+def serve(
+    manifest: Path,
+    /,
+    *,
+    output: Output,
+    settings: Choice = Overrides(),  # noqa: B008
+    cron: Annotated[str, Parameter(help="when, as cron has it")] = "0 1 * * *",
+    timezone: Annotated[str, Parameter(help="whose clock the hour is of")] = "UTC",
+    name: Annotated[str, Parameter(help="of the deployment")] = "served",
+    weights: WeightsPath = None,
+    cache: Cache = None,
+    strict: Annotated[bool, Flag] = False,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    devices: Devices = "auto",
+) -> int:
+    """Run a manifest every night, as long as this process lives; a server keeps the schedule.
+
+    Needs a server (`prefect server start`, `PREFECT_API_URL`), but no work pool and no worker.
+
+    Args:
+        manifest: CSV file, read anew each night.
+        strict: run nothing where any row is at fault.
+    """
+    environment.prepare(verbose=True)
+    from flows.commands.serve import serve as serve_manifest
+
+    return serve_manifest(
+        Terminal(),
+        manifest,
+        output,
+        settings,
+        name=name,
+        cron=cron,
+        timezone=timezone,
+        weights=weights,
+        cache=cache,
+        strict=strict,
+        max_pixels=max_pixels,
+        devices=devices,
+    )
+
+
+@app.command
 def check(
     manifest: Path,
     /,

@@ -1,0 +1,79 @@
+"""`nst-batch serve`: every night without a work pool, as long as this process lives."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from flows.exit_codes import INTERRUPTED, SUCCESS
+from flows.terminal import Terminal, refuse
+from nst_core.devices import DeviceError, parse_devices
+from tasks.manifest import ManifestError, read_manifest
+
+
+class ScheduleError(Exception):
+    """A schedule that cannot be kept; the message says what to do."""
+
+
+def serve(
+    terminal: Terminal,
+    manifest: Path,
+    output: Path,
+    settings: BaseModel,
+    *,
+    name: str,
+    cron: str,
+    timezone: str,
+    **options: Any,
+) -> int:
+    """Keep a deployment of the flow on the server, and run it here whenever it is due.
+
+    `options` are the flow's other parameters.
+    """
+    from prefect.settings import get_current_settings
+
+    try:
+        if get_current_settings().api.url is None:
+            raise ScheduleError(
+                "no server to keep the schedule: PREFECT_API_URL is not set. Start one with "
+                "`prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"
+            )
+        schedule = _schedule(cron, timezone)
+        read_manifest(manifest, settings)
+        parse_devices(options["devices"])
+    except (ScheduleError, ManifestError, DeviceError) as error:
+        return refuse(terminal, error)
+    from flows.stylize_manifest import stylize_manifest
+
+    parameters = {
+        "manifest": str(manifest.absolute()),
+        "output": str(output.absolute()),
+        "settings": settings.model_dump(exclude_none=True),
+        **{key: _plain(value) for key, value in options.items() if value is not None},
+    }
+    terminal.say(f"serving stylize-manifest/{name}: {cron} in {timezone}; Ctrl-C ends it")
+    terminal.say(f"now, too: prefect deployment run 'stylize-manifest/{name}' --watch")
+    try:
+        stylize_manifest.serve(name=name, schedule=schedule, parameters=parameters, limit=1)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return SUCCESS
+
+
+def _schedule(cron: str, timezone: str) -> Any:
+    from prefect.client.schemas.schedules import CronSchedule
+    from prefect.schedules import Cron
+
+    try:
+        CronSchedule(cron=cron, timezone=timezone)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise ScheduleError(
+            f"--{fault['loc'][0] if fault['loc'] else 'cron'}: found {fault['input']!r}; "
+            "expected a cron expression such as '0 1 * * *' and a time zone such as Europe/Berlin"
+        ) from error
+    return Cron(cron, timezone=timezone)
+
+
+def _plain(value: Any) -> Any:
+    return str(value.absolute()) if isinstance(value, Path) else value
