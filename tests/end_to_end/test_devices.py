@@ -17,7 +17,7 @@ INSTRUMENTED = """
 import json, sys, threading
 from pathlib import Path
 import tensorflow as tf
-from nst_core import stylize
+from nst_core import statistics, stylize
 from nst_core.networks.forward import current_device
 from nst_core.settings import Overrides
 
@@ -46,6 +46,16 @@ def watched(*arguments, **options):
             active.remove(device)
 
 stylize.iterates = watched
+style_targets = statistics.style_targets
+
+def broken_too(*arguments):
+    device = current_device().rpartition("device:")[2]
+    if device == BROKEN:
+        seen.append(device)
+        raise tf.errors.InternalError(None, None, "the device was lost")
+    return style_targets(*arguments)
+
+statistics.style_targets = broken_too
 from flows.stylize_manifest import stylize_manifest
 state = stylize_manifest(
     Path("m.csv"), Path("out"), Overrides(size=32, steps=2, octaves=1),
