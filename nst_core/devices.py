@@ -40,13 +40,27 @@ class DeviceFailedError(Exception):
         self.device = device
 
 
+def written_plainly(text: str) -> str:
+    """What people may write in capitals or with spaces, as `PATTERN` has it.
+
+    Raises:
+        DeviceError: it is none of `PATTERN`, or names a device twice.
+    """
+    parse_devices(text)
+    return _without_spaces(text)
+
+
+def _without_spaces(text: str) -> str:
+    return text.strip().lower().replace(" ", "")
+
+
 def parse_devices(text: str) -> tuple[str, ...]:
     """`gpu:0,gpu:2` as TensorFlow names them, `GPU:0` and `GPU:2`; none where it is `auto`.
 
     Raises:
-        DeviceError: the text is none of `PATTERN`.
+        DeviceError: the text is none of `PATTERN`, or names a device twice.
     """
-    wanted = text.strip().lower().replace(" ", "")
+    wanted = _without_spaces(text)
     if not re.fullmatch(PATTERN, wanted):
         raise DeviceError(
             f"devices: found {text!r}; expected auto, cpu, or devices such as gpu:0,gpu:2"

@@ -10,6 +10,7 @@ and tv are told without their weights, the total with them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -227,52 +228,27 @@ def neural_style_losses(
 
 def _from_pixels(
     losses_of: Callable[..., Differentiated],
+    published: Weights,
     encoder: Encoder,
-    pictures: tuple[Array, Array, Array],
-    layers: tuple[Sequence[str], Sequence[str]],
-    weights: Weights,
+    pixels: Array,
+    content: Array,
+    style: Array,
+    content_layers: Sequence[str],
+    style_layers: Sequence[str],
+    weights: Weights | None = None,
 ) -> tuple[Losses, Array]:
-    pixels = pictures[0]
-    activations = (reference.activations(encoder, picture) for picture in pictures)
-    losses, by_features, by_raw = losses_of(*activations, raw_pixels(pixels), *layers, weights)
+    """Losses, and their gradient by sRGB pixels in [0, 1]; with the published weights if none."""
+    losses, by_features, by_raw = losses_of(
+        *(reference.activations(encoder, picture) for picture in (pixels, content, style)),
+        raw_pixels(pixels),
+        content_layers,
+        style_layers,
+        weights or published,
+    )
     through_network = reference.gradient(encoder, pixels, by_features)
     return losses, through_network + RAW_SCALE * by_raw
 
 
-def article(
-    encoder: Encoder,
-    pixels: Array,
-    content: Array,
-    style: Array,
-    content_layers: Sequence[str],
-    style_layers: Sequence[str],
-    weights: Weights = ARTICLE_WEIGHTS,
-) -> tuple[Losses, Array]:
-    pictures, layers = (pixels, content, style), (content_layers, style_layers)
-    return _from_pixels(article_losses, encoder, pictures, layers, weights)
-
-
-def paper(
-    encoder: Encoder,
-    pixels: Array,
-    content: Array,
-    style: Array,
-    content_layers: Sequence[str],
-    style_layers: Sequence[str],
-    weights: Weights = PAPER_WEIGHTS,
-) -> tuple[Losses, Array]:
-    pictures, layers = (pixels, content, style), (content_layers, style_layers)
-    return _from_pixels(paper_losses, encoder, pictures, layers, weights)
-
-
-def neural_style(
-    encoder: Encoder,
-    pixels: Array,
-    content: Array,
-    style: Array,
-    content_layers: Sequence[str],
-    style_layers: Sequence[str],
-    weights: Weights = NEURAL_STYLE_WEIGHTS,
-) -> tuple[Losses, Array]:
-    pictures, layers = (pixels, content, style), (content_layers, style_layers)
-    return _from_pixels(neural_style_losses, encoder, pictures, layers, weights)
+article = partial(_from_pixels, article_losses, ARTICLE_WEIGHTS)
+paper = partial(_from_pixels, paper_losses, PAPER_WEIGHTS)
+neural_style = partial(_from_pixels, neural_style_losses, NEURAL_STYLE_WEIGHTS)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
 from flows.terminal import Terminal, duration, listening, refuse
-from nst_core.devices import DeviceError, parse_devices
+from nst_core.devices import DeviceError, written_plainly
 from nst_core.files import user_cache
 from nst_core.networks.weight_files import WeightsError
 from tasks.layout import libraries_log_path, make_folders, summary_path
@@ -44,7 +44,7 @@ def run(
     try:
         # What cannot be used is told before a server is started for it.
         read_manifest(manifest, settings)
-        parse_devices(options["devices"])
+        options["devices"] = written_plainly(options["devices"])
         make_folders(output.absolute(), (options["cache"] or user_cache()).absolute())
     except (ManifestError, DeviceError) as error:
         return refuse(terminal, error)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.exit_codes import INTERRUPTED, SUCCESS
 from flows.terminal import Terminal, refuse
-from nst_core.devices import DeviceError, parse_devices
+from nst_core.devices import DeviceError, written_plainly
 from tasks.manifest import ManifestError, read_manifest
 
 
@@ -40,7 +40,7 @@ def serve(
             )
         schedule = _schedule(cron, timezone)
         read_manifest(manifest, settings)
-        parse_devices(options["devices"])
+        options["devices"] = written_plainly(options["devices"])
     except (ScheduleError, ManifestError, DeviceError) as error:
         return refuse(terminal, error)
     from flows.stylize_manifest import stylize_manifest

@@ -19,9 +19,9 @@ from flows.terminal import Terminal, listening, refuse
 from nst_core.files import make_private
 from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import Network
-from nst_core.networks.download import fetch_published, is_as_published
+from nst_core.networks.download import fetch_published
 from nst_core.networks.encoder import Encoder, Weights
-from nst_core.networks.loading import load_encoder, network_named
+from nst_core.networks.loading import load_encoder, network_named, refer_to
 from nst_core.networks.recognition import networks_of, the_network_of, why_for_no_network
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import (
@@ -60,25 +60,16 @@ def state_of(network: Network, store: WeightStore) -> NetworkWeights:
     if network.is_shipped:
         return NetworkWeights(network.name, "ok", "in the package")
     try:
-        path = store.find(network)
-        if path is not None and not is_damaged_download(store, network, path):
-            encoder = load_encoder(network.name, weights=path)
-            return NetworkWeights(network.name, "ok", f"{path} ({encoder.fingerprint[:12]})")
+        if store.find(network) is None and network.published is None:
+            return NetworkWeights(network.name, "absent", "", network.advice)
+        encoder = refer_to(network.name, "trained", store)
     except WeightsError as error:
         return NetworkWeights(network.name, "error", str(error))
-    if network.published:
-        megabytes = network.published.size / 1e6
+    if encoder.download:
+        megabytes = encoder.download.size / 1e6
         advice = f"a run downloads {megabytes:.0f} MB, or: nst-batch weights fetch {network.name}"
         return NetworkWeights(network.name, "absent", "", advice)
-    return NetworkWeights(network.name, "absent", "", network.advice)
-
-
-def is_damaged_download(store: WeightStore, network: Network, path: Path) -> bool:
-    """Whether a run would download the file again."""
-    published = network.published
-    return bool(
-        published and store.is_download(network, path) and not is_as_published(path, published)
-    )
+    return NetworkWeights(network.name, "ok", f"{encoder.weights} ({encoder.fingerprint[:12]})")
 
 
 def fetch(terminal: Terminal, store: WeightStore, names: tuple[str, ...]) -> int:
@@ -206,9 +197,7 @@ def _normalized(terminal: Terminal, encoder: Encoder, place: str, size: int) -> 
                 terminal.fail(f"left out: {error}")
                 continue
             if min(pixels.shape[:2]) < smallest:
-                terminal.fail(
-                    f"left out: {path}: worked on it has fewer than {smallest} pixels a side"
-                )
+                terminal.fail(f"left out: {path}: expected at least {smallest} pixels each way")
                 continue
             used.append(path)
             yield pixels

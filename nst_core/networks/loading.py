@@ -130,7 +130,7 @@ def refer_to(
         pooling: another kind than it was trained with, if wanted.
         store: where weights are looked for.
         fetch: downloads a published file, or verifies it where it is there; without it, weights
-             that could be downloaded are referred to as not there yet.
+            that could be downloaded are referred to as not there yet.
 
     Raises:
         WeightsError: there are none, or they cannot be used.

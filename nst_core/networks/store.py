@@ -54,10 +54,11 @@ class WeightStore:
             )
         if self.chosen.is_dir():
             return _named_for(network, self.chosen)
-        names = networks_of(read_weight_file(self.chosen))
+        file = read_weight_file(self.chosen)
+        names = networks_of(file)
         if not names:
             # Going on to other places would hide that the user's own file is at fault.
-            raise WeightsError(why_for_no_network(read_weight_file(self.chosen)))
+            raise WeightsError(why_for_no_network(file))
         return self.chosen if network.name in names else None
 
     def check_use(self, networks: Iterable[Network]) -> None:

@@ -118,7 +118,7 @@ def test_a_run_waits_for_a_device_that_another_run_uses(shell: Shell) -> None:
     folder.mkdir(parents=True)
     descriptor = flock(folder / "CPU0.lock")
     assert descriptor is not None
-    run = shell.start("run", manifest, "-o", "out", *QUICK)
+    run = shell.start("run", manifest, "-o", "out", *QUICK, "--devices", "Auto")
     too_long = threading.Timer(120, run.kill)
     too_long.start()
     assert run.stdout is not None

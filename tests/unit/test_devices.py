@@ -1,6 +1,7 @@
 """Devices: asked for by name, lent to one at a time on the whole machine, left when they fail."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from nst_core import devices
 from nst_core.devices import (
+    PATTERN,
     DeviceError,
     DeviceFailedError,
     gpu_count,
@@ -20,6 +22,7 @@ from nst_core.devices import (
     on_a_device,
     open_devices,
     parse_devices,
+    written_plainly,
 )
 from nst_core.files import locked
 
@@ -44,6 +47,9 @@ def _sound_devices() -> Iterator[None]:
 )
 def test_devices_are_named_as_people_write_them(text: str, names: tuple[str, ...]) -> None:
     assert parse_devices(text) == names
+    # What the flow's parameter takes is written in one way only.
+    assert re.fullmatch(PATTERN, written_plainly(text))
+    assert parse_devices(written_plainly(text)) == names
 
 
 @pytest.mark.parametrize(
