@@ -5,11 +5,12 @@ Commands are imported when they run, so that help and `check` load neither Prefe
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App, Parameter, Token, validators
 from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
@@ -17,20 +18,33 @@ from flows import environment
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, SUCCESS, UNUSABLE
 from flows.terminal import Terminal
 from nst_core.files import user_cache
+from nst_core.places import Place, PlaceError, place
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 
 if TYPE_CHECKING:
     from nst_core.networks.store import WeightStore
 
+
+def _to_place(_: object, tokens: Sequence[Token]) -> Place:
+    return place(tokens[0].value)
+
+
+Manifest = Annotated[Place, Parameter(converter=_to_place)]
 Output = Annotated[
-    Path, Parameter(alias="-o", help="folder for pictures, loss curves and the summary")
+    Place,
+    Parameter(
+        alias="-o",
+        converter=_to_place,
+        help="folder for pictures, loss curves and the summary; s3://bucket/folder and such, too",
+    ),
 ]
 Choice = Annotated[Overrides, Parameter(name="*")]
 Cache = Annotated[
-    Path | None,
+    Place | None,
     Parameter(
+        converter=_to_place,
         help="where style targets and weights are kept "
-        "[default: NST_BATCH_CACHE or ~/.cache/nst-batch]"
+        "[default: NST_BATCH_CACHE or ~/.cache/nst-batch]",
     ),
 ]
 WeightsPath = Annotated[
@@ -57,7 +71,7 @@ MaxPixels = Annotated[
 Flag = Parameter(negative="")
 
 
-def _store(weights: Path | None, cache: Path | None) -> "WeightStore":
+def _store(weights: Path | None, cache: Place | None) -> "WeightStore":
     """Where weights are looked for; imported when needed, as all that reads files is."""
     from nst_core.networks.store import WeightStore
 
@@ -93,7 +107,7 @@ app.command(weights_app)
 
 @app.command
 def run(
-    manifest: Path,
+    manifest: Manifest,
     /,
     *,
     output: Output,
@@ -139,7 +153,7 @@ def run(
 
 @app.command
 def serve(
-    manifest: Path,
+    manifest: Manifest,
     /,
     *,
     output: Output,
@@ -182,11 +196,12 @@ def serve(
 
 @app.command
 def check(
-    manifest: Path,
+    manifest: Manifest,
     /,
     *,
     output: Annotated[
-        Path | None, Parameter(alias="-o", help="check that this folder can be written")
+        Place | None,
+        Parameter(alias="-o", converter=_to_place, help="check that this folder can be written"),
     ] = None,
     settings: Choice = Overrides(),  # noqa: B008
     weights: WeightsPath = None,
@@ -209,7 +224,7 @@ def check(
 
 @app.command
 def plan(
-    manifest: Path,
+    manifest: Manifest,
     /,
     *,
     output: Output,
@@ -227,10 +242,10 @@ def plan(
     """
     from flows.commands.plan import plan as plan_manifest
 
-    cache = cache or user_cache()
-    store = _store(weights, cache)
+    kept = cache or user_cache()
+    store = _store(weights, kept)
     terminal = Terminal(as_json=json)
-    return plan_manifest(terminal, manifest, output, cache, store, settings, max_pixels, devices)
+    return plan_manifest(terminal, manifest, output, kept, store, settings, max_pixels, devices)
 
 
 @app.command(name="manifest")
@@ -239,7 +254,9 @@ def write_manifest(
     styles: str,
     /,
     *,
-    output: Annotated[Path, Parameter(alias="-o", help="the CSV file to write")],
+    output: Annotated[
+        Place, Parameter(alias="-o", converter=_to_place, help="the CSV file to write")
+    ],
     json: Json = False,
 ) -> int:
     """Write a manifest of all pairs of two folders or globs of pictures.
@@ -398,6 +415,9 @@ def main() -> None:
     try:
         sys.exit(app(exit_on_error=True, result_action="return_value"))
     except CycloptsError:
+        sys.exit(UNUSABLE)
+    except PlaceError as error:
+        print(f"nst-batch: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(UNUSABLE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

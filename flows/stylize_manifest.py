@@ -2,19 +2,23 @@
 
 import logging
 import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-from prefect import flow
+from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from nst_core.devices import AUTO, PATTERN, open_devices, parse_devices
-from nst_core.files import user_cache, write_whole
+from nst_core.files import read_whole, user_cache, write_whole
 from nst_core.networks.store import WeightStore
+from nst_core.places import Place, name_of, place, without_secrets
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 from tasks.caching import keep_by_key
 from tasks.encoders import encoders_of
@@ -27,6 +31,7 @@ from tasks.layout import (
     picture_path,
     row_records,
     style_files,
+    style_locks,
     style_records,
 )
 from tasks.locks import exclusive
@@ -52,19 +57,30 @@ logger = logging.getLogger("nst_batch.flow")
 LONGEST_ERROR = 600
 """In characters; TensorFlow's messages can fill pages, and the whole is in the row's file."""
 
+LOOKS_AT_ONCE = 8
+"""Records that are looked for at the same time: storage answers slowly, but many at once."""
+
+PlaceText = Annotated[str, BeforeValidator(lambda named: str(place(named)))]
+"""A path or an address, as text, so that the server's page has a field for it."""
+
 Devices = Annotated[str, Field(pattern=f"^({PATTERN})$")]
 Runner = ThreadPoolTaskRunner[Any]
 Style = StyleRecord | PrefectFuture[StyleRecord]
 Picture = PictureRecord | PrefectFuture[PictureRecord]
 
 
-@flow(name="stylize-manifest", flow_run_name="{manifest.stem}")
+def run_name() -> str:
+    """A run is called by its manifest."""
+    return Path(name_of(place(runtime.flow_run.parameters["manifest"]))).stem
+
+
+@flow(name="stylize-manifest", flow_run_name=run_name)
 def stylize_manifest(
-    manifest: Path,
-    output: Path,
+    manifest: PlaceText,
+    output: PlaceText,
     settings: Overrides = Overrides(),  # noqa: B008 - frozen, so that sharing it is harmless
     weights: Path | None = None,
-    cache: Path | None = None,
+    cache: PlaceText | None = None,
     refresh: bool = False,
     strict: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -73,13 +89,15 @@ def stylize_manifest(
     """Stylize every row of a manifest that is not done yet; gather pictures and a table.
 
     Args:
-        manifest: a CSV file with a content and a style picture a row.
-        output: the folder for pictures, loss curves and the summary; made if need be.
+        manifest: a CSV file with a content and a style picture a row: a path, or an address such as
+            s3://bucket/night.csv.
+        output: the folder for pictures, loss curves and the summary; made if need be. A path or an
+            address.
         settings: a preset and settings for all rows; a row's own cells go before them.
         weights: a file or folder of weights for encoders that need some, looked at before the
             cache; `NST_BATCH_WEIGHTS` if not given.
-        cache: where style targets and downloaded weights are kept; the user's cache folder if not
-            given.
+        cache: where style targets and downloaded weights are kept (weights always on this
+            machine), a path or an address; the user's cache folder if not given.
         refresh: stylize every row again, and compute every style's targets again.
         strict: refuse the whole manifest where one of its rows is at fault.
         max_pixels: pictures with more pixels than this are refused.
@@ -87,14 +105,15 @@ def stylize_manifest(
             each works on one row at a time.
     """
     parse_devices(devices)
-    output, cache = output.absolute(), (cache or user_cache()).absolute()
-    make_folders(output, cache)
-    with exclusive(output_lock(output), output):
+    folder = place(output).absolute()
+    kept = place(cache or user_cache()).absolute()
+    make_folders(folder, kept)
+    with exclusive(output_lock(folder), folder):
         return stylize_rows(
-            read_manifest(manifest, settings),
-            output,
-            cache,
-            WeightStore.of_user(weights, cache),
+            read_manifest(place(manifest), settings),
+            folder,
+            kept,
+            WeightStore.of_user(weights, kept),
             refresh=refresh,
             strict=strict,
             max_pixels=max_pixels,
@@ -104,8 +123,8 @@ def stylize_manifest(
 
 def stylize_rows(
     rows: list[Row],
-    output: Path,
-    cache: Path,
+    output: Place,
+    cache: Place,
     store: WeightStore,
     *,
     refresh: bool,
@@ -133,7 +152,7 @@ def stylize_rows(
 
 
 def stylize_jobs(
-    jobs: tuple[Job, ...], output: Path, cache: Path, *, refresh: bool, devices: str
+    jobs: tuple[Job, ...], output: Place, cache: Place, *, refresh: bool, devices: str
 ) -> dict[int, Ending]:
     """Run the jobs that are not done, each after its own style only.
 
@@ -147,8 +166,7 @@ def stylize_jobs(
     distinct: dict[str, Job] = {}
     for job in jobs:
         distinct.setdefault(job.key, job)
-    done = {} if refresh else {key: find_done(job, output) for key, job in distinct.items()}
-    pictures: dict[str, Picture] = {key: record for key, record in done.items() if record}
+    pictures: dict[str, Picture] = {} if refresh else dict(find_all_done(distinct, output))
     to_run = [job for key, job in distinct.items() if key not in pictures]
     tell_batch(BatchProgress("planned", len(to_run), len(jobs)))
     styles: dict[str, Style] = {}
@@ -177,7 +195,16 @@ def rows_at_once(to_run: list[Job], devices: str) -> int:
     return len(opened)
 
 
-def find_done(job: Job, output: Path) -> PictureRecord | None:
+def find_all_done(jobs: dict[str, Job], output: Place) -> Iterator[tuple[str, PictureRecord]]:
+    """By their keys, the records of the jobs that earlier runs finished."""
+    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+        found = pool.map(lambda job: find_done(job, output), jobs.values())
+        for key, record in zip(jobs, found, strict=True):
+            if record:
+                yield key, record
+
+
+def find_done(job: Job, output: Place) -> PictureRecord | None:
     """The record of a job that an earlier run finished, its picture in its place."""
     wanted = picture_path(output, job.output)
     record = find_picture(row_records(output), job.key, wanted)
@@ -188,7 +215,7 @@ def find_done(job: Job, output: Path) -> PictureRecord | None:
         return None
 
 
-def put_in_place(record: PictureRecord, job: Job, output: Path) -> PictureRecord:
+def put_in_place(record: PictureRecord, job: Job, output: Place) -> PictureRecord:
     """Copy a picture that lies under another name, and its curve, to where the job wants them.
 
     Raises:
@@ -199,23 +226,25 @@ def put_in_place(record: PictureRecord, job: Job, output: Path) -> PictureRecord
     if record.file.path == wanted:
         return record
     file = FileReference.write(wanted, record.file.read())
-    if record.curve.is_file():
-        write_whole(curve, record.curve.read_bytes())
+    with suppress(FileNotFoundError):
+        write_whole(curve, read_whole(record.curve))
     return record.model_copy(update={"file": file, "curve": curve})
 
 
-def find_or_compute(runner: Runner, job: Job, cache: Path, refresh: bool, devices: str) -> Style:
+def find_or_compute(runner: Runner, job: Job, cache: Place, refresh: bool, devices: str) -> Style:
     """The targets of a job's style: kept from an earlier run, or as a task that computes them."""
     if not refresh and (found := find_style(style_records(cache), job.style_key)):
-        # `cache prune` goes by it.
-        found.file.path.touch()
+        if isinstance(found.file.path, Path):
+            # `cache prune` goes by it.
+            found.file.path.touch()
         return found
-    keep = keep_by_key(style_records(cache), "job", "style_key", refresh=refresh, once=True)
+    locks = style_locks(cache)
+    keep = keep_by_key(style_records(cache), "job", "style_key", refresh=refresh, once_under=locks)
     parameters = {"job": job, "folder": style_files(cache), "devices": devices}
     return runner.submit(compute_style_targets.with_options(**keep), parameters)
 
 
-def gather(job: Job, picture: Picture, style: Style | None, output: Path) -> Ending:
+def gather(job: Job, picture: Picture, style: Style | None, output: Place) -> Ending:
     """Wait for a job's picture and say how it ended; no failure of one row reaches another."""
     try:
         if isinstance(picture, PictureRecord):
@@ -229,7 +258,7 @@ def gather(job: Job, picture: Picture, style: Style | None, output: Path) -> End
 
 
 def ending_of(
-    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Path
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
 ) -> Ending:
     """How a job ended whose task run completed: another run may have been quicker."""
     record = picture.result()
@@ -243,12 +272,12 @@ def ending_of(
 
 
 def explain(
-    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Path
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
 ) -> str:
     """Why a row failed, in a line; the traceback goes to a file beside the pictures."""
     failed, subject = picture.state, ""
     if isinstance(style, PrefectFuture) and not style.state.is_completed():
-        failed, subject = style.state, f"style {job.style.name}: "
+        failed, subject = style.state, f"style {job.style_name}: "
     error = failed.result(raise_on_failure=False)
     if not isinstance(error, BaseException):
         return f"{subject}{failed.name}: {failed.message or 'no reason was given'}"
@@ -258,14 +287,15 @@ def explain(
 
 def in_a_line(error: BaseException) -> str:
     """What an error says, as a cell of a table can hold it."""
-    told = " ".join(f"{type(error).__name__}: {error}".split())
+    told = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))
     return told if len(told) <= LONGEST_ERROR else f"{told[:LONGEST_ERROR]} ..."
 
 
-def write_traceback(error: BaseException, path: Path) -> None:
+def write_traceback(error: BaseException, path: Place) -> None:
     """Keep it for whoever mends the cause; a full disk shall not cost the table as well."""
     try:
-        write_whole(path, "".join(traceback.format_exception(error)).encode())
+        told = without_secrets("".join(traceback.format_exception(error)))
+        write_whole(path, told.encode())
     except OSError:
         logger.exception("the traceback of a failed row could not be written to %s", path)
 

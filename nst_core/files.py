@@ -1,19 +1,38 @@
-"""Files: written whole, locked while in use, and where the user's cache is."""
+"""Files: read and written whole, locked while in use, and where the user's cache is."""
 
+import errno
 import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+from tenacity import retry, retry_if_not_exception_type, stop_after_attempt, wait_exponential
+from upath import UPath
+
+from nst_core.places import Place, place, told, without_secrets
+
+Answer = TypeVar("Answer")
 
 
-def user_cache() -> Path:
-    """`NST_BATCH_CACHE`, or `nst-batch` in the user's cache folder."""
+def user_cache() -> Place:
+    """`NST_BATCH_CACHE`, or `nst-batch` in the user's cache folder.
+
+    Raises:
+        PlaceError: the variable is no place that can be used.
+    """
     named = os.environ.get("NST_BATCH_CACHE")
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named) if named else user / "nst-batch"
+    return place(named) if named else local_cache()
+
+
+def local_cache(cache: Place | None = None) -> Path:
+    """A cache, or the user's cache folder on this machine where the cache is elsewhere."""
+    if isinstance(cache, Path):
+        return cache
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nst-batch"
 
 
 def make_private(*folders: Path) -> None:
@@ -29,16 +48,92 @@ def make_private(*folders: Path) -> None:
         folder.mkdir(exist_ok=True, mode=0o700)
 
 
-def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+def read_whole(path: Place) -> bytes:
+    """A file's bytes, wherever it is.
+
+    Raises:
+        OSError: it is not there or cannot be read, with a reason in `strerror`.
+    """
+    if isinstance(path, Path):
+        return path.read_bytes()
+    remote = path
+    return ask_storage(remote, lambda: bytes(remote.fs.cat_file(remote.path)))
+
+
+def size_of(path: Place) -> int:
+    """A file's size in bytes.
+
+    Raises:
+        OSError: as `read_whole`.
+    """
+    if isinstance(path, Path):
+        return path.stat().st_size
+    remote = path
+    return ask_storage(remote, lambda: int(remote.fs.info(remote.path)["size"]))
+
+
+def names_below(folder: Place) -> set[str]:
+    """All files in a folder and its folders, as relative paths with `/` between them.
+
+    Raises:
+        OSError: as `read_whole`; a folder that is not there has none.
+    """
+    if isinstance(folder, Path):
+        return {
+            found.relative_to(folder).as_posix() for found in folder.rglob("*") if found.is_file()
+        }
+    remote = folder
+    root = f"{remote.path.rstrip('/')}/"
+    return {
+        name.removeprefix(root) for name in ask_storage(remote, lambda: remote.fs.find(remote.path))
+    }
+
+
+def write_whole(path: str | os.PathLike[str] | Place, data: bytes) -> None:
     """Write a file so that readers see the old one or the new one, never a part.
 
-    Missing folders are made. The folder holds `.<name>.<random>.part` meanwhile; it is removed on
-    any error, and only a killed process or a power cut can leave it behind.
+    Missing folders are made. On a disk the folder holds `.<name>.<random>.part` meanwhile; it is
+    removed on any error, and only a killed process or a power cut can leave it behind. In object
+    storage an object is there once all of it has arrived.
 
     Raises:
         OSError: the folder cannot be made, is not writable or full; an old file is then unchanged.
     """
-    path = Path(path)
+    path = place(path)
+    if isinstance(path, Path):
+        _write_on_disk(path, data)
+    else:
+        remote = path
+        ask_storage(remote, lambda: remote.fs.pipe_file(remote.path, data))
+
+
+def ask_storage(remote: UPath, ask: Callable[[], Answer]) -> Answer:
+    """What a storage answers; whatever its library raises becomes an `OSError` without secrets.
+
+    Args:
+        remote: of which is asked; errors name it.
+        ask: tried up to three times.
+    """
+    patiently = retry(
+        retry=retry_if_not_exception_type((FileNotFoundError, PermissionError)),
+        stop=stop_after_attempt(3),
+        wait=wait_exponential(min=1, max=4),
+        reraise=True,
+    )
+    try:
+        answer: Answer = patiently(ask)()
+        return answer
+    # Not chained: the library's own error may quote a signed address.
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "No such file", told(remote)) from None
+    except PermissionError:
+        raise PermissionError(errno.EACCES, "access denied by the storage", told(remote)) from None
+    except Exception as error:  # noqa: BLE001 - each library raises errors of its own
+        reason = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+        raise OSError(errno.EIO, reason, told(remote)) from None
+
+
+def _write_on_disk(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Cut, as the longest file name allowed would leave no room for the rest.
     part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")

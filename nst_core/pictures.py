@@ -25,6 +25,8 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from nst_core.files import read_whole
+from nst_core.places import Place, PlaceError, place, told
 from nst_core.settings import DEFAULT_MAX_PIXELS
 
 FORMATS = tuple(
@@ -44,7 +46,7 @@ FORMATS = tuple(
 
 _logger = logging.getLogger(__name__)
 
-_Path = str | os.PathLike[str]
+_Path = str | os.PathLike[str] | Place
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -104,7 +106,7 @@ def read_header(path: _Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[i
     """
     with _opened(path, max_pixels) as image:
         # Pillow swaps the sides of TIFF pictures itself.
-        turned = image.format != "TIFF" and _orientation(image, path) >= 5
+        turned = image.format != "TIFF" and _orientation(image, told(path)) >= 5
         width, height = reversed(image.size) if turned else image.size
         return width, height, str(image.format)
 
@@ -116,7 +118,7 @@ def examine(path: _Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> PictureFact
         PictureError: whatever would keep `load` from reading it.
     """
     with _opened(path, max_pixels) as image:
-        plain = _plain(image, path)
+        plain = _plain(image, told(path))
         return PictureFacts(plain.width, plain.height, str(image.format), _digest(plain))
 
 
@@ -139,13 +141,15 @@ def load(
         PictureError: the file is missing, damaged, too large or not a picture.
     """
     with _opened(path, max_pixels) as image:
-        plain = _plain(image, path)
+        plain = _plain(image, told(path))
     height, width = plain.height, plain.width
     if size is not None:
         height, width = fit(height, width, size, enlarge=enlarge)
     alpha = _levels(plain.getchannel("A")) if "A" in plain.mode else None
     # Composited before it is resized: averages of straight color would bleed hidden pixels.
-    bands = [resize(_on_white(band, alpha), height, width) for band in _srgb_bands(plain, path)]
+    bands = [
+        resize(_on_white(band, alpha), height, width) for band in _srgb_bands(plain, told(path))
+    ]
     return Picture(
         rgb=np.stack(bands if len(bands) == 3 else bands * 3, axis=-1),
         alpha=None if alpha is None else resize(alpha, height, width),
@@ -218,31 +222,40 @@ def read_png_text(path: _Path) -> dict[str, str]:
     # The text of a picture of any size is cheap to read.
     with _opened(path, max_pixels=2**62) as image:
         if not isinstance(image, PngImageFile):
-            raise PictureError(f"{path}: this is a {image.format} file, expected a PNG.")
+            raise PictureError(f"{told(path)}: this is a {image.format} file, expected a PNG.")
         return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
 
 
 @contextlib.contextmanager
 def _opened(path: _Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """The picture with its header read; whatever fails inside becomes a `PictureError`."""
+    shown = told(path)
     try:
-        # Opening a pipe would wait for whoever writes to it.
-        if Path(path).is_fifo():
-            raise PictureError(f"{path}: this is a pipe, expected a file. Save it as a file first.")
-        with Path(path).open("rb") as file:
-            image = _identify(file, path)
-            _check_size(image, path, max_pixels)
-            _check_layout(image, path)
+        with _binary(place(path)) as file:
+            image = _identify(file, shown)
+            _check_size(image, shown, max_pixels)
+            _check_layout(image, shown)
             yield image
     except (PictureError, MemoryError):
         raise
+    except PlaceError as error:
+        raise PictureError(str(error)) from error
     except OSError as error:
-        raise (_unreadable if error.errno else _undecodable)(path, error) from error
+        raise (_unreadable if error.errno else _undecodable)(shown, error) from error
     except Exception as error:  # decoders raise nearly anything when bytes are damaged
-        raise _undecodable(path, error) from error
+        raise _undecodable(shown, error) from error
 
 
-def _identify(file: BinaryIO, path: _Path) -> ImageFile.ImageFile:
+def _binary(path: Place) -> BinaryIO:
+    if not isinstance(path, Path):
+        return io.BytesIO(read_whole(path))
+    # Opening a pipe would wait for whoever writes to it.
+    if path.is_fifo():
+        raise PictureError(f"{path}: this is a pipe, expected a file. Save it as a file first.")
+    return path.open("rb")
+
+
+def _identify(file: BinaryIO, path: str) -> ImageFile.ImageFile:
     """Like `Image.open`, whose pixel limit is one for the whole process and warns besides."""
     start = file.read(16)
     if not start:
@@ -259,7 +272,7 @@ def _identify(file: BinaryIO, path: _Path) -> ImageFile.ImageFile:
     )
 
 
-def _check_size(image: Image.Image, path: _Path, max_pixels: int) -> None:
+def _check_size(image: Image.Image, path: str, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
         raise PictureError(
@@ -268,7 +281,7 @@ def _check_size(image: Image.Image, path: _Path, max_pixels: int) -> None:
         )
 
 
-def _check_layout(image: Image.Image, path: _Path) -> None:
+def _check_layout(image: Image.Image, path: str) -> None:
     """Refuse the TIFF pictures that Pillow (13.0) would read as something else, without a word."""
     if not isinstance(image, TiffImageFile):
         return
@@ -286,14 +299,14 @@ def _check_layout(image: Image.Image, path: _Path) -> None:
         raise PictureError(f"{path}: the TIFF file {found}, which is not supported; {_ADVICE}.")
 
 
-def _unreadable(path: _Path, error: OSError) -> PictureError:
+def _unreadable(path: str, error: OSError) -> PictureError:
     return PictureError(
         f"{path}: expected a picture file that can be read, but the system says "
         f"'{error.strerror}'. Check the path and its permissions."
     )
 
 
-def _undecodable(path: _Path, error: Exception) -> PictureError:
+def _undecodable(path: str, error: Exception) -> PictureError:
     reason = str(error) or type(error).__name__
     if reason == "not identified by this driver":
         reason = "its header promises no pixels at all"
@@ -303,7 +316,7 @@ def _undecodable(path: _Path, error: Exception) -> PictureError:
     )
 
 
-def _orientation(image: Image.Image, path: _Path) -> int:
+def _orientation(image: Image.Image, path: str) -> int:
     """EXIF orientation, 1 (upright) to 8; 1 also where it is missing or broken."""
     try:
         # Not image.getexif(): PNG's own decodes all pixels to look for late EXIF data.
@@ -314,7 +327,7 @@ def _orientation(image: Image.Image, path: _Path) -> int:
     return orientation if orientation in _TURNS else 1
 
 
-def _plain(image: ImageFile.ImageFile, path: _Path) -> Image.Image:
+def _plain(image: ImageFile.ImageFile, path: str) -> Image.Image:
     """Decode, turn upright, and reduce Pillow's modes to F (in [0, 1]), L, LA, RGB, RGBA and CMYK.
 
     Modes with A are kept only for pictures that are transparent somewhere.
@@ -329,7 +342,7 @@ def _plain(image: ImageFile.ImageFile, path: _Path) -> Image.Image:
     return upright.transpose(_TURNS[orientation]) if orientation in _TURNS else upright
 
 
-def _in_plain_mode(image: Image.Image, path: _Path) -> Image.Image:
+def _in_plain_mode(image: Image.Image, path: str) -> Image.Image:
     if image.mode[0] in "IF":
         return _deep_gray(image, path)
     gray = image.mode in ("1", "L", "LA", "La")
@@ -342,7 +355,7 @@ def _in_plain_mode(image: Image.Image, path: _Path) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _deep_gray(image: Image.Image, path: _Path) -> Image.Image:
+def _deep_gray(image: Image.Image, path: str) -> Image.Image:
     """Gray of more than 8 bits as mode F in [0, 1], or as L where an ICC profile needs 8 bits.
 
     Raises:
@@ -372,7 +385,7 @@ def _digest(image: Image.Image) -> str:
     return digest.hexdigest()
 
 
-def _srgb_bands(image: Image.Image, path: _Path) -> Iterator[NDArray[np.float32]]:
+def _srgb_bands(image: Image.Image, path: str) -> Iterator[NDArray[np.float32]]:
     """Red, green and blue, or one band for all, as float32 (height, width) in [0, 1]."""
     if image.mode == "F":
         yield np.asarray(image)
@@ -382,7 +395,7 @@ def _srgb_bands(image: Image.Image, path: _Path) -> Iterator[NDArray[np.float32]
         yield _levels(srgb.getchannel(band))
 
 
-def _to_srgb(image: Image.Image, path: _Path) -> Image.Image:
+def _to_srgb(image: Image.Image, path: str) -> Image.Image:
     """Mode L or RGB, through the picture's ICC profile if it has one that works."""
     color = image.convert(image.mode.removesuffix("A")) if "A" in image.mode else image
     profile = image.info.get("icc_profile")

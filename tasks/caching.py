@@ -1,18 +1,21 @@
 """How results are kept: keys, serializer, storage and locks. No other file knows."""
 
 import asyncio
+import hashlib
 import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
+from prefect.filesystems import RemoteFileSystem
 from prefect.locking.protocol import LockManager
 from prefect.serializers import Serializer
 from prefect.transactions import IsolationLevel
 from pydantic import Field
 
 from nst_core.files import flock
+from nst_core.places import Place
 from tasks.records import SERIALIZER, PictureRecord, Record, StyleRecord, read_record
 
 
@@ -67,7 +70,8 @@ class FlockLockManager(LockManager):
 
     def _flock(self, key: str, timeout: float | None) -> int | None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        return flock(self.folder / f"{key}.lock", timeout)
+        # Its folder may be one for all users.
+        return flock(self.folder / f"{key}.lock", timeout, mode=0o666)
 
     def release_lock(self, key: str, holder: str) -> None:
         """Give the lock back; nothing happens where it is not held, as Prefect releases twice."""
@@ -116,8 +120,26 @@ def _lock_manager(folder: Path) -> FlockLockManager:
     return FlockLockManager(folder)
 
 
+@cache
+def _storage(folder: Place) -> Path | RemoteFileSystem:
+    """Where Prefect keeps records: a folder, or a block, which it wants to know by name.
+
+    A block holds the address and nothing else; credentials are those of whoever runs the task.
+    """
+    if isinstance(folder, Path):
+        return folder
+    block = RemoteFileSystem(basepath=str(folder), settings=folder.storage_options)
+    block.save(f"nst-batch-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}", overwrite=True)
+    return block
+
+
 def keep_by_key(
-    folder: Path, argument: str, attribute: str, *, refresh: bool, once: bool = False
+    folder: Place,
+    argument: str,
+    attribute: str,
+    *,
+    refresh: bool,
+    once_under: Path | None = None,
 ) -> dict[str, Any]:
     """Options for `task.with_options` that keep the task's records, one a key, in a folder.
 
@@ -125,19 +147,19 @@ def keep_by_key(
         folder: where records are kept.
         argument, attribute: the key is this attribute of this argument of the task.
         refresh: run even where a record is there, and replace it.
-        once: let runs of the same key wait for each other, in whatever thread or process, so that
-            only the first computes.
+        once_under: a folder of locks by which runs of the same key wait for each other, in whatever
+            thread or process, so that only the first computes.
     """
     policy: CachePolicy = CacheKeyFnPolicy(
         cache_key_fn=lambda _, arguments: getattr(arguments[argument], attribute)
     )
-    if once:
+    if once_under:
         policy = policy.configure(
-            lock_manager=_lock_manager(folder / "locks"),
+            lock_manager=_lock_manager(once_under),
             isolation_level=IsolationLevel.SERIALIZABLE,
         )
     return {
-        "result_storage": folder,
+        "result_storage": _storage(folder),
         "result_serializer": RecordSerializer(),
         "persist_result": True,
         "refresh_cache": refresh,

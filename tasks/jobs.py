@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +14,7 @@ from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
 from nst_core.octaves import octave_shapes
 from nst_core.pictures import Picture, PictureError, PictureFacts, examine, fit, load
+from nst_core.places import Place, PlaceField, name_of, told
 from nst_core.settings import Settings
 from tasks.encoders import Encoders
 from tasks.manifest import Fault, Row
@@ -36,8 +36,8 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     line: int
-    content: Path
-    style: Path
+    content: PlaceField
+    style: PlaceField
     output: str
     settings: Settings
     encoder: EncoderReference
@@ -49,6 +49,11 @@ class Job(BaseModel):
     key: str
     seed: int
     max_pixels: int
+
+    @property
+    def style_name(self) -> str:
+        """What people call the style."""
+        return name_of(self.style)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -112,9 +117,9 @@ def examine_rows(
         path
         for row in rows
         for column, path in (("content", row.content), ("style", row.style))
-        if column in row.cells
+        if column in row.cells and not row.has_fault_in(column)
     }
-    found = _examine_all(sorted(paths), max_pixels, on_picture)
+    found = _examine_all(sorted(paths, key=str), max_pixels, on_picture)
     complete = [row.with_faults(_encoder_faults(row, encoders)) for row in rows]
     complete = [row.with_faults(_picture_faults(row, found)) for row in complete]
     complete = [row.with_faults(_size_faults(row, found)) for row in complete]
@@ -128,15 +133,15 @@ def examine_rows(
 
 
 def _examine_all(
-    paths: Sequence[Path], max_pixels: int, on_picture: Callable[[int, int], None] | None
-) -> dict[Path, Examination]:
-    def look(path: Path) -> Examination:
+    paths: Sequence[Place], max_pixels: int, on_picture: Callable[[int, int], None] | None
+) -> dict[Place, Examination]:
+    def look(path: Place) -> Examination:
         try:
             return examine(path, max_pixels=max_pixels)
         except PictureError as error:
             return error
 
-    found: dict[Path, Examination] = {}
+    found: dict[Place, Examination] = {}
     with ThreadPoolExecutor(max_workers=MOST_THREADS) as pool:
         for path, examination in zip(paths, pool.map(look, paths), strict=True):
             found[path] = examination
@@ -152,14 +157,14 @@ def _encoder_faults(row: Row, encoders: Encoders) -> Iterable[Fault]:
         yield Fault(row.line, "encoder", f"found {name!r}", str(encoder))
 
 
-def _picture_faults(row: Row, found: dict[Path, Examination]) -> Iterable[Fault]:
+def _picture_faults(row: Row, found: dict[Place, Examination]) -> Iterable[Fault]:
     for column, path in (("content", row.content), ("style", row.style)):
         examination = found.get(path) if column in row.cells else None
         if isinstance(examination, PictureError):
-            yield Fault(row.line, column, f"found {row.cells[column]!r}", str(examination))
+            yield Fault.of_cell(row.line, column, row.cells[column], str(examination))
 
 
-def _size_faults(row: Row, found: dict[Path, Examination]) -> Iterable[Fault]:
+def _size_faults(row: Row, found: dict[Place, Examination]) -> Iterable[Fault]:
     content = found.get(row.content)
     at_fault = {fault.column for fault in row.faults}
     if at_fault & {"size", "enlarge", "content_layers", "style_layers", "preset", "encoder"}:
@@ -200,7 +205,7 @@ def _job(
     )
 
 
-def load_picture(path: Path, sha256: str, *, size: int, enlarge: bool, max_pixels: int) -> Picture:
+def load_picture(path: Place, sha256: str, *, size: int, enlarge: bool, max_pixels: int) -> Picture:
     """The picture, if it is still the one that was examined.
 
     Raises:
@@ -208,5 +213,5 @@ def load_picture(path: Path, sha256: str, *, size: int, enlarge: bool, max_pixel
     """
     picture = load(path, size=size, enlarge=enlarge, max_pixels=max_pixels)
     if picture.sha256 != sha256:
-        raise PictureError(f"{path}: the picture changed while the batch ran. Run it again.")
+        raise PictureError(f"{told(path)}: the picture changed while the batch ran. Run it again.")
     return picture

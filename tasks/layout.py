@@ -1,61 +1,106 @@
 """Where things lie: below the output folder, and in the cache that all batches share."""
 
+import errno
+import hashlib
 from pathlib import Path, PurePosixPath
 
-from nst_core.files import make_private
+from nst_core.devices import lock_folder
+from nst_core.files import local_cache, make_private, user_cache, write_whole
+from nst_core.places import READ_ONLY, Place, told
+
+PICTURES, CURVES = "pictures", "losses"
 
 
-def picture_path(output: Path, name: str) -> Path:
+def picture_path(output: Place, name: str) -> Place:
     """The picture of a row, `name` being its output with `/` between folders."""
-    return output / "pictures" / name
+    return output / PICTURES / name
 
 
-def curve_path(output: Path, name: str) -> Path:
+def curve_name(name: str) -> str:
+    """A row's loss curve, in the folder of them."""
+    return str(PurePosixPath(name).with_suffix(".csv"))
+
+
+def curve_path(output: Place, name: str) -> Place:
     """The loss curve of a row."""
-    return output / "losses" / PurePosixPath(name).with_suffix(".csv")
+    return output / CURVES / curve_name(name)
 
 
-def error_path(output: Path, name: str) -> Path:
+def error_path(output: Place, name: str) -> Place:
     """The traceback of a row that failed."""
-    return output / "errors" / PurePosixPath(name).with_suffix(".txt")
+    return output / "errors" / str(PurePosixPath(name).with_suffix(".txt"))
 
 
-def summary_path(output: Path, ending: str = ".csv") -> Path:
+def summary_path(output: Place, ending: str = ".csv") -> Place:
     """The table of the last run."""
     return output / f"summary{ending}"
 
 
-def row_records(output: Path) -> Path:
+def row_records(output: Place) -> Place:
     """The records of finished rows; they belong to the pictures, hence to the output folder."""
     return output / ".nst-batch" / "rows"
 
 
-def output_lock(output: Path) -> Path:
-    """Held by the run that writes to the output folder."""
-    return output / ".nst-batch" / "lock"
+def output_lock(output: Place) -> Path:
+    """Held by the run that writes to the output folder.
+
+    Object storage has no locks that die with their holder, so that there only runs of one machine
+    are kept apart.
+    """
+    if isinstance(output, Path):
+        return output / ".nst-batch" / "lock"
+    return lock_folder() / f"output-{hashlib.sha256(str(output).encode()).hexdigest()[:32]}.lock"
 
 
-def libraries_log_path(output: Path) -> Path:
-    """What TensorFlow and Prefect's server wrote during the last run."""
-    return output / ".nst-batch" / "libraries.log"
+def style_locks(cache: Place) -> Path:
+    """The folder of locks under which one run computes a style's targets while others wait."""
+    return cache / "styles" / "records" / "locks" if isinstance(cache, Path) else lock_folder()
 
 
-def style_records(cache: Path) -> Path:
+def libraries_log_path(output: Place) -> Path:
+    """What TensorFlow and Prefect's server wrote during the last run, always on this machine."""
+    if isinstance(output, Path):
+        return output / ".nst-batch" / "libraries.log"
+    return local_cache(user_cache()) / "libraries.log"
+
+
+def style_records(cache: Place) -> Place:
     """The records of style targets; they belong to no batch."""
     return cache / "styles" / "records"
 
 
-def style_files(cache: Path) -> Path:
+def style_files(cache: Place) -> Place:
     """The style targets themselves."""
     return cache / "styles" / "targets"
 
 
-def make_folders(output: Path, cache: Path) -> None:
+def make_folders(output: Place, cache: Place) -> None:
     """Make what is missing; records and targets for their owner alone.
 
-    Whoever writes to those decides what is painted.
+    Whoever writes to those decides what is painted. In object storage there are no folders to be
+    made; whether it can be written is found out instead.
+
+    Raises:
+        OSError: a folder cannot be made, or the storage cannot be written.
     """
-    picture_path(output, "").mkdir(parents=True, exist_ok=True)
-    targets = style_files(cache)
-    make_private(cache, targets.parent, targets, style_records(cache))
-    make_private(row_records(output).parent, row_records(output))
+    if isinstance(output, Path):
+        picture_path(output, "").mkdir(parents=True, exist_ok=True)
+        make_private(output / ".nst-batch", output / ".nst-batch" / "rows")
+    else:
+        write_whole(writable_marker(output), b"")
+    if isinstance(cache, Path):
+        styles = cache / "styles"
+        make_private(cache, styles, styles / "targets", styles / "records")
+    else:
+        write_whole(writable_marker(cache), b"")
+
+
+def writable_marker(folder: Place) -> Place:
+    """An empty object, written when a run starts, so that what cannot be written is told at once.
+
+    Raises:
+        OSError: nothing can be written to such an address.
+    """
+    if not isinstance(folder, Path) and folder.protocol in READ_ONLY:
+        raise OSError(errno.EROFS, f"{folder.protocol}:// can only be read", told(folder))
+    return folder / ".nst-batch" / "writable"

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nst_core.files import flock
+from nst_core.places import Place, told
 
 
 class InUseError(Exception):
@@ -13,16 +14,18 @@ class InUseError(Exception):
 
 
 @contextmanager
-def exclusive(path: Path, owned: Path) -> Iterator[None]:
+def exclusive(path: Path, owned: Place) -> Iterator[None]:
     """Hold a lock file for a folder; the kernel releases it however we end.
 
     Raises:
         InUseError: at once, where another run holds it.
     """
-    descriptor = flock(path, timeout=0)
+    # The lock of a folder in object storage lies in one for all users.
+    descriptor = flock(path, timeout=0, mode=0o666)
     if descriptor is None:
         raise InUseError(
-            f"{owned}: another run is writing there; wait for it, or choose another output folder"
+            f"{told(owned)}: another run is writing there; wait for it, or choose another output "
+            "folder"
         )
     try:
         yield

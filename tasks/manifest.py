@@ -14,7 +14,9 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
+from nst_core.files import read_whole
 from nst_core.networks import CATALOGUE
+from nst_core.places import Place, PlaceError, join, name_of, resolved, told, without_secrets
 from nst_core.settings import Overrides, Settings, resolve
 from tasks.layout import picture_path
 
@@ -42,6 +44,11 @@ class Fault:
     def __str__(self) -> str:
         return f"line {self.line}, column {self.column}: {self.found}; {self.expected}"
 
+    @classmethod
+    def of_cell(cls, line: int, column: str, cell: str, expected: str) -> "Fault":
+        """What a cell holds is not what it may hold."""
+        return cls(line, column, f"found {without_secrets(cell)!r}", expected)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -50,7 +57,7 @@ class Row:
     Attributes:
         line: where the row starts in the file; the header is line 1.
         cells: the text of its cells that are not empty, by column.
-        content, style: paths of the pictures; relative ones are taken from the manifest's folder.
+        content, style: where the pictures are; relative paths are taken from the manifest's folder.
         output: where the picture goes below `pictures/`, with `/` between folders and `.png`.
         settings: what the preset, the batch and the row say together; the default where at fault.
         faults: empty where the row can run.
@@ -58,8 +65,8 @@ class Row:
 
     line: int
     cells: Mapping[str, str]
-    content: Path
-    style: Path
+    content: Place
+    style: Place
     output: str
     settings: Settings
     faults: tuple[Fault, ...] = ()
@@ -68,8 +75,16 @@ class Row:
         """The row with more that is wrong with it."""
         return replace(self, faults=(*self.faults, *faults))
 
+    def has_fault_in(self, column: str) -> bool:
+        """Whether something is wrong with that cell."""
+        return any(fault.column == column for fault in self.faults)
 
-def read_manifest(path: Path, defaults: BaseModel | None = None) -> list[Row]:
+    def cell(self, column: str) -> str:
+        """A cell's text as it may be shown."""
+        return without_secrets(self.cells.get(column, ""))
+
+
+def read_manifest(path: Place, defaults: BaseModel | None = None) -> list[Row]:
     """Every row of a CSV manifest, in order, with the faults that its text alone shows.
 
     Args:
@@ -92,11 +107,11 @@ def read_manifest(path: Path, defaults: BaseModel | None = None) -> list[Row]:
         if cells
     ]
     if not rows:
-        raise ManifestError(f"{path}: nothing below the header; expected one row a picture")
+        raise ManifestError(f"{told(path)}: nothing below the header; expected one row a picture")
     return _check_outputs([_with_default_output(row) for row in rows])
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Place) -> pd.DataFrame:
     """All cells as text, the header as the first row; cells beyond it are joined in one more."""
     options: dict[str, Any] = {
         "header": None,
@@ -106,7 +121,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         "engine": "python",
     }
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_whole(path).decode("utf-8-sig")
         _check_quotes(path, text)
         width = pd.read_csv(io.StringIO(text, newline=""), nrows=1, **options).shape[1]
         table: pd.DataFrame = pd.read_csv(
@@ -118,19 +133,19 @@ def _read_table(path: Path) -> pd.DataFrame:
         )
         return table.fillna("")
     except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ManifestError(f"{told(path)}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ManifestError(
-            f"{path}: byte {error.start} is not UTF-8; save the manifest as 'CSV UTF-8'"
+            f"{told(path)}: byte {error.start} is not UTF-8; save the manifest as 'CSV UTF-8'"
         ) from error
     except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
         raise ManifestError(
-            f"{path}: not a CSV file ({str(error).strip()}); expected the header "
+            f"{told(path)}: not a CSV file ({str(error).strip()}); expected the header "
             "'content,style' and one row a picture"
         ) from error
 
 
-def _check_quotes(path: Path, text: str) -> None:
+def _check_quotes(path: Place, text: str) -> None:
     """Refuse what pandas would read as fewer rows, without a word, where cells may be too many."""
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
@@ -139,29 +154,31 @@ def _check_quotes(path: Path, text: str) -> None:
             line = rows.line_num + 1
     except csv.Error as error:
         raise ManifestError(
-            f"{path}, line {line}: {error}; expected a quote at both ends of the cell, and "
+            f"{told(path)}, line {line}: {error}; expected a quote at both ends of the cell, and "
             'any quote within written twice ("")'
         ) from error
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def _check_header(path: Place, header: list[str]) -> None:
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise ManifestError(
-            f"{path}, line 1: no column {' and '.join(missing)}; found the columns "
+            f"{told(path)}, line 1: no column {' and '.join(missing)}; found the columns "
             f"{', '.join(filter(None, header)) or 'none'}; expected 'content,style', separated by "
             "commas, and any of output, preset, size, ..."
         )
     twice = [name for name, count in Counter(filter(None, header)).items() if count > 1]
     if twice:
-        raise ManifestError(f"{path}, line 1: column {twice[0]} stands there twice; remove one")
+        raise ManifestError(
+            f"{told(path)}, line 1: column {twice[0]} stands there twice; remove one"
+        )
 
 
-def _check_defaults(path: Path, defaults: BaseModel) -> None:
+def _check_defaults(path: Place, defaults: BaseModel) -> None:
     faults = _check_layers(0, resolve(defaults))
     if faults:
         raise ManifestError(
-            f"{path}: not read, as the settings for all rows are at fault: "
+            f"{told(path)}: not read, as the settings for all rows are at fault: "
             + "; ".join(f"{fault.column}: {fault.expected}" for fault in faults)
         )
 
@@ -177,7 +194,7 @@ def _numbered_cells(table: pd.DataFrame, header: list[str]) -> Iterator[tuple[in
 
 
 def _read_row(
-    folder: Path,
+    folder: Place,
     line: int,
     cells: dict[str, str],
     defaults: BaseModel,
@@ -191,16 +208,28 @@ def _read_row(
         for name in REQUIRED
         if name not in cells
     ]
+    content, content_faults = _read_place(line, folder, "content", cells)
+    style, style_faults = _read_place(line, folder, "style", cells)
     output, output_faults = _read_output(line, cells.get("output", ""))
     return Row(
         line=line,
         cells=cells,
-        content=folder / cells.get("content", ""),
-        style=folder / cells.get("style", ""),
+        content=content,
+        style=style,
         output=output,
         settings=settings,
-        faults=(*faults, *output_faults),
+        faults=(*faults, *content_faults, *style_faults, *output_faults),
     )
+
+
+def _read_place(
+    line: int, folder: Place, column: str, cells: Mapping[str, str]
+) -> tuple[Place, list[Fault]]:
+    """Where a picture is; the folder itself where the cell does not say."""
+    try:
+        return join(folder, cells.get(column, "")), []
+    except PlaceError as error:
+        return folder, [Fault.of_cell(line, column, cells[column], str(error))]
 
 
 def _unknown_column(line: int, name: str, text: str) -> Fault:
@@ -266,7 +295,8 @@ def _read_output(line: int, text: str) -> tuple[str, list[Fault]]:
 
 
 def _default_stem(row: Row) -> str:
-    return f"{_cut(row.content.stem)}_{_cut(row.style.stem)}"
+    content, style = (PurePosixPath(name_of(place)).stem for place in (row.content, row.style))
+    return f"{_cut(content)}_{_cut(style)}"
 
 
 def _cut(stem: str) -> str:
@@ -316,7 +346,7 @@ def _beside(rows: list[Row]) -> Callable[[Row], Row]:
     return check
 
 
-def check_places(rows: Iterable[Row], output: Path) -> list[Row]:
+def check_places(rows: Iterable[Row], output: Place) -> list[Row]:
     """Refuse results that would take the place of a picture that is read, or of a folder.
 
     Args:
@@ -325,7 +355,7 @@ def check_places(rows: Iterable[Row], output: Path) -> list[Row]:
     """
     rows = list(rows)
     sources = {
-        path.resolve()
+        resolved(path)
         for row in rows
         for column, path in (("content", row.content), ("style", row.style))
         if column in row.cells
@@ -333,12 +363,13 @@ def check_places(rows: Iterable[Row], output: Path) -> list[Row]:
     return [row.with_faults(_place_faults(row, output, sources)) for row in rows]
 
 
-def _place_faults(row: Row, output: Path, sources: set[Path]) -> Iterator[Fault]:
+def _place_faults(row: Row, output: Place, sources: set[Place]) -> Iterator[Fault]:
     place = picture_path(output, row.output)
-    if place.resolve() in sources:
+    if resolved(place) in sources:
         found = f"the result {row.output!r} would overwrite a picture that is read"
         yield Fault(row.line, "output", found, "choose another output, or another output folder")
-    elif place.is_dir():
+    # In object storage a folder and an object may have the same name.
+    elif isinstance(place, Path) and place.is_dir():
         found = f"the result {row.output!r} is a folder"
         yield Fault(row.line, "output", found, "choose another output")
 

@@ -14,7 +14,8 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from nst_core.files import write_whole
+from nst_core.files import read_whole, size_of, write_whole
+from nst_core.places import Place, PlaceField, told
 from nst_core.settings import Settings
 
 logger = logging.getLogger("nst_batch.records")
@@ -28,16 +29,16 @@ class RecordError(Exception):
 
 
 class FileReference(BaseModel):
-    """A file by its absolute path, its size in bytes and its SHA-256."""
+    """A file by its absolute path or address, its size in bytes and its SHA-256."""
 
     model_config = ConfigDict(frozen=True)
 
-    path: Path
+    path: PlaceField
     size: int
     sha256: str
 
     @classmethod
-    def write(cls, path: Path, data: bytes) -> Self:
+    def write(cls, path: Place, data: bytes) -> Self:
         """Write the file whole and refer to just these bytes, whoever else may write there."""
         write_whole(path, data)
         return cls(path=path.absolute(), size=len(data), sha256=hashlib.sha256(data).hexdigest())
@@ -49,15 +50,36 @@ class FileReference(BaseModel):
             RecordError: the file is missing, or not as it was.
         """
         try:
-            data = self.path.read_bytes()
+            data = read_whole(self.path)
         except OSError as error:
-            raise RecordError(f"{self.path} cannot be read: {error.strerror}") from error
+            raise RecordError(f"{told(self.path)} cannot be read: {error.strerror}") from error
         if len(data) != self.size or hashlib.sha256(data).hexdigest() != self.sha256:
             raise RecordError(
-                f"{self.path} is damaged: found {len(data)} bytes, expected {self.size} bytes "
-                f"with SHA-256 {self.sha256[:12]}..."
+                f"{told(self.path)} is damaged: found {len(data)} bytes, expected {self.size} "
+                f"bytes with SHA-256 {self.sha256[:12]}..."
             )
         return data
+
+    def verify(self) -> None:
+        """See that the file is as it was.
+
+        In object storage, which keeps checksums itself and never holds a part of an object, its
+        size is enough: else each night would fetch every picture there is.
+
+        Raises:
+            RecordError: the file is missing, or not as it was.
+        """
+        if isinstance(self.path, Path):
+            self.read()
+            return
+        try:
+            size = size_of(self.path)
+        except OSError as error:
+            raise RecordError(f"{told(self.path)} cannot be read: {error.strerror}") from error
+        if size != self.size:
+            raise RecordError(
+                f"{told(self.path)} was replaced: found {size} bytes, expected {self.size}"
+            )
 
 
 class StyleRecord(BaseModel):
@@ -82,7 +104,7 @@ class PictureRecord(BaseModel):
     kind: Literal["picture"] = "picture"
     key: str
     file: FileReference
-    curve: Path
+    curve: PlaceField
     width: int
     height: int
     settings: Settings
@@ -114,7 +136,7 @@ def read_record(text: bytes) -> Record:
         RecordError: the text is no record, or its file is missing or damaged.
     """
     record = _parse_record(text)
-    record.file.read()
+    record.file.verify()
     return record
 
 
@@ -125,12 +147,12 @@ def _parse_record(text: bytes) -> Record:
         raise RecordError(f"not a record: {error}") from error
 
 
-def find_style(folder: Path, key: str) -> StyleRecord | None:
+def find_style(folder: Place, key: str) -> StyleRecord | None:
     """The record of a style's targets, its file verified; None where it must be computed."""
     return _usable(folder / key, lambda record: _verified(record, StyleRecord, record.file.path))
 
 
-def find_picture(folder: Path, key: str, wanted: Path) -> PictureRecord | None:
+def find_picture(folder: Place, key: str, wanted: Place) -> PictureRecord | None:
     """The record of a finished picture; None where it must be made.
 
     The picture is looked for at the wanted place first, so that an output folder may be moved,
@@ -150,15 +172,15 @@ def find_picture(folder: Path, key: str, wanted: Path) -> PictureRecord | None:
 AnyRecord = TypeVar("AnyRecord", StyleRecord, PictureRecord)
 
 
-def _verified(record: Record, kind: type[AnyRecord], path: Path) -> AnyRecord:
+def _verified(record: Record, kind: type[AnyRecord], path: Place) -> AnyRecord:
     if not isinstance(record, kind):
         raise RecordError(f"expected a {kind.__name__}, found a {type(record).__name__}")
     file = record.file.model_copy(update={"path": path})
-    file.read()
+    file.verify()
     return record.model_copy(update={"file": file})
 
 
-def _usable(path: Path, look: Callable[[Record], AnyRecord]) -> AnyRecord | None:
+def _usable(path: Place, look: Callable[[Record], AnyRecord]) -> AnyRecord | None:
     """What a look at a kept record gives, or None (with a warning where it is damaged).
 
     Reads what `tasks.caching` has Prefect write, without Prefect, so that a look at thousands of
@@ -166,11 +188,11 @@ def _usable(path: Path, look: Callable[[Record], AnyRecord]) -> AnyRecord | None
     obey it, and a pickle among the serializers runs whatever code is in it.
     """
     try:
-        envelope = json.loads(path.read_bytes())
+        envelope = json.loads(read_whole(path))
         serializer = envelope["metadata"]["serializer"]["type"]
         if serializer != SERIALIZER:
             path.unlink()
-            raise RecordError(f"{path} named the serializer {serializer!r} and was removed")
+            raise RecordError(f"{told(path)} named the serializer {serializer!r} and was removed")
         return look(_parse_record(envelope["result"].encode()))
     except FileNotFoundError:
         return None
@@ -179,8 +201,8 @@ def _usable(path: Path, look: Callable[[Record], AnyRecord]) -> AnyRecord | None
         return None
 
 
-def remove_failures(folder: Path) -> None:
+def remove_failures(folder: Place) -> None:
     """Remove what Prefect persists of failed tasks: files that no key names and nothing reads."""
     for path in folder.glob("*"):
-        if path.is_file() and not re.fullmatch("[0-9a-f]{64}", path.name):
+        if not re.fullmatch("[0-9a-f]{64}", path.name) and path.is_file():
             path.unlink(missing_ok=True)

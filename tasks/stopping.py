@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-_stopped: set[Path] = set()
+from nst_core.places import Place
+
+_stopped: set[Place] = set()
 
 
 class StoppedError(Exception):
@@ -12,7 +13,7 @@ class StoppedError(Exception):
 
 
 @contextmanager
-def stopping_rows(output: Path) -> Iterator[None]:
+def stopping_rows(output: Place) -> Iterator[None]:
     """Whatever ends the context early (Ctrl-C, SIGTERM, a fault) stops the rows that run.
 
     Args:
@@ -26,7 +27,7 @@ def stopping_rows(output: Path) -> Iterator[None]:
         raise
 
 
-def check_not_stopped(output: Path) -> None:
+def check_not_stopped(output: Place) -> None:
     """Raise `StoppedError` where the batch that writes to this folder ends."""
     if output in _stopped:
         raise StoppedError("given up, as its batch was stopped")

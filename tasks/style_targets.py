@@ -1,18 +1,18 @@
 """One style -> its targets, once per distinct style, kept for all rows, nights and workers."""
 
 import time
-from pathlib import Path
 
 from prefect import task
 
 from nst_core.octaves import style_sides
+from nst_core.places import Place
 from tasks.jobs import Job, load_picture
 from tasks.progress import RowProgress, tell
 from tasks.records import FileReference, StyleRecord
 
 
-@task(name="style-targets", task_run_name="style {job.style.name}")
-def compute_style_targets(job: Job, folder: Path, devices: str) -> StyleRecord:
+@task(name="style-targets", task_run_name="style {job.style_name}")
+def compute_style_targets(job: Job, folder: Place, devices: str) -> StyleRecord:
     """The Gram matrices of a job's style, in a safetensors file in the folder."""
     from nst_core.devices import on_a_device, open_devices
     from nst_core.statistics import StyleTargets, style_targets
@@ -34,7 +34,7 @@ def compute_style_targets(job: Job, folder: Path, devices: str) -> StyleRecord:
     targets, seconds = on_a_device(
         open_devices(devices),
         compute,
-        on_wait=lambda: tell(RowProgress(job.line, job.style.name, "waiting")),
+        on_wait=lambda: tell(RowProgress(job.line, job.style_name, "waiting")),
     )
     file = FileReference.write(folder / f"{job.style_key}.safetensors", targets.to_bytes())
     return StyleRecord(key=job.style_key, file=file, seconds=seconds)

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from prefect import task
 
 from nst_core.files import write_whole
 from nst_core.pictures import Picture, encode_png
+from nst_core.places import Place, name_of
 from tasks.jobs import Job, load_picture
 from tasks.layout import curve_path, picture_path
 from tasks.progress import RowProgress, tell
@@ -32,7 +32,7 @@ CURVE_COLUMNS = (
 
 
 @task(name="stylize", task_run_name="{job.output}")
-def stylize_row(job: Job, style: StyleRecord, output: Path, devices: str) -> PictureRecord:
+def stylize_row(job: Job, style: StyleRecord, output: Place, devices: str) -> PictureRecord:
     """Stylize a job's content with its style's targets, into the output folder."""
     from nst_core.devices import on_a_device, open_devices
 
@@ -50,7 +50,7 @@ def stylize_row(job: Job, style: StyleRecord, output: Path, devices: str) -> Pic
     return record
 
 
-def _stylize(job: Job, style: StyleRecord, output: Path, device: str) -> PictureRecord:
+def _stylize(job: Job, style: StyleRecord, output: Place, device: str) -> PictureRecord:
     from nst_core.devices import peak_memory_mb
     from nst_core.statistics import StyleTargets
     from nst_core.stylize import finish, iterates
@@ -89,7 +89,7 @@ def _stylize(job: Job, style: StyleRecord, output: Path, device: str) -> Picture
     )
 
 
-def _load(job: Job, path: Path, sha256: str) -> Picture:
+def _load(job: Job, path: Place, sha256: str) -> Picture:
     settings = job.settings
     return load_picture(
         path,
@@ -104,7 +104,7 @@ def _style_to_start_from(job: Job) -> NDArray[np.float32] | None:
     return _load(job, job.style, job.style_sha256).rgb if job.settings.start == "style" else None
 
 
-def _follow(job: Job, iterate: "Iterate", curve: list[list[Any]], output: Path) -> None:
+def _follow(job: Job, iterate: "Iterate", curve: list[list[Any]], output: Place) -> None:
     check_not_stopped(output)
     losses = iterate.losses
     height, width = iterate.pixels.shape[:2]
@@ -150,9 +150,9 @@ def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:
 def _sources(job: Job) -> dict[str, str]:
     return {
         "key": job.key,
-        "content": job.content.name,
+        "content": name_of(job.content),
         "content_sha256": job.content_sha256,
-        "style": job.style.name,
+        "style": job.style_name,
         "style_sha256": job.style_sha256,
     }
 

@@ -3,15 +3,15 @@
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from nst_core.files import write_whole
+from nst_core.files import names_below, read_whole, write_whole
 from nst_core.networks import CATALOGUE
+from nst_core.places import Place
 from nst_core.settings import Settings
-from tasks.layout import curve_path, picture_path, summary_path
+from tasks.layout import CURVES, PICTURES, curve_name, summary_path
 from tasks.manifest import Row
 from tasks.records import PictureRecord
 
@@ -35,16 +35,17 @@ class Ending:
     error: str = ""
 
 
-def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Path) -> pd.DataFrame:
+def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Place) -> pd.DataFrame:
     """The table: a row for each of the manifest's, in its order, whatever became of it.
 
     Args:
         rows: of the manifest.
         endings: by line.
-        output: the folder that paths are given relative to.
+        output: the folder that paths are given relative to; curves are looked for in it.
     """
     rows = list(rows)
-    table = pd.DataFrame([_table_row(row, endings[row.line], output) for row in rows])
+    curves = names_below(output / CURVES)
+    table = pd.DataFrame([_table_row(row, endings[row.line], curves) for row in rows])
     layers = [
         f"relative_loss_{layer}"
         for name in dict.fromkeys(row.settings.encoder for row in rows)
@@ -58,34 +59,34 @@ def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Path) 
     return table.astype(dict.fromkeys(whole, "Int64"))
 
 
-def _table_row(row: Row, ending: Ending, output: Path) -> dict[str, Any]:
+def _table_row(row: Row, ending: Ending, curves: set[str]) -> dict[str, Any]:
     settings = row.settings.model_dump() if not row.faults else {}
     facts: dict[str, Any] = {
         "line": row.line,
         "status": ending.status,
-        "content": row.cells.get("content", ""),
-        "style": row.cells.get("style", ""),
+        "content": row.cell("content"),
+        "style": row.cell("style"),
         **settings,
         "error": ending.error,
     }
     record = ending.record
     if record is None:
         return facts
-    curve = curve_path(output, row.output)
+    curve = curve_name(row.output)
     losses = {f"relative_loss_{layer}": loss for layer, loss in record.style_layers.items()}
     return (
         facts
         | losses
         | {
             **{name: getattr(record, name) for name in MEASURES},
-            "picture": picture_path(output, row.output).relative_to(output).as_posix(),
-            "curve": curve.relative_to(output).as_posix() if curve.is_file() else "",
+            "picture": f"{PICTURES}/{row.output}",
+            "curve": f"{CURVES}/{curve}" if curve in curves else "",
             "style_targets": ending.style_targets,
         }
     )
 
 
-def write_summary(table: pd.DataFrame, output: Path) -> Path:
+def write_summary(table: pd.DataFrame, output: Place) -> Place:
     """Write `summary.csv` and `summary.parquet`, each whole; returns the former's path."""
     parquet = io.BytesIO()
     table.to_parquet(parquet, index=False)
@@ -93,6 +94,15 @@ def write_summary(table: pd.DataFrame, output: Path) -> Path:
     text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     write_whole(summary_path(output), text.encode())
     return summary_path(output)
+
+
+def read_summary(output: Place) -> pd.DataFrame:
+    """The table of the last run, with the types that it was written with.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+    """
+    return pd.read_parquet(io.BytesIO(read_whole(summary_path(output, ".parquet"))))
 
 
 def count_by_status(table: pd.DataFrame) -> dict[str, int]:

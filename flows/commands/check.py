@@ -9,19 +9,21 @@ from pydantic import BaseModel
 
 from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, refuse
+from nst_core.files import write_whole
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
+from nst_core.places import Place
 from tasks.encoders import downloads_of, encoders_of
 from tasks.jobs import Examined, examine_rows
-from tasks.layout import picture_path, row_records
+from tasks.layout import PICTURES, writable_marker
 from tasks.manifest import Fault, ManifestError, check_places, read_manifest
 
 
 def check(
     terminal: Terminal,
-    manifest: Path,
-    output: Path | None,
+    manifest: Place,
+    output: Place | None,
     settings: BaseModel,
     store: WeightStore,
     max_pixels: int,
@@ -68,15 +70,32 @@ def tell_downloads(terminal: Terminal, files: Sequence[PublishedFile]) -> None:
         terminal.say(f"to be downloaded first: {file.name}, {file.size / 1e6:.0f} MB")
 
 
-def output_faults(output: Path) -> list[Fault]:
+def output_faults(output: Place) -> list[Fault]:
     """Why results could not be written, found out without leaving anything behind."""
+    return _folder_faults(output) if isinstance(output, Path) else _storage_faults(output)
+
+
+def _storage_faults(output: Place) -> list[Fault]:
+    try:
+        probe = writable_marker(output).with_name("check")
+        write_whole(probe, b"")
+        probe.unlink()
+    except OSError as error:
+        return [_cannot_be_written(f"{error.filename}: {error.strerror}")]
+    return []
+
+
+def _cannot_be_written(why: str) -> Fault:
+    return Fault(0, "(--output)", why, "expected a folder that can be written")
+
+
+def _folder_faults(output: Path) -> list[Fault]:
     faults = []
-    for wanted in (output, picture_path(output, ""), row_records(output)):
+    for wanted in (output, output / PICTURES, output / ".nst-batch" / "rows"):
         existing = next(place for place in (wanted, *wanted.absolute().parents) if place.exists())
         try:
             with tempfile.TemporaryFile(dir=existing):
                 pass
         except OSError as error:
-            reason = f"{existing}: {error.strerror}"
-            faults.append(Fault(0, "(--output)", reason, "expected a folder that can be written"))
+            faults.append(_cannot_be_written(f"{existing}: {error.strerror}"))
     return list(dict.fromkeys(faults))

@@ -13,8 +13,11 @@ from packaging.requirements import Requirement
 from flows.commands.weights import state_of
 from flows.exit_codes import ENGINE_FAILED, SUCCESS
 from flows.terminal import Terminal
+from nst_core.files import write_whole
 from nst_core.networks import CATALOGUE
 from nst_core.networks.store import WeightStore
+from nst_core.places import Place, told
+from tasks.layout import writable_marker
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Finding:
     advice: str = ""
 
 
-def doctor(terminal: Terminal, cache: Path) -> int:
+def doctor(terminal: Terminal, cache: Place) -> int:
     """Look at versions, devices, server, cache and weights; fails where a run would fail."""
     from prefect.settings import get_current_settings
 
@@ -58,13 +61,15 @@ def _version(need: Requirement) -> Finding:
     return Finding(need.name, "error", unfit, f"pip install '{need}'")
 
 
-def _cache(cache: Path) -> Finding:
+def _cache(cache: Place) -> Finding:
+    advice = "set NST_BATCH_CACHE or --cache to a folder that you may write"
+    if not isinstance(cache, Path):
+        return _remote_cache(cache, advice)
     try:
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=cache):
             pass
     except OSError as error:
-        advice = "set NST_BATCH_CACHE or --cache to a folder that you may write"
         return Finding("cache", "error", f"{cache}: {error.strerror}", advice)
     if cache.stat().st_mode & 0o022:
         advice = f"chmod go-w {cache}: whoever writes there decides what is painted"
@@ -72,7 +77,15 @@ def _cache(cache: Path) -> Finding:
     return Finding("cache", "ok", str(cache))
 
 
-def _weights(cache: Path) -> list[Finding]:
+def _remote_cache(cache: Place, advice: str) -> Finding:
+    try:
+        write_whole(writable_marker(cache), b"")
+    except OSError as error:
+        return Finding("cache", "error", f"{told(cache)}: {error.strerror}", advice)
+    return Finding("cache", "ok", told(cache))
+
+
+def _weights(cache: Place) -> list[Finding]:
     """Weights that are absent are no fault: only rows that name their network need them."""
     store = WeightStore.of_user(None, cache)
     states = [state_of(network, store) for network in CATALOGUE.values()]

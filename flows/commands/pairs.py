@@ -4,11 +4,15 @@ import csv
 import glob
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from upath import UPath
 
 from flows.exit_codes import SUCCESS, UNUSABLE
 from flows.terminal import Terminal
-from nst_core.files import write_whole
+from nst_core.files import ask_storage, write_whole
+from nst_core.places import Place, place
 
 ENDINGS = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
@@ -16,17 +20,20 @@ ENDINGS = {
 }
 
 
-def write_pairs(terminal: Terminal, contents: str, styles: str, manifest: Path) -> int:
+def write_pairs(terminal: Terminal, contents: str, styles: str, manifest: Place) -> int:
     """Write a manifest with a row for each content and style, paths relative to its folder."""
-    found = {name: find_pictures(name) for name in (contents, styles)}
+    try:
+        found = {name: find_pictures(name) for name in (contents, styles)}
+    except OSError as error:
+        terminal.fail(f"{error.filename}: cannot be read: {error.strerror}")
+        return UNUSABLE
     for name, pictures in found.items():
         if not pictures:
             endings = " ".join(sorted(ENDINGS))
             terminal.fail(f"{name}: no pictures; expected a folder or a glob of {endings} files")
             return UNUSABLE
-    folder = manifest.parent.resolve()
     rows = [
-        (_relative(content, folder), _relative(style, folder))
+        (_as_seen_from(manifest, content), _as_seen_from(manifest, style))
         for content in found[contents]
         for style in found[styles]
     ]
@@ -45,18 +52,44 @@ def write_pairs(terminal: Terminal, contents: str, styles: str, manifest: Path) 
     return SUCCESS
 
 
-def _relative(picture: Path, folder: Path) -> str:
-    return os.path.relpath(picture.parent.resolve() / picture.name, folder)
+def _as_seen_from(manifest: Place, picture: Place) -> str:
+    """Relative where both are on this machine, else whole."""
+    if not isinstance(picture, Path):
+        return str(picture)
+    whole = picture.parent.resolve() / picture.name
+    if not isinstance(manifest, Path):
+        return str(whole)
+    return os.path.relpath(whole, manifest.parent.resolve())
 
 
-def find_pictures(place: str) -> list[Path]:
-    """The pictures in a folder, or those that a glob (with `**` too) names, sorted by path."""
-    path = Path(place)
-    found = path.iterdir() if path.is_dir() else map(Path, glob.iglob(place, recursive=True))  # noqa: PTH207 - takes absolute globs
+def find_pictures(named: str) -> list[Place]:
+    """The pictures in a folder, or those that a glob (with `**` too) names, sorted by path.
+
+    Raises:
+        OSError: an object storage cannot be asked.
+        PlaceError: an address cannot be used.
+    """
+    folder = place(named)
+    found = _in_folder(folder, named) if isinstance(folder, Path) else _in_storage(folder)
     return sorted(
-        picture
-        for picture in found
-        if picture.suffix.lower() in ENDINGS
-        and picture.is_file()
-        and not picture.name.startswith(".")
+        (
+            picture
+            for picture in found
+            if picture.suffix.lower() in ENDINGS and not picture.name.startswith(".")
+        ),
+        key=str,
     )
+
+
+def _in_folder(folder: Path, named: str) -> Iterator[Place]:
+    found = folder.iterdir() if folder.is_dir() else map(Path, glob.iglob(named, recursive=True))  # noqa: PTH207 - takes absolute globs
+    return (picture for picture in found if picture.is_file())
+
+
+def _in_storage(folder: UPath) -> Iterator[Place]:
+    """An address with wildcards is a glob, any other a folder."""
+    if any(wildcard in folder.path for wildcard in "*?["):
+        names = ask_storage(folder, lambda: folder.fs.glob(folder.path))
+    else:
+        names = ask_storage(folder, lambda: folder.fs.find(folder.path, maxdepth=1))
+    return (place(folder.fs.unstrip_protocol(name)) for name in names)

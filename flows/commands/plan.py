@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,12 +14,14 @@ from nst_core.devices import DeviceError, gpu_count, parse_devices
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
+from nst_core.places import Place
 from nst_core.settings import Settings
 from tasks.encoders import downloads_of, encoders_of
 from tasks.jobs import Job, examine_rows, work_of
-from tasks.layout import picture_path, row_records, style_records, summary_path
+from tasks.layout import picture_path, row_records, style_records
 from tasks.manifest import ManifestError, Row, check_places, read_manifest
 from tasks.records import find_picture, find_style
+from tasks.summary import read_summary
 
 SECONDS_A_ROW = 0.5
 """To read and write pictures."""
@@ -52,9 +53,9 @@ class PlannedRow:
 
 def plan(
     terminal: Terminal,
-    manifest: Path,
-    output: Path,
-    cache: Path,
+    manifest: Place,
+    output: Place,
+    cache: Place,
     store: WeightStore,
     settings: BaseModel,
     max_pixels: int,
@@ -82,7 +83,7 @@ def _plan_invalid(row: Row) -> PlannedRow:
     return PlannedRow(row.line, "invalid", row.output, None, None, None, None, str(row.faults[0]))
 
 
-def _plan_job(job: Job, output: Path, rate: float) -> PlannedRow:
+def _plan_job(job: Job, output: Place, rate: float) -> PlannedRow:
     height, width = job.shape
     wanted = picture_path(output, job.output)
     is_done = find_picture(row_records(output), job.key, wanted) is not None
@@ -104,10 +105,10 @@ def _memory_mb(job: Job) -> int:
     return round(MEMORY_MB + MEMORY_MB_AN_ACTIVATION * numbers)
 
 
-def _seconds_a_multiplication(output: Path) -> tuple[float, bool]:
+def _seconds_a_multiplication(output: Place) -> tuple[float, bool]:
     """From the rows that ran here before, else what we measured; and which of the two it is."""
     try:
-        table = pd.read_parquet(summary_path(output, ".parquet"))
+        table = read_summary(output)
         ran = table[table["seconds"].notna()]
         done = [_multiplications_done(row) for _, row in ran.iterrows()]
     except (OSError, ValueError, KeyError):

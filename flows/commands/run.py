@@ -4,7 +4,6 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,18 +15,19 @@ from flows.terminal import Terminal, duration, listening, refuse
 from nst_core.devices import DeviceError, written_plainly
 from nst_core.files import user_cache
 from nst_core.networks.weight_files import WeightsError
+from nst_core.places import Place
 from tasks.layout import libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
 from tasks.manifest import ManifestError, read_manifest
-from tasks.summary import count_by_status
+from tasks.summary import count_by_status, read_summary
 
 SHOWN_ROWS = 40
 
 
 def run(
     terminal: Terminal,
-    manifest: Path,
-    output: Path,
+    manifest: Place,
+    output: Place,
     settings: BaseModel,
     *,
     verbose: bool,
@@ -49,7 +49,7 @@ def run(
     except (ManifestError, DeviceError) as error:
         return refuse(terminal, error)
     except OSError as error:
-        wrong = f"{error.filename}: cannot be made: {error.strerror}; choose another folder"
+        wrong = f"{error.filename}: cannot be written: {error.strerror}; choose another folder"
         return refuse(terminal, ManifestError(wrong))
     try:
         state = _run_flow(terminal, manifest, output, settings, options, verbose=verbose)
@@ -61,8 +61,8 @@ def run(
 
 def _run_flow(
     terminal: Terminal,
-    manifest: Path,
-    output: Path,
+    manifest: Place,
+    output: Place,
     settings: BaseModel,
     options: dict[str, Any],
     *,
@@ -77,7 +77,9 @@ def _run_flow(
     quiet = nullcontext() if verbose else libraries_log(libraries_log_path(output))
     with listening(terminal), quiet, interrupted_by_signals(terminal):
         try:
-            return stylize_manifest(manifest, output, settings, return_state=True, **options)
+            return stylize_manifest(
+                str(manifest), str(output), settings, return_state=True, **options
+            )
         except Exception as error:  # noqa: BLE001 - the engine raises nearly anything
             return error
 
@@ -99,7 +101,7 @@ def interrupted_by_signals(terminal: Terminal) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _tell(terminal: Terminal, state: Any, output: Path) -> int:
+def _tell(terminal: Terminal, state: Any, output: Place) -> int:
     if isinstance(state, Exception):
         terminal.fail(f"Prefect could not run the flow: {type(state).__name__}: {state}")
         terminal.fail("`nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log")
@@ -111,12 +113,12 @@ def _tell(terminal: Terminal, state: Any, output: Path) -> int:
         terminal.fail(f"the batch broke off: {state.message}")
         terminal.fail("finished rows are kept: the same command goes on from here")
         return ENGINE_FAILED
-    table = pd.read_parquet(summary_path(output, ".parquet"))
+    table = read_summary(output)
     _show(terminal, table, output)
     return SUCCESS if state.is_completed() else ROWS_FAILED
 
 
-def _show(terminal: Terminal, table: pd.DataFrame, output: Path) -> None:
+def _show(terminal: Terminal, table: pd.DataFrame, output: Place) -> None:
     wrong = table["status"].isin(["failed", "invalid"])
     # What went wrong is looked at first, and is never cut.
     shown = pd.concat([table[wrong], table[~wrong].head(SHOWN_ROWS)])

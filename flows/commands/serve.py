@@ -1,6 +1,5 @@
 """`nst-batch serve`: every night without a work pool, as long as this process lives."""
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from flows.exit_codes import INTERRUPTED, SUCCESS
 from flows.terminal import Terminal, refuse
 from nst_core.devices import DeviceError, written_plainly
+from nst_core.places import Place
 from tasks.manifest import ManifestError, read_manifest
 
 
@@ -17,8 +17,8 @@ class ScheduleError(Exception):
 
 def serve(
     terminal: Terminal,
-    manifest: Path,
-    output: Path,
+    manifest: Place,
+    output: Place,
     settings: BaseModel,
     *,
     name: str,
@@ -76,4 +76,4 @@ def _schedule(cron: str, timezone: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return str(value.absolute()) if isinstance(value, Path) else value
+    return str(value.absolute()) if isinstance(value, Place) else value

@@ -31,6 +31,7 @@ from nst_core.networks.weight_files import (
     write_weight_file,
 )
 from nst_core.pictures import PictureError, load
+from nst_core.places import Place
 from tasks.progress import BatchProgress, DownloadProgress, tell_batch, tell_download
 
 FROM_RGB = "turned_round_from_rgb"
@@ -186,7 +187,7 @@ def _normalized(terminal: Terminal, encoder: Encoder, place: str, size: int) -> 
     if not paths:
         raise ValueError(f"{place}: no pictures; expected a folder or a glob")
     smallest = encoder.topology.smallest_side(encoder.topology.layer_names[:-1])
-    used: list[Path] = []
+    used: list[Place] = []
 
     def pictures() -> Iterator[NDArray[np.float32]]:
         for number, path in enumerate(paths, start=1):

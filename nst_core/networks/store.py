@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_core.files import user_cache
+from nst_core.files import local_cache, user_cache
 from nst_core.networks.catalogue import Network
 from nst_core.networks.recognition import networks_of, the_network_of, why_for_no_network
 from nst_core.networks.weight_files import WeightsError, read_weight_file
+from nst_core.places import Place
 
 VARIABLE = "NST_BATCH_WEIGHTS"
 
@@ -18,7 +19,8 @@ class WeightStore:
     """Where weights are looked for.
 
     Attributes:
-        kept: the folder of weights that were downloaded, converted or normalized.
+        kept: the folder of weights that were downloaded, converted or normalized, always on this
+            machine.
         chosen: a file or folder of the user's own, looked at first.
         is_asked_for: `chosen` was named for just this run, so that it must be of use to it.
     """
@@ -28,9 +30,9 @@ class WeightStore:
     is_asked_for: bool = False
 
     @classmethod
-    def of_user(cls, chosen: Path | None = None, cache: Path | None = None) -> "WeightStore":
+    def of_user(cls, chosen: Path | None = None, cache: Place | None = None) -> "WeightStore":
         """With `NST_BATCH_WEIGHTS` where nothing is chosen, and the user's cache where none is."""
-        kept = (cache or user_cache()) / "weights"
+        kept = local_cache(cache or user_cache()) / "weights"
         if chosen:
             return cls(kept, chosen, is_asked_for=True)
         named = os.environ.get(VARIABLE)

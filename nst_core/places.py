@@ -1,0 +1,130 @@
+"""Places: files and folders on this machine's disks or in object storage, through fsspec.
+
+A local place is a `pathlib.Path`, any other a `upath.UPath`, which has the same methods.
+Credentials and endpoints come from where each storage's own tools look for them (`AWS_*`
+variables, `~/.aws`, Google's and Azure's defaults, fsspec's configuration), never from an address.
+"""
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from upath import UPath
+
+Place = Path | UPath
+
+EXTRAS = {
+    "s3": "s3",
+    "gs": "gs",
+    "gcs": "gs",
+    "az": "az",
+    "abfs": "az",
+    "abfss": "az",
+    "http": "",
+    "https": "",
+}
+"""The schemes of addresses, and which extra of this package each needs."""
+
+READ_ONLY = ("http", "https")
+
+
+class PlaceError(ValueError):
+    """An address that cannot be used; the message says what to do."""
+
+
+def place(named: str | os.PathLike[str] | UPath) -> Place:
+    """A path of this machine, or an address such as `s3://bucket/folder/picture.png`.
+
+    Raises:
+        PlaceError: the scheme is not known, its library is not installed, or there are
+            credentials in the address.
+    """
+    if isinstance(named, Path | UPath):
+        return named
+    text = os.fspath(named)
+    scheme, separator, rest = text.partition("://")
+    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
+        return Path(text)
+    scheme = scheme.lower()
+    if scheme == "file":
+        return Path(unquote(urlsplit(text).path))
+    if scheme not in EXTRAS:
+        raise PlaceError(
+            f"{without_secrets(text)}: expected a path or an address that begins with "
+            f"{', '.join(f'{known}://' for known in EXTRAS)}"
+        )
+    if "@" in rest.partition("/")[0]:
+        raise PlaceError(
+            f"{without_secrets(text)}: found credentials in the address; keep them where the "
+            "storage's own tools look for them (such as AWS_* variables or ~/.aws) and leave them "
+            "out here"
+        )
+    _check_library(scheme, text)
+    # Listings that are kept would not show what other machines write meanwhile.
+    return UPath(f"{scheme}://{rest}", use_listings_cache=False)
+
+
+def _check_library(scheme: str, text: str) -> None:
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        needed = EXTRAS[scheme]
+        package = f"nst-batch[{needed}]" if needed else "aiohttp"
+        raise PlaceError(
+            f"{without_secrets(text)}: {scheme}:// needs a library that is not installed: "
+            f"pip install '{package}'"
+        ) from error
+
+
+PlaceField = Annotated[
+    Place,
+    PlainValidator(place),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+"""A place as a field of a pydantic model, a string in JSON."""
+
+
+def join(folder: Place, text: str) -> Place:
+    """What a text means to a file in the folder: an address, an absolute path or a relative one.
+
+    Raises:
+        PlaceError: see `place`.
+    """
+    meant = place(text)
+    if not isinstance(meant, Path) or meant.is_absolute():
+        return meant
+    joined = folder / text
+    if isinstance(joined, Path) or joined.protocol in READ_ONLY:
+        return joined
+    # A store keeps a/../b apart from b; web servers do not.
+    return joined.resolve()
+
+
+def resolved(named: Place) -> Place:
+    """The place itself, past links; object storage has none."""
+    return named.resolve() if isinstance(named, Path) else named
+
+
+def name_of(named: Place) -> str:
+    """The last part, without what an address has after the path."""
+    if isinstance(named, Path) or named.protocol not in READ_ONLY:
+        return named.name
+    return PurePosixPath(unquote(urlsplit(str(named)).path)).name
+
+
+def told(named: str | os.PathLike[str] | UPath) -> str:
+    """A place as it may be shown."""
+    return without_secrets(str(named))
+
+
+def without_secrets(text: str) -> str:
+    """A text whose web addresses have lost their queries (signed ones carry a key there), users
+    and passwords.
+    """
+    text = re.sub(r"(\w://)[^/\s@]+@", r"\1", text)
+    return re.sub(r"""(https?://[^\s?'"]*)\?[^\s'"]*""", r"\1?...", text)

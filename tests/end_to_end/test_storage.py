@@ -1,0 +1,189 @@
+"""Manifest, pictures and results in object storage: a real S3 server, and one for the web."""
+
+import io
+import json
+from collections.abc import Iterator
+
+import pandas as pd
+import pytest
+
+from tests.end_to_end.conftest import QUICK, Shell
+from tests.http_server import Answer, serving
+from tests.object_storage import SECRET, Bucket, object_storage
+from tests.pictures import write_csv
+
+RUN = ["run", "s3://pictures/in/m.csv", "-o", "s3://pictures/out", "--cache", "s3://pictures/kept"]
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[Bucket]:
+    with object_storage() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def bucket(storage: Bucket) -> Iterator[Bucket]:
+    """The bucket, empty."""
+    yield storage
+    for name in storage.names():
+        storage.delete(name)
+
+
+@pytest.fixture
+def cloud_shell(shell: Shell, bucket: Bucket) -> Shell:
+    """A shell that finds the bucket, in which are the pictures a, b, s and t."""
+    for name in ("a.png", "b.png", "s.png", "t.png"):
+        bucket.put(f"in/{name}", (shell.folder / name).read_bytes())
+    return Shell(shell.folder, shell.environment | bucket.environment)
+
+
+def put_manifest(bucket: Bucket, *rows: str) -> None:
+    bucket.put("in/m.csv", "\n".join(["content,style", *rows, ""]).encode())
+
+
+def table_of(bucket: Bucket) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(bucket.get("out/summary.csv")))
+
+
+@pytest.mark.slow
+def test_everything_in_object_storage_and_nothing_twice(cloud_shell: Shell, bucket: Bucket) -> None:
+    put_manifest(bucket, "a.png,s.png", "b.png,s.png", "s3://pictures/in/a.png,../in/t.png")
+    first = cloud_shell.run(*RUN, *QUICK)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert list(table_of(bucket)["status"]) == ["done"] * 3
+    assert list(table_of(bucket)["style_targets"]) == ["computed"] * 3
+    names = set(bucket.names())
+    for row in table_of(bucket).itertuples():
+        assert bucket.get(f"out/{row.picture}").startswith(b"\x89PNG")
+        assert bucket.get(f"out/{row.curve}").startswith(b"octave,")
+    assert sum(name.startswith("kept/styles/targets/") for name in names) == 2
+    assert sum(name.startswith("out/.nst-batch/rows/") for name in names) == 3
+
+    planned = cloud_shell.run("plan", *RUN[1:], "--json", *QUICK)
+    assert json.loads(planned.stdout)["counts"] == {"new": 0, "done": 3, "invalid": 0}
+
+    second = cloud_shell.run(*RUN, *QUICK)
+    assert second.returncode == 0
+    assert list(table_of(bucket)["status"]) == ["cached"] * 3
+    # Nothing that either run wrote on the way stays.
+    assert set(bucket.names()) == names
+    assert bucket.unfinished() == []
+
+    bucket.delete("out/pictures/a_s.png")
+    bucket.put("in/b.png", bucket.get("in/t.png"))
+    third = cloud_shell.run(*RUN, *QUICK)
+    assert third.returncode == 0
+    assert list(table_of(bucket)["status"]) == ["done", "done", "cached"]
+    assert set(table_of(bucket)["style_targets"]) == {"hit"}
+
+    # The key has reached no object, no table, no picture, no log and no database.
+    written = [bucket.get(name) for name in bucket.names()]
+    written += [path.read_bytes() for path in cloud_shell.folder.rglob("*") if path.is_file()]
+    written += [
+        text.encode() for run in (first, second, third) for text in (run.stdout, run.stderr)
+    ]
+    assert not any(SECRET.encode() in data for data in written)
+
+
+@pytest.mark.slow
+def test_the_same_pictures_as_on_a_disk(cloud_shell: Shell, bucket: Bucket) -> None:
+    put_manifest(bucket, "a.png,s.png")
+    assert cloud_shell.run(*RUN, *QUICK).returncode == 0
+    local = write_csv(cloud_shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    assert cloud_shell.run("run", local, "-o", "out", *QUICK).returncode == 0
+    assert (
+        bucket.get("out/pictures/a_s.png")
+        == (cloud_shell.folder / "out" / "pictures" / "a_s.png").read_bytes()
+    )
+
+
+def test_faults_of_places_are_told_by_line_and_column(cloud_shell: Shell, bucket: Bucket) -> None:
+    put_manifest(
+        bucket,
+        "missing.png,s.png",
+        f"s3://someone:{SECRET}@pictures/in/a.png,s.png",
+        "odd://a.png,s.png",
+        "a.png,s3://no-such-bucket/s.png",
+    )
+    result = cloud_shell.run("check", "s3://pictures/in/m.csv", "--json", "-o", "s3://pictures/out")
+    assert (result.returncode, result.stderr) == (1, "")
+    faults = json.loads(result.stdout)["faults"]
+    assert [(fault["line"], fault["column"]) for fault in faults] == [
+        *((2, "content"), (3, "content"), (4, "content"), (5, "style")),
+    ]
+    assert "s3://pictures/in/missing.png: expected a picture file" in faults[0]["expected"]
+    assert "found credentials in the address" in faults[1]["expected"]
+    assert "begins with s3://" in faults[2]["expected"]
+    assert SECRET not in result.stdout
+    assert not [name for name in bucket.names() if name.startswith("out/")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "s3://pictures/none.csv", "-o", "out"], "s3://pictures/none.csv: cannot be read"),
+        (["run", "in.csv", "-o", "s3://no-such-bucket/out"], "s3://no-such-bucket/out/"),
+        (["run", "in.csv", "-o", "https://127.0.0.1/out"], "can only be read"),
+        (["run", "in.csv", "-o", "s3://me:hush@bucket/out"], "found credentials in the address"),
+        (["run", "ftp://host/in.csv", "-o", "out"], "begins with s3://"),
+        (["cache", "prune", "--cache", "s3://pictures/kept"], "lifecycle rule"),
+    ],
+)
+def test_places_that_cannot_be_used_are_refused_in_a_line(
+    cloud_shell: Shell, arguments: list[str], told: str
+) -> None:
+    write_csv(cloud_shell.folder / "in.csv", ("content", "style"), ("a.png", "s.png"))
+    result = cloud_shell.run(*arguments)
+    assert result.returncode == 2
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "hush" not in result.stderr
+
+
+def test_a_manifest_of_what_is_in_a_bucket(cloud_shell: Shell, bucket: Bucket) -> None:
+    result = cloud_shell.run(
+        "manifest", "s3://pictures/in/[ab].png", "s.png", "-o", "s3://pictures/new/m.csv"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    style = cloud_shell.folder.resolve() / "s.png"
+    assert bucket.get("new/m.csv").decode().splitlines() == [
+        "content,style",
+        f"s3://pictures/in/a.png,{style}",
+        f"s3://pictures/in/b.png,{style}",
+    ]
+    whole_folder = cloud_shell.run("manifest", "s3://pictures/in", "s.png", "-o", "all.csv")
+    assert whole_folder.returncode == 0
+    assert len((cloud_shell.folder / "all.csv").read_text().splitlines()) == 5
+
+
+def test_a_signed_web_address_is_read_and_not_repeated(shell: Shell) -> None:
+    picture = (shell.folder / "a.png").read_bytes()
+    with serving(Answer(picture)) as web:
+        address = f"{web.address}/photos/my%20cat.png?signature=hush"
+        manifest = write_csv(
+            shell.folder / "m.csv", ("content", "style"), (address, "s.png"), (address, "no.png")
+        )
+        result = shell.run("run", manifest, "-o", "out", *QUICK)
+    assert result.returncode == 1
+    table = pd.read_csv(shell.folder / "out" / "summary.csv")
+    assert list(table["status"]) == ["done", "invalid"]
+    assert table["picture"][0] == "pictures/my cat_s.png"
+    assert table["content"][0] == f"{web.address}/photos/my%20cat.png?..."
+    written = [path.read_bytes() for path in (shell.folder / "out").rglob("*") if path.is_file()]
+    assert not any(b"hush" in data for data in [*written, result.stdout.encode()])
+
+
+def test_a_web_server_that_answers_wrong_is_told_without_its_secret(shell: Shell) -> None:
+    with serving(Answer(b"no", status=403)) as web:
+        address = f"{web.address}/a.png?signature=hush"
+        manifest = write_csv(shell.folder / "m.csv", ("content", "style"), (address, "s.png"))
+        result = shell.run("check", manifest)
+    assert result.returncode == 1
+    assert "403" in result.stdout
+    assert "hush" not in result.stdout + result.stderr
+
+
+def test_weights_stay_on_this_machine(cloud_shell: Shell) -> None:
+    result = cloud_shell.run("weights", "list", "--cache", "s3://pictures/kept")
+    assert result.returncode == 0
+    assert "s3://" not in result.stdout

@@ -1,0 +1,135 @@
+"""Places: paths, addresses, and what of them may be shown."""
+
+from pathlib import Path
+
+import fsspec
+import pytest
+from pydantic import BaseModel, ConfigDict
+from upath import UPath
+
+from nst_core.places import (
+    PlaceError,
+    PlaceField,
+    join,
+    name_of,
+    place,
+    told,
+    without_secrets,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a/b.png", Path("a/b.png")),
+        ("/a/b.png", Path("/a/b.png")),
+        ("file:///a/b%20c.png", Path("/a/b c.png")),
+        ("C:\\a", Path("C:\\a")),
+        ("odd://name", None),
+    ],
+)
+def test_what_is_on_this_machine_is_a_path(text: str, expected: Path | None) -> None:
+    if expected is None:
+        with pytest.raises(PlaceError, match="expected a path or an address that begins with s3"):
+            place(text)
+    else:
+        assert place(text) == expected
+
+
+@pytest.mark.parametrize("text", ["s3://bucket/a/b#1?.png", "https://host/a.png"])
+def test_an_address_stays_as_it_is(text: str) -> None:
+    named = place(text)
+    assert isinstance(named, UPath)
+    assert not isinstance(named, Path)
+    assert str(named) == text
+    assert place(named) is named
+
+
+def test_the_scheme_may_be_in_capitals() -> None:
+    assert str(place("S3://Bucket/A.png")) == "s3://Bucket/A.png"
+
+
+@pytest.mark.parametrize("text", ["s3://key:hush@bucket/a", "https://me:hush@host/a.png"])
+def test_credentials_in_an_address_are_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(PlaceError, match="found credentials in the address") as refused:
+        place(text)
+    assert "hush" not in str(refused.value)
+
+
+def test_an_at_sign_in_a_name_is_no_credential() -> None:
+    assert str(place("s3://bucket/photos@home/a.png")) == "s3://bucket/photos@home/a.png"
+
+
+def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(scheme: str) -> None:
+        raise ImportError(f"no {scheme}")
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", absent)
+    with pytest.raises(PlaceError, match=r"pip install 'nst-batch\[s3\]'"):
+        place("s3://bucket/a")
+    with pytest.raises(PlaceError, match=r"pip install 'nst-batch\[gs\]'"):
+        place("gs://bucket/a")
+
+
+@pytest.mark.parametrize(
+    ("folder", "text", "expected"),
+    [
+        ("in", "a.png", "in/a.png"),
+        ("in", "../a.png", "in/../a.png"),
+        ("in", "/a.png", "/a.png"),
+        ("in", "s3://bucket/a.png", "s3://bucket/a.png"),
+        ("s3://bucket/in", "a.png", "s3://bucket/in/a.png"),
+        ("s3://bucket/in", "../b/a.png", "s3://bucket/b/a.png"),
+        ("s3://bucket/in", "/a.png", "/a.png"),
+        ("s3://bucket/in", "s3://other/a.png", "s3://other/a.png"),
+        ("https://host/in", "deep/a.png", "https://host/in/deep/a.png"),
+    ],
+)
+def test_what_a_cell_means_to_a_folder(folder: str, text: str, expected: str) -> None:
+    assert str(join(place(folder), text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a/b.c.png", "b.c.png"),
+        ("s3://bucket/a?b.png", "a?b.png"),
+        ("https://host/a/b%20c.png?signature=hush#top", "b c.png"),
+    ],
+)
+def test_names(text: str, name: str) -> None:
+    assert name_of(place(text)) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://host/a.png?X-Amz-Signature=hush&b=hush",
+        "cannot read 'https://host/a.png?sig=hush', sorry",
+        "https://me:hush@host/a.png",
+        "s3://key:hush@bucket/a.png",
+        "url=URL('http://host/a?hush')",
+    ],
+)
+def test_secrets_are_left_out_of_what_is_shown(text: str) -> None:
+    assert "hush" not in without_secrets(text)
+
+
+def test_what_has_no_secrets_is_shown_whole() -> None:
+    for text in ("a?b@c.png", "s3://bucket/a?b.png", "it failed: what? a@b"):
+        assert without_secrets(text) == text
+    assert told(place("https://host/a.png?k=v")) == "https://host/a.png?..."
+
+
+def test_a_place_in_a_model_is_a_string() -> None:
+    class Holder(BaseModel):
+        model_config = ConfigDict(frozen=True)
+        where: PlaceField
+
+    for text in ("s3://bucket/a.png", "/a/b.png"):
+        holder = Holder.model_validate_json(f'{{"where": "{text}"}}')
+        assert holder.where == place(text)
+        assert holder.model_dump_json() == f'{{"where":"{text}"}}'
+    assert Holder.model_json_schema()["properties"]["where"]["type"] == "string"
+    with pytest.raises(ValueError, match="expected a path or an address"):
+        Holder.model_validate({"where": "odd://x"})
