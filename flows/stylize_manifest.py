@@ -2,11 +2,12 @@
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
@@ -57,6 +58,9 @@ logger = logging.getLogger("nst_batch.flow")
 LONGEST_ERROR = 600
 """In characters; TensorFlow's messages can fill pages, and the whole is in the row's file."""
 
+MOST_UNDER_WAY = 1000
+"""Rows that are submitted and not gathered yet; more would only take memory."""
+
 LOOKS_AT_ONCE = 8
 """Records that are looked for at the same time: storage answers slowly, but many at once."""
 
@@ -64,6 +68,7 @@ PlaceText = Annotated[str, BeforeValidator(lambda named: str(place(named)))]
 """A path or an address, as text, so that the server's page has a field for it."""
 
 Devices = Annotated[str, Field(pattern=f"^({PATTERN})$")]
+Item = TypeVar("Item")
 Runner = ThreadPoolTaskRunner[Any]
 Style = StyleRecord | PrefectFuture[StyleRecord]
 Picture = PictureRecord | PrefectFuture[PictureRecord]
@@ -170,20 +175,38 @@ def stylize_jobs(
     to_run = [job for key, job in distinct.items() if key not in pictures]
     tell_batch(BatchProgress("planned", len(to_run), len(jobs)))
     styles: dict[str, Style] = {}
+    keep = keep_by_key(row_records(output), "job", "key", refresh=refresh)
+    stylize = stylize_row.with_options(**keep)
+
+    def submitted() -> Iterator[Job]:
+        for job in jobs:
+            if job.key not in pictures:
+                if job.style_key not in styles:
+                    styles[job.style_key] = find_or_compute(runner, job, cache, refresh, devices)
+                style = styles[job.style_key]
+                parameters = {"job": job, "style": style, "output": output, "devices": devices}
+                pictures[job.key] = runner.submit(stylize, parameters)
+            yield job
+
+    endings: dict[int, Ending] = {}
     with Runner(max_workers=rows_at_once(to_run, devices)) as runner, stopping_rows(output):
-        for job in to_run:
-            if job.style_key not in styles:
-                styles[job.style_key] = find_or_compute(runner, job, cache, refresh, devices)
-            task = stylize_row.with_options(
-                **keep_by_key(row_records(output), "job", "key", refresh=refresh)
-            )
-            style = styles[job.style_key]
-            parameters = {"job": job, "style": style, "output": output, "devices": devices}
-            pictures[job.key] = runner.submit(task, parameters)
-        return {
-            job.line: gather(job, pictures[job.key], styles.get(job.style_key), output)
-            for job in jobs
-        }
+        for job in drawn_ahead(submitted(), MOST_UNDER_WAY):
+            ending = gather(job, pictures[job.key], styles.get(job.style_key), output)
+            if ending.record:
+                # The future goes, and with it what Prefect holds of the task run.
+                pictures[job.key] = ending.record
+            endings[job.line] = ending
+    return endings
+
+
+def drawn_ahead(items: Iterable[Item], most: int) -> Iterator[Item]:
+    """The items in order, each only when so many more have been drawn, or all."""
+    drawn: deque[Item] = deque()
+    for item in items:
+        drawn.append(item)
+        if len(drawn) > most:
+            yield drawn.popleft()
+    yield from drawn
 
 
 def rows_at_once(to_run: list[Job], devices: str) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from nst_core.pictures import read_png_text
 from tasks.layout import row_records, style_files
@@ -190,6 +191,38 @@ def test_equal_rows_run_once_and_both_have_their_picture(batch: Batch, computed:
     assert computed == ["style", "row"]
     assert list(table["status"]) == ["done", "cached"]
     assert all((batch.output / picture).is_file() for picture in table["picture"])
+
+
+def test_rows_are_submitted_a_few_ahead_and_gathered_in_order(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import flows.stylize_manifest as module
+
+    submitted: list[str] = []
+    gathered: list[int] = []
+    most = 0
+    submit, gather = ThreadPoolTaskRunner.submit, module.gather
+
+    def submit_and_count(self: Any, task: Any, *arguments: Any, **options: Any) -> Any:
+        nonlocal most
+        if task.name == "stylize":
+            submitted.append(task.name)
+            most = max(most, len(submitted) - len(gathered))
+        return submit(self, task, *arguments, **options)
+
+    def gather_and_note(job: Any, *arguments: Any) -> Any:
+        gathered.append(job.line)
+        return gather(job, *arguments)
+
+    monkeypatch.setattr(module, "MOST_UNDER_WAY", 3)
+    monkeypatch.setattr(ThreadPoolTaskRunner, "submit", submit_and_count)
+    monkeypatch.setattr(module, "gather", gather_and_note)
+    rows = [("a.png", "s.png", f"p{number}", number) for number in range(1, 9)]
+    state, table = batch.run((*HEADER, "output", "style_weight"), *rows)
+    assert state.message == "8 done"
+    assert list(table["picture"]) == [f"pictures/p{number}.png" for number in range(1, 9)]
+    assert gathered == list(range(2, 10))
+    assert most == 4
 
 
 def test_a_moved_output_folder_is_still_done(batch: Batch, computed: list[str]) -> None:
