@@ -1,6 +1,7 @@
 """The command line as a user runs it: other processes, files on disk, a real server."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -86,31 +87,55 @@ class Shell:
         return write_picture(self.folder / name, seed, **shape)
 
 
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Prefect server as `prefect server start` gives it, with a database of its own."""
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = tmp_path_factory.mktemp("server")
-    environment = clean_environment(
-        home,
-        DO_NOT_TRACK="1",
-        PREFECT_SERVER_ANALYTICS_ENABLED="false",
-        PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS="5",
-    )
-    prefect = str(Path(sys.executable).parent / "prefect")
-    log = (home / "server.log").open("w")
-    command = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}/api"
+        port: int = free.getsockname()[1]
+    return port
+
+
+class Server:
+    """A Prefect server as `prefect server start` gives it.
+
+    It may be ended and started anew: the port and the database, in the home, stay the same.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/api"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = clean_environment(
+            self.home,
+            DO_NOT_TRACK="1",
+            PREFECT_SERVER_ANALYTICS_ENABLED="false",
+            PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS="5",
+        )
+        prefect = str(Path(sys.executable).parent / "prefect")
+        command = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        with (self.home / "server.log").open("a") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        _wait_until_up(f"{self.url}/health", self.process, seconds=180)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(30)
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server for all tests of a session, with a database of its own."""
+    server = Server(tmp_path_factory.mktemp("server"))
     try:
-        _wait_until_up(f"{url}/health", process, seconds=180)
-        yield url
+        server.start()
+        yield server.url
     finally:
-        process.terminate()
-        process.wait(30)
-        log.close()
+        server.end()
 
 
 def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float) -> None:

@@ -1,32 +1,26 @@
-"""A night as docs/nightly.md has it: a server, a work pool, a worker, and the deployments."""
+"""Nights as docs/nightly.md has them: a server, a work pool, a worker, and the deployments."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import clean_environment
+from tests.end_to_end.conftest import clean_environment, free_port
 from tests.pictures import write_picture
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_nights_by_a_worker(tmp_path: Path) -> None:
-    """Everything that is checked is in the script, which people can run and read too."""
+@pytest.mark.parametrize("script", ["nightly.sh", "power_cut.sh"])
+def test_nights_by_a_worker(tmp_path: Path, script: str) -> None:
+    """Everything that is checked is in the scripts, which people can run and read too."""
     for seed, name in enumerate(("a.png", "s.png")):
         write_picture(tmp_path / name, seed)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     environment = clean_environment(tmp_path / "home")
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    script = str(ROOT / "tests" / "end_to_end" / "nightly.sh")
     result = subprocess.run(
-        ["bash", script, str(tmp_path), port],
+        ["bash", str(Path(__file__).parent / script), str(tmp_path), str(free_port())],
         env=environment | {"PATH": path},
         capture_output=True,
         text=True,

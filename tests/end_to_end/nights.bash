@@ -1,0 +1,68 @@
+# What the scripts of nights share: a fresh server and worker, and questions to them.
+#
+#     source nights.bash FOLDER PORT
+#
+# FOLDER has a.png, s.png and an empty folder for everything that is written; `prefect` and
+# `python` are on the PATH.
+set -euo pipefail
+folder=$(realpath "$1")
+port=$2
+checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+
+export PREFECT_HOME="$folder/prefect" PREFECT_API_URL="http://127.0.0.1:$port/api"
+export PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
+export PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS=5 PREFECT_WORKER_QUERY_SECONDS=2
+mkdir -p "$PREFECT_HOME"
+
+say() { printf '== %s\n' "$*"; }
+die() { printf 'FAILED: %s\n' "$*"; exit 1; }
+end() { # PID: politely, then not
+    kill "$1" 2> /dev/null || return 0
+    for _ in $(seq 100); do
+        kill -0 "$1" 2> /dev/null || return 0
+        sleep 0.1
+    done
+    kill -9 "$1" 2> /dev/null || true
+}
+# The worker first: without a server it would try for a long time to say goodbye.
+stop() { for process in ${worker:-} ${server:-}; do end "$process"; done; }
+trap stop EXIT
+
+start_server() {
+    prefect server start --host 127.0.0.1 --port "$port" >> "$folder/server.log" 2>&1 & server=$!
+    for _ in $(seq 180); do
+        python -c "import urllib.request as r; r.urlopen('$PREFECT_API_URL/health', timeout=5)" 2> /dev/null && break
+        kill -0 "$server" || die "the server ended: $(tail -5 "$folder/server.log")"
+        sleep 1
+    done
+}
+deploy() {
+    prefect work-pool create nst-batch --type process
+    (cd "$checkout" && env -u NST_BATCH_HOME prefect --no-prompt deploy --all)
+}
+start_worker() {
+    NST_BATCH_HOME="$checkout" prefect worker start --pool nst-batch --limit 1 >> "$folder/worker.log" 2>&1 & worker=$!
+}
+ask() { # PATH JSON: the server's answer
+    python - "$PREFECT_API_URL$1" "$2" <<'PYTHON'
+import sys, urllib.request
+request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), {"Content-Type": "application/json"})
+for attempt in range(5):  # a server on SQLite may be busy for a moment
+    try:
+        print(urllib.request.urlopen(request, timeout=60).read().decode())
+        break
+    except OSError:
+        if attempt == 4:
+            raise
+PYTHON
+}
+runs_in_state() { # STATE: how many flow runs of all deployments
+    ask /flow_runs/count "{\"flow_runs\": {\"state\": {\"type\": {\"any_\": [\"$1\"]}}}}"
+}
+statuses() { # FOLDER: the column of the table
+    python -c "import pandas, sys; print(*pandas.read_csv(sys.argv[1])['status'])" "$1/summary.csv"
+}
+night() { # MANIFEST [more]: run the deployment; exit code of the run where --watch is among them
+    prefect deployment run stylize-manifest/nightly --param "manifest=$folder/$1" \
+        --param "output=$folder/results" --param "cache=$folder/cache" "${@:2}"
+}
