@@ -7,6 +7,8 @@ from flows.embedded_server import OWNER
 DEFAULTS = {
     # The first start on a machine migrates a database, which takes longer than Prefect waits.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    # A server that is started anew is waited for: 2 + 4 + ... + 128 s, four minutes a request.
+    "PREFECT_CLIENT_MAX_RETRIES": "7",
     # Nothing is sent to anyone unless the user asks for it.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",

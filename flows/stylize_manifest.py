@@ -37,7 +37,14 @@ from tasks.layout import (
 )
 from tasks.locks import exclusive
 from tasks.manifest import ManifestError, Row, check_places, read_manifest
-from tasks.progress import BatchProgress, DevicesProgress, tell_batch, tell_devices
+from tasks.progress import (
+    BatchProgress,
+    DevicesProgress,
+    TableProgress,
+    tell_batch,
+    tell_devices,
+    tell_table,
+)
 from tasks.records import (
     FileReference,
     PictureRecord,
@@ -153,6 +160,7 @@ def stylize_rows(
             endings[row.line] = Ending("invalid", error="; ".join(map(str, row.faults)))
     table = summarize(examined.rows, endings, output)
     write_summary(table, output)
+    tell_table(TableProgress(len(table)))
     return final_state(count_by_status(table))
 
 

@@ -117,6 +117,7 @@ class ProgressListener(logging.Handler):
         self.ended = 0
         self.shares: dict[int, float] = {}
         self.downloads: set[str] = set()
+        self.table_written = False
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -148,6 +149,8 @@ class ProgressListener(logging.Handler):
             self._plan(progress.done, progress.total)
         elif progress.event == "devices":
             self._tell_devices(progress.devices)
+        elif progress.event == "written":
+            self._tell_written()
         else:
             self._row(progress)
 
@@ -176,6 +179,12 @@ class ProgressListener(logging.Handler):
             self.terminal.say("no GPU in use: rows run on the CPU")
         else:
             self.terminal.say(f"rows run on {', '.join(devices)}")
+
+    def _tell_written(self) -> None:
+        self.table_written = True
+        self.bar.update(self.batch, description="reporting to Prefect", current="", left="")
+        if not self.terminal.is_rich:
+            self.terminal.say("the table is written; reporting to Prefect ...")
 
     def _row(self, progress: Any) -> None:
         if progress.event == "waiting":

@@ -63,6 +63,18 @@ def tell_download(progress: DownloadProgress) -> None:
     logger.info("downloading %s: %d of %d bytes", *progress[:3], extra={"progress": progress})
 
 
+class TableProgress(NamedTuple):
+    """The table was written, and with it every picture that there will be."""
+
+    rows: int
+    event: Literal["written"] = "written"
+
+
+def tell_table(progress: TableProgress) -> None:
+    """Log it, the value itself as the record's attribute `progress`."""
+    logger.info("the table of %d rows is written", progress.rows, extra={"progress": progress})
+
+
 def tell_batch(progress: BatchProgress) -> None:
     """Log it, the value itself as the record's attribute `progress`."""
     logger.info("%s: %d of %d", *progress, extra={"progress": progress})

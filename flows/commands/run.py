@@ -1,10 +1,12 @@
 """`nst-batch run`: the flow in this process, its progress, and what came of it."""
 
 import json
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import pandas as pd
 from pydantic import BaseModel
@@ -22,6 +24,26 @@ from tasks.manifest import ManifestError, read_manifest
 from tasks.summary import count_by_status, read_summary
 
 SHOWN_ROWS = 40
+WRONG = ("failed", "invalid")
+
+
+class Outcome(NamedTuple):
+    """What came of the flow.
+
+    Attributes:
+        state: the flow's final state; an exception where Prefect has none to give.
+        table_written: whether every row has ended and the table says how.
+    """
+
+    state: Any
+    table_written: bool
+
+    @property
+    def is_known_to_prefect(self) -> bool:
+        """Whether the final state is the flow's own, and the server has it."""
+        if isinstance(self.state, BaseException):
+            return False
+        return self.state.is_completed() or self.state.name in ("SomeRowsFailed", "AllRowsFailed")
 
 
 def run(
@@ -52,11 +74,14 @@ def run(
         wrong = f"{error.filename}: cannot be written: {error.strerror}; choose another folder"
         return refuse(terminal, ManifestError(wrong))
     try:
-        state = _run_flow(terminal, manifest, output, settings, options, verbose=verbose)
+        outcome = _run_flow(terminal, manifest, output, settings, options, verbose=verbose)
     except KeyboardInterrupt:
         terminal.fail("interrupted; finished rows are kept: the same command goes on from here")
         return INTERRUPTED
-    return _tell(terminal, state, output)
+    code = tell_outcome(terminal, outcome, output)
+    if outcome.table_written and isinstance(outcome.state, Exception):
+        _end_at_once(code)
+    return code
 
 
 def _run_flow(
@@ -67,7 +92,7 @@ def _run_flow(
     options: dict[str, Any],
     *,
     verbose: bool,
-) -> Any:
+) -> Outcome:
     from prefect.settings import get_current_settings
 
     from flows.stylize_manifest import stylize_manifest
@@ -75,13 +100,15 @@ def _run_flow(
     if get_current_settings().api.url is None:
         terminal.say("starting Prefect in this process (the first start takes longer) ...")
     quiet = nullcontext() if verbose else libraries_log(libraries_log_path(output))
-    with listening(terminal), quiet, interrupted_by_signals(terminal):
+    state: Any
+    with listening(terminal) as listener, quiet, interrupted_by_signals(terminal):
         try:
-            return stylize_manifest(
+            state = stylize_manifest(
                 str(manifest), str(output), settings, return_state=True, **options
             )
         except Exception as error:  # noqa: BLE001 - the engine raises nearly anything
-            return error
+            state = error
+    return Outcome(state, listener.table_written)
 
 
 @contextmanager
@@ -101,25 +128,50 @@ def interrupted_by_signals(terminal: Terminal) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _tell(terminal: Terminal, state: Any, output: Place) -> int:
+def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
+    """Say what came of a batch; its exit code."""
+    if outcome.table_written:
+        return _tell_table(terminal, outcome, output)
+    state = outcome.state
     if isinstance(state, Exception):
         terminal.fail(f"Prefect could not run the flow: {type(state).__name__}: {state}")
         terminal.fail("`nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log")
         return ENGINE_FAILED
-    if not (state.is_completed() or state.name in ("SomeRowsFailed", "AllRowsFailed")):
-        error = state.result(raise_on_failure=False)
-        if isinstance(error, ManifestError | InUseError | DeviceError | WeightsError):
-            return refuse(terminal, error)
-        terminal.fail(f"the batch broke off: {state.message}")
-        terminal.fail("finished rows are kept: the same command goes on from here")
-        return ENGINE_FAILED
+    error = state.result(raise_on_failure=False)
+    if isinstance(error, ManifestError | InUseError | DeviceError | WeightsError):
+        return refuse(terminal, error)
+    terminal.fail(f"the batch broke off: {state.message}")
+    terminal.fail("finished rows are kept: the same command goes on from here")
+    return ENGINE_FAILED
+
+
+def _tell_table(terminal: Terminal, outcome: Outcome, output: Place) -> int:
+    """Show it; the exit code is that of the rows, whatever the server knows of them."""
     table = read_summary(output)
     _show(terminal, table, output)
-    return SUCCESS if state.is_completed() else ROWS_FAILED
+    if not outcome.is_known_to_prefect:
+        terminal.fail(
+            "every row has ended and the table is whole, but Prefect's server could not be told "
+            f"({_in_a_line(outcome.state)}): its page may show this run as running or failed"
+        )
+    return ROWS_FAILED if table["status"].isin(WRONG).any() else SUCCESS
+
+
+def _in_a_line(state: Any) -> str:
+    if isinstance(state, BaseException):
+        return f"{type(state).__name__}: {state}"
+    return f"{state.name}: {state.message}"
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """Without Prefect's end, which would try for seconds to deliver each event to a lost server."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _show(terminal: Terminal, table: pd.DataFrame, output: Place) -> None:
-    wrong = table["status"].isin(["failed", "invalid"])
+    wrong = table["status"].isin(WRONG)
     # What went wrong is looked at first, and is never cut.
     shown = pd.concat([table[wrong], table[~wrong].head(SHOWN_ROWS)])
     terminal.table([_shown_row(row) for _, row in shown.iterrows()])

@@ -1,0 +1,138 @@
+"""A server that dies while a batch runs: no row and no table is lost with it."""
+
+import json
+import signal
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.end_to_end.conftest import Server, Shell, make_shell
+from tests.pictures import write_csv
+
+ROWS = 12
+# A second a row or more: the server is to die among them.
+SETTINGS = ["--size", "32", "--steps", "100", "--octaves", "1", "--tolerance", "0"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server of this test's own, to be ended and started anew."""
+    (tmp_path / "server").mkdir()
+    server = Server(tmp_path / "server")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+
+
+@contextmanager
+def batch(tmp_path: Path, server: Server, **environment: str) -> "Iterator[Batch]":
+    """A run of twelve rows, in its third row."""
+    shell = make_shell(tmp_path, server.url)
+    shell.environment.update(environment)
+    names = [shell.picture(f"{number}.png", 10 + number).name for number in range(ROWS)]
+    manifest = write_csv(
+        tmp_path / "m.csv", ("content", "style"), *((name, "s.png") for name in names)
+    )
+    process = shell.start("run", manifest, "--output", "out", *SETTINGS)
+    # On a busy machine the server starts slowly, and the run waits twice as long each time.
+    too_long = threading.Timer(500, process.kill)
+    too_long.start()
+    try:
+        running = Batch(process, shell)
+        running.read_until("[2/12]")
+        yield running
+    finally:
+        process.kill()
+        too_long.cancel()
+
+
+class Batch:
+    """A run whose output is read while it goes on."""
+
+    def __init__(self, process: "subprocess.Popen[str]", shell: Shell) -> None:
+        self.process = process
+        self.out = shell.folder / "out"
+
+    def read_until(self, start: str) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith(start):
+                return
+        pytest.fail(f"the run ended without {start}: {self.process.communicate()}")
+
+    def end(self) -> tuple[str, str]:
+        output, errors = self.process.communicate()
+        assert "Traceback" not in output + errors
+        return output, errors
+
+    def check_rows_and_table(self) -> None:
+        table = pd.read_csv(self.out / "summary.csv")
+        assert list(table["status"]) == ["done"] * ROWS
+        assert list(table["line"]) == list(range(2, ROWS + 2))
+        assert list(table["content"]) == [f"{number}.png" for number in range(ROWS)]
+        assert all((self.out / picture).is_file() for picture in table["picture"])
+
+
+def final_states(server: Server, seconds: int = 60) -> list[str]:
+    """Of all flow runs, as soon as none of them runs any more."""
+    for _ in range(seconds):
+        request = urllib.request.Request(
+            f"{server.url}/flow_runs/filter", b"{}", {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            states = [run["state_name"] for run in json.load(answer)]
+        if "Running" not in states:
+            return states
+        time.sleep(1)
+    return states
+
+
+@pytest.mark.slow
+def test_a_server_that_comes_back_learns_how_the_batch_ended(
+    tmp_path: Path, server: Server
+) -> None:
+    with batch(tmp_path, server) as running:
+        server.end(signal.SIGKILL)
+        running.read_until("[5/12]")
+        server.start()
+        output, errors = running.end()
+        assert (running.process.returncode, errors) == (0, "")
+        assert "12 done" in output
+        running.check_rows_and_table()
+    assert final_states(server) == ["Completed"]
+
+
+@pytest.mark.slow
+def test_a_server_away_at_the_end_is_waited_for(tmp_path: Path, server: Server) -> None:
+    with batch(tmp_path, server) as running:
+        server.end(signal.SIGKILL)
+        running.read_until("the table is written")
+        running.check_rows_and_table()
+        server.start()
+        _, errors = running.end()
+        assert (running.process.returncode, errors) == (0, "")
+    assert final_states(server) == ["Completed"]
+
+
+@pytest.mark.slow
+def test_a_server_that_never_comes_back_costs_nothing_but_its_page(
+    tmp_path: Path, server: Server
+) -> None:
+    # The product's own patience would be too long for a test.
+    with batch(tmp_path, server, PREFECT_CLIENT_MAX_RETRIES="1") as running:
+        server.end(signal.SIGKILL)
+        output, errors = running.end()
+        assert running.process.returncode == 0
+        assert "12 done" in output
+        assert "Prefect's server could not be told (ConnectError: " in errors
+        assert len(errors.splitlines()) == 1
+        running.check_rows_and_table()
