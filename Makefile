@@ -23,6 +23,11 @@ lock: .venv/installed ## choose exact versions anew, within the ranges of pyproj
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file requirements.lock
+	@mkdir -p build
+	$(BIN)/uv pip compile pyproject.toml --extra gpu --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --constraint requirements.lock --upgrade \
+		--quiet --output-file build/gpu.lock
+	sed -n '/^nvidia-/,/[^\\]$$/p' build/gpu.lock > deploy/requirements-gpu.lock
 
 # Exact versions with hashes, so that what worked yesterday works tonight.
 .venv/installed: requirements.lock pyproject.toml

@@ -36,6 +36,7 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         requests: what was asked for, in order.
+        posted: what was sent along, in order.
         completed: how many bodies were sent whole.
     """
 
@@ -43,6 +44,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = list(answers)
         self.requests: list[str] = []
+        self.posted: list[str] = []
         self.completed = 0
         self.lock = threading.Lock()
         self.released = threading.Event()
@@ -71,6 +73,12 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             # The client went away, as it may where it times out or is killed.
             self.close_connection = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        with self.server.lock:
+            self.server.posted.append(body)
+        self.do_GET()
 
     def _give(self, answer: Answer) -> None:
         self.send_response(answer.status)

@@ -1,0 +1,133 @@
+"""The automations in deploy/: what they wait for, and that a night that fails is told."""
+
+import importlib
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+import yaml
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import Settings
+
+from flows.stylize_manifest import final_state
+from tests.end_to_end.conftest import Shell
+from tests.http_server import Answer, serving
+from tests.pictures import write_csv
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+CRASHED = DEPLOY / "automations" / "crashed-nights.yaml"
+FAILED = DEPLOY / "automations" / "failed-or-late-night.yaml"
+
+Result = TypeVar("Result")
+
+
+def crashed_nights() -> Any:
+    return AutomationCore.model_validate(yaml.safe_load(CRASHED.read_text()))
+
+
+def test_a_run_is_given_three_heartbeats() -> None:
+    """With less than one, Prefect ends runs that are well."""
+    heartbeat = Settings.model_fields["flows"].annotation.model_fields["heartbeat_frequency"]
+    assert crashed_nights().trigger.within.total_seconds() >= 3 * heartbeat.default
+
+
+def test_a_run_that_ended_is_not_waited_for() -> None:
+    """Events are named after states, of which some are our own."""
+    counts = ({"done": 1}, {"failed": 1}, {"done": 1, "failed": 1})
+    ours = {f"prefect.flow-run.{final_state(count).name}" for count in counts}
+    assert len(ours) == len(counts)
+    theirs = {
+        f"prefect.flow-run.{name}" for name in ("Failed", "Crashed", "Cancelled", "heartbeat")
+    }
+    assert crashed_nights().trigger.expect == ours | theirs
+
+
+def test_prefect_knows_the_settings_of_the_units(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (DEPLOY / "systemd" / "nst-batch.env").read_text()
+    for name, value in re.findall(r"^(PREFECT_\w+)=(.*)$", text, flags=re.MULTILINE):
+        monkeypatch.setenv(name, value)
+    server = Settings().server
+    assert server.events.expired_bucket_buffer.days == 7
+    assert not server.analytics_enabled
+    assert not server.ephemeral.enabled
+    storage = importlib.import_module(server.concurrency.lease_storage)
+    assert storage.ConcurrencyLeaseStorage(tmp_path).storage_path == tmp_path
+
+
+@pytest.mark.slow
+def test_a_night_that_fails_is_told_once(shell: Shell, server_url: str) -> None:
+    manifest = write_csv(shell.folder / "failing.csv", ("content", "style"), ("none.png", "s.png"))
+    with serving(Answer(b"")) as told, SyncPrefectClient(server_url) as server:
+        create_automations(shell, block_that_posts_to(shell, told.address))
+        served = shell.start("serve", manifest, "-o", "out", "--name", "nightly")
+        too_long = threading.Timer(150, served.kill)
+        too_long.start()
+        try:
+            night = wait_until(lambda: nightly(server))
+            server.create_flow_run_from_deployment(night)
+            wait_until(lambda: told.posted)
+        finally:
+            served.terminate()
+            served.communicate()
+            too_long.cancel()
+            delete_automations(server)
+    assert told.posted == ['{"text":"nst-batch: failing ended as AllRowsFailed"}']
+
+
+def block_that_posts_to(shell: Shell, address: str) -> str:
+    """The id of a notification block, saved on the server."""
+    program = f"""
+from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block
+block = Block(name="test", url="{address}", json_data={{"text": "{{{{subject}}}}"}})
+print(block.save("nst-batch", overwrite=True))
+"""
+    return shell.python(program).stdout.split()[-1]
+
+
+def create_automations(shell: Shell, block: str) -> None:
+    """As docs/nightly.md has it."""
+    text = FAILED.read_text().replace("NOTIFICATION_BLOCK_ID", block)
+    (shell.folder / "night.yaml").write_text(text)
+    prefect = str(Path(sys.executable).parent / "prefect")
+    created = subprocess.run(
+        [prefect, "automation", "create", "--from-file", "night.yaml"],
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert created.returncode == 0, created.stdout + created.stderr
+
+
+def delete_automations(server: SyncPrefectClient) -> None:
+    for automation in yaml.safe_load(FAILED.read_text()):
+        for found in server.read_automations_by_name(automation["name"]):
+            server.delete_automation(found.id)
+
+
+def nightly(server: SyncPrefectClient) -> UUID | None:
+    try:
+        return server.read_deployment_by_name("stylize-manifest/nightly").id
+    except ObjectNotFound:
+        return None
+
+
+def wait_until(found: Callable[[], Result]) -> Result:
+    """What is found, once it is there."""
+    for _ in range(240):
+        if result := found():
+            return result
+        time.sleep(0.5)
+    pytest.fail("waited for two minutes in vain")
