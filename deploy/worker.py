@@ -49,6 +49,9 @@ def end(worker: subprocess.Popen[bytes]) -> None:
 
 def main() -> int:
     """Run a worker until it ends or is told to stop."""
+    # A shell has what it starts with `&` ignore Ctrl-C; a worker that inherited this would never
+    # end, as a SIGINT to itself is how it does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Ctrl-C in a terminal shall reach us alone.
     worker = subprocess.Popen(WORKER, start_new_session=True)
 

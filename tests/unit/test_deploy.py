@@ -194,6 +194,37 @@ def test_a_worker_that_is_stopped_lets_its_run_give_up_first(tmp_path: Path) -> 
             worker.kill()
 
 
+STARTED_BY_A_SHELL = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `&` has it
+script = runpy.run_path(sys.argv[1])
+script["WORKER"][:] = [sys.executable, "-c", *sys.argv[2:]]
+sys.exit(script["main"]())
+"""
+IDLE_WORKER = """
+import os, signal, sys, time
+from pathlib import Path
+signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))  # as Prefect's does
+Path(sys.argv[1], "running").touch()
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_worker_that_a_shell_started_ends_too(tmp_path: Path) -> None:
+    script = [STARTED_BY_A_SHELL, str(DEPLOY / "worker.py"), IDLE_WORKER, str(tmp_path)]
+    with subprocess.Popen([sys.executable, "-c", *script]) as started:
+        try:
+            wait_for(tmp_path / "running")
+            started.terminate()
+            assert started.wait(30) == 7
+        finally:
+            started.kill()
+
+
 def wait_for(path: Path) -> None:
     for _ in range(600):
         if path.exists():
