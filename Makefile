@@ -1,16 +1,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types lock clean help
+.PHONY: demo test test-cluster lint types lock clean help
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 	@$(BIN)/nst-batch run manifests/demo.csv --output build/demo --cache build/cache
 
-test: .venv/installed ## all tests
+test: .venv/installed ## all tests but those of clusters
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+
+test-cluster: .venv/installed ## on Ray and Dask clusters that the tests start
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 lint: .venv/installed ## ruff: faults and format
 	$(BIN)/ruff check .
@@ -21,7 +24,7 @@ types: .venv/installed ## mypy, strict for nst_core
 
 lock: .venv/installed ## choose exact versions anew, within the ranges of pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --group dev --extra dask --extra ray --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file requirements.lock
 	@mkdir -p build
 	$(BIN)/uv pip compile pyproject.toml --extra gpu --universal --python-version 3.11 \

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter, Token, validators
 from cyclopts.exceptions import CycloptsError
@@ -57,8 +57,19 @@ WeightsPath = Annotated[
 Devices = Annotated[
     str,
     Parameter(
-        help="auto (the GPUs there are, or else the CPU), cpu, or some such as gpu:0,gpu:2; each "
-        "works on one row at a time"
+        help="auto (the GPUs there are, or else the CPU), gpu (the GPUs, never the CPU), cpu, or "
+        "some such as gpu:0,gpu:2; each works on one row at a time"
+    ),
+]
+Runner = Annotated[
+    Literal["local", "ray", "dask"],
+    Parameter(help="where rows run: in this process, or on the workers of a cluster"),
+]
+Address = Annotated[
+    str | None,
+    Parameter(
+        help="of a cluster that is running, such as tcp://scheduler:8786 (Dask), head:6379 or auto "
+        "(Ray) [default: one on this machine, started for the run]"
     ),
 ]
 Json = Annotated[bool, Parameter(negative="", help="print the result as JSON")]
@@ -118,6 +129,8 @@ def run(
     strict: Annotated[bool, Flag] = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     devices: Devices = "auto",
+    runner: Runner = "local",
+    address: Address = None,
     json: Json = False,
     verbose: Annotated[bool, Flag] = False,
 ) -> int:
@@ -147,6 +160,8 @@ def run(
         strict=strict,
         max_pixels=max_pixels,
         devices=devices,
+        runner=runner,
+        address=address,
         verbose=verbose,
     )
 
@@ -166,6 +181,8 @@ def serve(
     strict: Annotated[bool, Flag] = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     devices: Devices = "auto",
+    runner: Runner = "local",
+    address: Address = None,
 ) -> int:
     """Run a manifest every night, as long as this process lives; a server keeps the schedule.
 
@@ -191,6 +208,8 @@ def serve(
         strict=strict,
         max_pixels=max_pixels,
         devices=devices,
+        runner=runner,
+        address=address,
     )
 
 

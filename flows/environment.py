@@ -12,6 +12,7 @@ DEFAULTS = {
     # Nothing is sent to anyone unless the user asks for it.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
     # Rows that fail are told in our own words; the traceback is kept in a file.
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",

@@ -5,18 +5,17 @@ import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BeforeValidator, Field
 
-from nst_core.devices import AUTO, PATTERN, open_devices, parse_devices
+from nst_core.devices import AUTO, PATTERN, parse_devices
 from nst_core.files import read_whole, user_cache, write_whole
 from nst_core.networks.store import WeightStore
 from nst_core.places import Place, name_of, place, without_secrets
@@ -39,10 +38,10 @@ from tasks.locks import exclusive
 from tasks.manifest import ManifestError, Row, check_places, read_manifest
 from tasks.progress import (
     BatchProgress,
-    DevicesProgress,
+    RowProgress,
     TableProgress,
+    tell,
     tell_batch,
-    tell_devices,
     tell_table,
 )
 from tasks.records import (
@@ -53,6 +52,15 @@ from tasks.records import (
     find_picture,
     find_style,
     remove_failures,
+)
+from tasks.runners import (
+    LOCAL,
+    RunnerName,
+    Workers,
+    check_runner,
+    ended,
+    in_threads,
+    start_workers,
 )
 from tasks.stopping import stopping_rows
 from tasks.style_targets import compute_style_targets
@@ -76,7 +84,6 @@ PlaceText = Annotated[str, BeforeValidator(lambda named: str(place(named)))]
 
 Devices = Annotated[str, Field(pattern=f"^({PATTERN})$")]
 Item = TypeVar("Item")
-Runner = ThreadPoolTaskRunner[Any]
 Style = StyleRecord | PrefectFuture[StyleRecord]
 Picture = PictureRecord | PrefectFuture[PictureRecord]
 
@@ -97,6 +104,8 @@ def stylize_manifest(
     strict: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     devices: Devices = AUTO,
+    runner: RunnerName = LOCAL,
+    address: str | None = None,
 ) -> State:
     """Stylize every row of a manifest that is not done yet; gather pictures and a table.
 
@@ -113,10 +122,13 @@ def stylize_manifest(
         refresh: stylize every row again, and compute every style's targets again.
         strict: refuse the whole manifest where one of its rows is at fault.
         max_pixels: pictures with more pixels than this are refused.
-        devices: `auto` (the GPUs there are, or else the CPU), `cpu`, or some such as `gpu:0,gpu:2`;
-            each works on one row at a time.
+        devices: `auto` (the GPUs there are, or else the CPU), `gpu` (the GPUs, never the CPU),
+            `cpu`, or some such as `gpu:0,gpu:2`; each works on one row at a time.
+        runner: `local` (this process), or the workers of a `ray` or `dask` cluster.
+        address: of a cluster that is running; one on this machine is started if not given.
     """
     parse_devices(devices)
+    check_runner(runner, address, devices)
     folder = place(output).absolute()
     kept = place(cache or user_cache()).absolute()
     make_folders(folder, kept)
@@ -130,6 +142,8 @@ def stylize_manifest(
             strict=strict,
             max_pixels=max_pixels,
             devices=devices,
+            runner=runner,
+            address=address,
         )
 
 
@@ -143,6 +157,8 @@ def stylize_rows(
     strict: bool,
     max_pixels: int,
     devices: str,
+    runner: RunnerName,
+    address: str | None,
 ) -> State:
     """Examine rows, run those that can, write the table, and say how it went."""
     rows = check_places(rows, output)
@@ -154,7 +170,15 @@ def stylize_rows(
     )
     if strict and examined.faults:
         raise ManifestError("\n".join(map(str, examined.faults)))
-    endings = stylize_jobs(examined.jobs, output, cache, refresh=refresh, devices=devices)
+    endings = stylize_jobs(
+        examined.jobs,
+        output,
+        cache,
+        refresh=refresh,
+        devices=devices,
+        runner=runner,
+        address=address,
+    )
     for row in examined.rows:
         if row.faults:
             endings[row.line] = Ending("invalid", error="; ".join(map(str, row.faults)))
@@ -165,7 +189,14 @@ def stylize_rows(
 
 
 def stylize_jobs(
-    jobs: tuple[Job, ...], output: Place, cache: Place, *, refresh: bool, devices: str
+    jobs: tuple[Job, ...],
+    output: Place,
+    cache: Place,
+    *,
+    refresh: bool,
+    devices: str,
+    runner: RunnerName,
+    address: str | None,
 ) -> dict[int, Ending]:
     """Run the jobs that are not done, each after its own style only.
 
@@ -190,16 +221,19 @@ def stylize_jobs(
         for job in jobs:
             if job.key not in pictures:
                 if job.style_key not in styles:
-                    styles[job.style_key] = find_or_compute(runner, job, cache, refresh, devices)
+                    styles[job.style_key] = find_or_compute(workers, job, cache, refresh)
                 style = styles[job.style_key]
-                parameters = {"job": job, "style": style, "output": output, "devices": devices}
-                pictures[job.key] = runner.submit(stylize, parameters)
+                parameters = {"job": job, "style": style, "output": output}
+                pictures[job.key] = workers.submit(stylize, parameters)
             yield job
 
     endings: dict[int, Ending] = {}
-    with Runner(max_workers=rows_at_once(to_run, devices)) as runner, stopping_rows(output):
+    with workers_for(to_run, runner, address, devices) as workers, stopping_rows(output):
         for job in drawn_ahead(submitted(), MOST_UNDER_WAY):
-            ending = gather(job, pictures[job.key], styles.get(job.style_key), output)
+            picture = pictures[job.key]
+            ending = gather(job, picture, styles.get(job.style_key), output)
+            if runner != LOCAL and isinstance(picture, PrefectFuture):
+                tell_end(job, ending)
             if ending.record:
                 # The future goes, and with it what Prefect holds of the task run.
                 pictures[job.key] = ending.record
@@ -217,13 +251,19 @@ def drawn_ahead(items: Iterable[Item], most: int) -> Iterator[Item]:
     yield from drawn
 
 
-def rows_at_once(to_run: list[Job], devices: str) -> int:
-    """As many as there are devices; where nothing is to run, TensorFlow is not even asked."""
-    if not to_run:
-        return 1
-    opened = open_devices(devices)
-    tell_devices(DevicesProgress(opened))
-    return len(opened)
+def tell_end(job: Job, ending: Ending) -> None:
+    """Tell how a row ended that could not tell so itself, in another process."""
+    if ending.record:
+        tell(RowProgress(job.line, job.output, "done", share=1, loss=ending.record.total_loss))
+    else:
+        tell(RowProgress(job.line, job.output, "failed", message=ending.error))
+
+
+def workers_for(
+    to_run: list[Job], runner: RunnerName, address: str | None, devices: str
+) -> AbstractContextManager[Workers]:
+    """Where nothing is to run, neither TensorFlow nor a cluster is even asked."""
+    return start_workers(runner, address, devices) if to_run else in_threads(1, devices)
 
 
 def find_all_done(jobs: dict[str, Job], output: Place) -> Iterator[tuple[str, PictureRecord]]:
@@ -262,7 +302,7 @@ def put_in_place(record: PictureRecord, job: Job, output: Place) -> PictureRecor
     return record.model_copy(update={"file": file, "curve": curve})
 
 
-def find_or_compute(runner: Runner, job: Job, cache: Place, refresh: bool, devices: str) -> Style:
+def find_or_compute(workers: Workers, job: Job, cache: Place, refresh: bool) -> Style:
     """The targets of a job's style: kept from an earlier run, or as a task that computes them."""
     if not refresh and (found := find_style(style_records(cache), job.style_key)):
         if isinstance(found.file.path, Path):
@@ -271,8 +311,11 @@ def find_or_compute(runner: Runner, job: Job, cache: Place, refresh: bool, devic
         return found
     locks = style_locks(cache)
     keep = keep_by_key(style_records(cache), "job", "style_key", refresh=refresh, once_under=locks)
-    parameters = {"job": job, "folder": style_files(cache), "devices": devices}
-    return runner.submit(compute_style_targets.with_options(**keep), parameters)
+    parameters = {"job": job, "folder": style_files(cache)}
+    future: PrefectFuture[StyleRecord] = workers.submit(
+        compute_style_targets.with_options(**keep), parameters
+    )
+    return future
 
 
 def gather(job: Job, picture: Picture, style: Style | None, output: Place) -> Ending:
@@ -280,8 +323,7 @@ def gather(job: Job, picture: Picture, style: Style | None, output: Place) -> En
     try:
         if isinstance(picture, PictureRecord):
             return Ending("cached", put_in_place(picture, job, output), "hit")
-        picture.wait()
-        if not picture.state.is_completed():
+        if not ended(picture).is_completed():
             return Ending("failed", error=explain(job, picture, style, output))
         return ending_of(job, picture, style, output)
     except (OSError, RecordError) as error:
@@ -294,7 +336,7 @@ def ending_of(
     """How a job ended whose task run completed: another run may have been quicker."""
     record = picture.result()
     cached = picture.state.name == "Cached" or record.file.path != picture_path(output, job.output)
-    computed = isinstance(style, PrefectFuture) and style.state.name != "Cached"
+    computed = isinstance(style, PrefectFuture) and ended(style).name != "Cached"
     return Ending(
         "cached" if cached else "done",
         put_in_place(record, job, output),
@@ -306,9 +348,9 @@ def explain(
     job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
 ) -> str:
     """Why a row failed, in a line; the traceback goes to a file beside the pictures."""
-    failed, subject = picture.state, ""
-    if isinstance(style, PrefectFuture) and not style.state.is_completed():
-        failed, subject = style.state, f"style {job.style_name}: "
+    failed, subject = ended(picture), ""
+    if isinstance(style, PrefectFuture) and not ended(style).is_completed():
+        failed, subject = ended(style), f"style {job.style_name}: "
     error = failed.result(raise_on_failure=False)
     if not isinstance(error, BaseException):
         return f"{subject}{failed.name}: {failed.message or 'no reason was given'}"

@@ -16,8 +16,13 @@ from typing import TypeVar
 from nst_core.files import flock
 
 AUTO = "auto"
-PATTERN = r"auto|cpu|(cpu|gpu):\d+(,(cpu|gpu):\d+)*"
-"""What may be asked for: the GPUs there are, or else the CPU; the CPU; or devices by number."""
+CPU = "cpu"
+EVERY_GPU = "gpu"
+PATTERN = r"auto|gpu|cpu|(cpu|gpu):\d+(,(cpu|gpu):\d+)*"
+"""What may be asked for: the GPUs there are, or else the CPU; the GPUs; the CPU; or by number."""
+
+UNLOCKED_CPU = "unlocked cpu"
+"""The CPU where a cluster sees to it how many rows share it; for workers, not for people."""
 
 LOCKS = "NST_BATCH_DEVICE_LOCKS"
 """The variable with the folder of locks that all runs on a machine must share."""
@@ -35,9 +40,13 @@ class DeviceError(Exception):
 class DeviceFailedError(Exception):
     """A device broke down under a row, which may be tried on another one."""
 
-    def __init__(self, device: str, error: Exception) -> None:
-        super().__init__(f"{device} failed: {type(error).__name__}: {error}")
+    def __init__(self, device: str, reason: str) -> None:
+        # Both as arguments, or else it could not come back from another process.
+        super().__init__(device, reason)
         self.device = device
+
+    def __str__(self) -> str:
+        return "{} failed: {}".format(*self.args)
 
 
 def written_plainly(text: str) -> str:
@@ -55,7 +64,7 @@ def _without_spaces(text: str) -> str:
 
 
 def parse_devices(text: str) -> tuple[str, ...]:
-    """`gpu:0,gpu:2` as TensorFlow names them, `GPU:0` and `GPU:2`; none where it is `auto`.
+    """`gpu:0,gpu:2` as TensorFlow names them, `GPU:0` and `GPU:2`; none for `auto` and `gpu`.
 
     Raises:
         DeviceError: the text is none of `PATTERN`, or names a device twice.
@@ -63,23 +72,28 @@ def parse_devices(text: str) -> tuple[str, ...]:
     wanted = _without_spaces(text)
     if not re.fullmatch(PATTERN, wanted):
         raise DeviceError(
-            f"devices: found {text!r}; expected auto, cpu, or devices such as gpu:0,gpu:2"
+            f"devices: found {text!r}; expected auto, gpu, cpu, or devices such as gpu:0,gpu:2"
         )
-    if wanted == AUTO:
+    if wanted in (AUTO, EVERY_GPU):
         return ()
-    names = tuple("CPU:0" if name == "cpu" else name.upper() for name in wanted.split(","))
+    names = tuple("CPU:0" if name == CPU else name.upper() for name in wanted.split(","))
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DeviceError(f"devices: found {twice[0].lower()} twice in {text!r}; expected it once")
     return names
 
 
-def gpu_count() -> int:
-    """How many NVIDIA GPUs this process may use, found out without TensorFlow."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+def visible_gpus() -> tuple[str, ...]:
+    """The NVIDIA GPUs that this process may use, as CUDA names them, found without TensorFlow."""
     nodes = [node for node in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", node.name)]
-    listed = len(nodes) if visible is None else len([name for name in visible.split(",") if name])
-    return min(listed, len(nodes))
+    listed = _listed_gpus()
+    return tuple(map(str, range(len(nodes)))) if listed is None else listed[: len(nodes)]
+
+
+def _listed_gpus() -> tuple[str, ...] | None:
+    """Those that `CUDA_VISIBLE_DEVICES` has; None where it is not set."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return None if listed is None else tuple(filter(None, map(str.strip, listed.split(","))))
 
 
 def open_devices(text: str) -> tuple[str, ...]:
@@ -102,6 +116,8 @@ def open_devices(text: str) -> tuple[str, ...]:
     ]
     gpus = tuple(name for name in there if name.startswith("GPU"))
     missing = [name.lower() for name in wanted if name not in there]
+    if _without_spaces(text) == EVERY_GPU and not gpus:
+        missing = [EVERY_GPU]
     if missing:
         raise DeviceError(
             f"devices: {', '.join(missing)} asked for, but TensorFlow sees "
@@ -147,6 +163,18 @@ def lock_folder() -> Path:
     return folder
 
 
+def lock_name(device: str) -> str:
+    """The name of a device's lock: a GPU's is that of the machine's GPU, not of the process's.
+
+    A process that is shown a single GPU calls it `GPU:0`, whichever it is.
+    """
+    kind, _, number = device.partition(":")
+    listed = _listed_gpus()
+    if kind == "GPU" and listed:
+        number = listed[int(number)].replace("/", "-")
+    return f"{kind}{number}.lock"
+
+
 _failures: Counter[str] = Counter()
 """How often in a row each device failed, in this process."""
 
@@ -176,7 +204,7 @@ def lend_device(devices: Sequence[str], on_wait: Callable[[], None] | None = Non
         _failures[device] = 0
     except (tf.errors.InternalError, tf.errors.UnavailableError, tf.errors.UnknownError) as error:
         _failures[device] += 1
-        raise DeviceFailedError(device, error) from error
+        raise DeviceFailedError(device, f"{type(error).__name__}: {error}") from error
     finally:
         os.close(descriptor)
 
@@ -185,8 +213,7 @@ def _take(devices: Sequence[str], on_wait: Callable[[], None] | None) -> tuple[s
     while True:
         sound = [device for device in devices if _failures[device] < MOST_FAILURES]
         for device in sound or devices:
-            lock = lock_folder() / f"{device.replace(':', '')}.lock"
-            descriptor = flock(lock, timeout=0, mode=0o666)
+            descriptor = flock(lock_folder() / lock_name(device), timeout=0, mode=0o666)
             if descriptor is not None:
                 return device, descriptor
         if on_wait:
@@ -218,6 +245,19 @@ def on_a_device(
         if not others:
             raise
     with lend_device(others, on_wait) as device:
+        return work(device)
+
+
+def on_asked_devices(
+    text: str, work: Callable[[str], Result], on_wait: Callable[[], None] | None = None
+) -> Result:
+    """`on_a_device` with the devices that were asked for, or with `UNLOCKED_CPU`."""
+    if text != UNLOCKED_CPU:
+        return on_a_device(open_devices(text), work, on_wait)
+    import tensorflow as tf
+
+    (device,) = open_devices(CPU)
+    with tf.device(f"/{device}"):
         return work(device)
 
 

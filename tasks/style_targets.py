@@ -14,7 +14,7 @@ from tasks.records import FileReference, StyleRecord
 @task(name="style-targets", task_run_name="style {job.style_name}")
 def compute_style_targets(job: Job, folder: Place, devices: str) -> StyleRecord:
     """The Gram matrices of a job's style, in a safetensors file in the folder."""
-    from nst_core.devices import on_a_device, open_devices
+    from nst_core.devices import on_asked_devices
     from nst_core.statistics import StyleTargets, style_targets
 
     settings = job.settings
@@ -31,8 +31,8 @@ def compute_style_targets(job: Job, folder: Place, devices: str) -> StyleRecord:
         targets = style_targets(job.encoder.load(), style.rgb, settings)
         return targets, time.perf_counter() - started
 
-    targets, seconds = on_a_device(
-        open_devices(devices),
+    targets, seconds = on_asked_devices(
+        devices,
         compute,
         on_wait=lambda: tell(RowProgress(job.line, job.style_name, "waiting")),
     )

@@ -34,12 +34,12 @@ CURVE_COLUMNS = (
 @task(name="stylize", task_run_name="{job.output}")
 def stylize_row(job: Job, style: StyleRecord, output: Place, devices: str) -> PictureRecord:
     """Stylize a job's content with its style's targets, into the output folder."""
-    from nst_core.devices import on_a_device, open_devices
+    from nst_core.devices import on_asked_devices
 
     tell(RowProgress(job.line, job.output, "started"))
     try:
-        record = on_a_device(
-            open_devices(devices),
+        record = on_asked_devices(
+            devices,
             lambda device: _stylize(job, style, output, device),
             on_wait=lambda: tell(RowProgress(job.line, job.output, "waiting")),
         )

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from flows.commands.check import tell_downloads
 from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, duration, refuse
-from nst_core.devices import DeviceError, gpu_count, parse_devices
+from nst_core.devices import DeviceError, parse_devices, visible_gpus
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
@@ -64,7 +64,7 @@ def plan(
     """Say which rows are new, done and invalid, which styles are kept, and the time it takes."""
     try:
         rows = check_places(read_manifest(manifest, settings), output)
-        at_once = len(parse_devices(devices)) or max(1, gpu_count())
+        at_once = len(parse_devices(devices)) or max(1, len(visible_gpus()))
         encoders = encoders_of(rows, store)
     except (ManifestError, DeviceError, WeightsError) as error:
         return refuse(terminal, error)

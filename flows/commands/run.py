@@ -21,6 +21,7 @@ from nst_core.places import Place
 from tasks.layout import libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
 from tasks.manifest import ManifestError, read_manifest
+from tasks.runners import RunnerError, check_runner
 from tasks.summary import count_by_status, read_summary
 
 SHOWN_ROWS = 40
@@ -67,8 +68,9 @@ def run(
         # What cannot be used is told before a server is started for it.
         read_manifest(manifest, settings)
         options["devices"] = written_plainly(options["devices"])
+        check_runner(options["runner"], options["address"], options["devices"])
         make_folders(output.absolute(), (options["cache"] or user_cache()).absolute())
-    except (ManifestError, DeviceError) as error:
+    except (ManifestError, DeviceError, RunnerError) as error:
         return refuse(terminal, error)
     except OSError as error:
         wrong = f"{error.filename}: cannot be written: {error.strerror}; choose another folder"
@@ -138,7 +140,7 @@ def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
         terminal.fail("`nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log")
         return ENGINE_FAILED
     error = state.result(raise_on_failure=False)
-    if isinstance(error, ManifestError | InUseError | DeviceError | WeightsError):
+    if isinstance(error, ManifestError | InUseError | DeviceError | RunnerError | WeightsError):
         return refuse(terminal, error)
     terminal.fail(f"the batch broke off: {state.message}")
     terminal.fail("finished rows are kept: the same command goes on from here")

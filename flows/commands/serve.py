@@ -9,6 +9,7 @@ from flows.terminal import Terminal, refuse
 from nst_core.devices import DeviceError, written_plainly
 from nst_core.places import Place
 from tasks.manifest import ManifestError, read_manifest
+from tasks.runners import RunnerError, check_runner
 
 
 class ScheduleError(Exception):
@@ -41,7 +42,8 @@ def serve(
         schedule = _schedule(cron, timezone)
         read_manifest(manifest, settings)
         options["devices"] = written_plainly(options["devices"])
-    except (ScheduleError, ManifestError, DeviceError) as error:
+        check_runner(options["runner"], options["address"], options["devices"])
+    except (ScheduleError, ManifestError, DeviceError, RunnerError) as error:
         return refuse(terminal, error)
     from flows.stylize_manifest import stylize_manifest
 

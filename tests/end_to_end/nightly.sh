@@ -17,7 +17,7 @@ settings='settings={"size": 32, "steps": 2, "octaves": 1}'
 say "a parameter out of range is refused before there is a run"
 before=$(ask /flow_runs/count '{"flow_runs": {"name": {"like_": "refused"}}}')
 night good.csv --watch --flow-run-name refused --param 'settings={"steps": -5}' && die "steps of -5 were taken"
-night good.csv --watch --flow-run-name refused --param 'devices=gpu' && die "a device without a number was taken"
+night good.csv --watch --flow-run-name refused --param 'devices=gpu0' && die "a device of no known kind was taken"
 night good.csv --watch --flow-run-name refused --param 'no_such_parameter=1' && die "an unknown parameter was taken"
 after=$(ask /flow_runs/count '{"flow_runs": {"name": {"like_": "refused"}}}')
 [[ "$before $after" == "0 0" ]] || die "there are $after runs of refused parameters"

@@ -107,9 +107,12 @@ def test_a_gpu_that_is_not_there_is_refused_before_any_row(shell: Shell) -> None
     assert result.returncode == 2
     assert "gpu:0 asked for, but TensorFlow sees cpu:0" in result.stderr
     assert not list((shell.folder / "out" / "pictures").iterdir())
+    every = shell.run("run", manifest, "-o", "out", *QUICK, "--devices", "gpu")
+    assert every.returncode == 2
+    assert "gpu asked for, but TensorFlow sees cpu:0" in every.stderr
     typo = shell.run("run", manifest, "-o", "out", "--devices", "gpu0")
     assert typo.returncode == 2
-    assert "found 'gpu0'; expected auto, cpu, or devices such as gpu:0,gpu:2" in typo.stderr
+    assert "found 'gpu0'; expected auto, gpu, cpu, or devices such as gpu:0,gpu:2" in typo.stderr
 
 
 def test_a_run_waits_for_a_device_that_another_run_uses(shell: Shell) -> None:

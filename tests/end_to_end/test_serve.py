@@ -49,7 +49,8 @@ print(run_deployment("stylize-manifest/served", timeout=180, poll_interval=1).st
     [
         (["--cron", "at night"], "found 'at night'; expected a cron expression such as"),
         (["--timezone", "Mars/Olympus"], "Mars/Olympus"),
-        (["--devices", "gpu"], "expected auto, cpu, or devices"),
+        (["--devices", "gpu0"], "expected auto, gpu, cpu, or devices"),
+        (["--address", "tcp://127.0.0.1:8786"], "expected --runner ray or dask with it"),
     ],
 )
 def test_a_schedule_that_cannot_be_kept_is_refused(

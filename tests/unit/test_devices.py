@@ -1,6 +1,7 @@
 """Devices: asked for by name, lent to one at a time on the whole machine, left when they fail."""
 
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -16,12 +17,14 @@ from nst_core.devices import (
     PATTERN,
     DeviceError,
     DeviceFailedError,
-    gpu_count,
     lend_device,
     lock_folder,
+    lock_name,
     on_a_device,
+    on_asked_devices,
     open_devices,
     parse_devices,
+    visible_gpus,
     written_plainly,
 )
 from nst_core.files import locked
@@ -40,6 +43,7 @@ def _sound_devices() -> Iterator[None]:
     ("text", "names"),
     [
         ("auto", ()),
+        ("gpu", ()),
         ("cpu", ("CPU:0",)),
         ("gpu:0,gpu:2", ("GPU:0", "GPU:2")),
         (" GPU:1, cpu:0", ("GPU:1", "CPU:0")),
@@ -53,10 +57,22 @@ def test_devices_are_named_as_people_write_them(text: str, names: tuple[str, ...
 
 
 @pytest.mark.parametrize(
-    "text", ["", "gpu", "gpu:", "gpu:0,", "tpu:0", "gpu:0 gpu:1", "0", "auto,cpu"]
+    "text",
+    [
+        "",
+        "gpu0",
+        "gpu:",
+        "gpu:0,",
+        "tpu:0",
+        "gpu:0 gpu:1",
+        "0",
+        "auto,cpu",
+        "gpu,cpu",
+        "unlocked cpu",
+    ],
 )
 def test_other_names_are_refused(text: str) -> None:
-    with pytest.raises(DeviceError, match="expected auto, cpu, or devices such as gpu:0,gpu:2"):
+    with pytest.raises(DeviceError, match="expected auto, gpu, cpu, or devices such as gpu:0"):
         parse_devices(text)
 
 
@@ -69,6 +85,8 @@ def test_a_gpu_that_is_not_there_is_an_error() -> None:
     assert not tf.config.list_physical_devices("GPU"), "this test needs a machine without a GPU"
     with pytest.raises(DeviceError, match="gpu:0 asked for, but TensorFlow sees cpu:0"):
         open_devices("gpu:0")
+    with pytest.raises(DeviceError, match="gpu asked for, but TensorFlow sees cpu:0"):
+        open_devices("gpu")
 
 
 def test_auto_takes_the_cpu_where_there_is_no_gpu() -> None:
@@ -81,11 +99,13 @@ def test_gpus_are_counted_without_tensorflow(
     nodes = [tmp_path / name for name in ("nvidia0", "nvidia1", "nvidiactl")]
     monkeypatch.setattr(Path, "glob", lambda *_: nodes)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert gpu_count() == 2
+    assert visible_gpus() == ("0", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    assert gpu_count() == 1
+    assert visible_gpus() == ("1",)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpu_count() == 0
+    assert visible_gpus() == ()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8932f937, 1,2")
+    assert visible_gpus() == ("GPU-8932f937", "1")
 
 
 def test_a_device_is_lent_to_one_at_a_time() -> None:
@@ -121,6 +141,39 @@ def test_another_process_has_to_wait_too() -> None:
         assert other.stdout.readline() == "waiting\n"
         assert other.poll() is None
     assert other.communicate(timeout=60)[0] == "lent\n"
+
+
+@pytest.mark.parametrize(
+    ("shown", "device", "name"),
+    [
+        (None, "GPU:1", "GPU1.lock"),
+        ("2", "GPU:0", "GPU2.lock"),
+        ("3, 1", "GPU:1", "GPU1.lock"),
+        ("GPU-8932f937", "GPU:0", "GPUGPU-8932f937.lock"),
+        ("MIG-GPU-8932f937/1/0", "GPU:0", "GPUMIG-GPU-8932f937-1-0.lock"),
+        ("2", "CPU:0", "CPU0.lock"),
+        ("", "CPU:0", "CPU0.lock"),
+    ],
+)
+def test_a_gpu_has_one_lock_whatever_a_process_calls_it(
+    monkeypatch: pytest.MonkeyPatch, shown: str | None, device: str, name: str
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if shown is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    assert lock_name(device) == name
+
+
+def test_on_a_cluster_the_cpu_is_not_waited_for() -> None:
+    with lend_device(["CPU:0"]):
+        assert on_asked_devices("unlocked cpu", lambda device: device) == "CPU:0"
+    with locked(lock_folder() / "CPU0.lock"):
+        pass
+
+
+def test_a_failure_of_a_device_comes_back_from_another_process() -> None:
+    failed = pickle.loads(pickle.dumps(DeviceFailedError("GPU:0", "InternalError: lost")))
+    assert (str(failed), failed.device) == ("GPU:0 failed: InternalError: lost", "GPU:0")
 
 
 def test_locks_are_open_to_all_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

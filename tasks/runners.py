@@ -1,0 +1,215 @@
+"""Where tasks run: in threads of this process, or on the workers of a Ray or Dask cluster."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from importlib.util import find_spec
+from typing import Any, Literal, NamedTuple
+
+from prefect import Task
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.settings import get_current_settings
+from prefect.states import Crashed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from nst_core.devices import (
+    AUTO,
+    CPU,
+    EVERY_GPU,
+    UNLOCKED_CPU,
+    DeviceError,
+    open_devices,
+    visible_gpus,
+)
+from tasks.progress import DevicesProgress, tell_devices
+
+RunnerName = Literal["local", "ray", "dask"]
+LOCAL: RunnerName = "local"
+AnyRunner = TaskRunner[Any]
+
+
+class RunnerError(Exception):
+    """Tasks cannot run where they were asked to; the message says what to do."""
+
+
+class Workers(NamedTuple):
+    """A task runner that was started, and the `devices` that its tasks are to be given."""
+
+    runner: AnyRunner
+    devices: str
+
+    def submit(self, task: Task[Any, Any], parameters: dict[str, Any]) -> PrefectFuture[Any]:
+        """Run a task on one of them; it is told its `devices`."""
+        future: PrefectFuture[Any] = self.runner.submit(
+            task, {**parameters, "devices": self.devices}
+        )
+        return future
+
+
+def check_runner(runner: RunnerName, address: str | None, devices: str) -> None:
+    """Whether tasks can run there, as far as can be told before anything is started.
+
+    Args:
+        runner: threads of this process, or a cluster.
+        address: of a cluster that is running; None for one of our own.
+        devices: as the user asked for them.
+
+    Raises:
+        RunnerError: they cannot.
+    """
+    if runner == LOCAL:
+        if address:
+            raise RunnerError(
+                f"--address: found {address!r}; expected --runner ray or dask with it"
+            )
+        return
+    if find_spec(f"prefect_{runner}") is None:
+        raise RunnerError(
+            f"--runner {runner}: prefect-{runner} is not installed: pip install "
+            f"'nst-batch[{runner}]'"
+        )
+    if get_current_settings().api.url is None:
+        raise RunnerError(
+            f"--runner {runner}: PREFECT_API_URL is not set, and workers need a server that all of "
+            "them reach; start one with `prefect server start` and set PREFECT_API_URL"
+        )
+    if devices not in (AUTO, CPU, EVERY_GPU):
+        raise RunnerError(
+            f"--devices: found {devices!r}; expected auto, gpu or cpu with --runner {runner}, as "
+            "the cluster chooses which device a row gets"
+        )
+
+
+def start_workers(
+    runner: RunnerName, address: str | None, devices: str
+) -> AbstractContextManager[Workers]:
+    """Workers of a kind that `check_runner` found to be possible, as long as the context lasts.
+
+    Raises:
+        RunnerError: there is no cluster at the address.
+        DeviceError: a device that was asked for is not there.
+    """
+    if runner == "dask":
+        return _on_dask(address, devices)
+    if runner == "ray":
+        return _on_ray(address, devices)
+    opened = open_devices(devices)
+    tell_devices(DevicesProgress(opened))
+    return in_threads(len(opened), devices)
+
+
+@contextmanager
+def in_threads(count: int, devices: str) -> Iterator[Workers]:
+    """So many tasks at once in this process."""
+    threads: AnyRunner = ThreadPoolTaskRunner(max_workers=count)
+    with threads as runner:
+        yield Workers(runner, devices)
+
+
+@contextmanager
+def _on_dask(address: str | None, devices: str) -> Iterator[Workers]:
+    import dask
+    from prefect_dask import DaskTaskRunner
+
+    own = None if address else _own_dask_cluster
+    with DaskTaskRunner(address=address, cluster_class=own) as runner:
+        try:
+            workers = runner.client.scheduler_info()["workers"].values()
+        except (OSError, ValueError) as error:
+            raise _not_there("dask", address, error) from error
+        if not workers:
+            raise RunnerError(f"--address: the Dask cluster at {address} has no worker; start some")
+        lent = _lent_by_cluster(
+            devices, sum(worker["resources"].get("GPU", 0) for worker in workers)
+        )
+        with dask.annotate(resources={"GPU": 1} if lent == EVERY_GPU else {}):
+            yield Workers(runner, lent)
+
+
+def _own_dask_cluster() -> Any:
+    """On this machine, a process for each GPU, which sees no other; a single one without GPUs."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    # Dask would end a process that takes more than its share of the memory.
+    options = {"nthreads": 1, "memory_limit": 0, "host": "127.0.0.1"}
+    workers = [
+        {**options, "resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": gpu}}
+        for gpu in visible_gpus()
+    ]
+    return SpecCluster(
+        scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}},
+        workers={
+            number: {"cls": Nanny, "options": worker}
+            for number, worker in enumerate(workers or [options])
+        },
+    )
+
+
+@contextmanager
+def _on_ray(address: str | None, devices: str) -> Iterator[Workers]:
+    import ray
+    from prefect_ray import RayTaskRunner
+    from prefect_ray.context import remote_options
+
+    # As options, since the runner would take `auto`, and no address, for whichever it finds.
+    options: dict[str, Any] = {"address": address or "local", "log_to_driver": False}
+    if not address:
+        options |= {"num_cpus": max(1, len(visible_gpus())), "include_dashboard": False}
+    runner = RayTaskRunner(init_kwargs=options | {"logging_level": "ERROR"})
+    with ExitStack() as stack:
+        try:
+            _knock(address or "")
+            stack.enter_context(runner)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _not_there("ray", address, error) from error
+        lent = _lent_by_cluster(devices, ray.cluster_resources().get("GPU", 0))
+        asked = {"num_gpus": 1, "num_cpus": 0} if lent == EVERY_GPU else {"num_cpus": 1}
+        with remote_options(**asked):
+            yield Workers(runner, lent)
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` where nobody listens: Ray would go on trying for a quarter of an hour."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _not_there(runner: str, address: str | None, error: Exception) -> RunnerError:
+    where = (
+        f"--address: no {runner} cluster answers at {address}"
+        if address
+        else (f"--runner {runner}: no cluster can be started on this machine")
+    )
+    # Ray says which token it wants in the cause only.
+    told = " ".join(f"{error} {error.__cause__ or ''}".split())
+    return RunnerError(f"{where}: {told}")
+
+
+def _lent_by_cluster(devices: str, gpus: float) -> str:
+    """What a task is to be given on a worker, where the cluster lends it one GPU or one CPU."""
+    if devices == EVERY_GPU and not gpus:
+        raise DeviceError(
+            "devices: gpu asked for, but no worker of the cluster says that it has one; start "
+            "Dask's with `--resources GPU=1`, Ray's with `--num-gpus=1`"
+        )
+    if devices == CPU or not gpus:
+        tell_devices(DevicesProgress(("CPUs of the cluster",)))
+        return UNLOCKED_CPU
+    tell_devices(DevicesProgress((f"GPUs of the cluster ({gpus:g})",)))
+    return EVERY_GPU
+
+
+def ended(future: PrefectFuture[Any]) -> State[Any]:
+    """Wait for a task; the state that it ended in, also where its worker died too often.
+
+    Prefect hears nothing of a task that its cluster gives up.
+    """
+    try:
+        future.wait()
+        if future.state.is_final():
+            return future.state
+        return Crashed(message=f"the task did not end: {future.result()}")
+    except Exception as error:  # noqa: BLE001 - of the cluster's own kinds
+        return Crashed(message=f"{type(error).__name__}: {error}", data=error)

@@ -1,0 +1,127 @@
+"""Real clusters on this machine, each of two worker processes, and which of these have rows."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+BIN = Path(sys.executable).parent
+ROW = "stylize"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where it is, and the processes that execute a row at this moment."""
+
+    runner: str
+    address: str
+    busy: Callable[[], set[int]]
+
+
+@contextmanager
+def started(
+    arguments: list[str], environment: dict[str, str], log: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that is ended with all that it started."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [str(BIN / arguments[0]), *arguments[1:]], env=environment, stdout=file, stderr=file
+        )
+    family: list[psutil.Process] = []
+    try:
+        yield process
+    finally:
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for member in family:
+            try:
+                member.kill()
+            except psutil.NoSuchProcess:
+                continue
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait_for(found: Callable[[], Any], what: str, seconds: float = 180) -> Any:
+    """What a look gives, once it gives something."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"no {what} after {seconds} s"
+        time.sleep(0.1)
+    return value
+
+
+def rows_executed(dask_worker: Any) -> tuple[int, int]:
+    """Run on a worker: its process, and how many rows that executes."""
+    return os.getpid(), sum(ROW in str(task.key) for task in dask_worker.state.executing)
+
+
+@contextmanager
+def dask_cluster(
+    folder: Path, environment: dict[str, str], *workers: tuple[str, ...]
+) -> Iterator[Cluster]:
+    """A scheduler, and a worker for each tuple of options."""
+    from distributed import Client
+
+    address = f"tcp://127.0.0.1:{free_port()}"
+    worker = ["dask", "worker", address, "--no-dashboard", "--memory-limit", "0"]
+    with ExitStack() as stack:
+        scheduler = ["dask", "scheduler", "--host", address, "--no-dashboard"]
+        stack.enter_context(started(scheduler, environment, folder / "scheduler.log"))
+        for number, options in enumerate(workers):
+            command = [*worker, "--local-directory", str(folder / f"worker-{number}"), *options]
+            stack.enter_context(started(command, environment, folder / f"worker-{number}.log"))
+        client = stack.enter_context(Client(address, set_as_default=False, timeout=120))
+        client.wait_for_workers(len(workers), timeout=120)
+
+        def busy() -> set[int]:
+            answers = client.run(rows_executed, on_error="ignore")
+            return {process for process, rows in answers.values() if rows}
+
+        yield Cluster("dask", address, busy)
+
+
+@contextmanager
+def ray_cluster(folder: Path, environment: dict[str, str], *options: str) -> Iterator[Cluster]:
+    """A head node with two worker processes."""
+    port = free_port()
+    command = ["ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1"]
+    command += [f"--port={port}", "--num-cpus=2", "--include-dashboard=false", *options]
+    command += ["--disable-usage-stats", f"--ray-client-server-port={free_port()}"]
+    log = folder / "ray.log"
+    with started(command, environment, log) as head:
+
+        def busy() -> set[int]:
+            return {
+                process.pid
+                for process in psutil.Process(head.pid).children(recursive=True)
+                if _title(process).startswith(f"ray::{ROW}")
+            }
+
+        wait_for(lambda: "--block" in log.read_text(), "Ray head")
+        yield Cluster("ray", f"127.0.0.1:{port}", busy)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
