@@ -53,15 +53,8 @@ from tasks.records import (
     find_style,
     remove_failures,
 )
-from tasks.runners import (
-    LOCAL,
-    RunnerName,
-    Workers,
-    check_runner,
-    ended,
-    in_threads,
-    start_workers,
-)
+from tasks.runner_choice import LOCAL, RunnerName, check_runner
+from tasks.runners import Workers, ended, in_threads, start_workers
 from tasks.stopping import stopping_rows
 from tasks.style_targets import compute_style_targets
 from tasks.stylize import stylize_row

@@ -21,7 +21,7 @@ from nst_core.places import Place
 from tasks.layout import libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
 from tasks.manifest import ManifestError, read_manifest
-from tasks.runners import RunnerError, check_runner
+from tasks.runner_choice import RunnerError, check_runner
 from tasks.summary import count_by_status, read_summary
 
 SHOWN_ROWS = 40

@@ -9,7 +9,7 @@ from flows.terminal import Terminal, refuse
 from nst_core.devices import DeviceError, written_plainly
 from nst_core.places import Place
 from tasks.manifest import ManifestError, read_manifest
-from tasks.runners import RunnerError, check_runner
+from tasks.runner_choice import RunnerError, check_runner
 
 
 class ScheduleError(Exception):

@@ -21,7 +21,7 @@ from tests.pictures import write_csv
 pytestmark = pytest.mark.cluster
 
 A_SECOND_OR_MORE = ("--size", "64", "--steps", "150", "--octaves", "1", "--tolerance", "0")
-LONG = ("--size", "96", "--steps", "400", "--octaves", "1", "--tolerance", "0")
+LONG = ("--size", "96", "--steps", "300", "--octaves", "1", "--tolerance", "0")
 OF_A_RUN = ["seconds", "peak_memory_mb"]
 
 
@@ -64,14 +64,15 @@ def finish(process: Any) -> tuple[int, str, str]:
 def test_same_pictures_and_table_as_in_one_process(shell: Shell, cluster: Cluster) -> None:
     name = f"same-{cluster.runner}"
     manifest = manifest_of(shell, 6, name)
-    process = shell.start("run", manifest, "-o", "there", *A_SECOND_OR_MORE, *on(cluster))
+    process = shell.start("run", manifest, "-o", "there", *LONG, *on(cluster))
     workers: set[int] = set()
     while process.poll() is None:
         workers |= cluster.busy()
         time.sleep(0.1)
     code, output, errors = finish(process)
     assert (code, errors) == (0, "")
-    assert len(workers) == 2, "all rows ran in one process"
+    # Ray may replace an idle process between rows, so that there are more in all.
+    assert len(workers) >= 2, "all rows ran in one process"
     assert process.pid not in workers
     # Told by the flow, as rows end: what workers log is heard by nobody.
     assert "no GPU in use: rows run on the CPU" in output
@@ -87,7 +88,7 @@ def test_same_pictures_and_table_as_in_one_process(shell: Shell, cluster: Cluste
     there = table_of(shell.folder / "there")
     assert list(there["style_targets"]) == ["computed"] * 6
 
-    here = ["-o", "here", *A_SECOND_OR_MORE, "--cache", "another"]
+    here = ["-o", "here", *LONG, "--cache", "another"]
     assert shell.run("run", manifest, *here).returncode == 0
     local = table_of(shell.folder / "here")
     pd.testing.assert_frame_equal(there.drop(columns=OF_A_RUN), local.drop(columns=OF_A_RUN))
@@ -95,7 +96,7 @@ def test_same_pictures_and_table_as_in_one_process(shell: Shell, cluster: Cluste
         same = np.asarray(Image.open(shell.folder / "there" / "pictures" / path.name))
         np.testing.assert_array_equal(np.asarray(Image.open(path)), same)
 
-    again = shell.run("run", manifest, "-o", "there", *A_SECOND_OR_MORE, *on(cluster))
+    again = shell.run("run", manifest, "-o", "there", *LONG, *on(cluster))
     assert (again.returncode, again.stderr) == (0, "")
     assert "6 cached" in again.stdout
 
@@ -191,3 +192,15 @@ def test_an_address_where_no_cluster_is_is_told_in_a_line(shell: Shell, runner: 
     assert result.returncode == 2
     assert f"no {runner} cluster answers at {address}" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_workers_need_a_server_that_all_of_them_reach(shell: Shell, runner: str) -> None:
+    without = dict(shell.environment)
+    del without["PREFECT_API_URL"]
+    lone = Shell(shell.folder, without)
+    result = lone.run("run", manifest_of(lone, 1, "lone"), "-o", "out", "--runner", runner)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "PREFECT_API_URL is not set" in result.stderr
+    assert not (shell.folder / "out").exists()

@@ -4,12 +4,12 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from nst_core.devices import EVERY_GPU, UNLOCKED_CPU, DeviceError
-from tasks import runners
-from tasks.runners import RunnerError, check_runner
+from tasks import runner_choice, runners
+from tasks.runner_choice import RunnerError, RunnerName, check_runner
 
 
 @pytest.mark.parametrize("runner", ["ray", "dask"])
-def test_what_a_cluster_needs_is_told(runner: runners.RunnerName) -> None:
+def test_what_a_cluster_needs_is_told(runner: RunnerName) -> None:
     for devices in ("auto", "gpu", "cpu"):
         check_runner(runner, None, devices)
         check_runner(runner, "somewhere:1", devices)
@@ -29,7 +29,7 @@ def test_an_address_needs_a_cluster() -> None:
 
 
 def test_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runners, "find_spec", lambda _: None)
+    monkeypatch.setattr(runner_choice, "find_spec", lambda _: None)
     with pytest.raises(RunnerError, match=r"pip install 'nst-batch\[ray\]'"):
         check_runner("ray", None, "auto")
     check_runner("local", None, "auto")
