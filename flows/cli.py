@@ -290,7 +290,7 @@ def write_manifest(
 
 
 @app.command
-def demo(folder: Path, /, *, json: Json = False) -> int:
+def demo(folder: Annotated[Place, Parameter(converter=_to_place)], /, *, json: Json = False) -> int:
     """Write pictures to try it on, and a manifest of them, into a folder.
 
     Args:

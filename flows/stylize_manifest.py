@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from prefect import flow, runtime
+from prefect import Task, flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from pydantic import BeforeValidator, Field
 
 from nst_core.devices import AUTO, PATTERN, parse_devices
-from nst_core.files import read_whole, user_cache, write_whole
+from nst_core.files import StorageError, read_whole, user_cache, version_of, write_whole
 from nst_core.networks.store import WeightStore
-from nst_core.places import Place, name_of, place, without_secrets
+from nst_core.places import Place, checked_for_keeping, name_of, place, told, without_secrets
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 from tasks.caching import keep_by_key
 from tasks.encoders import encoders_of
@@ -35,7 +35,13 @@ from tasks.layout import (
     style_records,
 )
 from tasks.locks import exclusive
-from tasks.manifest import ManifestError, Row, check_places, read_manifest
+from tasks.manifest import (
+    ManifestError,
+    Row,
+    check_manifest_place,
+    check_places,
+    read_manifest,
+)
 from tasks.progress import (
     BatchProgress,
     RowProgress,
@@ -72,8 +78,11 @@ MOST_UNDER_WAY = 1000
 LOOKS_AT_ONCE = 8
 """Records that are looked for at the same time: storage answers slowly, but many at once."""
 
-PlaceText = Annotated[str, BeforeValidator(lambda named: str(place(named)))]
+PlaceText = Annotated[str, BeforeValidator(lambda named: str(checked_for_keeping(place(named))))]
 """A path or an address, as text, so that the server's page has a field for it."""
+
+MOST_LOST = 3
+"""Rows in turn that could not reach the output's storage; then the batch ends, to go on later."""
 
 Devices = Annotated[str, Field(pattern=f"^({PATTERN})$")]
 Item = TypeVar("Item")
@@ -124,6 +133,7 @@ def stylize_manifest(
     check_runner(runner, address, devices)
     folder = place(output).absolute()
     kept = place(cache or user_cache()).absolute()
+    check_manifest_place(place(manifest), folder)
     make_folders(folder, kept)
     with exclusive(output_lock(folder), folder):
         return stylize_rows(
@@ -209,18 +219,23 @@ def stylize_jobs(
     styles: dict[str, Style] = {}
     keep = keep_by_key(row_records(output), "job", "key", refresh=refresh)
     stylize = stylize_row.with_options(**keep)
+    keep = keep_by_key(
+        style_records(cache), "job", "style_key", refresh=refresh, once_under=style_locks(cache)
+    )
+    compute = compute_style_targets.with_options(**keep)
 
     def submitted() -> Iterator[Job]:
         for job in jobs:
             if job.key not in pictures:
                 if job.style_key not in styles:
-                    styles[job.style_key] = find_or_compute(workers, job, cache, refresh)
+                    styles[job.style_key] = find_or_compute(workers, compute, job, cache, refresh)
                 style = styles[job.style_key]
                 parameters = {"job": job, "style": style, "output": output}
                 pictures[job.key] = workers.submit(stylize, parameters)
             yield job
 
     endings: dict[int, Ending] = {}
+    lost = 0
     with workers_for(to_run, runner, address, devices) as workers, stopping_rows(output):
         for job in drawn_ahead(submitted(), MOST_UNDER_WAY):
             picture = pictures[job.key]
@@ -231,6 +246,9 @@ def stylize_jobs(
                 # The future goes, and with it what Prefect holds of the task run.
                 pictures[job.key] = ending.record
             endings[job.line] = ending
+            lost = lost + 1 if ending.is_output_lost else 0
+            if lost == MOST_LOST:
+                raise StorageError(f"{told(output)} does not answer: {ending.error}")
     return endings
 
 
@@ -295,18 +313,17 @@ def put_in_place(record: PictureRecord, job: Job, output: Place) -> PictureRecor
     return record.model_copy(update={"file": file, "curve": curve})
 
 
-def find_or_compute(workers: Workers, job: Job, cache: Place, refresh: bool) -> Style:
+def find_or_compute(
+    workers: Workers, compute: Task[Any, StyleRecord], job: Job, cache: Place, refresh: bool
+) -> Style:
     """The targets of a job's style: kept from an earlier run, or as a task that computes them."""
     if not refresh and (found := find_style(style_records(cache), job.style_key)):
         if isinstance(found.file.path, Path):
             # `cache prune` goes by it.
             found.file.path.touch()
         return found
-    locks = style_locks(cache)
-    keep = keep_by_key(style_records(cache), "job", "style_key", refresh=refresh, once_under=locks)
-    parameters = {"job": job, "folder": style_files(cache)}
     future: PrefectFuture[StyleRecord] = workers.submit(
-        compute_style_targets.with_options(**keep), parameters
+        compute, {"job": job, "folder": style_files(cache)}
     )
     return future
 
@@ -317,7 +334,7 @@ def gather(job: Job, picture: Picture, style: Style | None, output: Place) -> En
         if isinstance(picture, PictureRecord):
             return Ending("cached", put_in_place(picture, job, output), "hit")
         if not ended(picture).is_completed():
-            return Ending("failed", error=explain(job, picture, style, output))
+            return failed_ending(job, picture, style, output)
         return ending_of(job, picture, style, output)
     except (OSError, RecordError) as error:
         return Ending("failed", error=in_a_line(error))
@@ -328,6 +345,7 @@ def ending_of(
 ) -> Ending:
     """How a job ended whose task run completed: another run may have been quicker."""
     record = picture.result()
+    warn_if_not_kept(job, output)
     cached = picture.state.name == "Cached" or record.file.path != picture_path(output, job.output)
     computed = isinstance(style, PrefectFuture) and ended(style).name != "Cached"
     return Ending(
@@ -337,18 +355,37 @@ def ending_of(
     )
 
 
-def explain(
+def warn_if_not_kept(job: Job, output: Place) -> None:
+    """Say so where Prefect could not keep a record, which it does not say itself."""
+    record = row_records(output) / job.key
+    try:
+        there = record.exists() if isinstance(record, Path) else bool(version_of(record).size)
+    except OSError:
+        there = False
+    if not there:
+        logger.warning(
+            "%s: it is done, but its record cannot be kept at %s: the next run makes it again",
+            job.output,
+            told(record),
+        )
+
+
+def failed_ending(
     job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
-) -> str:
+) -> Ending:
     """Why a row failed, in a line; the traceback goes to a file beside the pictures."""
     failed, subject = ended(picture), ""
     if isinstance(style, PrefectFuture) and not ended(style).is_completed():
         failed, subject = ended(style), f"style {job.style_name}: "
     error = failed.result(raise_on_failure=False)
     if not isinstance(error, BaseException):
-        return f"{subject}{failed.name}: {failed.message or 'no reason was given'}"
+        why = f"{subject}{failed.name}: {failed.message or 'no reason was given'}"
+        return Ending("failed", error=why)
+    why = f"{subject}{in_a_line(error)}"
+    if isinstance(error, StorageError) and str(error.filename).startswith(told(output)):
+        return Ending("failed", error=why, is_output_lost=True)
     write_traceback(error, error_path(output, job.output))
-    return f"{subject}{in_a_line(error)}"
+    return Ending("failed", error=why)
 
 
 def in_a_line(error: BaseException) -> str:

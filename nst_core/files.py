@@ -6,16 +6,17 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from tenacity import retry, retry_if_not_exception_type, stop_after_attempt, wait_exponential
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 from upath import UPath
 
-from nst_core.places import Place, place, told, without_secrets
+from nst_core.places import READ_ONLY, Place, place, told, without_secrets_of
 
 Answer = TypeVar("Answer")
+WEB_ATTEMPTS = 3
 
 
 def user_cache() -> Place:
@@ -48,28 +49,47 @@ def make_private(*folders: Path) -> None:
         folder.mkdir(exist_ok=True, mode=0o700)
 
 
+class StorageError(OSError):
+    """An object storage refuses or does not answer, which says nothing of what is in it."""
+
+
 def read_whole(path: Place) -> bytes:
     """A file's bytes, wherever it is.
 
     Raises:
-        OSError: it is not there or cannot be read, with a reason in `strerror`.
+        OSError: it is not there (`FileNotFoundError`) or cannot be read, with a reason in
+            `strerror`; `StorageError` where it may be there all the same.
     """
     if isinstance(path, Path):
         return path.read_bytes()
-    remote = path
-    return ask_storage(remote, lambda: bytes(remote.fs.cat_file(remote.path)))
+    return ask_storage(path, lambda storage, key: bytes(storage.cat_file(key)))
 
 
-def size_of(path: Place) -> int:
-    """A file's size in bytes.
+class Version(NamedTuple):
+    """What a storage says of an object without reading it.
+
+    Attributes:
+        size: in bytes.
+        tag: another for other bytes; empty where the storage has none.
+    """
+
+    size: int
+    tag: str
+
+
+def version_of(path: UPath) -> Version:
+    """Of an object as it is now.
 
     Raises:
         OSError: as `read_whole`.
     """
-    if isinstance(path, Path):
-        return path.stat().st_size
-    remote = path
-    return ask_storage(remote, lambda: int(remote.fs.info(remote.path)["size"]))
+
+    def look(storage: Any, key: str) -> Version:
+        facts = storage.info(key)
+        tag = facts.get("ETag") or facts.get("etag") or ""
+        return Version(int(facts["size"] or 0), str(tag).strip('"'))
+
+    return ask_storage(path, look)
 
 
 def names_below(folder: Place) -> set[str]:
@@ -82,11 +102,22 @@ def names_below(folder: Place) -> set[str]:
         return {
             found.relative_to(folder).as_posix() for found in folder.rglob("*") if found.is_file()
         }
-    remote = folder
-    root = f"{remote.path.rstrip('/')}/"
-    return {
-        name.removeprefix(root) for name in ask_storage(remote, lambda: remote.fs.find(remote.path))
-    }
+    root = f"{folder.path.rstrip('/')}/"
+    found = ask_storage(folder, lambda storage, key: list(storage.find(key)))
+    return {name.removeprefix(root) for name in found}
+
+
+def remove(path: Place) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if isinstance(path, Path):
+        path.unlink(missing_ok=True)
+        return
+    with suppress(FileNotFoundError):
+        ask_storage(path, lambda storage, key: storage.rm_file(key))
 
 
 def write_whole(path: str | os.PathLike[str] | Place, data: bytes) -> None:
@@ -103,34 +134,41 @@ def write_whole(path: str | os.PathLike[str] | Place, data: bytes) -> None:
     if isinstance(path, Path):
         _write_on_disk(path, data)
     else:
-        remote = path
-        ask_storage(remote, lambda: remote.fs.pipe_file(remote.path, data))
+        ask_storage(path, lambda storage, key: storage.pipe_file(key, data))
 
 
-def ask_storage(remote: UPath, ask: Callable[[], Answer]) -> Answer:
+def ask_storage(remote: UPath, ask: Callable[[Any, str], Answer]) -> Answer:
     """What a storage answers; whatever its library raises becomes an `OSError` without secrets.
 
     Args:
         remote: of which is asked; errors name it.
-        ask: tried up to three times.
+        ask: gets fsspec's file system, and the place in it. Tried three times on the web; the
+            libraries of other storages do so themselves.
     """
     patiently = retry(
-        retry=retry_if_not_exception_type((FileNotFoundError, PermissionError)),
-        stop=stop_after_attempt(3),
+        retry=retry_if_exception(_may_pass),
+        stop=stop_after_attempt(WEB_ATTEMPTS if remote.protocol in READ_ONLY else 1),
         wait=wait_exponential(min=1, max=4),
         reraise=True,
     )
     try:
-        answer: Answer = patiently(ask)()
+        answer: Answer = patiently(ask)(remote.fs, remote.path)
         return answer
     # Not chained: the library's own error may quote a signed address.
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "No such file", told(remote)) from None
     except PermissionError:
-        raise PermissionError(errno.EACCES, "access denied by the storage", told(remote)) from None
+        raise StorageError(errno.EACCES, "access denied by the storage", told(remote)) from None
     except Exception as error:  # noqa: BLE001 - each library raises errors of its own
-        reason = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
-        raise OSError(errno.EIO, reason, told(remote)) from None
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = without_secrets_of(remote, reason)[:300]
+        raise StorageError(errno.EIO, reason, told(remote)) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    lasting = (FileNotFoundError, PermissionError, ValueError, NotImplementedError)
+    refused = 400 <= getattr(error, "status", 0) < 500
+    return not isinstance(error, lasting) and not refused
 
 
 def _write_on_disk(path: Path, data: bytes) -> None:

@@ -8,8 +8,8 @@ variables, `~/.aws`, Google's and Azure's defaults, fsspec's configuration), nev
 import os
 import re
 from pathlib import Path, PurePosixPath
-from typing import Annotated
-from urllib.parse import unquote, urlsplit
+from typing import Annotated, Any
+from urllib.parse import quote, unquote, urlsplit
 
 import fsspec
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -30,6 +30,12 @@ EXTRAS = {
 """The schemes of addresses, and which extra of this package each needs."""
 
 READ_ONLY = ("http", "https")
+AZURE = ("az", "abfs", "abfss")
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    # With more, it asks how large each object is before it fetches it.
+    "s3": {"max_concurrency": 1},
+}
 
 
 class PlaceError(ValueError):
@@ -43,12 +49,12 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
         PlaceError: the scheme is not known, its library is not installed, or there are
             credentials in the address.
     """
-    if isinstance(named, Path | UPath):
+    if isinstance(named, UPath) and not isinstance(named, Path):
         return named
     text = os.fspath(named)
     scheme, separator, rest = text.partition("://")
     if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
-        return Path(text)
+        return _path(text)
     scheme = scheme.lower()
     if scheme == "file":
         return Path(unquote(urlsplit(text).path))
@@ -57,7 +63,7 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
             f"{without_secrets(text)}: expected a path or an address that begins with "
             f"{', '.join(f'{known}://' for known in EXTRAS)}"
         )
-    if "@" in rest.partition("/")[0]:
+    if _has_credentials(scheme, rest):
         raise PlaceError(
             f"{without_secrets(text)}: found credentials in the address; keep them where the "
             "storage's own tools look for them (such as AWS_* variables or ~/.aws) and leave them "
@@ -65,13 +71,38 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
         )
     _check_library(scheme, text)
     # Listings that are kept would not show what other machines write meanwhile.
-    return UPath(f"{scheme}://{rest}", use_listings_cache=False)
+    address: UPath = UPath(
+        f"{scheme}://{rest}", use_listings_cache=False, **OPTIONS.get(scheme, {})
+    )
+    return address
+
+
+def _path(text: str) -> Path:
+    """A path of this machine; an address that became one would make folders of odd names."""
+    scheme, _, rest = text.partition(":/")
+    if scheme.lower() in EXTRAS:
+        raise PlaceError(
+            f"{text}: an address needs two slashes and must not be made a Path; expected "
+            f"{scheme.lower()}://{rest.lstrip('/')}"
+        )
+    return Path(text)
+
+
+def _has_credentials(scheme: str, rest: str) -> bool:
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, at, _ = host.rpartition("@")
+    if scheme in AZURE and ":" not in user:
+        return False
+    # A password with a slash in it ends the host early.
+    _, colon, port = host.partition(":")
+    return bool(at) or bool(colon and not port.isdigit() and "@" in rest)
 
 
 def _check_library(scheme: str, text: str) -> None:
     try:
         fsspec.get_filesystem_class(scheme)
-    except ImportError as error:
+    # A scheme that only its library makes known is an unknown value without it.
+    except (ImportError, ValueError) as error:
         needed = EXTRAS[scheme]
         package = f"nst-batch[{needed}]" if needed else "aiohttp"
         raise PlaceError(
@@ -123,8 +154,34 @@ def told(named: str | os.PathLike[str] | UPath) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """A text whose web addresses have lost their queries (signed ones carry a key there), users
-    and passwords.
+    """A text whose web addresses have lost their users, passwords, and whatever follows the path.
+
+    Signed addresses carry a key there. Rather too much is cut than too little.
     """
-    text = re.sub(r"(\w://)[^/\s@]+@", r"\1", text)
-    return re.sub(r"""(https?://[^\s?'"]*)\?[^\s'"]*""", r"\1?...", text)
+    text = re.sub(r"(\w://)[^/\s@]+(:[^\s@]*)?@", r"\1", text)
+    return re.sub(r"(?i)(https?://[^?#\n]*)[?#]\S*", r"\1?...", text)
+
+
+def without_secrets_of(named: UPath, text: str) -> str:
+    """What a storage's library says of an address, in whatever way it writes it."""
+    for written in (str(named), quote(str(named), safe=":/?#&=%"), unquote(str(named))):
+        text = text.replace(written, told(named))
+    query = str(named).partition("?")[2]
+    for secret in filter(None, (query, unquote(query), quote(query, safe="&=%"))):
+        text = text.replace(secret, "...")
+    return without_secrets(text)
+
+
+def checked_for_keeping(named: Place) -> Place:
+    """An address that may be kept by others, as Prefect's server keeps the parameters of a run.
+
+    Raises:
+        PlaceError: it is signed.
+    """
+    text = str(named)
+    if not isinstance(named, Path) and named.protocol in READ_ONLY and re.search("[?#]", text):
+        raise PlaceError(
+            f"{told(named)}: found a signed address, which Prefect's server would keep; expected "
+            "one without '?' here (pictures within a manifest may have one)"
+        )
+    return named

@@ -120,15 +120,14 @@ def _lock_manager(folder: Path) -> FlockLockManager:
     return FlockLockManager(folder)
 
 
-@cache
-def _storage(folder: Place) -> Path | RemoteFileSystem:
+def record_storage(folder: Place) -> Path | RemoteFileSystem:
     """Where Prefect keeps records: a folder, or a block, which it wants to know by name.
 
     A block holds the address and nothing else; credentials are those of whoever runs the task.
     """
     if isinstance(folder, Path):
         return folder
-    block = RemoteFileSystem(basepath=str(folder), settings=folder.storage_options)
+    block = RemoteFileSystem(basepath=str(folder), settings={"use_listings_cache": False})
     block.save(f"nst-batch-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}", overwrite=True)
     return block
 
@@ -159,7 +158,7 @@ def keep_by_key(
             isolation_level=IsolationLevel.SERIALIZABLE,
         )
     return {
-        "result_storage": _storage(folder),
+        "result_storage": record_storage(folder),
         "result_serializer": RecordSerializer(),
         "persist_result": True,
         "refresh_cache": refresh,

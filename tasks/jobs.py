@@ -161,7 +161,7 @@ def _picture_faults(row: Row, found: dict[Place, Examination]) -> Iterable[Fault
     for column, path in (("content", row.content), ("style", row.style)):
         examination = found.get(path) if column in row.cells else None
         if isinstance(examination, PictureError):
-            yield Fault.of_cell(row.line, column, row.cells[column], str(examination))
+            yield Fault(row.line, column, f"found {row.cells[column]!r}", str(examination))
 
 
 def _size_faults(row: Row, found: dict[Place, Examination]) -> Iterable[Fault]:

@@ -18,7 +18,7 @@ from nst_core.files import read_whole
 from nst_core.networks import CATALOGUE
 from nst_core.places import Place, PlaceError, join, name_of, resolved, told, without_secrets
 from nst_core.settings import Overrides, Settings, resolve
-from tasks.layout import picture_path
+from tasks.layout import picture_path, summary_path
 
 REQUIRED = ("content", "style")
 COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
@@ -41,13 +41,13 @@ class Fault:
     found: str
     expected: str
 
+    def __post_init__(self) -> None:
+        """Leave out what is secret in addresses, in whatever column they stand."""
+        for name in ("found", "expected"):
+            object.__setattr__(self, name, without_secrets(getattr(self, name)))
+
     def __str__(self) -> str:
         return f"line {self.line}, column {self.column}: {self.found}; {self.expected}"
-
-    @classmethod
-    def of_cell(cls, line: int, column: str, cell: str, expected: str) -> "Fault":
-        """What a cell holds is not what it may hold."""
-        return cls(line, column, f"found {without_secrets(cell)!r}", expected)
 
 
 @dataclass(frozen=True)
@@ -200,9 +200,7 @@ def _read_row(
     defaults: BaseModel,
 ) -> Row:
     settings, faults = _read_settings(line, cells, defaults)
-    faults += [
-        _unknown_column(line, name, text) for name, text in cells.items() if name not in COLUMNS
-    ]
+    faults += [_unknown_column(line, name, cells) for name in cells if name not in COLUMNS]
     faults += [
         Fault(line, name, "nothing", "expected the path of a picture")
         for name in REQUIRED
@@ -229,12 +227,15 @@ def _read_place(
     try:
         return join(folder, cells.get(column, "")), []
     except PlaceError as error:
-        return folder, [Fault.of_cell(line, column, cells[column], str(error))]
+        return folder, [Fault(line, column, f"found {cells[column]!r}", str(error))]
 
 
-def _unknown_column(line: int, name: str, text: str) -> Fault:
+def _unknown_column(line: int, name: str, cells: Mapping[str, str]) -> Fault:
     if not name:
-        return Fault(line, "(no name)", f"found {text!r}", "the header has no name for this cell")
+        # An address with a comma in it, unquoted, may have its key in the cell beyond.
+        has_address = any("://" in text for text in cells.values())
+        found = "a cell too many" if has_address else f"found {cells[name]!r}"
+        return Fault(line, "(no name)", found, "the header has no name for this cell")
     near = get_close_matches(name, COLUMNS, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(COLUMNS)}"
     return Fault(line, name, "unknown column", hint)
@@ -361,6 +362,20 @@ def check_places(rows: Iterable[Row], output: Place) -> list[Row]:
         if column in row.cells
     }
     return [row.with_faults(_place_faults(row, output, sources)) for row in rows]
+
+
+def check_manifest_place(manifest: Place, output: Place) -> None:
+    """Refuse a manifest that the table would overwrite.
+
+    Raises:
+        ManifestError: it lies where the table goes.
+    """
+    tables = {resolved(summary_path(output, ending).absolute()) for ending in (".csv", ".parquet")}
+    if resolved(manifest.absolute()) in tables:
+        raise ManifestError(
+            f"{told(manifest)}: the table of results would overwrite the manifest; choose another "
+            "output folder"
+        )
 
 
 def _place_faults(row: Row, output: Place, sources: set[Place]) -> Iterator[Fault]:

@@ -14,7 +14,14 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from nst_core.files import read_whole, size_of, write_whole
+from nst_core.files import (
+    StorageError,
+    names_below,
+    read_whole,
+    remove,
+    version_of,
+    write_whole,
+)
 from nst_core.places import Place, PlaceField, told
 from nst_core.settings import Settings
 
@@ -29,28 +36,41 @@ class RecordError(Exception):
 
 
 class FileReference(BaseModel):
-    """A file by its absolute path or address, its size in bytes and its SHA-256."""
+    """A file by its absolute path or address, its size in bytes and its SHA-256.
+
+    Attributes:
+        tag: what its storage calls just these bytes; empty on a disk, or where it has no name.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     path: PlaceField
     size: int
     sha256: str
+    tag: str = ""
 
     @classmethod
     def write(cls, path: Place, data: bytes) -> Self:
         """Write the file whole and refer to just these bytes, whoever else may write there."""
         write_whole(path, data)
-        return cls(path=path.absolute(), size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        return cls(
+            path=path.absolute(),
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            tag="" if isinstance(path, Path) else version_of(path).tag,
+        )
 
     def read(self) -> bytes:
         """The file's bytes, verified.
 
         Raises:
             RecordError: the file is missing, or not as it was.
+            StorageError: its storage does not say.
         """
         try:
             data = read_whole(self.path)
+        except StorageError:
+            raise
         except OSError as error:
             raise RecordError(f"{told(self.path)} cannot be read: {error.strerror}") from error
         if len(data) != self.size or hashlib.sha256(data).hexdigest() != self.sha256:
@@ -63,23 +83,21 @@ class FileReference(BaseModel):
     def verify(self) -> None:
         """See that the file is as it was.
 
-        In object storage, which keeps checksums itself and never holds a part of an object, its
-        size is enough: else each night would fetch every picture there is.
+        In object storage its tag is enough, else each night would fetch every picture there is.
 
         Raises:
             RecordError: the file is missing, or not as it was.
+            StorageError: its storage does not say.
         """
-        if isinstance(self.path, Path):
+        if isinstance(self.path, Path) or not self.tag:
             self.read()
             return
         try:
-            size = size_of(self.path)
-        except OSError as error:
+            found = version_of(self.path)
+        except FileNotFoundError as error:
             raise RecordError(f"{told(self.path)} cannot be read: {error.strerror}") from error
-        if size != self.size:
-            raise RecordError(
-                f"{told(self.path)} was replaced: found {size} bytes, expected {self.size}"
-            )
+        if found != (self.size, self.tag):
+            raise RecordError(f"{told(self.path)} holds something else by now")
 
 
 class StyleRecord(BaseModel):
@@ -148,7 +166,11 @@ def _parse_record(text: bytes) -> Record:
 
 
 def find_style(folder: Place, key: str) -> StyleRecord | None:
-    """The record of a style's targets, its file verified; None where it must be computed."""
+    """The record of a style's targets, its file verified; None where it must be computed.
+
+    Raises:
+        StorageError: a storage does not say whether there is one.
+    """
     return _usable(folder / key, lambda record: _verified(record, StyleRecord, record.file.path))
 
 
@@ -158,6 +180,9 @@ def find_picture(folder: Place, key: str, wanted: Place) -> PictureRecord | None
     The picture is looked for at the wanted place first, so that an output folder may be moved,
     then where the record says, so that a row may be given another output. The record that is
     returned names the place where it was found.
+
+    Raises:
+        StorageError: a storage does not say whether there is one.
     """
 
     def look(record: Record) -> PictureRecord:
@@ -191,11 +216,14 @@ def _usable(path: Place, look: Callable[[Record], AnyRecord]) -> AnyRecord | Non
         envelope = json.loads(read_whole(path))
         serializer = envelope["metadata"]["serializer"]["type"]
         if serializer != SERIALIZER:
-            path.unlink()
+            remove(path)
             raise RecordError(f"{told(path)} named the serializer {serializer!r} and was removed")
         return look(_parse_record(envelope["result"].encode()))
     except FileNotFoundError:
         return None
+    except StorageError:
+        # Else a hiccup of the storage would have a whole night's rows made again.
+        raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecordError) as error:
         logger.warning("made again: what was kept of it cannot be used (%s)", error)
         return None
@@ -203,6 +231,9 @@ def _usable(path: Place, look: Callable[[Record], AnyRecord]) -> AnyRecord | Non
 
 def remove_failures(folder: Place) -> None:
     """Remove what Prefect persists of failed tasks: files that no key names and nothing reads."""
-    for path in folder.glob("*"):
-        if not re.fullmatch("[0-9a-f]{64}", path.name) and path.is_file():
-            path.unlink(missing_ok=True)
+    try:
+        for name in names_below(folder):
+            if "/" not in name and not re.fullmatch("[0-9a-f]{64}", name):
+                remove(folder / name)
+    except OSError as error:
+        logger.warning("%s: what failed rows left there stays: %s", told(folder), error.strerror)

@@ -1,6 +1,7 @@
 """Rows and their records -> the table of a batch."""
 
 import io
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,8 @@ from tasks.layout import CURVES, PICTURES, curve_name, summary_path
 from tasks.manifest import Row
 from tasks.records import PictureRecord
 
+logger = logging.getLogger("nst_batch.summary")
+
 Status = Literal["done", "cached", "failed", "invalid"]
 STATUSES: tuple[Status, ...] = ("done", "cached", "failed", "invalid")
 
@@ -27,12 +30,17 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class Ending:
-    """How a row ended: with a record, or with an error."""
+    """How a row ended: with a record, or with an error.
+
+    Attributes:
+        is_output_lost: it failed as the storage of the output does not answer.
+    """
 
     status: Status
     record: PictureRecord | None = None
     style_targets: Literal["computed", "hit", ""] = ""
     error: str = ""
+    is_output_lost: bool = False
 
 
 def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Place) -> pd.DataFrame:
@@ -44,7 +52,7 @@ def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Place)
         output: the folder that paths are given relative to; curves are looked for in it.
     """
     rows = list(rows)
-    curves = names_below(output / CURVES)
+    curves = _curves_in(output)
     table = pd.DataFrame([_table_row(row, endings[row.line], curves) for row in rows])
     layers = [
         f"relative_loss_{layer}"
@@ -57,6 +65,14 @@ def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Place)
     table = table.reindex(columns=[*dict.fromkeys(order), "error"])
     whole = ["steps", "evaluations", "recoveries", "width", "height", "seed"]
     return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def _curves_in(output: Place) -> set[str]:
+    try:
+        return names_below(output / CURVES)
+    except OSError as error:
+        logger.warning("no curve is named in the table: %s: %s", error.filename, error.strerror)
+        return set()
 
 
 def _table_row(row: Row, ending: Ending, curves: set[str]) -> dict[str, Any]:

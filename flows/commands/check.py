@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, refuse
-from nst_core.files import write_whole
+from nst_core.files import remove, write_whole
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
@@ -79,9 +80,11 @@ def _storage_faults(output: Place) -> list[Fault]:
     try:
         probe = writable_marker(output).with_name("check")
         write_whole(probe, b"")
-        probe.unlink()
     except OSError as error:
         return [_cannot_be_written(f"{error.filename}: {error.strerror}")]
+    with suppress(OSError):
+        # Where nothing may be deleted, one empty object stays.
+        remove(probe)
     return []
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from flows.exit_codes import SUCCESS, UNUSABLE
 from flows.terminal import Terminal
 from nst_core.files import write_whole
 from nst_core.pictures import encode_png
+from nst_core.places import Place
 from nst_core.samples.paintings import PAINTINGS
 from nst_core.samples.photographs import photograph
 
@@ -31,7 +31,7 @@ ROWS = (
 )
 
 
-def write_demo(terminal: Terminal, folder: Path) -> int:
+def write_demo(terminal: Terminal, folder: Place) -> int:
     """Write contents, styles and `demo.csv` into a folder; the same each time."""
     pictures = {
         **{f"contents/{name}.png": photograph(name) for name in CONTENTS},

@@ -89,7 +89,7 @@ def _in_folder(folder: Path, named: str) -> Iterator[Place]:
 def _in_storage(folder: UPath) -> Iterator[Place]:
     """An address with wildcards is a glob, any other a folder."""
     if any(wildcard in folder.path for wildcard in "*?["):
-        names = ask_storage(folder, lambda: folder.fs.glob(folder.path))
+        names = ask_storage(folder, lambda storage, key: list(storage.glob(key)))
     else:
-        names = ask_storage(folder, lambda: folder.fs.find(folder.path, maxdepth=1))
+        names = ask_storage(folder, lambda storage, key: list(storage.find(key, maxdepth=1)))
     return (place(folder.fs.unstrip_protocol(name)) for name in names)

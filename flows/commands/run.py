@@ -17,10 +17,10 @@ from flows.terminal import Terminal, duration, listening, refuse
 from nst_core.devices import DeviceError, written_plainly
 from nst_core.files import user_cache
 from nst_core.networks.weight_files import WeightsError
-from nst_core.places import Place
+from nst_core.places import Place, PlaceError, checked_for_keeping
 from tasks.layout import libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
-from tasks.manifest import ManifestError, read_manifest
+from tasks.manifest import ManifestError, check_manifest_place, read_manifest
 from tasks.runner_choice import RunnerError, check_runner
 from tasks.summary import count_by_status, read_summary
 
@@ -66,11 +66,13 @@ def run(
     """
     try:
         # What cannot be used is told before a server is started for it.
+        checked_for_keeping(manifest)
+        check_manifest_place(manifest, output)
         read_manifest(manifest, settings)
         options["devices"] = written_plainly(options["devices"])
         check_runner(options["runner"], options["address"], options["devices"])
         make_folders(output.absolute(), (options["cache"] or user_cache()).absolute())
-    except (ManifestError, DeviceError, RunnerError) as error:
+    except (ManifestError, DeviceError, PlaceError, RunnerError) as error:
         return refuse(terminal, error)
     except OSError as error:
         wrong = f"{error.filename}: cannot be written: {error.strerror}; choose another folder"

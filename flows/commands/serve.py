@@ -7,8 +7,8 @@ from pydantic import BaseModel, ValidationError
 from flows.exit_codes import INTERRUPTED, SUCCESS
 from flows.terminal import Terminal, refuse
 from nst_core.devices import DeviceError, written_plainly
-from nst_core.places import Place
-from tasks.manifest import ManifestError, read_manifest
+from nst_core.places import Place, PlaceError, checked_for_keeping
+from tasks.manifest import ManifestError, check_manifest_place, read_manifest
 from tasks.runner_choice import RunnerError, check_runner
 
 
@@ -40,10 +40,12 @@ def serve(
                 "`prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"
             )
         schedule = _schedule(cron, timezone)
+        checked_for_keeping(manifest)
+        check_manifest_place(manifest, output)
         read_manifest(manifest, settings)
         options["devices"] = written_plainly(options["devices"])
         check_runner(options["runner"], options["address"], options["devices"])
-    except (ScheduleError, ManifestError, DeviceError, RunnerError) as error:
+    except (ScheduleError, ManifestError, DeviceError, PlaceError, RunnerError) as error:
         return refuse(terminal, error)
     from flows.stylize_manifest import stylize_manifest
 

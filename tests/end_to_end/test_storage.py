@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from collections.abc import Iterator
 
 import pandas as pd
@@ -97,6 +98,52 @@ def test_the_same_pictures_as_on_a_disk(cloud_shell: Shell, bucket: Bucket) -> N
     )
 
 
+@pytest.mark.slow
+def test_pictures_of_one_size_are_told_apart(cloud_shell: Shell, bucket: Bucket) -> None:
+    """Names are exchanged, and each picture is of just as many bytes as the other."""
+    put_manifest(bucket, "a.png,s.png", "b.png,s.png")
+    assert cloud_shell.run(*RUN, *QUICK).returncode == 0
+    first, second = (bucket.get(f"out/pictures/{name}_s.png") for name in "ab")
+    changed = bytearray(second)
+    changed[-1] ^= 1
+    bucket.put("out/pictures/b_s.png", bytes(changed))
+    assert cloud_shell.run(*RUN, *QUICK).returncode == 0
+    assert list(table_of(bucket)["status"]) == ["cached", "done"]
+    assert bucket.get("out/pictures/a_s.png") == first
+    assert bucket.get("out/pictures/b_s.png") == second
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bucket")  # which empties it: servers of one process share their buckets
+def test_a_storage_that_fails_under_a_run_ends_it_and_keeps_what_is_done(shell: Shell) -> None:
+    with object_storage() as own:
+        for number in range(6):
+            own.put(f"in/{number}.png", shell.picture(f"{number}.png", 20 + number).read_bytes())
+        own.put("in/s.png", (shell.folder / "s.png").read_bytes())
+        rows = "".join(f"{number}.png,s.png\n" for number in range(6))
+        own.put("in/m.csv", f"content,style\n{rows}".encode())
+        cloud = Shell(
+            shell.folder,
+            # Else botocore would go on for a minute each time.
+            shell.environment | own.environment | {"AWS_MAX_ATTEMPTS": "1"},
+        )
+        slow = ["--size", "64", "--steps", "60", "--octaves", "1", "--tolerance", "0"]
+        run = cloud.start("run", "s3://pictures/in/m.csv", "-o", "s3://pictures/out", *slow)
+        too_long = threading.Timer(240, run.kill)
+        too_long.start()
+        assert run.stdout is not None
+        for line in run.stdout:
+            if line.startswith("[1/6]"):
+                break
+    # The server is gone now.
+    _, errors = run.communicate()
+    too_long.cancel()
+    assert run.returncode == 3
+    assert "s3://pictures/out" in errors
+    assert "finished rows are kept: the same command goes on from here" in errors
+    assert "Traceback" not in errors
+
+
 def test_faults_of_places_are_told_by_line_and_column(cloud_shell: Shell, bucket: Bucket) -> None:
     put_manifest(
         bucket,
@@ -126,6 +173,10 @@ def test_faults_of_places_are_told_by_line_and_column(cloud_shell: Shell, bucket
         (["run", "in.csv", "-o", "https://127.0.0.1/out"], "can only be read"),
         (["run", "in.csv", "-o", "s3://me:hush@bucket/out"], "found credentials in the address"),
         (["run", "ftp://host/in.csv", "-o", "out"], "begins with s3://"),
+        (["run", "https://127.0.0.1/m.csv?s=hush", "-o", "out"], "found a signed address"),
+        (["run", "s3:/pictures/in.csv", "-o", "out"], "an address needs two slashes"),
+        (["demo", "s3:/pictures/demo"], "an address needs two slashes"),
+        (["run", "out/summary.csv", "-o", "out"], "would overwrite the manifest"),
         (["cache", "prune", "--cache", "s3://pictures/kept"], "lifecycle rule"),
     ],
 )
@@ -159,7 +210,7 @@ def test_a_manifest_of_what_is_in_a_bucket(cloud_shell: Shell, bucket: Bucket) -
 def test_a_signed_web_address_is_read_and_not_repeated(shell: Shell) -> None:
     picture = (shell.folder / "a.png").read_bytes()
     with serving(Answer(picture)) as web:
-        address = f"{web.address}/photos/my%20cat.png?signature=hush"
+        address = f"{web.address}/photos/my%20cat's.png?a=b'c&signature=hush"
         manifest = write_csv(
             shell.folder / "m.csv", ("content", "style"), (address, "s.png"), (address, "no.png")
         )
@@ -167,8 +218,8 @@ def test_a_signed_web_address_is_read_and_not_repeated(shell: Shell) -> None:
     assert result.returncode == 1
     table = pd.read_csv(shell.folder / "out" / "summary.csv")
     assert list(table["status"]) == ["done", "invalid"]
-    assert table["picture"][0] == "pictures/my cat_s.png"
-    assert table["content"][0] == f"{web.address}/photos/my%20cat.png?..."
+    assert table["picture"][0] == "pictures/my cat's_s.png"
+    assert table["content"][0] == f"{web.address}/photos/my%20cat's.png?..."
     written = [path.read_bytes() for path in (shell.folder / "out").rglob("*") if path.is_file()]
     assert not any(b"hush" in data for data in [*written, result.stdout.encode()])
 

@@ -10,6 +10,7 @@ from upath import UPath
 from nst_core.places import (
     PlaceError,
     PlaceField,
+    checked_for_keeping,
     join,
     name_of,
     place,
@@ -49,15 +50,48 @@ def test_the_scheme_may_be_in_capitals() -> None:
     assert str(place("S3://Bucket/A.png")) == "s3://Bucket/A.png"
 
 
-@pytest.mark.parametrize("text", ["s3://key:hush@bucket/a", "https://me:hush@host/a.png"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("s3://key:hush@bucket/a", "s3://hush@bucket/a", "https://me:hush@host/a.png"),
+        *("HTTPS://me:hush@host/a.png", "https://me:hu/sh-hush@host/a.png"),
+        "abfss://box:hush@account.dfs.core.windows.net/a",
+    ],
+)
 def test_credentials_in_an_address_are_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(PlaceError, match="found credentials in the address") as refused:
         place(text)
     assert "hush" not in str(refused.value)
 
 
-def test_an_at_sign_in_a_name_is_no_credential() -> None:
-    assert str(place("s3://bucket/photos@home/a.png")) == "s3://bucket/photos@home/a.png"
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("s3://bucket/photos@home/a.png", "https://host:80/@me/a.png"),
+        "https://host/?mail=me@home",
+    ],
+)
+def test_an_at_sign_in_a_name_is_no_credential(text: str) -> None:
+    assert str(place(text)) == text
+
+
+def test_azure_has_containers_before_its_at_sign() -> None:
+    with pytest.raises(PlaceError, match=r"nst-batch\[az\]"):
+        place("abfss://box@account.dfs.core.windows.net/a")
+
+
+@pytest.mark.parametrize("named", ["s3:/bucket/a", Path("s3://bucket/a"), Path("HTTPS://host/a")])
+def test_an_address_that_became_a_path_is_refused(named: str | Path) -> None:
+    with pytest.raises(PlaceError, match="an address needs two slashes"):
+        place(named)
+
+
+def test_signed_addresses_may_not_be_kept_by_others() -> None:
+    for text in ("a?b.csv", "s3://bucket/a?b.csv", "https://host/m.csv"):
+        assert checked_for_keeping(place(text)) == place(text)
+    with pytest.raises(PlaceError, match="found a signed address") as refused:
+        checked_for_keeping(place("https://host/m.csv?sig=hush"))
+    assert "hush" not in str(refused.value)
 
 
 def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +143,10 @@ def test_names(text: str, name: str) -> None:
         "https://me:hush@host/a.png",
         "s3://key:hush@bucket/a.png",
         "url=URL('http://host/a?hush')",
+        "HTTP://host/a.png?sig=hush",
+        "https://host/it's my \"cat\".png?x=a'b&sig=hush",
+        "https://host/a.png#access_token=hush",
+        "https://me:pa/ss-hush@host/a.png",
     ],
 )
 def test_secrets_are_left_out_of_what_is_shown(text: str) -> None:
