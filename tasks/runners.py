@@ -91,12 +91,14 @@ def _own_dask_cluster() -> Any:
 
     # Dask would end a process that takes more than its share of the memory.
     options = {"nthreads": 1, "memory_limit": 0, "host": "127.0.0.1"}
+    # Any free port: the usual one may be another cluster's.
+    head = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
     workers = [
         {**options, "resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": gpu}}
         for gpu in visible_gpus()
     ]
     return SpecCluster(
-        scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}},
+        scheduler={"cls": Scheduler, "options": head},
         workers={
             number: {"cls": Nanny, "options": worker}
             for number, worker in enumerate(workers or [options])

@@ -1,7 +1,6 @@
 """Real clusters on this machine, each of two worker processes, and which of these have rows."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from tests.end_to_end.conftest import free_port
 
 BIN = Path(sys.executable).parent
 ROW = "stylize"
@@ -53,13 +54,6 @@ def started(
                 continue
 
 
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def wait_for(found: Callable[[], Any], what: str, seconds: float = 180) -> Any:
     """What a look gives, once it gives something."""
     deadline = time.monotonic() + seconds
@@ -67,11 +61,6 @@ def wait_for(found: Callable[[], Any], what: str, seconds: float = 180) -> Any:
         assert time.monotonic() < deadline, f"no {what} after {seconds} s"
         time.sleep(0.1)
     return value
-
-
-def rows_executed(dask_worker: Any) -> tuple[int, int]:
-    """Run on a worker: its process, and how many rows that executes."""
-    return os.getpid(), sum(ROW in str(task.key) for task in dask_worker.state.executing)
 
 
 @contextmanager
@@ -92,7 +81,15 @@ def dask_cluster(
         client = stack.enter_context(Client(address, set_as_default=False, timeout=120))
         client.wait_for_workers(len(workers), timeout=120)
 
+        # Within, so that it travels as it is: workers need not find these tests.
+        def rows_executed(dask_worker: Any) -> tuple[int, int]:
+            """Run on a worker: its process, and how many rows that executes."""
+            return os.getpid(), sum(ROW in str(task.key) for task in dask_worker.state.executing)
+
+        client.run(rows_executed)
+
         def busy() -> set[int]:
+            # A worker may be killed meanwhile.
             answers = client.run(rows_executed, on_error="ignore")
             return {process for process, rows in answers.values() if rows}
 
