@@ -217,38 +217,74 @@ def stylize_jobs(
     to_run = [job for key, job in distinct.items() if key not in pictures]
     tell_batch(BatchProgress("planned", len(to_run), len(jobs)))
     styles: dict[str, Style] = {}
+    with workers_for(to_run, runner, address, devices) as workers, stopping_rows(output):
+        submitted = submit_rows(jobs, workers, pictures, styles, output, cache, refresh=refresh)
+        ahead = drawn_ahead(submitted, MOST_UNDER_WAY)
+        return gather_rows(ahead, pictures, styles, output, tells_ends=runner != LOCAL)
+
+
+def submit_rows(
+    jobs: Iterable[Job],
+    workers: Workers,
+    pictures: dict[str, Picture],
+    styles: dict[str, Style],
+    output: Place,
+    cache: Place,
+    *,
+    refresh: bool,
+) -> Iterator[Job]:
+    """The jobs in turn, each once its picture is there or under way.
+
+    A style is submitted just before the first row that needs it.
+
+    Args:
+        pictures, styles: what there is, by key; what is submitted is added.
+    """
     keep = keep_by_key(row_records(output), "job", "key", refresh=refresh)
     stylize = stylize_row.with_options(**keep)
     keep = keep_by_key(
         style_records(cache), "job", "style_key", refresh=refresh, once_under=style_locks(cache)
     )
     compute = compute_style_targets.with_options(**keep)
+    for job in jobs:
+        if job.key not in pictures:
+            if job.style_key not in styles:
+                styles[job.style_key] = find_or_compute(workers, compute, job, cache, refresh)
+            parameters = {"job": job, "style": styles[job.style_key], "output": output}
+            pictures[job.key] = workers.submit(stylize, parameters)
+        yield job
 
-    def submitted() -> Iterator[Job]:
-        for job in jobs:
-            if job.key not in pictures:
-                if job.style_key not in styles:
-                    styles[job.style_key] = find_or_compute(workers, compute, job, cache, refresh)
-                style = styles[job.style_key]
-                parameters = {"job": job, "style": style, "output": output}
-                pictures[job.key] = workers.submit(stylize, parameters)
-            yield job
 
+def gather_rows(
+    submitted: Iterable[Job],
+    pictures: dict[str, Picture],
+    styles: dict[str, Style],
+    output: Place,
+    *,
+    tells_ends: bool,
+) -> dict[int, Ending]:
+    """How each job ended, by its line in the manifest.
+
+    Args:
+        pictures: by key; a future is replaced by its record.
+        tells_ends: tell how rows end, where they run in other processes.
+
+    Raises:
+        StorageError: rows in turn could not reach the output.
+    """
     endings: dict[int, Ending] = {}
     lost = 0
-    with workers_for(to_run, runner, address, devices) as workers, stopping_rows(output):
-        for job in drawn_ahead(submitted(), MOST_UNDER_WAY):
-            picture = pictures[job.key]
-            ending = gather(job, picture, styles.get(job.style_key), output)
-            if runner != LOCAL and isinstance(picture, PrefectFuture):
-                tell_end(job, ending)
-            if ending.record:
-                # The future goes, and with it what Prefect holds of the task run.
-                pictures[job.key] = ending.record
-            endings[job.line] = ending
-            lost = lost + 1 if ending.is_output_lost else 0
-            if lost == MOST_LOST:
-                raise StorageError(f"{told(output)} does not answer: {ending.error}")
+    for job in submitted:
+        picture = pictures[job.key]
+        ending = endings[job.line] = gather(job, picture, styles.get(job.style_key), output)
+        if tells_ends and isinstance(picture, PrefectFuture):
+            tell_end(job, ending)
+        if ending.record:
+            # The future goes, and with it what Prefect holds of the task run.
+            pictures[job.key] = ending.record
+        lost = lost + 1 if ending.is_output_lost else 0
+        if lost == MOST_LOST:
+            raise StorageError(f"{told(output)} does not answer: {ending.error}")
     return endings
 
 
