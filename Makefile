@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-cluster lint types lock clean help
+.PHONY: demo test test-nights test-cluster lint types lock clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -9,8 +9,11 @@ help: ## this list
 demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 	@$(BIN)/nst-batch run manifests/demo.csv --output build/demo --cache build/cache
 
-test: .venv/installed ## all tests but those of clusters
+test: .venv/installed ## all tests but the next two
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+
+test-nights: .venv/installed ## servers that die while a batch runs, and a power cut
+	$(BIN)/python -m pytest -m nights tests/end_to_end
 
 test-cluster: .venv/installed ## on Ray and Dask clusters that the tests start
 	$(BIN)/python -m pytest -m cluster tests/cluster

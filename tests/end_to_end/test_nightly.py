@@ -12,7 +12,9 @@ from tests.pictures import write_picture
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["nightly.sh", "power_cut.sh"])
+@pytest.mark.parametrize(
+    "script", ["nightly.sh", pytest.param("power_cut.sh", marks=pytest.mark.nights)]
+)
 def test_nights_by_a_worker(tmp_path: Path, script: str) -> None:
     """Everything that is checked is in the scripts, which people can run and read too."""
     for seed, name in enumerate(("a.png", "s.png")):

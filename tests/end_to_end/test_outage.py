@@ -16,6 +16,8 @@ import pytest
 from tests.end_to_end.conftest import Server, Shell, make_shell
 from tests.pictures import write_csv
 
+pytestmark = pytest.mark.nights
+
 ROWS = 12
 # A second a row or more: the server is to die among them.
 SETTINGS = ["--size", "32", "--steps", "100", "--octaves", "1", "--tolerance", "0"]
@@ -96,7 +98,6 @@ def final_states(server: Server, seconds: int = 60) -> list[str]:
     return states
 
 
-@pytest.mark.slow
 def test_a_server_that_comes_back_learns_how_the_batch_ended(
     tmp_path: Path, server: Server
 ) -> None:
@@ -111,7 +112,6 @@ def test_a_server_that_comes_back_learns_how_the_batch_ended(
     assert final_states(server) == ["Completed"]
 
 
-@pytest.mark.slow
 def test_a_server_away_at_the_end_is_waited_for(tmp_path: Path, server: Server) -> None:
     with batch(tmp_path, server) as running:
         server.end(signal.SIGKILL)
@@ -123,7 +123,6 @@ def test_a_server_away_at_the_end_is_waited_for(tmp_path: Path, server: Server) 
     assert final_states(server) == ["Completed"]
 
 
-@pytest.mark.slow
 def test_a_server_that_never_comes_back_costs_nothing_but_its_page(
     tmp_path: Path, server: Server
 ) -> None:
