@@ -329,7 +329,7 @@ def find_done(job: Job, output: Place) -> PictureRecord | None:
     try:
         return record and put_in_place(record, job, output)
     except (OSError, RecordError) as error:
-        logger.warning("%s: made again, as it cannot be copied: %s", wanted, error)
+        logger.warning("%s: made again, as it cannot be copied: %s", told(wanted), error)
         return None
 
 

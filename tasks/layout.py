@@ -58,7 +58,7 @@ def style_locks(cache: Place) -> Path:
 
 
 def libraries_log_path(output: Place) -> Path:
-    """What TensorFlow and Prefect's server wrote during the last run, always on this machine."""
+    """What TensorFlow and Prefect's server wrote during runs, always on this machine."""
     if isinstance(output, Path):
         return output / ".nst-batch" / "libraries.log"
     return local_cache(user_cache()) / "libraries.log"
@@ -96,7 +96,7 @@ def make_folders(output: Place, cache: Place) -> None:
 
 
 def writable_marker(folder: Place) -> Place:
-    """An empty object, written when a run starts, so that what cannot be written is told at once.
+    """Where a run writes an empty object first, to find out at once whether it can write there.
 
     Raises:
         OSError: nothing can be written to such an address.
