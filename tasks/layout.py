@@ -26,6 +26,46 @@ def curve_path(output: Place, name: str) -> Place:
     return output / CURVES / curve_name(name)
 
 
+def intermediates_folder(output: Place, name: str) -> Place:
+    """The pictures on a row's way, `--save-every` so many steps, named by their step."""
+    return output / "intermediates" / str(PurePosixPath(name).with_suffix(""))
+
+
+def intermediate_path(output: Place, name: str, step: int) -> Place:
+    """The picture of a row after so many steps; names sort as the steps do."""
+    return intermediates_folder(output, name) / f"{step:06d}.png"
+
+
+def interrupted_path(output: Place, name: str) -> Place:
+    """The best picture that a row had when its batch was stopped; its result is still to come."""
+    return output / "interrupted" / name
+
+
+def plot_path(output: Place, name: str, ending: str) -> Place:
+    """The plot of a row's loss curve, `.png` or `.svg`."""
+    return output / "plots" / str(PurePosixPath(name).with_suffix(ending))
+
+
+def animation_path(output: Place, name: str, ending: str) -> Place:
+    """A row's way as a moving picture, `.gif` or `.webp`."""
+    return output / "animations" / str(PurePosixPath(name).with_suffix(ending))
+
+
+def gallery_path(output: Place) -> Place:
+    """The page that shows the last run."""
+    return output / "gallery.html"
+
+
+def contact_sheet_path(output: Place) -> Place:
+    """All results of a batch that is a grid, in one picture."""
+    return output / "contact_sheet.png"
+
+
+def previews_folder(output: Place) -> Place:
+    """What the page shows: small pictures, and contents at the size of results."""
+    return output / "gallery"
+
+
 def error_path(output: Place, name: str) -> Place:
     """The traceback of a row that failed."""
     return output / "errors" / str(PurePosixPath(name).with_suffix(".txt"))

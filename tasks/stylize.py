@@ -1,7 +1,5 @@
 """One row -> one picture, its loss curve and one record."""
 
-import csv
-import io
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ from prefect import task
 from nst_core.files import write_whole
 from nst_core.pictures import Picture, encode_png
 from nst_core.places import Place, name_of
+from tasks.curves import Point, curve_csv
 from tasks.jobs import Job, load_picture
 from tasks.layout import curve_path, picture_path
 from tasks.progress import RowProgress, tell
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
 
 PROVENANCE = "nst-batch"
 """The keyword of the PNG text chunk that says how a picture was made."""
-
-CURVE_COLUMNS = (
-    *("octave", "width", "height", "step", "evaluations"),
-    *("total_loss", "content_loss", "style_loss", "tv_loss"),
-)
 
 
 @task(name="stylize", task_run_name="{job.output}")
@@ -55,7 +49,7 @@ def _stylize(job: Job, style: StyleRecord, output: Place, device: str) -> Pictur
     from nst_core.statistics import StyleTargets
     from nst_core.stylize import finish, iterates
 
-    curve: list[list[Any]] = []
+    curve: list[Point] = []
     started = time.perf_counter()
     content = _load(job, job.content, job.content_sha256)
     targets = StyleTargets.from_bytes(style.file.read())
@@ -75,7 +69,7 @@ def _stylize(job: Job, style: StyleRecord, output: Place, device: str) -> Pictur
         content.alpha if job.settings.keep_alpha else None,
         text={PROVENANCE: json.dumps(facts | _sources(job))},
     )
-    write_whole(curve_path(output, job.output), _curve_csv(curve))
+    write_whole(curve_path(output, job.output), curve_csv(curve))
     return PictureRecord(
         key=job.key,
         file=FileReference.write(picture_path(output, job.output), picture),
@@ -104,15 +98,15 @@ def _style_to_start_from(job: Job) -> NDArray[np.float32] | None:
     return _load(job, job.style, job.style_sha256).rgb if job.settings.start == "style" else None
 
 
-def _follow(job: Job, iterate: "Iterate", curve: list[list[Any]], output: Place) -> None:
+def _follow(job: Job, iterate: "Iterate", curve: list[Point], output: Place) -> None:
     check_not_stopped(output)
     losses = iterate.losses
     height, width = iterate.pixels.shape[:2]
     curve.append(
-        [
+        Point(
             *(iterate.octave, width, height, iterate.step, iterate.evaluations),
             *(losses.total, losses.content, losses.style, losses.tv),
-        ]
+        )
     )
     tell(
         RowProgress(
@@ -155,9 +149,3 @@ def _sources(job: Job) -> dict[str, str]:
         "style": job.style_name,
         "style_sha256": job.style_sha256,
     }
-
-
-def _curve_csv(curve: list[list[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([CURVE_COLUMNS, *curve])
-    return text.getvalue().encode()
