@@ -5,81 +5,34 @@ Commands are imported when they run, so that help and `check` load neither Prefe
 
 import os
 import sys
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter, Token, validators
+from cyclopts import App, Parameter, validators
 from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
 from flows import environment
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, SUCCESS, UNUSABLE
+from flows.options import (
+    BatchOptions,
+    Cache,
+    Devices,
+    Flag,
+    Json,
+    Manifest,
+    Output,
+    RowOptions,
+    WeightsPath,
+    to_place,
+)
 from flows.terminal import Terminal
 from nst_core.files import user_cache
-from nst_core.places import Place, PlaceError, place
-from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
+from nst_core.places import Place, PlaceError
 
 if TYPE_CHECKING:
     from nst_core.networks.store import WeightStore
-
-
-def _to_place(_: object, tokens: Sequence[Token]) -> Place:
-    return place(tokens[0].value)
-
-
-Manifest = Annotated[Place, Parameter(converter=_to_place)]
-Output = Annotated[
-    Place,
-    Parameter(
-        alias="-o",
-        converter=_to_place,
-        help="folder for pictures, loss curves and the summary; s3://bucket/folder and such, too",
-    ),
-]
-Choice = Annotated[Overrides, Parameter(name="*")]
-Cache = Annotated[
-    Place | None,
-    Parameter(
-        converter=_to_place,
-        help="where style targets and weights are kept "
-        "[default: NST_BATCH_CACHE or ~/.cache/nst-batch]",
-    ),
-]
-WeightsPath = Annotated[
-    Path | None,
-    Parameter(
-        name="--weights",
-        help="file or folder of weights, for encoders that need some [default: NST_BATCH_WEIGHTS]",
-    ),
-]
-Devices = Annotated[
-    str,
-    Parameter(
-        help="auto (the GPUs there are, or else the CPU), gpu (the GPUs, never the CPU), cpu, or "
-        "some such as gpu:0,gpu:2; each works on one row at a time"
-    ),
-]
-Runner = Annotated[
-    Literal["local", "ray", "dask"],
-    Parameter(help="where rows run: in this process, or on the workers of a cluster"),
-]
-Address = Annotated[
-    str | None,
-    Parameter(
-        help="of a cluster that is running, such as tcp://scheduler:8786 (Dask), head:6379 or auto "
-        "(Ray) [default: one on this machine, started for the run]"
-    ),
-]
-Json = Annotated[bool, Parameter(negative="", help="print the result as JSON")]
-MaxPixels = Annotated[
-    int,
-    Parameter(
-        help="refuse pictures with more pixels than this", validator=validators.Number(gte=1)
-    ),
-]
-Flag = Parameter(negative="")
 
 
 def _store(weights: Path | None, cache: Place | None) -> "WeightStore":
@@ -122,15 +75,8 @@ def run(
     /,
     *,
     output: Output,
-    settings: Choice = Overrides(),  # noqa: B008 - frozen, so that sharing it is harmless
-    weights: WeightsPath = None,
-    cache: Cache = None,
+    options: BatchOptions = BatchOptions(),  # noqa: B008 - frozen, so that sharing it is harmless
     refresh: Annotated[bool, Flag] = False,
-    strict: Annotated[bool, Flag] = False,
-    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
-    devices: Devices = "auto",
-    runner: Runner = "local",
-    address: Address = None,
     json: Json = False,
     verbose: Annotated[bool, Flag] = False,
 ) -> int:
@@ -143,27 +89,14 @@ def run(
         manifest: CSV file with the columns content and style; others set a row's output, preset
             or any setting.
         refresh: stylize again what is done already.
-        strict: run nothing where any row is at fault.
         verbose: show what Prefect and TensorFlow have to say.
     """
     environment.prepare(verbose=verbose)
     from flows.commands.run import run as run_batch
 
-    return run_batch(
-        Terminal(as_json=json),
-        manifest,
-        output,
-        settings,
-        weights=weights,
-        cache=cache,
-        refresh=refresh,
-        strict=strict,
-        max_pixels=max_pixels,
-        devices=devices,
-        runner=runner,
-        address=address,
-        verbose=verbose,
-    )
+    parameters = options.flow_parameters() | {"refresh": refresh}
+    terminal = Terminal(as_json=json)
+    return run_batch(terminal, manifest, output, options.settings, verbose=verbose, **parameters)
 
 
 @app.command
@@ -172,17 +105,10 @@ def serve(
     /,
     *,
     output: Output,
-    settings: Choice = Overrides(),  # noqa: B008
+    options: BatchOptions = BatchOptions(),  # noqa: B008
     cron: Annotated[str, Parameter(help="when, as cron has it")] = "0 1 * * *",
     timezone: Annotated[str, Parameter(help="whose clock the hour is of")] = "UTC",
     name: Annotated[str, Parameter(help="of the deployment")] = "served",
-    weights: WeightsPath = None,
-    cache: Cache = None,
-    strict: Annotated[bool, Flag] = False,
-    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
-    devices: Devices = "auto",
-    runner: Runner = "local",
-    address: Address = None,
 ) -> int:
     """Run a manifest every night, as long as this process lives; a server keeps the schedule.
 
@@ -190,7 +116,6 @@ def serve(
 
     Args:
         manifest: CSV file, read anew each night.
-        strict: run nothing where any row is at fault.
     """
     environment.prepare(verbose=True)
     from flows.commands.serve import serve as serve_manifest
@@ -199,17 +124,11 @@ def serve(
         Terminal(),
         manifest,
         output,
-        settings,
+        options.settings,
         name=name,
         cron=cron,
         timezone=timezone,
-        weights=weights,
-        cache=cache,
-        strict=strict,
-        max_pixels=max_pixels,
-        devices=devices,
-        runner=runner,
-        address=address,
+        **options.flow_parameters(),
     )
 
 
@@ -220,12 +139,9 @@ def check(
     *,
     output: Annotated[
         Place | None,
-        Parameter(alias="-o", converter=_to_place, help="check that this folder can be written"),
+        Parameter(alias="-o", converter=to_place, help="check that this folder can be written"),
     ] = None,
-    settings: Choice = Overrides(),  # noqa: B008
-    weights: WeightsPath = None,
-    cache: Cache = None,
-    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    options: RowOptions = RowOptions(),  # noqa: B008
     json: Json = False,
 ) -> int:
     """Report every fault of every row of a manifest at once; nothing is run or written.
@@ -237,8 +153,9 @@ def check(
     """
     from flows.commands.check import check as check_manifest
 
-    store = _store(weights, cache)
-    return check_manifest(Terminal(as_json=json), manifest, output, settings, store, max_pixels)
+    store = _store(options.weights, options.cache)
+    terminal = Terminal(as_json=json)
+    return check_manifest(terminal, manifest, output, options.settings, store, options.max_pixels)
 
 
 @app.command
@@ -247,10 +164,7 @@ def plan(
     /,
     *,
     output: Output,
-    settings: Choice = Overrides(),  # noqa: B008
-    weights: WeightsPath = None,
-    cache: Cache = None,
-    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    options: RowOptions = RowOptions(),  # noqa: B008
     devices: Devices = "auto",
     json: Json = False,
 ) -> int:
@@ -261,10 +175,17 @@ def plan(
     """
     from flows.commands.plan import plan as plan_manifest
 
-    kept = cache or user_cache()
-    store = _store(weights, kept)
-    terminal = Terminal(as_json=json)
-    return plan_manifest(terminal, manifest, output, kept, store, settings, max_pixels, devices)
+    kept = options.cache or user_cache()
+    return plan_manifest(
+        Terminal(as_json=json),
+        manifest,
+        output,
+        kept,
+        _store(options.weights, kept),
+        options.settings,
+        options.max_pixels,
+        devices,
+    )
 
 
 @app.command(name="manifest")
@@ -274,7 +195,7 @@ def write_manifest(
     /,
     *,
     output: Annotated[
-        Place, Parameter(alias="-o", converter=_to_place, help="the CSV file to write")
+        Place, Parameter(alias="-o", converter=to_place, help="the CSV file to write")
     ],
     json: Json = False,
 ) -> int:
@@ -290,7 +211,7 @@ def write_manifest(
 
 
 @app.command
-def demo(folder: Annotated[Place, Parameter(converter=_to_place)], /, *, json: Json = False) -> int:
+def demo(folder: Annotated[Place, Parameter(converter=to_place)], /, *, json: Json = False) -> int:
     """Write pictures to try it on, and a manifest of them, into a folder.
 
     Args:

@@ -13,13 +13,14 @@ DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Rows that fail are told in our own words; the traceback is kept in a file.
-    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    # Prefect's page has what happened; here rows that fail are told in our own words.
+    "PREFECT_LOGGING_LEVEL": "INFO",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 
-VERBOSE = {"PREFECT_LOGGING_LEVEL": "INFO", "TF_CPP_MIN_LOG_LEVEL": "1"}
+VERBOSE = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "NOTSET", "TF_CPP_MIN_LOG_LEVEL": "1"}
 
 
 def prepare(*, verbose: bool = False) -> None:

@@ -187,7 +187,8 @@ def lend_device(devices: Sequence[str], on_wait: Callable[[], None] | None = Non
 
     Args:
         devices: of which one is lent, by `open_devices`.
-        on_wait: called once where all are in use, by this run or another.
+        on_wait: called every tenth of a second while all are in use, by this run or another; what
+            it raises ends the waiting.
 
     Yields:
         Its name, such as `GPU:0`.
@@ -218,7 +219,6 @@ def _take(devices: Sequence[str], on_wait: Callable[[], None] | None) -> tuple[s
                 return device, descriptor
         if on_wait:
             on_wait()
-            on_wait = None
         time.sleep(0.1)
 
 

@@ -5,6 +5,9 @@ from nst_core.settings import Settings
 SMALLEST_SIDE = 32
 """Below this many pixels an octave shows the encoder too little to be worth its steps."""
 
+REPORT_EVERY = 10
+"""Steps between two looks of the host at the device; the plateau is judged over two of them."""
+
 
 def style_sides(settings: Settings) -> tuple[int, ...]:
     """Longest side of the style picture at each octave, coarse to fine, in pixels.

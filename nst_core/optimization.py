@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nst_core.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
+from nst_core.octaves import REPORT_EVERY
 from nst_core.optimizers import CONVERGED, DIVERGED, RUNNING, Adam, Evaluation, Lbfgs
 from nst_core.pictures import resize
 from nst_core.settings import Normalization, Settings
@@ -20,9 +21,6 @@ from nst_core.statistics import StyleTargets, content_targets
 
 Pixels = NDArray[np.float32]
 """sRGB in [0, 1], (height, width, 3)."""
-
-REPORT_EVERY = 10
-"""Steps between two looks of the host at the device; the plateau is judged over two of them."""
 
 FIRST_LBFGS_STEP = 0.05
 SMALLER_STEP = 0.1

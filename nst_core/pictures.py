@@ -1,4 +1,4 @@
-"""Bytes <-> pixels: read common pictures as they are meant to look, write PNG.
+"""Bytes <-> pixels: read common pictures as they are meant to look, write PNG and JPEG.
 
 Nothing here changes Pillow's process-wide settings, so every function may run in several threads.
 """
@@ -210,6 +210,19 @@ def encode_png(
         info.add_itxt(keyword, value.encode("utf-8", "backslashreplace").decode())
     data = io.BytesIO()
     Image.fromarray(levels).save(data, "PNG", pnginfo=info)
+    return data.getvalue()
+
+
+def encode_jpeg(rgb: NDArray[np.float32], *, quality: int = 85) -> bytes:
+    """A JPEG file, for pictures that are only looked at.
+
+    Args:
+        rgb: (height, width, 3), sRGB; clipped to [0, 1].
+        quality: from 1 to 95, as Pillow has it.
+    """
+    levels = np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(levels).save(data, "JPEG", quality=quality, progressive=True)
     return data.getvalue()
 
 

@@ -32,6 +32,9 @@ EXTRAS = {
 READ_ONLY = ("http", "https")
 AZURE = ("az", "abfs", "abfss")
 
+WEB_ADDRESS = r"^https?://[^\s?#@]+$"
+"""Of a folder on the web, without anything that could be secret."""
+
 OPTIONS: dict[str, dict[str, Any]] = {
     # With more, it asks how large each object is before it fetches it.
     "s3": {"max_concurrency": 1},

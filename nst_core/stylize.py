@@ -24,6 +24,7 @@ class Iterate:
     Attributes:
         octave, octaves: which of the sizes worked through, from 1, and how many there are.
         step, steps: done and planned over all octaves; an octave that ends early skips some.
+        step_of_octave: done at this octave's size.
         work_done: share of all work, from 0 to 1, a step weighing as many pixels as it has.
         evaluations: of loss and gradient so far.
         losses: of `pixels`, at this octave's size.
@@ -34,6 +35,7 @@ class Iterate:
     octaves: int
     step: int
     steps: int
+    step_of_octave: int
     work_done: float
     evaluations: int
     losses: Losses
@@ -144,6 +146,7 @@ def iterates(
                 octaves=len(shapes),
                 step=(number - 1) * settings.steps + report.steps,
                 steps=len(shapes) * settings.steps,
+                step_of_octave=report.steps,
                 work_done=_work_done(shapes, index, report.steps / settings.steps),
                 evaluations=totals.evaluations + report.evaluations,
                 losses=report.losses,

@@ -51,6 +51,11 @@ class Job(BaseModel):
     max_pixels: int
 
     @property
+    def content_name(self) -> str:
+        """What people call the content."""
+        return name_of(self.content)
+
+    @property
     def style_name(self) -> str:
         """What people call the style."""
         return name_of(self.style)

@@ -8,7 +8,8 @@ from nst_core.devices import lock_folder
 from nst_core.files import local_cache, make_private, user_cache, write_whole
 from nst_core.places import READ_ONLY, Place, told
 
-PICTURES, CURVES = "pictures", "losses"
+PICTURES, CURVES, INTERRUPTED, PREVIEWS = "pictures", "losses", "interrupted", "gallery"
+CONTACT_SHEET, GALLERY = "contact_sheet.png", "gallery.html"
 
 
 def picture_path(output: Place, name: str) -> Place:
@@ -38,7 +39,7 @@ def intermediate_path(output: Place, name: str, step: int) -> Place:
 
 def interrupted_path(output: Place, name: str) -> Place:
     """The best picture that a row had when its batch was stopped; its result is still to come."""
-    return output / "interrupted" / name
+    return output / INTERRUPTED / name
 
 
 def plot_path(output: Place, name: str, ending: str) -> Place:
@@ -53,17 +54,17 @@ def animation_path(output: Place, name: str, ending: str) -> Place:
 
 def gallery_path(output: Place) -> Place:
     """The page that shows the last run."""
-    return output / "gallery.html"
+    return output / GALLERY
 
 
 def contact_sheet_path(output: Place) -> Place:
     """All results of a batch that is a grid, in one picture."""
-    return output / "contact_sheet.png"
+    return output / CONTACT_SHEET
 
 
 def previews_folder(output: Place) -> Place:
     """What the page shows: small pictures, and contents at the size of results."""
-    return output / "gallery"
+    return output / PREVIEWS
 
 
 def error_path(output: Place, name: str) -> Place:

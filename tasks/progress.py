@@ -1,9 +1,15 @@
 """What a row says while it runs, sent through `logging` so that anyone may listen or nobody."""
 
 import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Literal, NamedTuple
 
 logger = logging.getLogger("nst_batch.progress")
+
+ENDS = ("done", "failed", "interrupted")
+"""The events that are a row's last."""
 
 
 class RowProgress(NamedTuple):
@@ -11,7 +17,7 @@ class RowProgress(NamedTuple):
 
     line: int
     output: str
-    event: Literal["started", "waiting", "step", "done", "failed"]
+    event: Literal["started", "waiting", "step", "done", "failed", "interrupted"]
     share: float = 0.0
     step: int = 0
     steps: int = 0
@@ -78,3 +84,67 @@ def tell_table(progress: TableProgress) -> None:
 def tell_batch(progress: BatchProgress) -> None:
     """Log it, the value itself as the record's attribute `progress`."""
     logger.info("%s: %d of %d", *progress, extra={"progress": progress})
+
+
+class Tally(logging.Handler):
+    """How far a batch is, counted from what is told; may be read while it is counted.
+
+    Attributes:
+        to_run, rows: how many rows are to run, of how many; None until it is known.
+        ended: how many rows ended, by event.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_run: int | None = None
+        self.rows = 0
+        self.ended: Counter[str] = Counter()
+        self._shares: dict[int, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count one value."""
+        progress = getattr(record, "progress", None)
+        if isinstance(progress, BatchProgress) and progress.event == "planned":
+            self.to_run, self.rows = progress.done, progress.total
+        elif isinstance(progress, RowProgress):
+            self._shares[progress.line] = progress.share
+            if progress.event in ENDS:
+                del self._shares[progress.line]
+                self.ended[progress.event] += 1
+
+    @property
+    def completed(self) -> float:
+        """Rows that ended, with the parts of those that run."""
+        with self.lock or nullcontext():
+            return self.ended.total() + sum(self._shares.values())
+
+    @property
+    def share(self) -> float:
+        """Of the rows to run, from 0 to 1."""
+        return min(1.0, self.completed / self.to_run) if self.to_run else float(self.to_run == 0)
+
+    def __str__(self) -> str:
+        """For people; empty until it is known how many rows are to run."""
+        if self.to_run is None:
+            return ""
+        if self.to_run == 0:
+            return f"all {self.rows} rows were done before"
+        wrong = self.ended["failed"]
+        failed = f", {wrong} of them failed" if wrong else ""
+        return f"{self.ended.total()} of {self.to_run} rows ended{failed}"
+
+
+@contextmanager
+def listened_to_by(handler: logging.Handler) -> Iterator[None]:
+    """Let a handler hear of all progress, and no handler that did not hear of it before."""
+    level, propagate = logger.level, logger.propagate
+    if not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate

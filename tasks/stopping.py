@@ -9,7 +9,18 @@ _stopped: set[Place] = set()
 
 
 class StoppedError(Exception):
-    """A row was given up because its batch ends."""
+    """A row was given up because its batch ends; the message says how far it was.
+
+    Attributes:
+        picture: the best it had so far, relative to the output folder; empty if there is none.
+    """
+
+    def __init__(self, message: str, picture: str = "") -> None:
+        super().__init__(message, picture)
+        self.picture = picture
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @contextmanager
@@ -27,7 +38,6 @@ def stopping_rows(output: Place) -> Iterator[None]:
         raise
 
 
-def check_not_stopped(output: Place) -> None:
-    """Raise `StoppedError` where the batch that writes to this folder ends."""
-    if output in _stopped:
-        raise StoppedError("given up, as its batch was stopped")
+def is_stopped(output: Place) -> bool:
+    """Whether the batch that writes to this folder ends."""
+    return output in _stopped

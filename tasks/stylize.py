@@ -8,15 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
-from nst_core.files import write_whole
+from nst_core.files import names_below, remove, write_whole
 from nst_core.pictures import Picture, encode_png
-from nst_core.places import Place, name_of
+from nst_core.places import Place
 from tasks.curves import Point, curve_csv
 from tasks.jobs import Job, load_picture
-from tasks.layout import curve_path, picture_path
-from tasks.progress import RowProgress, tell
+from tasks.layout import (
+    INTERRUPTED,
+    curve_path,
+    intermediate_path,
+    intermediates_folder,
+    interrupted_path,
+    picture_path,
+)
+from tasks.previews import keep_content, keep_thumbnail
 from tasks.records import FileReference, PictureRecord, StyleRecord
-from tasks.stopping import check_not_stopped
+from tasks.row_report import RowReport
+from tasks.stopping import StoppedError, is_stopped
 
 if TYPE_CHECKING:
     from nst_core.stylize import Iterate, Outcome
@@ -26,25 +34,51 @@ PROVENANCE = "nst-batch"
 
 
 @task(name="stylize", task_run_name="{job.output}")
-def stylize_row(job: Job, style: StyleRecord, output: Place, devices: str) -> PictureRecord:
-    """Stylize a job's content with its style's targets, into the output folder."""
+def stylize_row(
+    job: Job, style: StyleRecord, output: Place, devices: str, save_every: int | None = None
+) -> PictureRecord:
+    """Stylize a job's content with its style's targets, into the output folder.
+
+    Args:
+        job: what to do.
+        style: the targets.
+        output: the batch's output folder.
+        devices: those that may be used, as the user asked for them.
+        save_every: keep the picture as it is after every so many steps of an octave.
+
+    Raises:
+        StoppedError: the batch was stopped; the best picture so far is kept.
+    """
     from nst_core.devices import on_asked_devices
 
-    tell(RowProgress(job.line, job.output, "started"))
+    report = RowReport(job)
+    report.started()
     try:
         record = on_asked_devices(
             devices,
-            lambda device: _stylize(job, style, output, device),
-            on_wait=lambda: tell(RowProgress(job.line, job.output, "waiting")),
+            lambda device: _stylize(job, style, output, device, save_every, report),
+            on_wait=lambda: _wait(output, report),
         )
-    except Exception as error:
-        tell(RowProgress(job.line, job.output, "failed", message=str(error)))
+    except StoppedError as stopped:
+        report.ended("interrupted", str(stopped))
         raise
-    tell(RowProgress(job.line, job.output, "done", share=1, loss=record.total_loss))
+    except Exception as error:
+        report.ended("failed", str(error))
+        raise
+    report.ended(
+        "done", f"{record.steps} steps, stop reason {record.stop_reason}", record.total_loss
+    )
     return record
 
 
-def _stylize(job: Job, style: StyleRecord, output: Place, device: str) -> PictureRecord:
+def _stylize(
+    job: Job,
+    style: StyleRecord,
+    output: Place,
+    device: str,
+    save_every: int | None,
+    report: RowReport,
+) -> PictureRecord:
     from nst_core.devices import peak_memory_mb
     from nst_core.statistics import StyleTargets
     from nst_core.stylize import finish, iterates
@@ -53,6 +87,8 @@ def _stylize(job: Job, style: StyleRecord, output: Place, device: str) -> Pictur
     started = time.perf_counter()
     content = _load(job, job.content, job.content_sha256)
     targets = StyleTargets.from_bytes(style.file.read())
+    if save_every:
+        _forget_intermediates(job, output)
     steps = iterates(
         job.encoder.load(),
         content.rgb,
@@ -61,18 +97,33 @@ def _stylize(job: Job, style: StyleRecord, output: Place, device: str) -> Pictur
         seed=job.seed,
         style=_style_to_start_from(job),
     )
-    outcome = finish(steps, lambda iterate: _follow(job, iterate, curve, output))
+
+    def follow(iterate: "Iterate") -> None:
+        curve.append(_point(iterate))
+        report.step(iterate)
+        if is_stopped(output):
+            raise _given_up(job, iterate, output)
+        if save_every and _is_due(iterate, save_every):
+            path = intermediate_path(output, job.output, iterate.step)
+            write_whole(path, encode_png(iterate.pixels))
+
+    outcome = finish(steps, follow)
     seconds = time.perf_counter() - started
     facts = _facts(job, outcome)
+    pixels = outcome.pixels.astype(np.float32) / np.float32(255)
     picture = encode_png(
-        outcome.pixels.astype(np.float32) / np.float32(255),
+        pixels,
         content.alpha if job.settings.keep_alpha else None,
         text={PROVENANCE: json.dumps(facts | _sources(job))},
     )
     write_whole(curve_path(output, job.output), curve_csv(curve))
+    file = FileReference.write(picture_path(output, job.output), picture)
+    keep_content(output, job.content_sha256, content.rgb)
+    keep_thumbnail(output, job.content_sha256, content.rgb)
+    keep_thumbnail(output, file.sha256, pixels)
     return PictureRecord(
         key=job.key,
-        file=FileReference.write(picture_path(output, job.output), picture),
+        file=file,
         curve=curve_path(output, job.output),
         width=outcome.pixels.shape[1],
         height=outcome.pixels.shape[0],
@@ -81,6 +132,35 @@ def _stylize(job: Job, style: StyleRecord, output: Place, device: str) -> Pictur
         peak_memory_mb=round(peak_memory_mb(device), 1),
         **facts,
     )
+
+
+def _wait(output: Place, report: RowReport) -> None:
+    report.waiting()
+    if is_stopped(output):
+        raise StoppedError("stopped while it waited for a device")
+
+
+def _forget_intermediates(job: Job, output: Place) -> None:
+    folder = intermediates_folder(output, job.output)
+    for name in names_below(folder):
+        remove(folder / name)
+
+
+def _is_due(iterate: "Iterate", save_every: int) -> bool:
+    """An octave begins with the last one's picture, which is kept already."""
+    return iterate.step_of_octave % save_every == 0 and (
+        iterate.step_of_octave > 0 or iterate.octave == 1
+    )
+
+
+def _given_up(job: Job, iterate: "Iterate", output: Place) -> StoppedError:
+    """Keep the best picture so far, and say so; at the start there is nothing to keep."""
+    told = f"stopped after {iterate.step} of {iterate.steps} steps"
+    if iterate.step == 0:
+        return StoppedError(told)
+    path = interrupted_path(output, job.output)
+    write_whole(path, encode_png(iterate.pixels))
+    return StoppedError(f"{told}; its best picture so far is kept", f"{INTERRUPTED}/{job.output}")
 
 
 def _load(job: Job, path: Place, sha256: str) -> Picture:
@@ -98,26 +178,12 @@ def _style_to_start_from(job: Job) -> NDArray[np.float32] | None:
     return _load(job, job.style, job.style_sha256).rgb if job.settings.start == "style" else None
 
 
-def _follow(job: Job, iterate: "Iterate", curve: list[Point], output: Place) -> None:
-    check_not_stopped(output)
+def _point(iterate: "Iterate") -> Point:
     losses = iterate.losses
     height, width = iterate.pixels.shape[:2]
-    curve.append(
-        Point(
-            *(iterate.octave, width, height, iterate.step, iterate.evaluations),
-            *(losses.total, losses.content, losses.style, losses.tv),
-        )
-    )
-    tell(
-        RowProgress(
-            line=job.line,
-            output=job.output,
-            event="step",
-            share=iterate.work_done,
-            step=iterate.step,
-            steps=iterate.steps,
-            loss=losses.total,
-        )
+    return Point(
+        *(iterate.octave, width, height, iterate.step, iterate.evaluations),
+        *(losses.total, losses.content, losses.style, losses.tv),
     )
 
 
@@ -144,7 +210,7 @@ def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:
 def _sources(job: Job) -> dict[str, str]:
     return {
         "key": job.key,
-        "content": name_of(job.content),
+        "content": job.content_name,
         "content_sha256": job.content_sha256,
         "style": job.style_name,
         "style_sha256": job.style_sha256,

@@ -3,8 +3,8 @@
 import io
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
@@ -14,33 +14,15 @@ from nst_core.places import Place
 from nst_core.settings import Settings
 from tasks.layout import CURVES, PICTURES, curve_name, summary_path
 from tasks.manifest import Row
-from tasks.records import PictureRecord
+from tasks.statuses import STATUSES, Ending
 
 logger = logging.getLogger("nst_batch.summary")
-
-Status = Literal["done", "cached", "failed", "invalid"]
-STATUSES: tuple[Status, ...] = ("done", "cached", "failed", "invalid")
 
 MEASURES = (
     *("total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"),
     *("steps", "evaluations", "stop_reason", "recoveries", "seconds", "device"),
     *("peak_memory_mb", "width", "height", "seed", "encoder_fingerprint"),
 )
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a row ended: with a record, or with an error.
-
-    Attributes:
-        is_output_lost: it failed as the storage of the output does not answer.
-    """
-
-    status: Status
-    record: PictureRecord | None = None
-    style_targets: Literal["computed", "hit", ""] = ""
-    error: str = ""
-    is_output_lost: bool = False
 
 
 def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Place) -> pd.DataFrame:
@@ -61,7 +43,8 @@ def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Place)
     ]
     leading = ["line", "status", "picture", "content", "style", *MEASURES[:5]]
     found = [layer for layer in layers if layer in table]
-    order = [*leading, *found, *MEASURES[5:], "style_targets", "curve", *Settings.model_fields]
+    trailing = ["style_targets", "curve", "output", "key", "change", "previous_loss"]
+    order = [*leading, *found, *MEASURES[5:], *trailing, *Settings.model_fields]
     table = table.reindex(columns=[*dict.fromkeys(order), "error"])
     whole = ["steps", "evaluations", "recoveries", "width", "height", "seed"]
     return table.astype(dict.fromkeys(whole, "Int64"))
@@ -82,12 +65,13 @@ def _table_row(row: Row, ending: Ending, curves: set[str]) -> dict[str, Any]:
         "status": ending.status,
         "content": row.cell("content"),
         "style": row.cell("style"),
+        "output": row.output,
         **settings,
         "error": ending.error,
     }
     record = ending.record
     if record is None:
-        return facts
+        return facts | {"picture": ending.interrupted_picture or None}
     curve = curve_name(row.output)
     losses = {f"relative_loss_{layer}": loss for layer, loss in record.style_layers.items()}
     return (
@@ -97,6 +81,7 @@ def _table_row(row: Row, ending: Ending, curves: set[str]) -> dict[str, Any]:
             **{name: getattr(record, name) for name in MEASURES},
             "picture": f"{PICTURES}/{row.output}",
             "curve": f"{CURVES}/{curve}" if curve in curves else "",
+            "key": record.key,
             "style_targets": ending.style_targets,
         }
     )
@@ -119,6 +104,12 @@ def read_summary(output: Place) -> pd.DataFrame:
         OSError: there is none, or it cannot be read.
     """
     return pd.read_parquet(io.BytesIO(read_whole(summary_path(output, ".parquet"))))
+
+
+def made_at(table: pd.DataFrame) -> datetime | None:
+    """When a table was made; None where it does not say."""
+    said = table.attrs.get("made_at")
+    return datetime.fromisoformat(said) if said else None
 
 
 def count_by_status(table: pd.DataFrame) -> dict[str, int]:

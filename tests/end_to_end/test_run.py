@@ -155,7 +155,11 @@ def test_a_signal_stops_it_soon_and_it_says_how_to_go_on(shell: Shell, number: i
     assert "stopping" in errors
     assert "the same command goes on" in errors
     assert "Traceback" not in output + errors
-    assert not list((shell.folder / "out" / "pictures").iterdir())
+    out = shell.folder / "out"
+    assert not list((out / "pictures").iterdir())
+    assert list(table_of(out)["status"]) == ["interrupted", "pending"]
+    assert Image.open(out / "interrupted" / "a_s.png").size == (48, 36)
+    assert "interrupted/a_s.png" in (out / "gallery.html").read_text()
 
 
 def test_nobody_need_read_on(shell: Shell) -> None:

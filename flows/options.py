@@ -1,0 +1,126 @@
+"""The options that commands share, read and checked as the command line is parsed."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter, Token, validators
+
+from nst_core.octaves import REPORT_EVERY
+from nst_core.places import WEB_ADDRESS, Place, place
+from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
+
+
+def to_place(_: object, tokens: Sequence[Token]) -> Place:
+    """A place of what was typed."""
+    return place(tokens[0].value)
+
+
+def _check_save_every(_: object, steps: int | None) -> None:
+    if steps is not None and (steps < 1 or steps % REPORT_EVERY):
+        raise ValueError(f"expected a multiple of {REPORT_EVERY}")
+
+
+def _check_address(_: object, address: str | None) -> None:
+    if address is not None and not re.match(WEB_ADDRESS, address):
+        raise ValueError("expected http:// or https:// and no user, '?' or '#'")
+
+
+Manifest = Annotated[Place, Parameter(converter=to_place)]
+Output = Annotated[
+    Place,
+    Parameter(
+        alias="-o",
+        converter=to_place,
+        help="folder for pictures, loss curves, gallery and the summary; s3://bucket/folder and "
+        "such, too",
+    ),
+]
+Cache = Annotated[
+    Place | None,
+    Parameter(
+        converter=to_place,
+        help="where style targets and weights are kept "
+        "[default: NST_BATCH_CACHE or ~/.cache/nst-batch]",
+    ),
+]
+WeightsPath = Annotated[
+    Path | None,
+    Parameter(
+        name="--weights",
+        help="file or folder of weights, for encoders that need some [default: NST_BATCH_WEIGHTS]",
+    ),
+]
+Devices = Annotated[
+    str,
+    Parameter(
+        help="auto (the GPUs there are, or else the CPU), gpu (the GPUs, never the CPU), cpu, or "
+        "some such as gpu:0,gpu:2; each works on one row at a time"
+    ),
+]
+Json = Annotated[bool, Parameter(negative="", help="print the result as JSON")]
+Flag = Parameter(negative="")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RowOptions:
+    """Of the commands that read a manifest."""
+
+    settings: Annotated[Overrides, Parameter(name="*")] = Overrides()  # noqa: RUF009 - frozen
+    weights: WeightsPath = None
+    cache: Cache = None
+    max_pixels: Annotated[
+        int,
+        Parameter(
+            help="refuse pictures with more pixels than this", validator=validators.Number(gte=1)
+        ),
+    ] = DEFAULT_MAX_PIXELS
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class BatchOptions(RowOptions):
+    """Of the commands that run one: the flow's parameters, by the same names."""
+
+    strict: Annotated[
+        bool, Parameter(negative="", help="run nothing where any row is at fault")
+    ] = False
+    save_every: Annotated[
+        int | None,
+        Parameter(
+            validator=_check_save_every,
+            help="keep each picture after every so many steps at each size, a multiple of "
+            f"{REPORT_EVERY}, in intermediates/; `nst-batch animate` makes them move",
+        ),
+    ] = None
+    devices: Devices = "auto"
+    runner: Annotated[
+        Literal["local", "ray", "dask"],
+        Parameter(help="where rows run: in this process, or on the workers of a cluster"),
+    ] = "local"
+    address: Annotated[
+        str | None,
+        Parameter(
+            help="of a cluster that is running, such as tcp://scheduler:8786 (Dask), head:6379 or "
+            "auto (Ray) [default: one on this machine, started for the run]"
+        ),
+    ] = None
+    served_at: Annotated[
+        str | None,
+        Parameter(
+            validator=_check_address,
+            help="address at which people see the output folder, such as "
+            "https://pictures.example/night, for links on Prefect's page",
+        ),
+    ] = None
+
+    def flow_parameters(self) -> dict[str, Any]:
+        """All but the settings, which the flow is given first."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name != "settings"
+        }

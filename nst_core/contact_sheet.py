@@ -1,0 +1,101 @@
+"""All results of a grid in one picture: contents down, styles across."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from nst_core.pictures import fit
+
+Levels = NDArray[np.uint8]
+
+LARGEST_CELL, SMALLEST_CELL = 256, 48
+LONGEST_SIDE = 16_000
+"""In pixels; viewers refuse or stumble over larger pictures."""
+
+GAP = 8
+LABEL = 18
+PAPER, INK, PALE = (255, 255, 255), (40, 40, 40), (238, 238, 238)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with what stands below it.
+
+    Attributes:
+        label: of any length; the middle of a long one is left out.
+        rgb: sRGB, uint8, (height, width, 3); None where there is no picture.
+    """
+
+    label: str
+    rgb: Levels | None
+
+
+def contact_sheet(
+    contents: Sequence[Tile], styles: Sequence[Tile], results: Mapping[tuple[int, int], Tile]
+) -> Levels | None:
+    """The sheet, with the styles in its first row and the contents in its first column.
+
+    Args:
+        contents, styles: in order.
+        results: by the numbers of content and style; a cell may be missing.
+
+    Returns:
+        uint8 (height, width, 3); None where cells would be too small to see anything in them.
+    """
+    tiles = {(0, 1 + number): tile for number, tile in enumerate(styles)}
+    tiles |= {(1 + number, 0): tile for number, tile in enumerate(contents)}
+    tiles |= {(1 + row, 1 + column): tile for (row, column), tile in results.items()}
+    room = LONGEST_SIDE // (1 + max(len(contents), len(styles))) - GAP - LABEL
+    if room < SMALLEST_CELL:
+        return None
+    cell = min(room, max(SMALLEST_CELL, _longest_side([*contents, *results.values()])))
+    heights = [0] * (1 + len(contents))
+    for (row, _), tile in tiles.items():
+        heights[row] = max(heights[row], _fitted(tile, cell)[0])
+    tops = list(accumulate((height + LABEL + GAP for height in heights), initial=GAP))
+    sheet = Image.new("RGB", (GAP + (cell + GAP) * (1 + len(styles)), tops[-1]), PAPER)
+    for (row, column), tile in tiles.items():
+        _place(sheet, tile, GAP + column * (cell + GAP), tops[row] + heights[row], cell)
+    return np.asarray(sheet)
+
+
+def _longest_side(tiles: Sequence[Tile]) -> int:
+    sides = [max(tile.rgb.shape[:2]) for tile in tiles if tile.rgb is not None]
+    return min(LARGEST_CELL, max(sides, default=LARGEST_CELL))
+
+
+def _fitted(tile: Tile, cell: int) -> tuple[int, int]:
+    """Height and width in the sheet."""
+    if tile.rgb is None:
+        return cell // 2, cell
+    tall, wide = tile.rgb.shape[:2]
+    return fit(tall, wide, cell)
+
+
+def _place(sheet: Image.Image, tile: Tile, left: int, bottom: int, cell: int) -> None:
+    """Bottoms are in a line, so that each label is close to its picture."""
+    height, width = _fitted(tile, cell)
+    draw = ImageDraw.Draw(sheet)
+    if tile.rgb is None:
+        draw.rectangle((left, bottom - height, left + width - 1, bottom - 1), fill=PALE)
+    else:
+        picture = Image.fromarray(tile.rgb).resize((width, height), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (left + (cell - width) // 2, bottom - height))
+    font = ImageFont.load_default(max(9.0, min(13.0, cell / 12)))
+    label = _shortened(tile.label, font, cell)
+    draw.text((left + cell / 2, bottom + LABEL / 2), label, fill=INK, font=font, anchor="mm")
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """The text without its middle, as far as it takes to fit."""
+    if font.getlength(text) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        cut = f"{text[: (kept + 1) // 2]}...{text[len(text) - kept // 2 :]}"
+        if font.getlength(cut) <= width:
+            return cut
+    return ""

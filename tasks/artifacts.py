@@ -1,0 +1,144 @@
+"""What Prefect's page shows of a batch: progress, and in the end a report, a table and links."""
+
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
+from pathlib import PurePath
+from typing import cast
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from nst_core.places import told
+from tasks.layout import CONTACT_SHEET, GALLERY, summary_path
+from tasks.markdown import markdown_report, shown_rows
+from tasks.progress import Tally, listened_to_by
+from tasks.report import Night
+
+logger = logging.getLogger("nst_batch.artifacts")
+
+UPDATE_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 10.0
+"""For the last update, should the server not answer."""
+
+
+def key_of(manifest: str, kind: str) -> str:
+    """An artifact's key: the nights of a manifest are versions of one artifact.
+
+    Args:
+        manifest: its name.
+        kind: such as `report`.
+
+    Returns:
+        Lower-case letters, digits and dashes, which is all that Prefect takes.
+    """
+    name = re.sub("[^a-z0-9]+", "-", PurePath(manifest).stem.lower()).strip("-")
+    return f"{name or 'manifest'}-{kind}"
+
+
+@contextmanager
+def shown_progress(manifest: str) -> Iterator[None]:
+    """Keep a progress artifact up to date from a thread of its own, which no row waits for.
+
+    Args:
+        manifest: its name.
+    """
+    if FlowRunContext.get() is None:
+        yield
+        return
+    tally, over = Tally(), threading.Event()
+    updates = threading.Thread(
+        target=copy_context().run,
+        args=(_update_until, over, tally, key_of(manifest, "progress")),
+        daemon=True,
+    )
+    with listened_to_by(tally):
+        updates.start()
+        try:
+            yield
+        finally:
+            over.set()
+            updates.join(LONGEST_WAIT_SECONDS)
+
+
+def _update_until(over: threading.Event, tally: Tally, key: str) -> None:
+    artifact = None
+    is_over = False
+    # A server that is away is not waited for, but told with the next update.
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        while not is_over:
+            is_over = over.wait(UPDATE_SECONDS)
+            try:
+                artifact = _update(artifact, tally, key)
+            except Exception as error:  # noqa: BLE001 - the client raises nearly anything
+                logger.debug("Prefect's page lacks the latest progress: %s", error)
+
+
+def _update(artifact: UUID | None, tally: Tally, key: str) -> UUID | None:
+    told_so_far, percent = str(tally), round(100 * tally.share, 1)
+    if not told_so_far:
+        return None
+    if artifact is None:
+        return cast(UUID, create_progress_artifact(percent, key, told_so_far))
+    return cast(UUID, update_progress_artifact(artifact, percent, told_so_far))
+
+
+def show_on_page(night: Night, served_at: str | None, *, patiently: bool = True) -> None:
+    """Make the artifacts of a batch that ended; what Prefect does not take costs a warning.
+
+    Args:
+        night: what there is to show.
+        served_at: the address at which people see the output folder, if there is one.
+        patiently: wait for a server that is away, as the flow itself does.
+    """
+    if FlowRunContext.get() is None:
+        return
+    try:
+        with nullcontext() if patiently else temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            _show_report(night)
+            _show_table(night)
+            if served_at is not None:
+                _show_links(night, served_at.rstrip("/"))
+    except Exception as error:  # noqa: BLE001 - the client raises nearly anything
+        logger.warning(
+            "Prefect's page lacks the report of this batch: %s: %s", type(error).__name__, error
+        )
+
+
+def _show_report(night: Night) -> None:
+    create_markdown_artifact(
+        markdown_report(night),
+        key_of(night.manifest, "report"),
+        "what came out, what failed and why, what changed",
+    )
+
+
+def _show_table(night: Night) -> None:
+    rows, count = shown_rows(night.table), len(night.table)
+    of_these = "" if len(rows) == count else f"the first {len(rows)} of "
+    whole = told(summary_path(night.output))
+    create_table_artifact(
+        rows,
+        key_of(night.manifest, "summary"),
+        f"{of_these}{count} rows, those that are not done first; the whole table is {whole}",
+    )
+
+
+def _show_links(night: Night, address: str) -> None:
+    gallery = f"{address}/{GALLERY}"
+    create_link_artifact(gallery, gallery, key_of(night.manifest, "gallery"), "all pictures")
+    if night.has_contact_sheet:
+        key = key_of(night.manifest, "contact-sheet")
+        create_image_artifact(f"{address}/{CONTACT_SHEET}", key, "all results")

@@ -1,0 +1,70 @@
+"""A batch against the one before it in the same output folder: what is new, gone and changed."""
+
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+import pandas as pd
+
+from tasks.statuses import WITH_PICTURE, WRONG
+
+Change = Literal["", "same", "new", "changed", "moved", "mended", "broken"]
+CHANGES: tuple[Change, ...] = get_args(Change)
+"""Against the table before; `docs/outputs.md` says what each means."""
+
+COMPARED = ("output", "key", "status", "picture", "total_loss")
+"""The columns that it takes; a table of another version may lack some."""
+
+MOVED = 1e-3
+"""The share by which a loss must differ; devices and libraries differ by less."""
+
+
+def compare(table: pd.DataFrame, earlier: pd.DataFrame | None) -> pd.DataFrame:
+    """The table with the columns `change` and `previous_loss`, rows being known by their output.
+
+    Args:
+        table: by `summarize`.
+        earlier: the one that was there before; None if there was none.
+    """
+    before = _by_output(earlier)
+    changes, losses = [], []
+    for _, row in table.iterrows():
+        then = before.get(row["output"])
+        changes.append("" if earlier is None else _change(row, then))
+        losses.append(float("nan") if then is None else then["total_loss"])
+    return table.assign(change=changes, previous_loss=losses)
+
+
+def gone(table: pd.DataFrame, earlier: pd.DataFrame | None) -> list[str]:
+    """The outputs that the table before had and this one has not, in order."""
+    return [output for output in _by_output(earlier) if output not in set(table["output"])]
+
+
+def is_comparable(table: pd.DataFrame) -> bool:
+    """Whether a table has what a comparison takes."""
+    return set(COMPARED) <= set(table.columns)
+
+
+def _by_output(table: pd.DataFrame | None) -> dict[str, Any]:
+    return {} if table is None else {row["output"]: row for row in _named_rows(table)}
+
+
+def _named_rows(table: pd.DataFrame) -> Iterator[Any]:
+    """Those whose output is known; the first of two, as the second is at fault."""
+    named = table[table["output"] != ""].drop_duplicates("output")
+    return (row for _, row in named[list(COMPARED)].iterrows())
+
+
+def _change(now: Any, then: Any) -> Change:
+    if not now["output"]:
+        return ""
+    if then is None:
+        return "new"
+    has, had = (row["status"] in WITH_PICTURE for row in (now, then))
+    if not has:
+        return "broken" if had and now["status"] in WRONG else "same"
+    if not had:
+        return "mended" if then["status"] in WRONG else "new"
+    if now["key"] != then["key"]:
+        return "changed"
+    moved = abs(now["total_loss"] - then["total_loss"]) > MOVED * abs(then["total_loss"])
+    return "moved" if moved else "same"

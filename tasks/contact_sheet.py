@@ -1,0 +1,87 @@
+"""A batch that is a grid -> `contact_sheet.png`."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+import numpy as np
+
+from nst_core.contact_sheet import LARGEST_CELL, Levels, Tile, contact_sheet
+from nst_core.files import remove, write_whole
+from nst_core.pictures import PictureError, encode_png, load
+from nst_core.places import Place
+from tasks.gallery import GalleryRow, Shown
+from tasks.jobs import MOST_THREADS
+from tasks.layout import contact_sheet_path
+
+logger = logging.getLogger("nst_batch.contact_sheet")
+
+
+def is_grid(rows: tuple[GalleryRow, ...]) -> bool:
+    """Whether each content is paired with each style, once, and there are two rows or more."""
+    pairs = [(row.content.name, row.style.name) for row in rows]
+    contents, styles = {content for content, _ in pairs}, {style for _, style in pairs}
+    return len(pairs) == len(set(pairs)) == len(contents) * len(styles) > 1
+
+
+def write_contact_sheet(rows: tuple[GalleryRow, ...], output: Place) -> bool:
+    """Write the sheet of a batch that is a grid, and remove that of an earlier one otherwise.
+
+    Args:
+        rows: of the gallery, whose thumbnails the sheet is made of.
+        output: the batch's output folder.
+
+    Returns:
+        Whether there is one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    sheet = _sheet(rows, output) if is_grid(rows) else None
+    if sheet is None:
+        remove(contact_sheet_path(output))
+        return False
+    write_whole(contact_sheet_path(output), sheet)
+    return True
+
+
+def _sheet(rows: tuple[GalleryRow, ...], output: Place) -> bytes | None:
+    contents = {row.content.name: row.content for row in rows}
+    styles = {row.style.name: row.style for row in rows}
+    down, across = list(contents), list(styles)
+    with ThreadPoolExecutor(MOST_THREADS) as pool:
+        results = list(pool.map(lambda row: _result(row, output), rows))
+        left = list(pool.map(lambda shown: _head(shown, output), contents.values()))
+        top = list(pool.map(lambda shown: _head(shown, output), styles.values()))
+    cells = {
+        (down.index(row.content.name), across.index(row.style.name)): tile
+        for row, tile in zip(rows, results, strict=True)
+    }
+    sheet = contact_sheet(left, top, cells)
+    if sheet is None:
+        logger.info("no contact sheet: %d x %d pictures are too many", len(down), len(across))
+        return None
+    return encode_png(sheet.astype(np.float32) / np.float32(255))
+
+
+def _head(shown: Shown, output: Place) -> Tile:
+    return Tile(PurePosixPath(shown.name).name, _pixels(shown, output))
+
+
+def _result(row: GalleryRow, output: Place) -> Tile:
+    if row.result is None:
+        return Tile(row.status, None)
+    label = row.status if row.total_loss is None else f"{row.total_loss:.3g}"
+    return Tile(label, _pixels(row.result, output))
+
+
+def _pixels(shown: Shown, output: Place) -> Levels | None:
+    if not shown.thumbnail:
+        return None
+    try:
+        rgb = load(output / unquote(shown.thumbnail), size=LARGEST_CELL).rgb
+    except PictureError as error:
+        logger.warning("not shown in the contact sheet: %s", error)
+        return None
+    return np.rint(rgb * 255).astype(np.uint8)

@@ -1,0 +1,248 @@
+"""The gallery: one page that shows what came out of a batch, as a pure function of its rows.
+
+The page asks nobody for anything but the pictures beside it: style and script are in it, and its
+Content-Security-Policy allows just these two, by their hashes. It can be read without a script.
+"""
+
+import base64
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tasks.comparison import CHANGES, Change
+from tasks.statuses import STATUSES, UNDONE, Status
+
+CURVE_WIDTH, CURVE_HEIGHT = 120, 32
+MOST_CURVE_POINTS = 40
+"""Of an octave; more than there are pixels for would only make the page longer."""
+
+SHOWN_CHANGES = [change for change in CHANGES if change not in ("", "same")]
+
+SORTS = {
+    "listed": "undone first",
+    "line": "line",
+    "loss-down": "highest loss first",
+    "loss-up": "lowest loss first",
+    "seconds-down": "slowest first",
+    "seconds-up": "quickest first",
+    "moved-down": "loss that moved most first",
+}
+"""By their names in the page's address; `gallery.js` knows them too."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture on the page.
+
+    Attributes:
+        name: any text.
+        thumbnail: address of it in small, relative to the page; empty where there is none.
+        whole: address of it at full size, likewise.
+    """
+
+    name: str
+    thumbnail: str = ""
+    whole: str = ""
+
+
+@dataclass(frozen=True)
+class GalleryRow:
+    """A row of the manifest on the page; numbers are None where there are none.
+
+    Attributes:
+        line: in the manifest.
+        output: name of the result, with `/` between folders.
+        content: `whole` is the content at the size of the result.
+        result: None where there is no picture; of an `interrupted` row the best so far.
+        width, height: of the result, in pixels.
+        previous_loss: total loss the run before.
+        change: against the run before; empty where there is nothing to compare with.
+        curve: total losses, octave by octave, between which they jump.
+        curve_file: address of the CSV file, relative to the page; may be empty.
+    """
+
+    line: int
+    status: Status
+    output: str
+    content: Shown
+    style: Shown
+    result: Shown | None
+    width: int | None
+    height: int | None
+    total_loss: float | None
+    content_loss: float | None
+    style_loss: float | None
+    tv_loss: float | None
+    previous_loss: float | None
+    change: Change
+    seconds: float | None
+    steps: int | None
+    stop_reason: str
+    device: str
+    error: str
+    curve: tuple[tuple[float, ...], ...] = ()
+    curve_file: str = ""
+
+    @property
+    def moved(self) -> float | None:
+        """By which share the loss is higher than the run before."""
+        if not self.previous_loss or self.total_loss is None or self.change in ("", "same"):
+            return None
+        return self.total_loss / self.previous_loss - 1
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the gallery shows.
+
+    Attributes:
+        title: the manifest's name.
+        made_at: when the batch ended, with a time zone.
+        gone: outputs that the run before had and this manifest has not.
+        compared_with: when the run before ended; None where there is nothing to compare with.
+        table_file, contact_sheet: addresses relative to the page; the latter may be empty.
+    """
+
+    title: str
+    made_at: datetime
+    rows: tuple[GalleryRow, ...]
+    gone: tuple[str, ...] = ()
+    compared_with: datetime | None = None
+    table_file: str = "summary.csv"
+    contact_sheet: str = ""
+
+    @property
+    def rows_to_show(self) -> list[GalleryRow]:
+        """What is not done on top, then by line."""
+        order = {status: place for place, status in enumerate(UNDONE)}
+        return sorted(self.rows, key=lambda row: (order.get(row.status, len(order)), row.line))
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How many rows there are of each status that there is."""
+        counts = Counter(row.status for row in self.rows)
+        return {status: counts[status] for status in STATUSES if counts[status]}
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """How many rows there are of each change that there is."""
+        counts = Counter(row.change for row in self.rows)
+        return {change: counts[change] for change in SHOWN_CHANGES if counts[change]}
+
+    @property
+    def styles(self) -> dict[str, int]:
+        """The styles in alphabetical order, and how many rows each has."""
+        return dict(sorted(Counter(row.style.name for row in self.rows).items()))
+
+    @property
+    def with_picture(self) -> int:
+        """How many rows have their result."""
+        return sum(row.status not in UNDONE for row in self.rows)
+
+
+def render(page: Page) -> str:
+    """The page, as HTML."""
+    style, script = _part("gallery.css"), _part("gallery.js")
+    environment = Environment(
+        loader=PackageLoader("tasks", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"loss": loss_text, "duration": duration_text, "share": share_text}
+    return environment.get_template("gallery.html.jinja").render(
+        page=page,
+        policy=_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        sorts=SORTS,
+        undone=UNDONE,
+        style_numbers={name: number for number, name in enumerate(page.styles)},
+        curve_lines=curve_lines,
+        curve_box=f"0 0 {CURVE_WIDTH} {CURVE_HEIGHT}",
+    )
+
+
+def _part(name: str) -> str:
+    return (resources.files("tasks") / "page" / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    # Of a page that was opened as a file, `self` is no origin; its pictures are files, too.
+    return (
+        f"default-src 'none'; img-src 'self' file:; style-src '{_digest(style)}'; "
+        f"script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def curve_lines(octaves: Sequence[Sequence[float]]) -> list[str]:
+    """The points of a line an octave, as SVG has them; losses on a logarithmic scale.
+
+    Args:
+        octaves: losses; those that are not positive and finite are left out.
+    """
+    shown = [_thinned([loss for loss in octave if 0 < loss < math.inf]) for octave in octaves]
+    levels = [[math.log(loss) for loss in octave] for octave in shown]
+    everything = [level for octave in levels for level in octave]
+    if len(everything) < 2:
+        return []
+    lowest, highest = min(everything), max(everything)
+    across = CURVE_WIDTH / (len(everything) - 1)
+    down = (CURVE_HEIGHT - 2) / ((highest - lowest) or 1)
+    lines, before = [], 0
+    for octave in levels:
+        places = [
+            f"{(before + number) * across:.1f},{1 + (highest - level) * down:.1f}"
+            for number, level in enumerate(octave)
+        ]
+        lines.append(" ".join(places))
+        before += len(octave)
+    return [line for line in lines if line]
+
+
+def _thinned(losses: Sequence[float]) -> Sequence[float]:
+    """At most so many, the first and the last among them."""
+    if len(losses) <= MOST_CURVE_POINTS:
+        return losses
+    last = len(losses) - 1
+    return [
+        losses[round(number * last / (MOST_CURVE_POINTS - 1))]
+        for number in range(MOST_CURVE_POINTS)
+    ]
+
+
+def loss_text(loss: float | None) -> str:
+    """Three digits, as far as that is short."""
+    return "" if loss is None else f"{loss:.3g}"
+
+
+def duration_text(seconds: float | None) -> str:
+    """`4.2 s`, `42 s`, `3 min 5 s`, `2 h 4 min`."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def share_text(share: Any) -> str:
+    """`+12 %`, with a real minus."""
+    digits = 0 if abs(share) >= 0.1 else 1
+    return f"{share:+.{digits}%}".replace("-", "\N{MINUS SIGN}").replace("%", " %")

@@ -1,0 +1,159 @@
+"""The table, jobs and previews of a batch -> what the gallery shows."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from nst_core.places import Place
+from tasks.curves import CurveError, read_curve
+from tasks.endings import LOOKS_AT_ONCE
+from tasks.gallery import GalleryRow, Shown
+from tasks.jobs import Job
+from tasks.layout import PREVIEWS
+from tasks.previews import Preview, content_name, thumbnail_name
+from tasks.statuses import Ending
+
+logger = logging.getLogger("nst_batch.gallery")
+
+
+def previews_of(jobs: Iterable[Job], endings: Mapping[int, Ending]) -> Iterator[Preview]:
+    """The files that the page shows: contents and styles of all rows that could run, and results.
+
+    Args:
+        jobs: of those rows.
+        endings: by line.
+    """
+    for job in jobs:
+        ending = endings[job.line]
+        content, style, most = job.content_sha256, job.style_sha256, job.max_pixels
+        # Whoever stops a batch of thousands does not want to wait for what it has not begun.
+        is_pending = ending.status == "pending"
+        for sha256, source in ((content, job.content), (style, job.style)):
+            name = thumbnail_name(sha256)
+            yield Preview(name, source, sha256, most, may_be_missing=is_pending)
+        if ending.record:
+            file, settings = ending.record.file, job.settings
+            yield Preview(thumbnail_name(file.sha256), file.path, "", most)
+            yield Preview(
+                *(content_name(content, job.shape), job.content, content, most),
+                size=settings.size,
+                enlarge=settings.enlarge,
+            )
+
+
+def gallery_rows(
+    table: pd.DataFrame,
+    jobs: Iterable[Job],
+    endings: Mapping[int, Ending],
+    previews: set[str],
+    output: Place,
+) -> tuple[GalleryRow, ...]:
+    """The rows of the page, in the table's order.
+
+    Args:
+        table: by `summarize` and `compare`.
+        jobs: of the rows that could run.
+        endings: by line.
+        previews: the names of those that are there.
+        output: the batch's output folder, from which curves are read.
+    """
+    by_line = {job.line: job for job in jobs}
+    rows = [row for _, row in table.iterrows()]
+    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+        curves = list(pool.map(lambda row: _curve(_text(row["curve"]), output), rows))
+    return tuple(
+        _gallery_row(row, by_line.get(row["line"]), endings[row["line"]], previews, curve)
+        for row, curve in zip(rows, curves, strict=True)
+    )
+
+
+def _gallery_row(
+    row: "pd.Series[Any]",
+    job: Job | None,
+    ending: Ending,
+    previews: set[str],
+    curve: tuple[tuple[float, ...], ...],
+) -> GalleryRow:
+    return GalleryRow(
+        line=int(row["line"]),
+        status=row["status"],
+        output=row["output"],
+        content=_content(row, job, previews),
+        style=_style(row, job, previews),
+        result=_result(row, ending, previews),
+        width=_whole(row["width"]),
+        height=_whole(row["height"]),
+        total_loss=_number(row["total_loss"]),
+        content_loss=_number(row["content_loss"]),
+        style_loss=_number(row["style_loss"]),
+        tv_loss=_number(row["tv_loss"]),
+        previous_loss=_number(row["previous_loss"]),
+        change=row["change"],
+        seconds=_number(row["seconds"]),
+        steps=_whole(row["steps"]),
+        stop_reason=_text(row["stop_reason"]),
+        device=_text(row["device"]),
+        error=row["error"],
+        curve=curve,
+        curve_file=quote(_text(row["curve"])),
+    )
+
+
+def _content(row: "pd.Series[Any]", job: Job | None, previews: set[str]) -> Shown:
+    if job is None:
+        return Shown(row["content"])
+    return Shown(
+        row["content"],
+        thumbnail=_url(thumbnail_name(job.content_sha256), previews),
+        whole=_url(content_name(job.content_sha256, job.shape), previews),
+    )
+
+
+def _style(row: "pd.Series[Any]", job: Job | None, previews: set[str]) -> Shown:
+    name = thumbnail_name(job.style_sha256) if job else ""
+    return Shown(row["style"], thumbnail=_url(name, previews), whole=_url(name, previews))
+
+
+def _result(row: "pd.Series[Any]", ending: Ending, previews: set[str]) -> Shown | None:
+    if pd.isna(row["picture"]):
+        return None
+    whole = quote(row["picture"])
+    if ending.record is None:
+        return Shown(row["output"], thumbnail=whole, whole=whole)
+    thumbnail = _url(thumbnail_name(ending.record.file.sha256), previews)
+    return Shown(row["output"], thumbnail=thumbnail or whole, whole=whole)
+
+
+def _url(name: str, previews: set[str]) -> str:
+    """Relative to the page; empty where the preview could not be made."""
+    return f"{PREVIEWS}/{name}" if name in previews else ""
+
+
+def _curve(name: str, output: Place) -> tuple[tuple[float, ...], ...]:
+    """Total losses by octave; none where the file cannot be read."""
+    if not name:
+        return ()
+    try:
+        points = read_curve(output / name)
+    except (OSError, CurveError) as error:
+        logger.warning("a loss curve is not shown in the gallery: %s", error)
+        return ()
+    octaves = groupby(points, key=lambda point: point.octave)
+    return tuple(tuple(point.total_loss for point in octave) for _, octave in octaves)
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _whole(value: Any) -> int | None:
+    return None if pd.isna(value) else int(value)
+
+
+def _text(value: Any) -> str:
+    return "" if pd.isna(value) else str(value)

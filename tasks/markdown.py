@@ -1,0 +1,175 @@
+"""A batch that ended -> what Prefect's page shows of it: a report in Markdown, its first rows."""
+
+import base64
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from nst_core.pictures import PictureError, encode_jpeg, load
+from nst_core.places import Place, told
+from tasks.comparison import CHANGES
+from tasks.layout import gallery_path, summary_path
+from tasks.report import Night
+from tasks.statuses import UNDONE
+from tasks.summary import count_by_status
+
+MOST_ROWS = 500
+"""In the table on the page, which the server keeps in its database and the browser draws whole."""
+
+MOST_LISTED = 20
+MOST_HIGHEST = 5
+MOST_PICTURES = 6
+PICTURE_SIDE = 192
+
+SHOWN_COLUMNS = (
+    *("line", "status", "output", "total_loss", "seconds", "change", "error"),
+    *("content", "style", "content_loss", "style_loss", "previous_loss"),
+    *("stop_reason", "device", "style_targets"),
+)
+"""What is looked at first comes first, as the page is not wide enough for all."""
+
+
+def shown_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows for the page, wrong ones first, as many as it takes; numbers to four digits."""
+    wrong = table["status"].isin(UNDONE)
+    first = pd.concat([table[wrong], table[~wrong]]).head(MOST_ROWS)
+    return [{name: _plain(row[name]) for name in SHOWN_COLUMNS} for _, row in first.iterrows()]
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    if pd.isna(value):
+        return ""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def markdown_report(night: Night) -> str:
+    """What came out, what failed and why, what changed, and what to look at first."""
+    table = night.table
+    parts = [
+        [f"# {_escaped(night.manifest)}: {_counted(table)}"],
+        _undone(table),
+        _new_pictures(table, night.output),
+        _changes(table, night.gone),
+        _numbers(table),
+        _highest("Slowest rows", table[table["status"] == "done"], "seconds"),
+        _highest("Highest losses", table, "total_loss"),
+        [f"Gallery: {_escaped(told(gallery_path(night.output)))}"],
+        [f"Table: {_escaped(told(summary_path(night.output)))}"],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _counted(table: pd.DataFrame) -> str:
+    counts = count_by_status(table)
+    return ", ".join(f"{count} {status}" for status, count in counts.items())
+
+
+def _undone(table: pd.DataFrame) -> list[str]:
+    wrong = table[table["status"].isin(UNDONE)]
+    if wrong.empty:
+        return []
+    rows = [
+        (row["line"], row["status"], row["output"] or row["content"], row["error"])
+        for _, row in wrong.head(MOST_LISTED).iterrows()
+    ]
+    more = (
+        [f"\n... and {len(wrong) - len(rows)} more in the table"] if len(wrong) > len(rows) else []
+    )
+    drawn = _table(("line", "status", "picture", "why"), rows)
+    return ["## Not done, and why", "", *drawn, *more]
+
+
+def _new_pictures(table: pd.DataFrame, output: Place) -> list[str]:
+    """A few of those that are new, as the page cannot show files of this machine."""
+    new = table[table["status"] == "done"].head(MOST_PICTURES)
+    pictures = {row["output"]: _inlined(row["picture"], output) for _, row in new.iterrows()}
+    shown = {name: picture for name, picture in pictures.items() if picture}
+    if not shown:
+        return []
+    # Side by side, which pictures outside a table are not.
+    return ["## New pictures", "", *_drawn(map(_escaped, shown), [shown.values()])]
+
+
+def _inlined(picture: str, output: Place) -> str:
+    try:
+        data = encode_jpeg(load(output / picture, size=PICTURE_SIDE).rgb)
+    except PictureError:
+        return ""
+    return f"![{_escaped(picture)}](data:image/jpeg;base64,{base64.b64encode(data).decode()})"
+
+
+def _changes(table: pd.DataFrame, gone: Sequence[str]) -> list[str]:
+    counts = {change: int((table["change"] == change).sum()) for change in CHANGES[2:]}
+    told_counts = [f"{count} {change}" for change, count in counts.items() if count]
+    told_counts += [f"{len(gone)} gone"] if gone else []
+    if not told_counts:
+        return []
+    both = table[table["previous_loss"].notna() & table["change"].isin(["changed", "moved"])]
+    moved = both.assign(by=both["total_loss"] / both["previous_loss"] - 1)
+    moved = moved.sort_values("by", key=abs, ascending=False)
+    rows = [
+        (
+            row["output"],
+            _short(row["previous_loss"]),
+            _short(row["total_loss"]),
+            f"{row['by']:+.1%}",
+        )
+        for _, row in moved.head(MOST_HIGHEST).iterrows()
+    ]
+    losses = _table(("picture", "loss before", "loss now", "moved by"), rows) if rows else []
+    names = ", ".join(map(_escaped, gone[:MOST_LISTED]))
+    gone_names = [f"\nGone: {names}{', ...' if len(gone) > MOST_LISTED else ''}"] if gone else []
+    return ["## Against the run before", "", ", ".join(told_counts), "", *losses, *gone_names]
+
+
+def _numbers(table: pd.DataFrame) -> list[str]:
+    done = table[table["status"] == "done"]
+    targets = done["style_targets"].value_counts()
+    new = (
+        f"* {len(done)} rows are new, in {done['seconds'].sum():.0f} s of work: the style of "
+        f"{targets.get('computed', 0)} was computed in this run, that of {targets.get('hit', 0)} "
+        "was kept from an earlier one"
+    )
+    cached = f"* {(table['status'] == 'cached').sum()} rows were done before, and kept"
+    return ["## Numbers", "", cached, new]
+
+
+def _highest(title: str, table: pd.DataFrame, column: str) -> list[str]:
+    """The rows with the highest numbers in a column."""
+    highest = table[table[column].notna()].nlargest(MOST_HIGHEST, column)
+    if highest.empty:
+        return []
+    rows = [
+        (row["line"], row["output"], _short(row[column]), row["steps"], row["device"])
+        for _, row in highest.iterrows()
+    ]
+    names = ("line", "picture", column.replace("_", " "), "steps", "device")
+    return [f"## {title}", "", *_table(names, rows)]
+
+
+def _table(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """Of any texts and numbers."""
+    return _drawn(names, ([_escaped(str(cell)) for cell in row] for row in rows))
+
+
+def _drawn(names: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Of Markdown."""
+    names = list(names)
+    yield f"| {' | '.join(names)} |"
+    yield f"|{' --- |' * len(names)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _short(number: float) -> str:
+    return f"{number:.4g}"
+
+
+def _escaped(text: str) -> str:
+    """A text that Markdown, and the HTML in it, take as it is, in a line."""
+    in_a_line = " ".join(text.split())
+    harmless = in_a_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", harmless)

@@ -1,0 +1,137 @@
+"""What the page shows: small pictures, and contents at the size of their results, as JPEG files.
+
+Each is named by what it shows, so that rows and nights share it and none is made twice.
+"""
+
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst_core.files import names_below, remove, write_whole
+from nst_core.pictures import PictureError, encode_jpeg, fit, load, resize
+from nst_core.places import Place, told
+from tasks.jobs import MOST_THREADS
+from tasks.layout import previews_folder
+
+logger = logging.getLogger("nst_batch.previews")
+
+THUMBNAIL_SIDE = 320
+"""Longest side, in pixels: sharp at the size of the page on a display of twice the density."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A file of the page and the picture that it shows.
+
+    Attributes:
+        name: of the file, in the folder of previews.
+        source: where the picture is.
+        sha256: of the picture as it was examined; empty where any will do.
+        max_pixels, size, enlarge: as of `nst_core.pictures.load`.
+        may_be_missing: it is shown if it is there, but not worth the time to be made now.
+    """
+
+    name: str
+    source: Place
+    sha256: str
+    max_pixels: int
+    size: int = THUMBNAIL_SIDE
+    enlarge: bool = False
+    may_be_missing: bool = False
+
+
+def thumbnail_name(sha256: str) -> str:
+    """The file of a small picture.
+
+    Args:
+        sha256: of the picture's decoded content, or of a result's file.
+    """
+    return f"thumbnails/{sha256[:32]}.jpg"
+
+
+def content_name(sha256: str, shape: tuple[int, int]) -> str:
+    """The file of a content at the size of its result.
+
+    Args:
+        sha256: of the picture's decoded content.
+        shape: height and width in pixels.
+    """
+    height, width = shape
+    return f"contents/{sha256[:32]}_{width}x{height}.jpg"
+
+
+def keep_thumbnail(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None:
+    """Write a picture's thumbnail.
+
+    Args:
+        output: the batch's output folder.
+        sha256: see `thumbnail_name`.
+        rgb: sRGB in [0, 1], (height, width, 3), at any size.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    tall, wide = rgb.shape[:2]
+    height, width = fit(tall, wide, THUMBNAIL_SIDE)
+    _write(output, thumbnail_name(sha256), resize(rgb, height, width))
+
+
+def keep_content(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None:
+    """Write a content at the size that `rgb` has; arguments and errors as of `keep_thumbnail`."""
+    height, width = rgb.shape[:2]
+    _write(output, content_name(sha256, (height, width)), rgb)
+
+
+def _write(output: Place, name: str, rgb: NDArray[np.float32]) -> None:
+    write_whole(previews_folder(output) / name, encode_jpeg(rgb))
+
+
+def complete_previews(wanted: Iterable[Preview], output: Place) -> set[str]:
+    """Make the files that are not there yet, and remove those that nothing wants any more.
+
+    Returns:
+        The names of those wanted that are there; a picture that cannot be read has none, and a
+        warning says so.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    # Of two of a name the one that must be there counts.
+    previews = {
+        preview.name: preview
+        for preview in sorted(wanted, key=lambda preview: not preview.may_be_missing)
+    }
+    there = names_below(previews_folder(output))
+    for name in there - previews.keys():
+        remove(previews_folder(output) / name)
+    missing = [
+        preview
+        for name, preview in previews.items()
+        if name not in there and not preview.may_be_missing
+    ]
+    with ThreadPoolExecutor(MOST_THREADS) as pool:
+        made = pool.map(lambda preview: _is_made(preview, output), missing)
+        return (there & previews.keys()) | {
+            preview.name for preview, is_made in zip(missing, made, strict=True) if is_made
+        }
+
+
+def _is_made(preview: Preview, output: Place) -> bool:
+    try:
+        picture = load(
+            preview.source,
+            size=preview.size,
+            enlarge=preview.enlarge,
+            max_pixels=preview.max_pixels,
+        )
+        if preview.sha256 not in ("", picture.sha256):
+            raise PictureError(f"{told(preview.source)}: the picture changed while the batch ran.")
+        _write(output, preview.name, picture.rgb)
+    except (PictureError, OSError) as error:
+        logger.warning("not shown in the gallery: %s", error)
+        return False
+    return True

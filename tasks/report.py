@@ -1,0 +1,139 @@
+"""What a batch leaves for people: the table, the gallery and the contact sheet."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pandas as pd
+
+from nst_core.files import names_below, remove, write_whole
+from nst_core.places import Place
+from tasks.comparison import compare, gone, is_comparable
+from tasks.contact_sheet import write_contact_sheet
+from tasks.gallery import Page, render
+from tasks.gallery_rows import gallery_rows, previews_of
+from tasks.jobs import Examined, Job
+from tasks.layout import CONTACT_SHEET, INTERRUPTED, gallery_path, interrupted_path
+from tasks.manifest import Row
+from tasks.previews import complete_previews
+from tasks.progress import TableProgress, tell_table
+from tasks.statuses import Ending
+from tasks.summary import made_at, read_summary, summarize, write_summary
+
+logger = logging.getLogger("nst_batch.report")
+
+
+@dataclass(frozen=True)
+class Night:
+    """A batch that ended, as it is told to people.
+
+    Attributes:
+        manifest: its name.
+        output: the batch's output folder.
+        table: of all rows.
+        gone: outputs that the run before had, and this manifest has not.
+        compared_with: when the table of the run before was made, if there was one.
+        has_contact_sheet: whether it is a grid, all of it in one picture.
+    """
+
+    manifest: str
+    output: Place
+    table: pd.DataFrame
+    gone: tuple[str, ...]
+    compared_with: datetime | None
+    has_contact_sheet: bool = False
+
+
+def write_report(
+    examined: Examined, endings: dict[int, Ending], manifest: str, output: Place
+) -> Night:
+    """Write everything that shows how a batch ended.
+
+    A page that cannot be made costs a warning, as the pictures and the table are there.
+
+    Args:
+        examined: all rows, and the jobs of those that could run.
+        endings: of the jobs, by line; those of the other rows are added.
+        manifest: its name.
+        output: the batch's output folder.
+
+    Raises:
+        OSError: the table cannot be written.
+    """
+    endings |= {row.line: _invalid(row) for row in examined.rows if row.faults}
+    earlier = _earlier_table(output)
+    table = compare(summarize(examined.rows, endings, output), earlier)
+    table.attrs["made_at"] = datetime.now().astimezone().isoformat(timespec="seconds")
+    write_summary(table, output)
+    night = Night(
+        manifest=manifest,
+        output=output,
+        table=table,
+        gone=tuple(gone(table, earlier)),
+        compared_with=None if earlier is None else made_at(earlier),
+    )
+    try:
+        remove_finished(endings, examined.jobs, output)
+        night = write_gallery(night, examined.jobs, endings)
+    except Exception as error:
+        logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
+        logger.debug("why the gallery is not up to date", exc_info=True)
+    tell_table(TableProgress(len(table)))
+    return night
+
+
+def _invalid(row: Row) -> Ending:
+    return Ending("invalid", error="; ".join(map(str, row.faults)))
+
+
+def _earlier_table(output: Place) -> pd.DataFrame | None:
+    """The table of the run before; None where there is none, or of a version that knew less."""
+    try:
+        table = read_summary(output)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        logger.warning("not compared with the run before, as its table cannot be read: %s", error)
+        return None
+    return table if is_comparable(table) else None
+
+
+def remove_finished(endings: dict[int, Ending], jobs: Iterable[Job], output: Place) -> None:
+    """Remove the best pictures so far of rows that were interrupted once and are done by now.
+
+    Raises:
+        OSError: the output folder cannot be read or written.
+    """
+    done = {job.output for job in jobs if endings[job.line].record}
+    for name in names_below(output / INTERRUPTED) & done:
+        remove(interrupted_path(output, name))
+
+
+def write_gallery(night: Night, jobs: Sequence[Job], endings: dict[int, Ending]) -> Night:
+    """Write the page, the previews that it needs, and the contact sheet of a grid.
+
+    Args:
+        night: what is known so far.
+        jobs: of the rows that could run.
+        endings: by line.
+
+    Returns:
+        The night, and whether it has a contact sheet.
+
+    Raises:
+        OSError: the output folder cannot be read or written.
+    """
+    previews = complete_previews(previews_of(jobs, endings), night.output)
+    rows = gallery_rows(night.table, jobs, endings, previews, night.output)
+    night = replace(night, has_contact_sheet=write_contact_sheet(rows, night.output))
+    page = Page(
+        title=night.manifest,
+        made_at=made_at(night.table) or datetime.now().astimezone(),
+        rows=rows,
+        gone=night.gone,
+        compared_with=night.compared_with,
+        contact_sheet=CONTACT_SHEET if night.has_contact_sheet else "",
+    )
+    write_whole(gallery_path(night.output), render(page).encode())
+    return night

@@ -1,0 +1,90 @@
+"""What a row says of itself: progress for whoever listens, and lines in its task run's log."""
+
+import logging
+import time
+from typing import TYPE_CHECKING, Literal
+
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from nst_core.places import without_secrets
+from tasks.jobs import Job
+from tasks.progress import RowProgress, tell
+
+if TYPE_CHECKING:
+    from nst_core.stylize import Iterate
+
+LOG_EVERY = 50
+"""Steps between two lines in the log."""
+
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
+
+class RowReport:
+    """Tells of one row from its start to its end."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.log = _run_log()
+        self.started_at = time.perf_counter()
+        self.has_waited = False
+
+    def started(self) -> None:
+        """Before anything is loaded."""
+        height, width = self.job.shape
+        self.log.info(
+            "line %d: %s x %s, %d x %d pixels, encoder %s",
+            *(self.job.line, self.job.content_name, self.job.style_name),
+            *(width, height, self.job.settings.encoder),
+        )
+        tell(RowProgress(self.job.line, self.job.output, "started"))
+
+    def waiting(self) -> None:
+        """While all devices are in use; told once."""
+        if not self.has_waited:
+            self.has_waited = True
+            self.log.info("waiting for a device that another run uses")
+            tell(RowProgress(self.job.line, self.job.output, "waiting"))
+
+    def step(self, iterate: "Iterate") -> None:
+        """With each of its iterates."""
+        if iterate.step_of_octave % LOG_EVERY == 0:
+            height, width = iterate.pixels.shape[:2]
+            self.log.info(
+                "step %d of %d at %d x %d pixels: loss %.4g",
+                *(iterate.step, iterate.steps, width, height, iterate.losses.total),
+            )
+        tell(
+            RowProgress(
+                line=self.job.line,
+                output=self.job.output,
+                event="step",
+                share=iterate.work_done,
+                step=iterate.step,
+                steps=iterate.steps,
+                loss=iterate.losses.total,
+            )
+        )
+
+    def ended(
+        self,
+        event: Literal["done", "failed", "interrupted"],
+        how: str,
+        loss: float = float("nan"),
+    ) -> None:
+        """However it ended."""
+        seconds, job = time.perf_counter() - self.started_at, self.job
+        if event == "done":
+            self.log.info("done after %.1f s, loss %.4g: %s", seconds, loss, how)
+        else:
+            self.log.error("%s after %.1f s: %s", event, seconds, without_secrets(how))
+        share = 1.0 if event == "done" else 0.0
+        tell(RowProgress(job.line, job.output, event, share=share, loss=loss, message=how))
+
+
+def _run_log() -> Log:
+    """The log of the task run, or a plain one where there is none."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger("nst_batch.row")

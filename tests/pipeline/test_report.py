@@ -1,0 +1,184 @@
+"""What a batch leaves for people: intermediates, previews, comparison, and what a stop keeps."""
+
+import os
+import signal
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from nst_core.files import names_below
+from nst_core.pictures import load
+from tests.pictures import write_csv, write_picture
+from tests.pipeline.conftest import Batch
+
+HEADER = ("content", "style")
+
+
+def files_of(batch: Batch, folder: str) -> list[str]:
+    return sorted(names_below(batch.output / folder))
+
+
+def test_intermediates_are_kept_every_so_many_steps_at_each_size(batch: Batch) -> None:
+    settings = {"size": 64, "steps": 25, "octaves": 2, "tolerance": 0}
+    write_picture(batch.folder / "large.png", 1, height=64, width=64)
+    batch.run(HEADER, ("large.png", "s.png"), settings=settings, save_every=20)
+    assert files_of(batch, "intermediates") == [f"large_s/{step:06d}.png" for step in (0, 20, 45)]
+    folder = batch.output / "intermediates" / "large_s"
+    sizes = [Image.open(folder / f"{step:06d}.png").size for step in (0, 20, 45)]
+    assert sizes == [(32, 32), (32, 32), (64, 64)]
+    start = load(batch.folder / "large.png", size=32).rgb
+    assert np.abs(load(folder / "000000.png").rgb - start).mean() < 0.2
+    curve = pd.read_csv(batch.output / "losses" / "large_s.csv")
+    assert list(curve["step"]) == [0, 10, 20, 25, 25, 35, 45, 50]
+
+
+def test_intermediates_of_a_row_made_again_are_its_new_ones_only(batch: Batch) -> None:
+    rows = (HEADER, ("a.png", "s.png"))
+    batch.run(*rows, settings={"steps": 30, "tolerance": 0}, save_every=10)
+    assert len(files_of(batch, "intermediates")) == 4
+    before = (batch.output / "pictures" / "a_s.png").read_bytes()
+    batch.run(*rows, settings={"steps": 20, "tolerance": 0}, save_every=20, refresh=True)
+    assert files_of(batch, "intermediates") == ["a_s/000000.png", "a_s/000020.png"]
+    batch.run(*rows, settings={"steps": 30, "tolerance": 0})
+    assert (batch.output / "pictures" / "a_s.png").read_bytes() == before, "they change pixels"
+
+
+def test_previews_of_all_pictures_and_no_others(batch: Batch) -> None:
+    batch.run(HEADER, ("a.png", "s.png"), ("b.png", "s.png"), ("missing.png", "t.png"))
+    names = files_of(batch, "gallery")
+    assert len([name for name in names if name.startswith("thumbnails/")]) == 2 + 1 + 2
+    assert len([name for name in names if name.startswith("contents/")]) == 2
+    # Those of an older version are made when they are found missing.
+    for name in names:
+        (batch.output / "gallery" / name).unlink()
+    batch.run(HEADER, ("a.png", "s.png"), ("b.png", "s.png"))
+    assert files_of(batch, "gallery") == names
+    batch.run(HEADER, ("a.png", "s.png"))
+    assert len(files_of(batch, "gallery")) == 4
+
+
+def test_the_night_before_is_compared_with(batch: Batch) -> None:
+    header = (*HEADER, "output", "style_weight")
+    (batch.folder / "c.png").write_text("no picture yet")
+    rows = {
+        "same": ("a.png", "s.png", "same", ""),
+        "changed": ("a.png", "t.png", "changed", "1"),
+        "mended": ("c.png", "s.png", "mended", ""),
+        "broken": ("b.png", "s.png", "broken", ""),
+        "gone": ("b.png", "t.png", "gone", ""),
+    }
+    _, first = batch.run(header, *rows.values())
+    assert first["change"].isna().all()
+    losses = first.set_index("output")["total_loss"]
+    del rows["gone"]
+    rows["changed"] = ("a.png", "t.png", "changed", "2")
+    rows["new"] = ("a.png", "s.png", "new", "3")
+    batch.picture("c.png", 5)
+    (batch.folder / "b.png").unlink()
+    _, second = batch.run(header, *rows.values())
+    names = [name.removesuffix(".png") for name in second["output"]]
+    assert list(second["change"]) == names
+    previous = second.set_index("output")["previous_loss"]
+    assert previous["changed.png"] == pytest.approx(losses["changed.png"], rel=1e-5)
+    assert previous["broken.png"] == pytest.approx(losses["broken.png"], rel=1e-5)
+    assert previous[["mended.png", "new.png"]].isna().all()
+
+
+def test_a_grid_has_a_contact_sheet_as_long_as_it_is_one(batch: Batch) -> None:
+    grid = [(content, style) for content in ("a.png", "b.png") for style in ("s.png", "t.png")]
+    sheet = batch.output / "contact_sheet.png"
+    batch.run(HEADER, *grid)
+    wide, tall = Image.open(sheet).size
+    assert wide > 3 * 32
+    assert tall > 3 * 24
+    batch.run(HEADER, *grid[:3])
+    assert not sheet.exists()
+
+
+def test_a_page_that_cannot_be_written_costs_a_warning_and_no_row(
+    batch: Batch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (batch.output / "gallery.html").mkdir(parents=True)
+    state, table = batch.run(HEADER, ("a.png", "s.png"))
+    assert state.is_completed()
+    assert list(table["status"]) == ["done"]
+    assert "the gallery is not up to date: " in caplog.text
+
+
+@pytest.fixture
+def stopped_in_the_second_row(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Ctrl-C when a row's width is 31 and it has done some steps."""
+    from nst_core import stylize
+
+    original = stylize.iterates
+
+    def iterates(encoder: Any, content: Any, *arguments: Any, **options: Any) -> Any:
+        steps = original(encoder, content, *arguments, **options)
+        if content.shape[1] != 31:
+            return (yield from steps)
+        while True:
+            try:
+                iterate = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            if iterate.step == 10:
+                os.kill(os.getpid(), signal.SIGINT)
+                _wait_until_stopped()
+            yield iterate
+
+    monkeypatch.setattr(stylize, "iterates", iterates)
+    return monkeypatch
+
+
+def _wait_until_stopped() -> None:
+    """The interrupt reaches the main thread at a moment of its own."""
+    from tasks import stopping
+
+    for _ in range(300):
+        if stopping._stopped:
+            return
+        time.sleep(0.1)
+    pytest.fail("nobody was told to stop")
+
+
+def test_a_stop_keeps_the_best_so_far_and_the_next_run_goes_on(
+    batch: Batch, stopped_in_the_second_row: pytest.MonkeyPatch
+) -> None:
+    from flows.stylize_manifest import stylize_manifest
+    from nst_core.settings import Overrides
+
+    write_picture(batch.folder / "wide.png", 9, height=20, width=31)
+    contents = ("a.png", "wide.png", "b.png", "missing.png")
+    rows = (HEADER, *((content, "s.png") for content in contents))
+    settings = {"size": 32, "steps": 30, "octaves": 1, "tolerance": 0}
+    manifest = write_csv(batch.folder / "m.csv", *rows)
+    with pytest.raises(KeyboardInterrupt):
+        stylize_manifest(manifest, batch.output, settings=Overrides(**settings), cache=batch.cache)
+    table = pd.read_csv(batch.output / "summary.csv").set_index("line")
+    assert list(table["status"]) == ["done", "interrupted", "pending", "invalid"]
+    assert table.loc[3, "picture"] == "interrupted/wide_s.png"
+    assert table.loc[3, "error"].startswith("stopped after 10 of 30 steps")
+    assert Image.open(batch.output / table.loc[3, "picture"]).size == (31, 20)
+    assert files_of(batch, "pictures") == ["a_s.png"]
+    assert (batch.output / "gallery.html").is_file()
+
+    stopped_in_the_second_row.undo()
+    _, table = batch.run(*rows, settings=settings)
+    assert list(table["status"]) == ["cached", "done", "done", "invalid"]
+    assert list(table["change"]) == ["same", "new", "new", "same"]
+    assert files_of(batch, "interrupted") == []
+    assert files_of(batch, "pictures") == ["a_s.png", "b_s.png", "wide_s.png"]
+
+
+def test_a_run_is_named_by_its_manifest_and_the_time(batch: Batch) -> None:
+    from prefect.client.orchestration import get_client
+
+    state, _ = batch.run(HEADER, ("a.png", "s.png"))
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(state.state_details.flow_run_id)
+    started = run.expected_start_time.astimezone()
+    assert run.name == f"m {started:%Y-%m-%d %H:%M}"

@@ -1,0 +1,206 @@
+"""The gallery's HTML, without a browser."""
+
+import base64
+import hashlib
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.gallery import (
+    CURVE_HEIGHT,
+    CURVE_WIDTH,
+    MOST_CURVE_POINTS,
+    Page,
+    Shown,
+    curve_lines,
+    duration_text,
+    loss_text,
+    render,
+    share_text,
+)
+from tests.gallery_rows import row
+
+HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}\u202e</style>"
+
+
+def page(*rows: Any, **facts: Any) -> str:
+    made_at = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)
+    return render(Page(**({"title": "night.csv", "made_at": made_at, "rows": rows} | facts)))
+
+
+class Seen(HTMLParser):
+    """Which elements there are, with which attributes, and their text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self.blocks: dict[str, str] = {}
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attributes}))
+
+    def handle_data(self, data: str) -> None:
+        tag = self.elements[-1][0] if self.elements else ""
+        if tag in ("style", "script") and tag not in self.blocks:
+            self.blocks[tag] = data
+        elif data.strip():
+            self.texts.append(data.strip())
+
+    def policy(self) -> dict[str, list[str]]:
+        (content,) = (
+            attributes["content"]
+            for tag, attributes in self.elements
+            if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+        )
+        rules = [rule.split() for rule in content.split(";")]
+        return {rule[0]: rule[1:] for rule in rules}
+
+
+def test_only_its_own_style_and_script_may_run() -> None:
+    seen = Seen(page(row()))
+    policy = seen.policy()
+    assert policy["default-src"] == ["'none'"]
+    assert policy["base-uri"] == policy["form-action"] == ["'none'"]
+    for tag in ("style", "script"):
+        digest = base64.b64encode(hashlib.sha256(seen.blocks[tag].encode()).digest()).decode()
+        assert policy[f"{tag}-src"] == [f"'sha256-{digest}'"]
+    inline = [name for _, attributes in seen.elements for name in attributes if name[:2] == "on"]
+    assert inline == []
+    assert not [1 for _, attributes in seen.elements if "style" in attributes]
+
+
+def test_it_names_no_other_place() -> None:
+    html = page(row(), contact_sheet="contact_sheet.png")
+    assert not re.search(r"""(https?:)?//[a-z]""", re.sub(r"(?m)^\s*//.*$", "", html))
+    addresses = [
+        attributes[name]
+        for _, attributes in Seen(html).elements
+        for name in ("href", "src")
+        if name in attributes
+    ]
+    assert "summary.csv" in addresses
+    assert "contact_sheet.png" in addresses
+    assert not [address for address in addresses if ":" in address or address.startswith("/")]
+
+
+def test_all_text_is_escaped() -> None:
+    hostile = row(
+        HOSTILE,
+        HOSTILE,
+        output=HOSTILE,
+        error=HOSTILE,
+        device=HOSTILE,
+        stop_reason=HOSTILE,
+        result=Shown(HOSTILE, "a.jpg", "a.png"),
+    )
+    html = page(hostile, title=HOSTILE, gone=(HOSTILE,))
+    seen = Seen(html)
+    assert [tag for tag, _ in seen.elements].count("script") == 1
+    assert not [1 for _, attributes in seen.elements if "onerror" in attributes]
+    assert seen.texts.count(HOSTILE) >= 5
+    assert "49" not in "".join(seen.texts)
+    assert len(seen.elements) == len(Seen(html.replace(HOSTILE, "")).elements)
+
+
+def test_what_is_not_done_comes_first_then_lines_in_order() -> None:
+    statuses = ("done", "pending", "interrupted", "cached", "invalid", "failed", "done")
+    rows = [row(line=2 + place, status=status) for place, status in enumerate(statuses)]
+    lines = re.findall(r'id="line-(\d+)"', page(*reversed(rows)))
+    assert list(map(int, lines)) == [7, 6, 4, 3, 2, 5, 8]
+
+
+def test_the_counts_of_everything_that_there_is() -> None:
+    rows = [row(line=number, status="done", change="new") for number in range(5)]
+    rows.append(row(line=9, status="failed", result=None, error="no room", change="broken"))
+    html = page(*rows, compared_with=datetime(2026, 11, 23, tzinfo=UTC), gone=("old.png",))
+    buttons = re.findall(r'data-value="(\w+)".*?<b>(\d+)</b>', html)
+    assert buttons == [("done", "5"), ("failed", "1"), ("new", "5"), ("broken", "1")]
+    assert "1 gone since the run before" in html
+    assert "<strong>5</strong> of 6 pictures are here" in html
+    assert "All 5 pictures are here." in page(*rows[:5])
+
+
+def test_pictures_are_fetched_when_they_are_seen_and_nothing_jumps() -> None:
+    shown = {"result": Shown("r", "gallery/r.jpg", "pictures/r.png")}
+    images = [
+        attributes
+        for tag, attributes in Seen(page(row(**shown))).elements
+        if tag == "img" and "src" in attributes
+    ]
+    assert images == [
+        {
+            "src": "gallery/r.jpg",
+            "alt": "result: r",
+            "loading": "lazy",
+            "decoding": "async",
+            "width": "60",
+            "height": "40",
+        }
+    ]
+
+
+def test_a_curve_is_a_line_an_octave_from_left_to_right_on_a_logarithmic_scale() -> None:
+    octaves = [np.geomspace(1, 0.1, 11), np.geomspace(0.5, 0.01, 6)]
+    lines = [
+        np.array([point.split(",") for point in line.split()], float)
+        for line in curve_lines([list(octave) for octave in octaves])
+    ]
+    assert [len(line) for line in lines] == [11, 6]
+    points = np.concatenate(lines)
+    assert (np.diff(points[:, 0]) > 0).all()
+    assert points[0, 0] == 0
+    assert points[-1, 0] == pytest.approx(CURVE_WIDTH)
+    heights = np.log(np.concatenate(octaves))
+    expected = 1 + (0 - heights) / -np.log(0.01) * (CURVE_HEIGHT - 2)
+    np.testing.assert_allclose(points[:, 1], expected, atol=0.06)
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
+    losses = list(np.geomspace(1, 0.01, 1000))
+    (line,) = curve_lines([losses])
+    assert line.count(",") == MOST_CURVE_POINTS
+    assert line.startswith("0.0,1.0 ")
+    assert line.endswith(f"{CURVE_WIDTH}.0,{CURVE_HEIGHT - 1}.0")
+
+
+@pytest.mark.parametrize(
+    "octaves", [(), ((),), ((0.5,),), ((float("nan"), 0.5),), ((0.0, -1.0), (float("inf"), 1.0))]
+)
+def test_what_is_no_curve_is_none(octaves: Any) -> None:
+    assert curve_lines(octaves) == []
+    assert "<svg" not in page(row(curve=octaves))
+
+
+def test_a_loss_that_stays_is_a_flat_line() -> None:
+    (line,) = curve_lines([(0.5, 0.5, 0.5)])
+    assert len({point.split(",")[1] for point in line.split()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, ""),
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.7, "1 min 0 s"),
+        (185, "3 min 5 s"),
+        (7440, "2 h 4 min"),
+    ],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+def test_numbers_as_people_write_them() -> None:
+    assert loss_text(0.123456) == "0.123"
+    assert loss_text(12345.6) == "1.23e+04"
+    assert loss_text(None) == ""
+    assert share_text(-0.5) == "\N{MINUS SIGN}50 %"
+    assert share_text(0.0123) == "+1.2 %"

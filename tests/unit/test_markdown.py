@@ -1,0 +1,143 @@
+"""What Prefect's page shows of a batch, as text; rendered by a Markdown library to be looked at."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+
+from tasks.markdown import MOST_LISTED, MOST_ROWS, SHOWN_COLUMNS, markdown_report, shown_rows
+from tasks.report import Night
+from tests.pictures import write_picture
+
+HOSTILE = '"><script>alert(1)</script> |`*_[x](javascript:alert(2)) ![y](z) <b>&amp;\n# head'
+
+
+def table(*rows: dict[str, Any]) -> pd.DataFrame:
+    columns = {
+        "status": "done",
+        "content": "a.png",
+        "style": "s.png",
+        "total_loss": 0.25,
+        "seconds": 3.0,
+        "steps": 60,
+        "device": "CPU:0",
+        "stop_reason": "steps",
+        "style_targets": "hit",
+        "change": "",
+        "previous_loss": float("nan"),
+        "content_loss": 1.0,
+        "style_loss": 0.1,
+        "error": "",
+    }
+    return pd.DataFrame(
+        [
+            {
+                "line": number,
+                "output": f"{number}.png",
+                "picture": f"pictures/{number}.png",
+                **columns,
+                **row,
+            }
+            for number, row in enumerate(rows, start=2)
+        ]
+    )
+
+
+def failed(error: str, **facts: Any) -> dict[str, Any]:
+    nothing = dict.fromkeys(("picture", "total_loss", "seconds", "steps", "device"))
+    return {**nothing, "status": "failed", "error": error, **facts}
+
+
+def night(rows: pd.DataFrame, output: Path = Path("/nowhere"), **facts: Any) -> Night:
+    before = datetime(2026, 11, 23, tzinfo=UTC)
+    told = {"manifest": "night.csv", "gone": (), "compared_with": before, **facts}
+    return Night(output=output, table=rows, **told)
+
+
+def rendered(report: str) -> str:
+    return MarkdownIt("commonmark", {"html": True}).enable("table").render(report)
+
+
+def test_the_first_lines_answer_what_came_out_and_what_failed() -> None:
+    report = markdown_report(night(table({}, failed("MemoryError: no room"), {"status": "cached"})))
+    head = report.split("## ")
+    assert head[0] == "# night.csv: 1 done, 1 cached, 1 failed\n\n"
+    assert head[1].startswith("Not done, and why")
+    assert "| 3 | failed | 3.png | MemoryError: no room |" in head[1]
+    assert "/nowhere/gallery.html" in report.replace("\\", "")
+    assert "/nowhere/summary.csv" in report.replace("\\", "")
+
+
+def test_cache_hits_slowest_rows_and_highest_losses() -> None:
+    rows = [{"seconds": float(number), "total_loss": 1 / number} for number in range(1, 10)]
+    cached = {"status": "cached", "seconds": 99.0, "total_loss": 0.01}
+    computed = {"style_targets": "computed", "seconds": 0.5, "total_loss": 0.02}
+    report = markdown_report(night(table(*rows, cached, computed)))
+    assert "1 rows were done before" in report
+    assert "10 rows are new, in 46 s of work" in report
+    assert "that of 9 was kept" in report
+    slowest = report.partition("## Slowest rows")[2].partition("##")[0]
+    assert [line.split(" | ")[2] for line in slowest.splitlines()[4:9]] == list("98765")
+    highest = report.partition("## Highest losses")[2].partition("##")[0]
+    assert [line.split(" | ")[2] for line in highest.splitlines()[4:6]] == ["1", "0.5"]
+
+
+def test_the_run_before() -> None:
+    rows = table(
+        {"change": "new"},
+        {"change": "moved", "previous_loss": 0.2},
+        {"change": "changed", "previous_loss": 0.5},
+        {"change": "same", "previous_loss": 0.25},
+    )
+    report = markdown_report(night(rows, gone=("old.png", "older.png")))
+    part = report.partition("## Against the run before")[2]
+    assert "1 new, 1 changed, 1 moved, 2 gone" in part
+    assert part.index("| 4.png | 0.5 | 0.25 | -50.0% |") < part.index("| 3.png | 0.2 | 0.25 |")
+    assert "+25.0%" in part
+    assert "Gone: old.png, older.png" in part
+    assert "5.png | 0.25 | 0.25" not in part
+    assert "Against" not in markdown_report(night(table({"change": "same"})))
+
+
+def test_pictures_are_in_the_report_itself(tmp_path: Path) -> None:
+    for number in (2, 3):
+        write_picture(tmp_path / "pictures" / f"{number}.png", number)
+    page = rendered(markdown_report(night(table({}, {}, {}), tmp_path)))
+    assert page.count('<img src="data:image/jpeg;base64,') == 2
+
+
+def test_names_and_errors_are_text_and_nothing_else() -> None:
+    rows = table({"output": HOSTILE}, failed(HOSTILE, output=HOSTILE))
+    page = rendered(markdown_report(night(rows, manifest=HOSTILE, gone=(HOSTILE,))))
+    for tag in ("<script", "<b>", "<a ", "<img", 'javascript:alert(2)"', "<em>", "<code>"):
+        assert tag not in page
+    assert page.count("<h1>") == 1
+    text = "&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt; |`*_[x](javascript:alert(2)) ![y](z)"
+    assert page.count(text) >= 5
+
+
+def test_thousands_of_rows_are_cut_and_the_undone_ones_come_first() -> None:
+    many = [{} for _ in range(3 * MOST_ROWS)]
+    rows = table(*many, *(failed("why") for _ in range(MOST_LISTED + 3)), {"status": "pending"})
+    shown = shown_rows(rows)
+    assert len(shown) == MOST_ROWS
+    assert [row["status"] for row in shown[: MOST_LISTED + 4]] == [
+        *["failed"] * (MOST_LISTED + 3),
+        "pending",
+    ]
+    assert shown[0]["line"] == 3 * MOST_ROWS + 2
+    report = markdown_report(night(rows))
+    assert "... and 4 more in the table" in report
+    assert len(report) < 20_000
+
+
+@pytest.mark.parametrize("value", [float("nan"), None, pd.NA])
+def test_rows_for_the_page_are_plain_and_short(value: Any) -> None:
+    (row,) = shown_rows(table({"total_loss": 0.123456789, "steps": 60, "previous_loss": value}))
+    assert row["total_loss"] == 0.1235
+    assert row["previous_loss"] == ""
+    assert tuple(row) == SHOWN_COLUMNS
+    assert {type(cell) for cell in row.values()} <= {int, float, str}

@@ -1,0 +1,99 @@
+"""Previews: made once, by content, and removed when nothing shows them."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from upath import UPath
+
+from nst_core.files import names_below, read_whole
+from nst_core.pictures import examine, load
+from nst_core.places import Place
+from tasks.layout import previews_folder
+from tasks.previews import (
+    THUMBNAIL_SIDE,
+    Preview,
+    complete_previews,
+    content_name,
+    keep_content,
+    keep_thumbnail,
+    thumbnail_name,
+)
+from tests.pictures import write_picture
+
+
+@pytest.fixture(params=["disk", "storage"])
+def output(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param == "disk":
+        yield tmp_path / "out"
+        return
+    folder = UPath("memory://night/out")
+    yield folder
+    folder.fs.store.clear()
+
+
+def preview(source: Path, name: str = "thumbnails/a.jpg") -> Preview:
+    return Preview(name, source, examine(source).sha256, max_pixels=10**6)
+
+
+def test_a_thumbnail_is_small_and_shows_the_picture(output: Place, tmp_path: Path) -> None:
+    picture = load(write_picture(tmp_path / "a.png", 1, height=600, width=800))
+    keep_thumbnail(output, picture.sha256, picture.rgb)
+    path = tmp_path / "thumbnail.jpg"
+    path.write_bytes(read_whole(previews_folder(output) / thumbnail_name(picture.sha256)))
+    assert Image.open(path).format == "JPEG"
+    assert Image.open(path).size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE * 3 // 4)
+    small = load(tmp_path / "a.png", size=THUMBNAIL_SIDE).rgb
+    assert np.abs(load(path).rgb - small).mean() < 0.01
+
+
+def test_a_content_has_the_size_of_its_result(output: Place, tmp_path: Path) -> None:
+    picture = load(write_picture(tmp_path / "a.png", 1, height=60, width=90))
+    keep_content(output, picture.sha256, picture.rgb)
+    assert content_name(picture.sha256, (60, 90)).endswith("_90x60.jpg")
+    assert names_below(previews_folder(output)) == {content_name(picture.sha256, (60, 90))}
+
+
+def test_only_what_is_missing_is_made(output: Place, tmp_path: Path) -> None:
+    source = write_picture(tmp_path / "a.png", 1)
+    assert complete_previews([preview(source)], output) == {"thumbnails/a.jpg"}
+    made = read_whole(previews_folder(output) / "thumbnails/a.jpg")
+    source.unlink()
+    assert complete_previews([preview(write_picture(source, 2))], output) == {"thumbnails/a.jpg"}
+    assert read_whole(previews_folder(output) / "thumbnails/a.jpg") == made
+
+
+def test_what_nothing_shows_any_more_is_removed(output: Place, tmp_path: Path) -> None:
+    source = write_picture(tmp_path / "a.png", 1)
+    complete_previews([preview(source), preview(source, "thumbnails/b.jpg")], output)
+    complete_previews([preview(source, "thumbnails/b.jpg")], output)
+    assert names_below(previews_folder(output)) == {"thumbnails/b.jpg"}
+
+
+def test_what_may_be_missing_is_kept_but_not_made(output: Place, tmp_path: Path) -> None:
+    source = write_picture(tmp_path / "a.png", 1)
+    optional = replace(preview(source), may_be_missing=True)
+    assert complete_previews([optional], output) == set()
+    assert complete_previews([optional, preview(source), optional], output) == {optional.name}
+    assert complete_previews([optional], output) == {optional.name}
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed", "cut"])
+def test_a_picture_that_cannot_be_shown_costs_a_warning_only(
+    output: Place, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = write_picture(tmp_path / "broken.png", 1)
+    wanted = [preview(broken), preview(write_picture(tmp_path / "b.png", 2), "thumbnails/b.jpg")]
+    if damage == "missing":
+        broken.unlink()
+    elif damage == "changed":
+        write_picture(broken, 3)
+    else:
+        broken.write_bytes(broken.read_bytes()[:-50])
+    with caplog.at_level(logging.WARNING):
+        assert complete_previews(wanted, output) == {"thumbnails/b.jpg"}
+    assert str(broken) in caplog.text
