@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import browser, opened
 from tests.pictures import write_picture
 
+__all__ = ["browser", "opened"]
 COMMAND = [str(Path(sys.executable).parent / "nst-batch")]
 QUICK = ["--size", "32", "--steps", "2", "--octaves", "1"]
 
