@@ -23,7 +23,7 @@ from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 from tasks.artifacts import show_on_page, shown_progress
 from tasks.caching import keep_by_key
 from tasks.encoders import encoders_of
-from tasks.endings import Picture, Style, find_all_done, gather, tell_end
+from tasks.endings import Picture, Style, find_all_done, gather, has_begun, tell_end
 from tasks.jobs import Job, examine_rows
 from tasks.layout import (
     make_folders,
@@ -253,8 +253,7 @@ def gather_rows(
         picture = work.pictures[job.key]
         ending = gather(job, picture, work.styles.get(job.style_key), batch.output)
         endings[job.line] = ending
-        # Rows in other processes cannot tell so themselves.
-        if batch.runner != LOCAL and isinstance(picture, PrefectFuture):
+        if isinstance(picture, PrefectFuture) and (batch.runner != LOCAL or not has_begun(picture)):
             tell_end(job, ending)
         if ending.record:
             # The future goes, and with it what Prefect holds of the task run.

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nst_core.files import read_whole
@@ -59,3 +60,11 @@ def read_curve(path: Place) -> list[Point]:
             f"{told(path)}: found no loss curve; expected a CSV file with the columns "
             f"{', '.join(Point._fields)}"
         ) from error
+
+
+def thinned(losses: Sequence[float], most: int) -> Sequence[float]:
+    """At most so many of the losses, spread evenly, the first and the last among them."""
+    if len(losses) <= most:
+        return losses
+    last = len(losses) - 1
+    return [losses[round(number * last / (most - 1))] for number in range(most)]

@@ -153,8 +153,13 @@ def write_traceback(error: BaseException, path: Place) -> None:
         logger.exception("the traceback of a failed row could not be written to %s", path)
 
 
+def has_begun(picture: PrefectFuture[PictureRecord]) -> bool:
+    """Whether a task run that was waited for ever ran; without its style it cannot."""
+    return picture.state.name != "NotReady"
+
+
 def tell_end(job: Job, ending: Ending) -> None:
-    """Tell how a row ended that could not tell so itself, in another process."""
+    """Tell how a row ended that could not tell so itself, in another process or not begun."""
     if ending.record:
         tell(RowProgress(job.line, job.output, "done", share=1, loss=ending.record.total_loss))
     else:

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tasks.comparison import CHANGES, Change
+from tasks.curves import thinned
 from tasks.statuses import STATUSES, UNDONE, Status
 
 CURVE_WIDTH, CURVE_HEIGHT = 120, 32
@@ -194,7 +195,10 @@ def curve_lines(octaves: Sequence[Sequence[float]]) -> list[str]:
     Args:
         octaves: losses; those that are not positive and finite are left out.
     """
-    shown = [_thinned([loss for loss in octave if 0 < loss < math.inf]) for octave in octaves]
+    shown = [
+        thinned([loss for loss in octave if 0 < loss < math.inf], MOST_CURVE_POINTS)
+        for octave in octaves
+    ]
     levels = [[math.log(loss) for loss in octave] for octave in shown]
     everything = [level for octave in levels for level in octave]
     if len(everything) < 2:
@@ -211,17 +215,6 @@ def curve_lines(octaves: Sequence[Sequence[float]]) -> list[str]:
         lines.append(" ".join(places))
         before += len(octave)
     return [line for line in lines if line]
-
-
-def _thinned(losses: Sequence[float]) -> Sequence[float]:
-    """At most so many, the first and the last among them."""
-    if len(losses) <= MOST_CURVE_POINTS:
-        return losses
-    last = len(losses) - 1
-    return [
-        losses[round(number * last / (MOST_CURVE_POINTS - 1))]
-        for number in range(MOST_CURVE_POINTS)
-    ]
 
 
 def loss_text(loss: float | None) -> str:

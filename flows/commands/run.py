@@ -13,26 +13,29 @@ from pydantic import BaseModel
 
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
-from flows.terminal import Terminal, duration, listening, refuse
+from flows.progress import NARROW, listening
+from flows.terminal import Terminal, duration, refuse
 from nst_core.devices import DeviceError, written_plainly
 from nst_core.files import user_cache
 from nst_core.networks.weight_files import WeightsError
 from nst_core.places import Place, PlaceError, checked_for_keeping
-from tasks.layout import libraries_log_path, make_folders, summary_path
+from tasks.layout import gallery_path, libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
 from tasks.manifest import ManifestError, check_manifest_place, read_manifest
 from tasks.runner_choice import RunnerError, check_runner
+from tasks.statuses import WRONG
 from tasks.summary import count_by_status, read_summary
 
 SHOWN_ROWS = 40
-WRONG = ("failed", "invalid")
+SHOWN_KEPT = 8
 
 
 class Outcome(NamedTuple):
     """What came of the flow.
 
     Attributes:
-        state: the flow's final state; an exception where Prefect has none to give.
+        state: the flow's final state; an exception where Prefect has none to give, a
+            `KeyboardInterrupt` where it was stopped.
         table_written: whether every row has ended and the table says how.
     """
 
@@ -77,11 +80,7 @@ def run(
     except OSError as error:
         wrong = f"{error.filename}: cannot be written: {error.strerror}; choose another folder"
         return refuse(terminal, ManifestError(wrong))
-    try:
-        outcome = _run_flow(terminal, manifest, output, settings, options, verbose=verbose)
-    except KeyboardInterrupt:
-        terminal.fail("interrupted; finished rows are kept: the same command goes on from here")
-        return INTERRUPTED
+    outcome = _run_flow(terminal, manifest, output, settings, options, verbose=verbose)
     code = tell_outcome(terminal, outcome, output)
     if outcome.table_written and isinstance(outcome.state, Exception):
         _end_at_once(code)
@@ -105,11 +104,14 @@ def _run_flow(
         terminal.say("starting Prefect in this process (the first start takes longer) ...")
     quiet = nullcontext() if verbose else libraries_log(libraries_log_path(output))
     state: Any
-    with listening(terminal) as listener, quiet, interrupted_by_signals(terminal):
+    with listening(terminal) as listener:
         try:
-            state = stylize_manifest(
-                str(manifest), str(output), settings, return_state=True, **options
-            )
+            with quiet, interrupted_by_signals(terminal):
+                state = stylize_manifest(
+                    str(manifest), str(output), settings, return_state=True, **options
+                )
+        except KeyboardInterrupt as error:
+            state = error
         except Exception as error:  # noqa: BLE001 - the engine raises nearly anything
             state = error
     return Outcome(state, listener.table_written)
@@ -117,10 +119,10 @@ def _run_flow(
 
 @contextmanager
 def interrupted_by_signals(terminal: Terminal) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the batch; the row that runs stops at its next report."""
+    """Ctrl-C and SIGTERM end the batch; the rows that run stop at their next report."""
 
     def interrupt(*_: object) -> None:
-        terminal.fail("stopping; the row that runs now is given up ...")
+        terminal.fail("stopping; the best picture so far of each row that runs is kept ...")
         raise KeyboardInterrupt
 
     numbers = (signal.SIGINT, signal.SIGTERM)
@@ -134,9 +136,11 @@ def interrupted_by_signals(terminal: Terminal) -> Iterator[None]:
 
 def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
     """Say what came of a batch; its exit code."""
+    state = outcome.state
+    if isinstance(state, KeyboardInterrupt):
+        return _tell_interrupted(terminal, output, table_written=outcome.table_written)
     if outcome.table_written:
         return _tell_table(terminal, outcome, output)
-    state = outcome.state
     if isinstance(state, Exception):
         terminal.fail(f"Prefect could not run the flow: {type(state).__name__}: {state}")
         terminal.fail("`nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log")
@@ -152,13 +156,35 @@ def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
 def _tell_table(terminal: Terminal, outcome: Outcome, output: Place) -> int:
     """Show it; the exit code is that of the rows, whatever the server knows of them."""
     table = read_summary(output)
-    _show(terminal, table, output)
+    terminal.result(_result(table, output))
+    _show_rows(terminal, table)
+    _show_counts(terminal, table)
+    terminal.say(f"gallery:  {gallery_path(output)}")
+    terminal.say(f"pictures: {output / 'pictures'}")
+    terminal.say(f"table:    {summary_path(output)}")
+    _show_wrong(terminal, table)
     if not outcome.is_known_to_prefect:
         terminal.fail(
             "every row has ended and the table is whole, but Prefect's server could not be told "
             f"({_in_a_line(outcome.state)}): its page may show this run as running or failed"
         )
     return ROWS_FAILED if table["status"].isin(WRONG).any() else SUCCESS
+
+
+def _tell_interrupted(terminal: Terminal, output: Place, *, table_written: bool) -> int:
+    """Say how far the batch came, what is kept, and how to go on."""
+    if table_written:
+        table = read_summary(output)
+        terminal.result(_result(table, output))
+        _show_counts(terminal, table)
+        _show_wrong(terminal, table)
+        kept = table[(table["status"] == "interrupted") & table["picture"].notna()]["picture"]
+        for picture in kept.head(SHOWN_KEPT):
+            terminal.say(f"best so far: {output / picture}")
+        if len(kept) > SHOWN_KEPT:
+            terminal.say(f"... and {len(kept) - SHOWN_KEPT} more there")
+    terminal.fail("interrupted; finished rows are kept: the same command goes on from here")
+    return INTERRUPTED
 
 
 def _in_a_line(state: Any) -> str:
@@ -174,45 +200,78 @@ def _end_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _show(terminal: Terminal, table: pd.DataFrame, output: Place) -> None:
+def _result(table: pd.DataFrame, output: Place) -> dict[str, Any]:
+    """What there is for machines."""
+    return {
+        "counts": count_by_status(table),
+        "summary": str(summary_path(output)),
+        "gallery": str(gallery_path(output)),
+        "rows": json.loads(table.to_json(orient="records")),
+    }
+
+
+def _show_rows(terminal: Terminal, table: pd.DataFrame) -> None:
     wrong = table["status"].isin(WRONG)
-    # What went wrong is looked at first, and is never cut.
-    shown = pd.concat([table[wrong], table[~wrong].head(SHOWN_ROWS)])
-    terminal.table([_shown_row(row) for _, row in shown.iterrows()])
-    if len(shown) < len(table):
-        terminal.say(f"... and {len(table) - len(shown)} more rows in the table")
-    for _, row in table[wrong].iterrows():
-        where = "" if row["status"] == "invalid" else f"line {row['line']}, "
-        terminal.say(f"{row['status']}: {where}{row['error']}")
-    counts = count_by_status(table)
-    seconds = table.loc[table["status"] == "done", "seconds"].sum()
-    terminal.say(", ".join(f"{count} {status}" for status, count in counts.items()))
-    if seconds:
-        terminal.say(f"stylized for {duration(seconds)}")
-    terminal.say(f"pictures: {output / 'pictures'}")
-    terminal.say(f"table:    {summary_path(output)}")
-    terminal.result(
-        {
-            "counts": counts,
-            "summary": str(summary_path(output)),
-            "rows": json.loads(table.to_json(orient="records")),
-        }
-    )
+    if terminal.is_rich:
+        # There the others have a table of their own.
+        shown = table[~wrong].head(SHOWN_ROWS)
+        count = len(table) - wrong.sum()
+    else:
+        # What went wrong is looked at first, and is never cut.
+        shown = pd.concat([table[wrong], table[~wrong].head(SHOWN_ROWS)])
+        count = len(table)
+    terminal.table([_shown_row(row, terminal) for _, row in shown.iterrows()])
+    if len(shown) < count:
+        terminal.say(f"... and {count - len(shown)} more rows in the table")
 
 
-def _shown_row(row: "pd.Series[Any]") -> dict[str, Any]:
+def _shown_row(row: "pd.Series[Any]", terminal: Terminal) -> dict[str, Any]:
     def number(name: str, digits: str) -> str:
         return "" if pd.isna(row[name]) else format(row[name], digits)
 
-    return {
+    shown = {
         "line": row["line"],
         "status": row["status"],
-        "picture": f"{row['content']} x {row['style']}"
-        if pd.isna(row["picture"])
-        else row["picture"],
-        "total loss": number("total_loss", ".4g"),
+        # On a terminal there is no room for what all of them have in common.
+        "picture": row["output"] if terminal.is_rich else _path_or_pair(row),
+        "loss": number("total_loss", ".4g"),
+    }
+    if terminal.is_rich and terminal.console.width < NARROW:
+        return shown
+    return shown | {
         "content": number("content_loss", ".4g"),
         "style": number("style_loss", ".4g"),
         "steps": number("steps", "d"),
         "seconds": number("seconds", ".1f"),
     }
+
+
+def _path_or_pair(row: "pd.Series[Any]") -> str:
+    return f"{row['content']} x {row['style']}" if pd.isna(row["picture"]) else row["picture"]
+
+
+def _show_counts(terminal: Terminal, table: pd.DataFrame) -> None:
+    counts = count_by_status(table)
+    seconds = table.loc[table["status"] == "done", "seconds"].sum()
+    stylized = f"; stylized for {duration(seconds)}" if seconds else ""
+    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    terminal.say(f"{told}{stylized}")
+
+
+def _show_wrong(terminal: Terminal, table: pd.DataFrame) -> None:
+    """What failed, and why, as the last that is seen: a table, or in a pipe a line each."""
+    wrong = [row for _, row in table[table["status"].isin(WRONG)].iterrows()]
+    if not terminal.is_rich:
+        for row in wrong:
+            where = "" if row["status"] == "invalid" else f"line {row['line']}, "
+            terminal.say(f"{row['status']}: {where}{row['error']}")
+        return
+    drawn = [
+        {
+            "line": row["line"],
+            "status": row["status"],
+            "why": row["error"].replace(f"line {row['line']}, ", ""),
+        }
+        for row in wrong
+    ]
+    terminal.table(drawn, title="not done, and why")

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from flows.commands.pairs import find_pictures
 from flows.exit_codes import ENGINE_FAILED, SUCCESS, UNUSABLE
 from flows.libraries_log import libraries_log
-from flows.terminal import Terminal, listening, refuse
+from flows.progress import listening
+from flows.terminal import Terminal, refuse
 from nst_core.files import make_private
 from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import Network

@@ -1,0 +1,152 @@
+"""What `run` shows in a terminal, and what it writes into a pipe."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.progress import BLOCKS
+from tests.end_to_end.conftest import COMMAND, QUICK, Shell, make_shell
+from tests.pictures import write_csv
+from tests.terminal import CTRL_C, PseudoTerminal
+
+# Adam, since L-BFGS may converge long before.
+LONG = ["--size", "32", "--octaves", "1", "--tolerance", "0", "--optimizer", "adam"]
+SOME_SECONDS = [*LONG, "--steps", "600"]
+ENDLESS = [*LONG, "--steps", "10000"]
+COLOR = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7])[;m]")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Shell:
+    """With a manifest of which one row works, one is invalid and one fails."""
+    made = make_shell(tmp_path_factory.mktemp("terminal"), server_url)
+    rows = [("a.png", "s.png", ""), ("missing.png", "s.png", ""), ("b.png", "t.png", "file/in/way")]
+    write_csv(made.folder / "m.csv", ("content", "style", "output"), *rows)
+    (made.folder / "out" / "pictures").mkdir(parents=True)
+    (made.folder / "out" / "pictures" / "file").write_text("no folder")
+    return made
+
+
+def run_in_terminal(
+    shell: Shell, output: str, settings: list[str], columns: int = 80, **variables: str
+) -> PseudoTerminal:
+    arguments = ["run", "m.csv", "--output", output, "--refresh", *settings]
+    environment = {name: value for name, value in shell.environment.items() if name != "NO_COLOR"}
+    return PseudoTerminal(
+        [*COMMAND, *arguments], shell.folder, environment | variables, columns=columns
+    )
+
+
+@pytest.fixture
+def started() -> Iterator[list[PseudoTerminal]]:
+    """Terminals whose commands are ended with the test, whatever becomes of it."""
+    terminals: list[PseudoTerminal] = []
+    yield terminals
+    for terminal in terminals:
+        terminal.kill()
+
+
+def line_with(screen: list[str], text: str) -> str:
+    return next((line for line in screen if text in line), "")
+
+
+def is_at_step(least: int, line: str) -> bool:
+    found = re.search(r"step (\d+)/", line)
+    return found is not None and int(found[1]) >= least
+
+
+def test_in_80_columns(shell: Shell, started: list[PseudoTerminal]) -> None:
+    terminal = run_in_terminal(shell, "out", SOME_SECONDS)
+    started.append(terminal)
+    screen = terminal.look_until(lambda screen: is_at_step(100, line_with(screen, "a_s.png")))
+    row = line_with(screen, "a_s.png")
+    assert re.fullmatch(rf"  a_s\.png +[{BLOCKS}]{{6,12}} +step \d+/600 +loss 0\.\d+", row)
+    assert re.fullmatch(r"stylizing ━.* 0/2.*", screen[screen.index(row) - 1])
+    screen = terminal.look_until(lambda screen: bool(line_with(screen, "  file/in/way.png")))
+    batch = line_with(screen, "stylizing")
+    assert " 1/2" in batch
+    assert re.search(r"\d+ (s|min) left$", batch)
+    code, screen = terminal.end()
+    assert code == 1
+    text = "\n".join(screen)
+    assert "━" not in text, "the bar is gone"
+    assert re.search(r"2 +done +a_s\.png +0\.\d+", text)
+    assert "1 done, 1 failed, 1 invalid; stylized for" in text
+    assert line_with(screen, "gallery:").endswith("out/gallery.html")
+    last = text.partition("not done, and why\n")[2]
+    assert re.search(r"3 +invalid +column content: found 'missing\.png'", last)
+    assert re.search(r"4 +failed +NotADirectoryError: .*Not a directory", last)
+    assert screen[-1].endswith("/file/in'"), "it ends with what failed"
+    assert COLOR.search(terminal.written)
+
+
+def test_in_a_narrow_terminal_without_color(shell: Shell, started: list[PseudoTerminal]) -> None:
+    terminal = run_in_terminal(shell, "narrow", SOME_SECONDS, columns=40, NO_COLOR="1")
+    started.append(terminal)
+    screen = terminal.look_until(lambda screen: is_at_step(100, line_with(screen, "a_s.png")))
+    row = line_with(screen, "a_s.png")
+    assert re.fullmatch(r"  a_s\.png +step \d+/600 +loss 0\.\d+", row)
+    place = screen.index(row)
+    assert re.fullmatch(r"━.* 0/2.*", screen[place - 1])
+    assert not any(screen[place + 1 :]), "two lines, and neither runs over"
+    code, screen = terminal.end()
+    assert code == 1
+    assert re.search(r"2 +done +a_s\.png +0\.\d+$", "\n".join(screen), flags=re.MULTILINE)
+    assert not COLOR.search(terminal.written)
+
+
+def test_ctrl_c_keeps_the_best_picture_and_says_how_to_go_on(
+    shell: Shell, started: list[PseudoTerminal]
+) -> None:
+    terminal = run_in_terminal(shell, "stopped", ENDLESS)
+    started.append(terminal)
+    terminal.look_until(lambda screen: is_at_step(50, line_with(screen, "a_s.png")))
+    terminal.type(CTRL_C)
+    code, screen = terminal.end()
+    text = "\n".join(screen)
+    assert code == 130
+    assert "stopping; the best picture so far" in text
+    assert "1 invalid, 1 interrupted, 1 pending" in text
+    assert "best so far: stopped/interrupted/a_s.png" in text
+    assert screen[-1].endswith("the same command goes on from here")
+    assert "Traceback" not in text
+    assert (shell.folder / "stopped" / "interrupted" / "a_s.png").is_file()
+
+
+@pytest.mark.parametrize("where", ["pipe", "dumb terminal"])
+def test_in_a_pipe_a_line_a_row_and_nothing_drawn(
+    shell: Shell, started: list[PseudoTerminal], where: str
+) -> None:
+    if where == "pipe":
+        result = shell.run("run", "m.csv", "--output", "out", "--refresh", *QUICK)
+        code, written = result.returncode, result.stdout + result.stderr
+    else:
+        terminal = run_in_terminal(shell, "out", QUICK, columns=200, TERM="dumb")
+        started.append(terminal)
+        code, _ = terminal.end()
+        written = terminal.written.decode().replace("\r\n", "\n")
+    assert code == 1
+    assert not re.search(r"[\x1b\r━█]", written)
+    lines = written.splitlines()
+    assert "2 of 2 rows to run, 0 done before" in lines
+    assert re.fullmatch(r"\[1/2\] line 2 a_s\.png: done, loss \S+", line_with(lines, "[1/2]"))
+    assert line_with(lines, "[2/2]").startswith("[2/2] line 4 file/in/way.png: failed, ")
+    table = lines.index("line\tstatus\tpicture\tloss\tcontent\tstyle\tsteps\tseconds")
+    assert lines[table + 3].startswith("2\tdone\tpictures/a_s.png\t")
+    assert lines[-2].startswith("invalid: line 3, column content: found 'missing.png'")
+    assert lines[-1].startswith("failed: line 4, NotADirectoryError: ")
+
+
+def test_names_cannot_command_the_terminal(shell: Shell) -> None:
+    (shell.folder / "evil").mkdir()
+    evil = Path("evil") / "\x1b]0;mine\x07\x1b[2J.png"
+    shell.picture(str(evil), 3)
+    write_csv(shell.folder / "evil.csv", ("content", "style"), (evil, "s.png"), ("none", evil))
+    result = shell.run("run", "evil.csv", "--output", "evil-out", *QUICK)
+    assert result.returncode == 1
+    assert r"\x1b]0;mine\x07\x1b[2J" in result.stdout
+    assert not re.search(r"[\x1b\x07]", result.stdout + result.stderr)

@@ -1,0 +1,106 @@
+"""The display of a batch on terminals of any width."""
+
+import io
+import logging
+import re
+
+import pytest
+from rich.console import Console
+
+from flows.progress import MOST_ROWS, Display, ProgressListener, RowState, sparkline
+from flows.terminal import Terminal, printable
+from tasks.progress import BatchProgress, RowProgress
+
+
+@pytest.mark.parametrize(
+    ("losses", "line"),
+    [
+        ([], ""),
+        ([1.0], ""),
+        ([1.0, float("nan")], ""),
+        ([2.0, 2.0], "▁▁"),
+        ([8.0, 4.0, 2.0, 1.0], "█▆▃▁"),
+        ([1.0, 0.0, float("inf"), 10.0, -1.0, 100.0], "▁▅█"),
+        ([10.0**-number for number in range(8)], "█▇▆▅▄▃▂▁"),
+    ],
+)
+def test_a_sparkline_is_as_high_as_the_logarithms(losses: list[float], line: str) -> None:
+    assert sparkline(losses) == line
+
+
+def test_a_long_sparkline_keeps_its_ends() -> None:
+    line = sparkline([float(number) for number in range(1000, 0, -1)], width=5)
+    assert len(line) == 5
+    assert (line[0], line[-1]) == ("█", "▁")
+
+
+def drawn(display: Display, width: int, encoding: str = "utf-8") -> list[str]:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(file=file, width=width, force_terminal=True, no_color=True)
+    console.print(display)
+    file.seek(0)
+    written = re.sub(r"\x1b\[[\d;]*m", "", file.read())
+    return [line.rstrip() for line in written.splitlines()]
+
+
+def display_of(count: int) -> Display:
+    display = Display()
+    display.enter("stylizing", 300)
+    display.done = 12.5
+    display.ended, display.failed = 12, 3
+    for number in range(count):
+        name = f"a/very/long/name/of/a/picture/that/nobody/wants-{number}.png"
+        display.rows[number] = RowState(name, "step", 120, 180, [1.5, 0.75, 0.1234567])
+    return display
+
+
+@pytest.mark.parametrize("width", [30, 40, 63, 64, 80, 200])
+def test_nothing_runs_over(width: int) -> None:
+    lines = drawn(display_of(3), width)
+    assert len(lines) == 4
+    assert all(len(line) <= width for line in lines)
+    assert "12/300, 3 failed" in lines[0]
+    for line in lines[1:]:
+        assert "120/180" in line or width < 40
+        assert "0.1235" in line or width < 40
+
+
+def test_no_more_rows_than_the_eye_can_take() -> None:
+    lines = drawn(display_of(MOST_ROWS + 3), 80)
+    assert len(lines) == 1 + MOST_ROWS + 1
+    assert lines[-1].strip() == "and 3 more"
+
+
+def test_a_terminal_without_unicode_has_no_sparkline() -> None:
+    lines = drawn(display_of(1), 80, encoding="ascii")
+    assert len(lines) == 2
+    assert all(line.isascii() for line in lines)
+    assert "loss 0.1235" in lines[1]
+
+
+def tell(listener: ProgressListener, progress: object) -> None:
+    record = logging.makeLogRecord({"progress": progress})
+    listener.handle(record)
+
+
+def test_rows_come_and_go(capsys: pytest.CaptureFixture[str]) -> None:
+    listener = ProgressListener(Terminal())
+    display = listener.display
+    tell(listener, BatchProgress("planned", 2, 5))
+    tell(listener, RowProgress(7, "s.png", "waiting"))
+    assert display.rows[7].cells() == ("", "waits for a device", "")
+    tell(listener, RowProgress(7, "a_s.png", "started"))
+    assert (display.rows[7].output, display.rows[7].losses) == ("a_s.png", [])
+    for step, loss in ((0, 4.0), (10, 1.0)):
+        tell(listener, RowProgress(7, "a_s.png", "step", step / 20, step, 20, loss))
+    assert display.rows[7].cells() == ("█▁", "step 10/20", "loss 1")
+    assert display.done == 0.5
+    assert display.time_left().endswith("left")
+    tell(listener, RowProgress(7, "a_s.png", "failed", message="no room"))
+    assert (display.rows, display.ended, display.failed) == ({}, 1, 1)
+    assert "[1/2] line 7 a_s.png: failed, no room" in capsys.readouterr().out
+
+
+def test_control_characters_are_written_out() -> None:
+    assert printable("ä\tb\nc") == "ä\tb\nc"
+    assert printable("\x1b[2J\x07\r\x9b\udcff") == r"\x1b[2J\x07\r\x9b\udcff"
