@@ -7,7 +7,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter, validators
 from cyclopts.exceptions import CycloptsError
@@ -19,13 +19,14 @@ from flows.options import (
     BatchOptions,
     Cache,
     Devices,
+    Existing,
     Flag,
     Json,
-    Manifest,
     Output,
     RowOptions,
     WeightsPath,
     to_place,
+    to_places,
 )
 from flows.terminal import Terminal
 from nst_core.files import user_cache
@@ -71,7 +72,7 @@ app.command(weights_app)
 
 @app.command
 def run(
-    manifest: Manifest,
+    manifest: Existing,
     /,
     *,
     output: Output,
@@ -101,7 +102,7 @@ def run(
 
 @app.command
 def serve(
-    manifest: Manifest,
+    manifest: Existing,
     /,
     *,
     output: Output,
@@ -134,7 +135,7 @@ def serve(
 
 @app.command
 def check(
-    manifest: Manifest,
+    manifest: Existing,
     /,
     *,
     output: Annotated[
@@ -160,7 +161,7 @@ def check(
 
 @app.command
 def plan(
-    manifest: Manifest,
+    manifest: Existing,
     /,
     *,
     output: Output,
@@ -186,6 +187,79 @@ def plan(
         options.max_pixels,
         devices,
     )
+
+
+@app.command
+def plot(output: Existing, row: str | None = None, /, *, json: Json = False) -> int:
+    """Plot the loss curve of a row, or the total losses of all rows, as PNG and as SVG.
+
+    Args:
+        output: the output folder of a run.
+        row: its line in the manifest, or its output, such as `anna_night`.
+    """
+    from flows.commands.plot import plot as plot_losses
+
+    return plot_losses(Terminal(as_json=json), output, row)
+
+
+@app.command
+def animate(
+    output: Existing,
+    row: str,
+    /,
+    *,
+    format: Annotated[  # noqa: A002 - as users call it
+        Literal["webp", "gif"], Parameter(help="webp has all colors; gif plays everywhere")
+    ] = "webp",
+    size: Annotated[
+        int, Parameter(help="longest side, in pixels", validator=validators.Number(gte=16))
+    ] = 512,
+    seconds: Annotated[
+        float,
+        Parameter(help="until the result is reached", validator=validators.Number(gt=0, lte=600)),
+    ] = 4.0,
+    json: Json = False,
+) -> int:
+    """Make a moving picture of a row's way to its result, kept by `run --save-every`.
+
+    Args:
+        output: the output folder of a run.
+        row: its line in the manifest, or its output, such as `anna_night`.
+    """
+    from flows.commands.animate import animate as animate_row
+
+    terminal = Terminal(as_json=json)
+    return animate_row(terminal, output, row, format, size=size, seconds=seconds)
+
+
+@app.command(name="show")
+def show_provenance(
+    picture: Existing,
+    /,
+    *more: Annotated[Place, Parameter(converter=to_place)],
+    look_in: Annotated[
+        tuple[Place, ...],
+        Parameter(
+            converter=to_places,
+            negative="",
+            help="folder in which contents and styles are searched for, by what they show",
+        ),
+    ] = (),
+    json: Json = False,
+) -> int:
+    """Tell how pictures were made, and print the manifest that makes them again.
+
+    In a pipe the manifest comes alone: `nst-batch show results/pictures/*.png > again.csv`.
+
+    Exit code 0: all is found. 1: a content or style is not. 2: a picture says nothing.
+
+    Args:
+        picture: the result of a run.
+        more: others, each for a row of its own.
+    """
+    from flows.commands.show import show
+
+    return show(Terminal(as_json=json), (picture, *more), look_in)
 
 
 @app.command(name="manifest")

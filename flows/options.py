@@ -18,6 +18,11 @@ def to_place(_: object, tokens: Sequence[Token]) -> Place:
     return place(tokens[0].value)
 
 
+def to_places(_: object, tokens: Sequence[Token]) -> tuple[Place, ...]:
+    """Places of what was typed."""
+    return tuple(place(token.value) for token in tokens)
+
+
 def _check_save_every(_: object, steps: int | None) -> None:
     if steps is not None and (steps < 1 or steps % REPORT_EVERY):
         raise ValueError(f"expected a multiple of {REPORT_EVERY}")
@@ -28,7 +33,9 @@ def _check_address(_: object, address: str | None) -> None:
         raise ValueError("expected http:// or https:// and no user, '?' or '#'")
 
 
-Manifest = Annotated[Place, Parameter(converter=to_place)]
+Existing = Annotated[Place, Parameter(converter=to_place)]
+"""A manifest, a picture or an output folder that is there."""
+
 Output = Annotated[
     Place,
     Parameter(

@@ -70,13 +70,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Batch:
-    """What was asked for, besides the rows: the flow's parameters, read and completed.
+    """What was asked for, besides the rows: the flow's parameters, read and completed."""
 
-    Attributes:
-        name: of the manifest.
-    """
-
-    name: str
+    manifest: Place
     output: Place
     cache: Place
     refresh: bool
@@ -143,7 +139,7 @@ def stylize_manifest(
     parse_devices(devices)
     check_runner(runner, address, devices)
     batch = Batch(
-        name=name_of(place(manifest)),
+        manifest=place(manifest),
         output=place(output).absolute(),
         cache=place(cache or user_cache()).absolute(),
         refresh=refresh,
@@ -155,10 +151,10 @@ def stylize_manifest(
         address=address,
         served_at=served_at,
     )
-    check_manifest_place(place(manifest), batch.output)
+    check_manifest_place(batch.manifest, batch.output)
     make_folders(batch.output, batch.cache)
     with exclusive(output_lock(batch.output), batch.output):
-        rows = read_manifest(place(manifest), settings)
+        rows = read_manifest(batch.manifest, settings)
         return stylize_rows(rows, WeightStore.of_user(weights, batch.cache), batch)
 
 
@@ -175,13 +171,13 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: Batch) -> State:
         raise ManifestError("\n".join(map(str, examined.faults)))
     endings: dict[int, Ending] = {}
     try:
-        with shown_progress(batch.name):
+        with shown_progress(name_of(batch.manifest)):
             stylize_jobs(examined.jobs, endings, batch)
     except (KeyboardInterrupt, TerminationSignal):
-        night = write_report(examined, endings, batch.name, batch.output)
+        night = write_report(examined, endings, batch.manifest, batch.output)
         show_on_page(night, batch.served_at, patiently=False)
         raise
-    night = write_report(examined, endings, batch.name, batch.output)
+    night = write_report(examined, endings, batch.manifest, batch.output)
     show_on_page(night, batch.served_at)
     return final_state(count_by_status(night.table))
 

@@ -139,6 +139,17 @@ def join(folder: Place, text: str) -> Place:
     return joined.resolve()
 
 
+def as_seen_from(folder: Place, named: Place) -> str:
+    """The text that means a place to a file in the folder; undoes `join`.
+
+    Relative where both are on this machine, else whole.
+    """
+    if not isinstance(named, Path):
+        return str(named)
+    whole = named.parent.resolve() / named.name
+    return os.path.relpath(whole, folder.resolve()) if isinstance(folder, Path) else str(whole)
+
+
 def resolved(named: Place) -> Place:
     """The place itself, past links; object storage has none."""
     return named.resolve() if isinstance(named, Path) else named

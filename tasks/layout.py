@@ -47,6 +47,11 @@ def plot_path(output: Place, name: str, ending: str) -> Place:
     return output / "plots" / str(PurePosixPath(name).with_suffix(ending))
 
 
+def all_curves_path(output: Place, ending: str) -> Place:
+    """The plot of the total losses of all rows, `.png` or `.svg`."""
+    return output / f"loss_curves{ending}"
+
+
 def animation_path(output: Place, name: str, ending: str) -> Place:
     """A row's way as a moving picture, `.gif` or `.webp`."""
     return output / "animations" / str(PurePosixPath(name).with_suffix(ending))

@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 
 from nst_core.files import names_below, remove, write_whole
-from nst_core.places import Place
+from nst_core.places import Place, name_of, told
 from tasks.comparison import compare, gone, is_comparable
 from tasks.contact_sheet import write_contact_sheet
 from tasks.gallery import Page, render
@@ -46,7 +46,7 @@ class Night:
 
 
 def write_report(
-    examined: Examined, endings: dict[int, Ending], manifest: str, output: Place
+    examined: Examined, endings: dict[int, Ending], manifest: Place, output: Place
 ) -> Night:
     """Write everything that shows how a batch ended.
 
@@ -55,7 +55,7 @@ def write_report(
     Args:
         examined: all rows, and the jobs of those that could run.
         endings: of the jobs, by line; those of the other rows are added.
-        manifest: its name.
+        manifest: where it is.
         output: the batch's output folder.
 
     Raises:
@@ -65,9 +65,10 @@ def write_report(
     earlier = _earlier_table(output)
     table = compare(summarize(examined.rows, endings, output), earlier)
     table.attrs["made_at"] = datetime.now().astimezone().isoformat(timespec="seconds")
+    table.attrs["manifest"] = told(manifest.absolute())
     write_summary(table, output)
     night = Night(
-        manifest=manifest,
+        manifest=name_of(manifest),
         output=output,
         table=table,
         gone=tuple(gone(table, earlier)),

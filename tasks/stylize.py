@@ -1,6 +1,5 @@
 """One row -> one picture, its loss curve and one record."""
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +21,13 @@ from tasks.layout import (
     picture_path,
 )
 from tasks.previews import keep_content, keep_thumbnail
+from tasks.provenance import KEYWORD, Provenance
 from tasks.records import FileReference, PictureRecord, StyleRecord
 from tasks.row_report import RowReport
 from tasks.stopping import StoppedError, is_stopped
 
 if TYPE_CHECKING:
     from nst_core.stylize import Iterate, Outcome
-
-PROVENANCE = "nst-batch"
-"""The keyword of the PNG text chunk that says how a picture was made."""
 
 
 @task(name="stylize", task_run_name="{job.output}")
@@ -114,7 +111,7 @@ def _stylize(
     picture = encode_png(
         pixels,
         content.alpha if job.settings.keep_alpha else None,
-        text={PROVENANCE: json.dumps(facts | _sources(job))},
+        text={KEYWORD: Provenance(**facts, **_sources(job)).to_text()},
     )
     write_whole(curve_path(output, job.output), curve_csv(curve))
     file = FileReference.write(picture_path(output, job.output), picture)

@@ -3,7 +3,6 @@
 import csv
 import glob
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from upath import UPath
 from flows.exit_codes import SUCCESS, UNUSABLE
 from flows.terminal import Terminal
 from nst_core.files import ask_storage, write_whole
-from nst_core.places import Place, place
+from nst_core.places import Place, as_seen_from, place
 
 ENDINGS = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
@@ -33,7 +32,7 @@ def write_pairs(terminal: Terminal, contents: str, styles: str, manifest: Place)
             terminal.fail(f"{name}: no pictures; expected a folder or a glob of {endings} files")
             return UNUSABLE
     rows = [
-        (_as_seen_from(manifest, content), _as_seen_from(manifest, style))
+        (as_seen_from(manifest.parent, content), as_seen_from(manifest.parent, style))
         for content in found[contents]
         for style in found[styles]
     ]
@@ -50,16 +49,6 @@ def write_pairs(terminal: Terminal, contents: str, styles: str, manifest: Place)
     )
     terminal.result({"manifest": str(manifest), "rows": len(rows)})
     return SUCCESS
-
-
-def _as_seen_from(manifest: Place, picture: Place) -> str:
-    """Relative where both are on this machine, else whole."""
-    if not isinstance(picture, Path):
-        return str(picture)
-    whole = picture.parent.resolve() / picture.name
-    if not isinstance(manifest, Path):
-        return str(whole)
-    return os.path.relpath(whole, manifest.parent.resolve())
 
 
 def find_pictures(named: str) -> list[Place]:

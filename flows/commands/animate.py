@@ -1,0 +1,32 @@
+"""`nst-batch animate`: a row's way as a moving picture."""
+
+from flows.exit_codes import SUCCESS
+from flows.terminal import Terminal, refuse
+from nst_core.animation import AnimationFormat
+from nst_core.pictures import PictureError
+from nst_core.places import Place, told
+from tasks.animation import animate_row
+from tasks.finding import NoResultsError, find_row, table_of
+
+
+def animate(
+    terminal: Terminal,
+    output: Place,
+    named: str,
+    kind: AnimationFormat,
+    *,
+    size: int,
+    seconds: float,
+) -> int:
+    """Write the moving picture of one row."""
+    try:
+        row = find_row(table_of(output), output, named)
+        path = animate_row(row, output, kind, size=size, seconds=seconds)
+    except (NoResultsError, PictureError) as error:
+        return refuse(terminal, error)
+    except OSError as error:
+        wrong = f"{error.filename}: cannot be read or written: {error.strerror}"
+        return refuse(terminal, NoResultsError(wrong))
+    terminal.say(told(path))
+    terminal.result({"animation": str(path)})
+    return SUCCESS

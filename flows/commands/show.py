@@ -1,0 +1,80 @@
+"""`nst-batch show`: how pictures were made, and the manifest that makes them again."""
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.exit_codes import ROWS_FAILED, SUCCESS
+from flows.terminal import Terminal, refuse
+from nst_core.pictures import PictureError
+from nst_core.places import Place, told
+from tasks.manifest import COLUMNS
+from tasks.provenance import Provenance, ProvenanceError, Rebuilt, rebuild
+
+SHOWN = (
+    *("content", "style", "total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"),
+    *("steps", "stop_reason", "seed", "encoder_fingerprint", "key"),
+)
+
+
+def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]) -> int:
+    """Print a manifest with a row a picture, and on a terminal what else they say."""
+    try:
+        said = [(picture, Provenance.of(picture)) for picture in pictures]
+        rows = [rebuild(picture, found, Path.cwd(), look_in) for picture, found in said]
+    except (PictureError, ProvenanceError) as error:
+        return refuse(terminal, error)
+    except OSError as error:
+        wrong = f"{error.filename}: cannot be read: {error.strerror}"
+        return refuse(terminal, ProvenanceError(wrong))
+    if terminal.is_rich:
+        for picture, found in said:
+            _show_facts(terminal, picture, found)
+        terminal.say(_manifest(rows))
+    elif not terminal.as_json:
+        sys.stdout.write(_manifest(rows))
+    for picture, row in zip(pictures, rows, strict=True):
+        for what in row.lost:
+            terminal.fail(
+                f"{told(picture)}: {what}; name a folder that it is in by --look-in, or put its "
+                "path into the row"
+            )
+    terminal.result([_result(*of_one) for of_one in zip(said, rows, strict=True)])
+    return ROWS_FAILED if any(row.lost for row in rows) else SUCCESS
+
+
+def _manifest(rows: Sequence[Rebuilt]) -> str:
+    used = {column for row in rows for column in row.cells}
+    text = io.StringIO()
+    columns = [column for column in COLUMNS if column in used]
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.cells for row in rows)
+    return text.getvalue()
+
+
+def _show_facts(terminal: Terminal, picture: Place, found: Provenance) -> None:
+    facts = [{"": name, "found": _shown(getattr(found, name))} for name in SHOWN]
+    facts += [
+        {"": name, "found": _shown(value)} for name, value in found.settings.model_dump().items()
+    ]
+    terminal.table(facts, title=told(picture))
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _result(said: tuple[Place, Provenance], row: Rebuilt) -> dict[str, Any]:
+    picture, found = said
+    return {
+        "picture": str(picture),
+        "provenance": found.model_dump(),
+        "row": row.cells,
+        "lost": row.lost,
+    }

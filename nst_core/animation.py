@@ -1,0 +1,57 @@
+"""Pictures of one shape -> a moving picture."""
+
+import io
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+AnimationFormat = Literal["webp", "gif"]
+FORMATS: tuple[AnimationFormat, ...] = get_args(AnimationFormat)
+
+SHORTEST_FRAME = 20
+"""In milliseconds; browsers show shorter ones much longer."""
+
+
+def encode_animation(
+    frames: Iterable[NDArray[np.uint8]],
+    kind: AnimationFormat,
+    *,
+    frame_ms: int,
+    last_frame_ms: int,
+) -> bytes:
+    """A moving picture that begins anew for ever.
+
+    Args:
+        frames: sRGB, uint8, (height, width, 3) of one shape; at least one.
+        kind: `webp` has all colors; `gif` has 256 of its own in each frame, and plays everywhere.
+        frame_ms, last_frame_ms: how long each is shown, and the last of them.
+
+    Raises:
+        ValueError: no frames, or of several shapes.
+    """
+    pictures = [Image.fromarray(frame) for frame in frames]
+    if not pictures:
+        raise ValueError("found no frame, expected at least one")
+    sizes = {picture.size for picture in pictures}
+    if len(sizes) > 1:
+        raise ValueError(f"found frames of the sizes {sorted(sizes)}, expected one size")
+    shortest = [max(SHORTEST_FRAME, frame_ms)] * (len(pictures) - 1)
+    data = io.BytesIO()
+    first, *others = map(_with_own_palette, pictures) if kind == "gif" else pictures
+    first.save(
+        data,
+        kind,
+        save_all=True,
+        append_images=others,
+        duration=[*shortest, max(SHORTEST_FRAME, last_frame_ms)],
+        loop=0,
+        **({"optimize": False, "disposal": 2} if kind == "gif" else {"quality": 85, "method": 4}),
+    )
+    return data.getvalue()
+
+
+def _with_own_palette(picture: Image.Image) -> Image.Image:
+    return picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)

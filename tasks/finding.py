@@ -1,0 +1,49 @@
+"""A row of a finished batch, as a user names it."""
+
+from difflib import get_close_matches
+from typing import Any
+
+import pandas as pd
+
+from nst_core.places import Place, told
+from tasks.summary import read_summary
+
+
+class NoResultsError(Exception):
+    """A folder or a row that there is nothing of; the message says what to do."""
+
+
+def table_of(output: Place) -> pd.DataFrame:
+    """The table of an output folder.
+
+    Raises:
+        NoResultsError: there is none.
+    """
+    try:
+        return read_summary(output)
+    except (OSError, ValueError) as error:
+        raise NoResultsError(
+            f"{told(output)}: found no summary.parquet; expected the output folder of a run "
+            f"({getattr(error, 'strerror', None) or error})"
+        ) from error
+
+
+def find_row(table: pd.DataFrame, output: Place, named: str) -> "pd.Series[Any]":
+    """A row by its line in the manifest, or by its output (`.png` may be left out).
+
+    Raises:
+        NoResultsError: there is no such row.
+    """
+    if named.isdecimal():
+        rows = table[table["line"] == int(named)]
+    else:
+        rows = table[table["output"].isin([named, f"{named}.png"])]
+    if not rows.empty:
+        return rows.iloc[0]
+    names = [name for name in table["output"] if name]
+    near = get_close_matches(f"{named.removesuffix('.png')}.png", names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"such as {names[0]!r}" if names else ""
+    raise NoResultsError(
+        f"{told(output)}: no row {named!r}; expected a line of the manifest, "
+        f"{table['line'].min()} to {table['line'].max()}, or an output; {hint}"
+    )

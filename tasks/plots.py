@@ -1,0 +1,127 @@
+"""Loss curves -> plots, as PNG and as SVG."""
+
+import io
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from nst_core.files import write_whole
+from nst_core.places import Place
+from tasks.curves import Point
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ENDINGS = (".png", ".svg")
+MOST_NAMED = 12
+"""Rows in a legend; with more, nobody could tell their colors apart."""
+
+# Told apart by people who see few colors, too (Okabe and Ito 2008).
+TOTAL, CONTENT, STYLE, VARIATION = "#000000", "#0072b2", "#d55e00", "#009e73"
+
+
+def plot_row(points: Sequence[Point], weights: Mapping[str, float], title: str) -> "Figure":
+    """The losses of a row, step by step, each with its weight, so that they add up to the total.
+
+    Args:
+        points: of its loss curve; at least one.
+        weights: `content`, `style` and `tv`.
+        title: of the plot.
+    """
+    figure, axes = _empty(title)
+    octaves = [list(octave) for _, octave in groupby(points, key=lambda point: point.octave)]
+    for number, octave in enumerate(octaves):
+        steps = [point.step for point in octave]
+        lines = {
+            "total": ([point.total_loss for point in octave], TOTAL),
+            "content": ([weights["content"] * point.content_loss for point in octave], CONTENT),
+            "style": ([weights["style"] * point.style_loss for point in octave], STYLE),
+            "variation": ([weights["tv"] * point.tv_loss for point in octave], VARIATION),
+        }
+        for name, (losses, color) in lines.items():
+            if any(losses):
+                axes.plot(
+                    *(steps, losses),
+                    color=color,
+                    linewidth=2 if name == "total" else 1.2,
+                    marker="." if len(octave) == 1 else None,
+                    label=None if number else f"{name} loss",
+                )
+        axes.axvline(steps[0], color="0.8", linewidth=0.8, zorder=0)
+        axes.annotate(
+            f"{octave[0].width} x {octave[0].height}",
+            (steps[0], 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -3),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color="0.4",
+        )
+    axes.set_ylabel("loss x weight")
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def plot_rows(curves: Mapping[str, Sequence[Point]], title: str) -> "Figure":
+    """The total losses of many rows, step by step.
+
+    Args:
+        curves: by what the rows are called.
+        title: of the plot.
+    """
+    figure, axes = _empty(title)
+    is_named = len(curves) <= MOST_NAMED
+    for number, (name, points) in enumerate(curves.items()):
+        # A label that begins with an underscore has no place in the legend.
+        label = f" {name}"
+        for _, octave in groupby(points, key=lambda point: point.octave):
+            shown = list(octave)
+            axes.plot(
+                [point.step for point in shown],
+                [point.total_loss for point in shown],
+                color=f"C{number % 10}",
+                linestyle="-" if number < 10 else "--",
+                linewidth=1.5 if is_named else 0.7,
+                alpha=1 if is_named else 0.5,
+                label=label if is_named else None,
+            )
+            label = "_"
+    axes.set_ylabel("total loss")
+    if is_named and curves:
+        for text in axes.legend(frameon=False, fontsize=8).get_texts():
+            text.set_parse_math(False)
+    return figure
+
+
+def _empty(title: str) -> "tuple[Figure, Axes]":
+    # Not by pyplot, which keeps figures for ever.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=11, loc="left", parse_math=False, wrap=True)
+    # Masked, as a content loss begins with 0 where the content is the start.
+    axes.set_yscale("log", nonpositive="mask")
+    axes.set_xlabel("step")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="0.92")
+    return figure, axes
+
+
+def write_plot(figure: "Figure", paths: Sequence[Place]) -> None:
+    """Write a plot, each file in the format that its ending says.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    from matplotlib import rc_context
+
+    for path in paths:
+        data = io.BytesIO()
+        # The same plot gives the same file.
+        with rc_context({"svg.hashsalt": "nst-batch"}):
+            date = {"Date": None} if path.suffix == ".svg" else None
+            figure.savefig(data, format=path.suffix[1:], dpi=150, metadata=date)
+        write_whole(path, data.getvalue())

@@ -1,0 +1,155 @@
+"""What pictures say of how they were made, and the rows that make them again."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nst_core.files import write_whole
+from nst_core.pictures import encode_png, examine
+from nst_core.settings import PRESETS, Settings, resolve
+from tasks.manifest import read_manifest
+from tasks.provenance import KEYWORD, Provenance, ProvenanceError, cells_of, rebuild
+from tasks.summary import write_summary
+from tests.pictures import write_csv, write_picture
+
+ODD = {"size": 300, "match_colors": False, "seed": 7, "learning_rate": 1 / 255, "tv_weight": 1e-7}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *PRESETS.values(),
+        resolve(ODD),
+        resolve({"encoder": "alexnet", "pooling": "average", "keep_alpha": True}),
+        resolve({"encoder": "vgg19", "style_layers": "conv1_1:0.1 conv3_1:3"}),
+        resolve({"preset": "article", "encoder": "compact", "content_layers": "relu3_1"}),
+    ],
+    ids=str,
+)
+def test_a_row_of_the_cells_has_the_settings(settings: Settings, tmp_path: Path) -> None:
+    cells = {"content": "a.png", "style": "s.png", **cells_of(settings)}
+    manifest = write_csv(tmp_path / "m.csv", tuple(cells), tuple(cells.values()))
+    (row,) = read_manifest(manifest)
+    assert row.faults == () or all("layer" in fault.expected for fault in row.faults)
+    assert row.settings == settings
+
+
+def test_cells_say_no_more_than_they_must() -> None:
+    assert cells_of(PRESETS["standard"]) == {}
+    assert cells_of(resolve(ODD)).keys() == ODD.keys()
+    assert cells_of(resolve({"encoder": "vgg16"})) == {"encoder": "vgg16"}
+
+
+def provenance_of(content: Path, style: Path, **facts: Any) -> Provenance:
+    said = {
+        "key": "k" * 64,
+        "content": content.name,
+        "content_sha256": examine(content).sha256,
+        "style": style.name,
+        "style_sha256": examine(style).sha256,
+        "settings": resolve({"size": 300}),
+        "seed": 1,
+        "encoder_fingerprint": "f",
+        "style_layers": {"relu1_1": 0.1},
+        "steps": 60,
+        "evaluations": 66,
+        "stop_reason": "steps",
+        "recoveries": 0,
+        **dict.fromkeys(("total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"), 0.5),
+    }
+    return Provenance.model_validate(said | facts)
+
+
+def write_result(path: Path, text: str | None) -> Path:
+    pixels = np.zeros((4, 4, 3), np.float32)
+    write_whole(path, encode_png(pixels, text=None if text is None else {KEYWORD: text}))
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[Path, Path]:
+    """A content and a style, in a folder of their own."""
+    folder = tmp_path / "pictures of mine"
+    return write_picture(folder / "a.png", 1), write_picture(folder / "s.png", 2)
+
+
+def test_it_reads_back_as_it_was(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+    for name, read in (("ä \N{SNOWMAN}.png",) * 2, ("na\udcefve.png", r"na\udcefve.png")):
+        facts = provenance_of(*pictures).model_dump() | {"content": name}
+        said = Provenance.model_validate(facts)
+        assert said.content == read
+        assert Provenance.of(write_result(tmp_path / "r.png", said.to_text())) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "found nothing of how it was made; expected a result of nst-batch"),
+        ("{}", "key: Field required; it was made by another version"),
+        ("no json", "Invalid JSON.*another version"),
+    ],
+)
+def test_pictures_that_say_nothing(tmp_path: Path, text: str | None, message: str) -> None:
+    path = write_result(tmp_path / "r.png", text)
+    with pytest.raises(ProvenanceError, match=f"r\\.png: .*{message}"):
+        Provenance.of(path)
+
+
+def test_a_setting_that_is_not_known_is_named(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+    text = provenance_of(*pictures).to_text().replace('"size"', '"sice"')
+    with pytest.raises(ProvenanceError, match=r"settings\.sice: Extra inputs"):
+        Provenance.of(write_result(tmp_path / "r.png", text))
+
+
+def batch_of(folder: Path, said: Provenance, **cells: Any) -> Path:
+    """The result of a batch whose manifest was in the folder."""
+    table = pd.DataFrame([{"line": 2, "output": "deep/r.png", "key": said.key, **cells}])
+    table.attrs["manifest"] = str(folder / "m.csv")
+    write_summary(table, folder / "out")
+    return write_result(folder / "out" / "pictures" / "deep" / "r.png", said.to_text())
+
+
+def test_sources_are_where_the_table_says(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+    said = provenance_of(*pictures)
+    cells = {"content": "pictures of mine/a.png", "style": "pictures of mine/s.png"}
+    result = batch_of(tmp_path, said, **cells)
+    row = rebuild(result, said, tmp_path / "elsewhere", [])
+    assert row.lost == ()
+    assert row.cells == {
+        "content": "../pictures of mine/a.png",
+        "style": "../pictures of mine/s.png",
+        "output": "deep/r.png",
+        "size": "300",
+    }
+
+
+def test_another_picture_under_the_name_is_not_taken(
+    tmp_path: Path, pictures: tuple[Path, Path]
+) -> None:
+    content, style = pictures
+    said = provenance_of(content, style)
+    result = batch_of(tmp_path, said, content=str(content), style=str(style))
+    content.rename(tmp_path / "moved.png")
+    write_picture(content, 99)
+    row = rebuild(result, said, tmp_path, [])
+    assert row.cells["content"] == "a.png"
+    assert row.cells["style"] == "pictures of mine/s.png"
+    (lost,) = row.lost
+    assert lost.startswith(f"content: 'a.png' (SHA-256 of its pixels {said.content_sha256[:12]}")
+    # By what it shows it is found under any name.
+    row = rebuild(result, said, tmp_path, [tmp_path])
+    assert (row.cells["content"], row.lost) == ("moved.png", ())
+
+
+def test_a_picture_that_was_given_away(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+    said = provenance_of(*pictures)
+    alone = write_result(tmp_path / "mail" / "r.png", said.to_text())
+    row = rebuild(alone, said, tmp_path, [])
+    assert [row.cells[name] for name in ("content", "style", "output")] == [
+        *("a.png", "s.png", "r.png"),
+    ]
+    assert len(row.lost) == 2
+    assert rebuild(alone, said, tmp_path, [tmp_path / "pictures of mine"]).lost == ()
