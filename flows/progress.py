@@ -157,6 +157,7 @@ class ProgressListener(logging.Handler):
         self.tally = Tally()
         self.downloads: set[str] = set()
         self.table_written = False
+        self.gallery = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one progress value; other log records are none of ours."""
@@ -173,7 +174,12 @@ class ProgressListener(logging.Handler):
         elif progress.event == "devices":
             self._tell_devices(progress.devices)
         elif progress.event == "written":
-            self._tell_written()
+            self.table_written = True
+            self.display.enter("making the gallery", None)
+            self._tell("the table is written; making the gallery ...")
+        elif progress.event == "shown":
+            self.gallery = progress.page
+            self.display.enter("reporting to Prefect", None)
         else:
             self._row(progress)
 
@@ -206,11 +212,6 @@ class ProgressListener(logging.Handler):
             self.terminal.say("no GPU in use: rows run on the CPU")
         else:
             self.terminal.say(f"rows run on {', '.join(devices)}")
-
-    def _tell_written(self) -> None:
-        self.table_written = True
-        self.display.enter("reporting to Prefect", None)
-        self._tell("the table is written; reporting to Prefect ...")
 
     def _row(self, progress: Any) -> None:
         display, rows = self.display, self.display.rows

@@ -34,24 +34,37 @@ class Tile:
     rgb: Levels | None
 
 
+def largest_cell(contents: int, styles: int) -> int:
+    """The longest side that pictures may have in a sheet of so many, in pixels.
+
+    Returns:
+        0 where it would be too small to see anything.
+    """
+    room = LONGEST_SIDE // (1 + max(contents, styles)) - GAP - LABEL
+    return min(LARGEST_CELL, room) if room >= SMALLEST_CELL else 0
+
+
 def contact_sheet(
     contents: Sequence[Tile], styles: Sequence[Tile], results: Mapping[tuple[int, int], Tile]
-) -> Levels | None:
+) -> Levels:
     """The sheet, with the styles in its first row and the contents in its first column.
 
     Args:
-        contents, styles: in order.
+        contents, styles: in order, not too many for `largest_cell`.
         results: by the numbers of content and style; a cell may be missing.
 
     Returns:
-        uint8 (height, width, 3); None where cells would be too small to see anything in them.
+        uint8 (height, width, 3).
+
+    Raises:
+        ValueError: they are too many.
     """
+    room = largest_cell(len(contents), len(styles))
+    if not room:
+        raise ValueError(f"found {len(contents)} x {len(styles)} pictures, expected fewer")
     tiles = {(0, 1 + number): tile for number, tile in enumerate(styles)}
     tiles |= {(1 + number, 0): tile for number, tile in enumerate(contents)}
     tiles |= {(1 + row, 1 + column): tile for (row, column), tile in results.items()}
-    room = LONGEST_SIDE // (1 + max(len(contents), len(styles))) - GAP - LABEL
-    if room < SMALLEST_CELL:
-        return None
     cell = min(room, max(SMALLEST_CELL, _longest_side([*contents, *results.values()])))
     heights = [0] * (1 + len(contents))
     for (row, _), tile in tiles.items():

@@ -150,6 +150,11 @@ def as_seen_from(folder: Place, named: Place) -> str:
     return os.path.relpath(whole, folder.resolve()) if isinstance(folder, Path) else str(whole)
 
 
+def path_below(folder: Place, named: Place) -> str:
+    """A place in a folder, or in a folder of it, as a relative path with `/` between folders."""
+    return str(named.absolute()).removeprefix(f"{str(folder.absolute()).rstrip('/')}/")
+
+
 def resolved(named: Place) -> Place:
     """The place itself, past links; object storage has none."""
     return named.resolve() if isinstance(named, Path) else named

@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nst_core.animation import AnimationFormat, encode_animation
-from nst_core.files import names_below, write_whole
+from nst_core.files import write_whole
 from nst_core.pictures import fit, load, resize
 from nst_core.places import Place, told
 from tasks.finding import NoResultsError
-from tasks.layout import animation_path, intermediates_folder
+from tasks.layout import animation_path, intermediates_folder, intermediates_of
 
 LAST_FRAME_MS = 1500
 
@@ -37,11 +37,11 @@ def animate_row(
         PictureError: one of them cannot be read.
         OSError: it cannot be written.
     """
-    folder = intermediates_folder(output, row["output"])
-    pictures = [folder / name for name in sorted(names_below(folder)) if "/" not in name]
+    pictures = intermediates_of(output, row["output"])
     if not pictures:
+        folder = told(intermediates_folder(output, row["output"]))
         raise NoResultsError(
-            f"{told(folder)}: no intermediates of line {row['line']}; run the batch with "
+            f"{folder}: no intermediates of line {row['line']}; run the batch with "
             "--save-every 10, and with --refresh if the row is done"
         )
     if not pd.isna(row["picture"]):

@@ -4,7 +4,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import PurePath
 from typing import cast
@@ -30,6 +30,9 @@ from tasks.report import Night
 logger = logging.getLogger("nst_batch.artifacts")
 
 UPDATE_SECONDS = 5.0
+PATIENT_RETRIES = 5
+"""2 + 4 + 8 + 16 + 32 seconds; the flow's own end, which counts for more, waits longer."""
+
 LONGEST_WAIT_SECONDS = 10.0
 """For the last update, should the server not answer."""
 
@@ -101,12 +104,13 @@ def show_on_page(night: Night, served_at: str | None, *, patiently: bool = True)
     Args:
         night: what there is to show.
         served_at: the address at which people see the output folder, if there is one.
-        patiently: wait for a server that is away, as the flow itself does.
+        patiently: wait a minute for a server that is away.
     """
     if FlowRunContext.get() is None:
         return
     try:
-        with nullcontext() if patiently else temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        retries = min(PATIENT_RETRIES, PREFECT_CLIENT_MAX_RETRIES.value()) if patiently else 0
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: retries}):
             _show_report(night)
             _show_table(night)
             if served_at is not None:
@@ -137,8 +141,9 @@ def _show_table(night: Night) -> None:
 
 
 def _show_links(night: Night, address: str) -> None:
-    gallery = f"{address}/{GALLERY}"
-    create_link_artifact(gallery, gallery, key_of(night.manifest, "gallery"), "all pictures")
+    if night.has_gallery:
+        gallery = f"{address}/{GALLERY}"
+        create_link_artifact(gallery, gallery, key_of(night.manifest, "gallery"), "all pictures")
     if night.has_contact_sheet:
         key = key_of(night.manifest, "contact-sheet")
         create_image_artifact(f"{address}/{CONTACT_SHEET}", key, "all results")

@@ -36,7 +36,8 @@ def compare(table: pd.DataFrame, earlier: pd.DataFrame | None) -> pd.DataFrame:
 
 def gone(table: pd.DataFrame, earlier: pd.DataFrame | None) -> list[str]:
     """The outputs that the table before had and this one has not, in order."""
-    return [output for output in _by_output(earlier) if output not in set(table["output"])]
+    there = set(table["output"])
+    return [output for output in _by_output(earlier) if output not in there]
 
 
 def is_comparable(table: pd.DataFrame) -> bool:

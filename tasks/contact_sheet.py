@@ -7,15 +7,19 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from nst_core.contact_sheet import LARGEST_CELL, Levels, Tile, contact_sheet
+from nst_core.contact_sheet import LARGEST_CELL, Levels, Tile, contact_sheet, largest_cell
 from nst_core.files import remove, write_whole
-from nst_core.pictures import PictureError, encode_png, load
+from nst_core.pictures import PictureError, encode_png, load, read_png_text
 from nst_core.places import Place
 from tasks.gallery import GalleryRow, Shown
 from tasks.jobs import MOST_THREADS
 from tasks.layout import contact_sheet_path
 
 logger = logging.getLogger("nst_batch.contact_sheet")
+
+
+MARK = {"Software": "nst-batch contact sheet"}
+"""In its text chunks, so that no picture of somebody's own is removed as an old sheet."""
 
 
 def is_grid(rows: tuple[GalleryRow, ...]) -> bool:
@@ -38,31 +42,46 @@ def write_contact_sheet(rows: tuple[GalleryRow, ...], output: Place) -> bool:
     Raises:
         OSError: it cannot be written.
     """
-    sheet = _sheet(rows, output) if is_grid(rows) else None
-    if sheet is None:
-        remove(contact_sheet_path(output))
+    path = contact_sheet_path(output)
+    if is_grid(rows) and _fits(rows):
+        write_whole(path, _sheet(rows, output))
+        return True
+    if _is_ours(path):
+        remove(path)
+    return False
+
+
+def _fits(rows: tuple[GalleryRow, ...]) -> bool:
+    contents = len({row.content.name for row in rows})
+    styles = len({row.style.name for row in rows})
+    if largest_cell(contents, styles):
+        return True
+    logger.info("no contact sheet: %d x %d pictures are too many", contents, styles)
+    return False
+
+
+def _is_ours(sheet: Place) -> bool:
+    try:
+        return read_png_text(sheet).items() >= MARK.items()
+    except PictureError:
         return False
-    write_whole(contact_sheet_path(output), sheet)
-    return True
 
 
-def _sheet(rows: tuple[GalleryRow, ...], output: Place) -> bytes | None:
+def _sheet(rows: tuple[GalleryRow, ...], output: Place) -> bytes:
     contents = {row.content.name: row.content for row in rows}
     styles = {row.style.name: row.style for row in rows}
-    down, across = list(contents), list(styles)
+    down = {name: number for number, name in enumerate(contents)}
+    across = {name: number for number, name in enumerate(styles)}
     with ThreadPoolExecutor(MOST_THREADS) as pool:
         results = list(pool.map(lambda row: _result(row, output), rows))
         left = list(pool.map(lambda shown: _head(shown, output), contents.values()))
         top = list(pool.map(lambda shown: _head(shown, output), styles.values()))
     cells = {
-        (down.index(row.content.name), across.index(row.style.name)): tile
+        (down[row.content.name], across[row.style.name]): tile
         for row, tile in zip(rows, results, strict=True)
     }
     sheet = contact_sheet(left, top, cells)
-    if sheet is None:
-        logger.info("no contact sheet: %d x %d pictures are too many", len(down), len(across))
-        return None
-    return encode_png(sheet.astype(np.float32) / np.float32(255))
+    return encode_png(sheet.astype(np.float32) / np.float32(255), text=MARK)
 
 
 def _head(shown: Shown, output: Place) -> Tile:

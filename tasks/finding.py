@@ -6,7 +6,14 @@ from typing import Any
 import pandas as pd
 
 from nst_core.places import Place, told
+from tasks.layout import summary_path
 from tasks.summary import read_summary
+
+NEEDED = (
+    *("line", "status", "output", "picture", "key", "content", "style", "curve", "error"),
+    *("total_loss", "content_weight", "style_weight", "tv_weight"),
+)
+"""Columns that are looked at."""
 
 
 class NoResultsError(Exception):
@@ -20,12 +27,19 @@ def table_of(output: Place) -> pd.DataFrame:
         NoResultsError: there is none.
     """
     try:
-        return read_summary(output)
+        table = read_summary(output)
     except (OSError, ValueError) as error:
         raise NoResultsError(
             f"{told(output)}: found no summary.parquet; expected the output folder of a run "
             f"({getattr(error, 'strerror', None) or error})"
         ) from error
+    missing = [column for column in NEEDED if column not in table.columns]
+    if missing:
+        raise NoResultsError(
+            f"{told(summary_path(output, '.parquet'))}: found no column {missing[0]}, as in tables "
+            "of other versions; run the batch once more, which keeps what is done"
+        )
+    return table
 
 
 def find_row(table: pd.DataFrame, output: Place, named: str) -> "pd.Series[Any]":
@@ -34,9 +48,8 @@ def find_row(table: pd.DataFrame, output: Place, named: str) -> "pd.Series[Any]"
     Raises:
         NoResultsError: there is no such row.
     """
-    if named.isdecimal():
-        rows = table[table["line"] == int(named)]
-    else:
+    rows = table[table["line"].astype(str) == named]
+    if rows.empty:
         rows = table[table["output"].isin([named, f"{named}.png"])]
     if not rows.empty:
         return rows.iloc[0]

@@ -21,28 +21,30 @@ from tasks.statuses import Ending
 logger = logging.getLogger("nst_batch.gallery")
 
 
-def previews_of(jobs: Iterable[Job], endings: Mapping[int, Ending]) -> Iterator[Preview]:
+def previews_of(
+    jobs: Iterable[Job], endings: Mapping[int, Ending], *, may_be_missing: bool
+) -> Iterator[Preview]:
     """The files that the page shows: contents and styles of all rows that could run, and results.
 
     Args:
         jobs: of those rows.
         endings: by line.
+        may_be_missing: those that are there are shown, and none is made.
     """
     for job in jobs:
-        ending = endings[job.line]
+        record = endings[job.line].record
         content, style, most = job.content_sha256, job.style_sha256, job.max_pixels
-        # Whoever stops a batch of thousands does not want to wait for what it has not begun.
-        is_pending = ending.status == "pending"
         for sha256, source in ((content, job.content), (style, job.style)):
             name = thumbnail_name(sha256)
-            yield Preview(name, source, sha256, most, may_be_missing=is_pending)
-        if ending.record:
-            file, settings = ending.record.file, job.settings
-            yield Preview(thumbnail_name(file.sha256), file.path, "", most)
+            yield Preview(name, source, sha256, most, may_be_missing=may_be_missing)
+        if record:
+            name, settings = thumbnail_name(record.file.sha256), job.settings
+            yield Preview(name, record.file.path, "", most, may_be_missing=may_be_missing)
             yield Preview(
                 *(content_name(content, job.shape), job.content, content, most),
                 size=settings.size,
                 enlarge=settings.enlarge,
+                may_be_missing=may_be_missing,
             )
 
 

@@ -2,10 +2,11 @@
 
 import errno
 import hashlib
+import re
 from pathlib import Path, PurePosixPath
 
 from nst_core.devices import lock_folder
-from nst_core.files import local_cache, make_private, user_cache, write_whole
+from nst_core.files import local_cache, make_private, names_below, user_cache, write_whole
 from nst_core.places import READ_ONLY, Place, told
 
 PICTURES, CURVES, INTERRUPTED, PREVIEWS = "pictures", "losses", "interrupted", "gallery"
@@ -35,6 +36,18 @@ def intermediates_folder(output: Place, name: str) -> Place:
 def intermediate_path(output: Place, name: str, step: int) -> Place:
     """The picture of a row after so many steps; names sort as the steps do."""
     return intermediates_folder(output, name) / f"{step:06d}.png"
+
+
+def intermediates_of(output: Place, name: str) -> list[Place]:
+    """The pictures on a row's way that are there, in order.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    folder = intermediates_folder(output, name)
+    # In it there may be folders of other rows, and what a killed run was writing.
+    names = sorted(name for name in names_below(folder) if re.fullmatch(r"\d{6,}\.png", name))
+    return [folder / name for name in names]
 
 
 def interrupted_path(output: Place, name: str) -> Place:

@@ -18,7 +18,7 @@ from nst_core.files import read_whole
 from nst_core.networks import CATALOGUE
 from nst_core.places import Place, PlaceError, join, name_of, resolved, told, without_secrets
 from nst_core.settings import Overrides, Settings, resolve
-from tasks.layout import picture_path, summary_path
+from tasks.layout import contact_sheet_path, interrupted_path, picture_path, summary_path
 
 REQUIRED = ("content", "style")
 COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
@@ -387,6 +387,15 @@ def _place_faults(row: Row, output: Place, sources: set[Place]) -> Iterator[Faul
     elif isinstance(place, Path) and place.is_dir():
         found = f"the result {row.output!r} is a folder"
         yield Fault(row.line, "output", found, "choose another output")
+    for column, source in (("content", row.content), ("style", row.style)):
+        if column in row.cells and _is_written_by_runs(resolved(source), output):
+            found = f"{row.cells[column]!r} is where runs write what they show"
+            yield Fault(row.line, column, found, "keep it outside the output folder")
+
+
+def _is_written_by_runs(source: Place, output: Place) -> bool:
+    kept = resolved(interrupted_path(output, "").absolute())
+    return source == resolved(contact_sheet_path(output).absolute()) or kept in source.parents
 
 
 def _digest(cells: Mapping[str, str]) -> str:

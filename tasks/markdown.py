@@ -56,7 +56,7 @@ def markdown_report(night: Night) -> str:
         _numbers(table),
         _highest("Slowest rows", table[table["status"] == "done"], "seconds"),
         _highest("Highest losses", table, "total_loss"),
-        [f"Gallery: {_escaped(told(gallery_path(night.output)))}"],
+        [f"Gallery: {_escaped(told(gallery_path(night.output)))}"] if night.has_gallery else [],
         [f"Table: {_escaped(told(summary_path(night.output)))}"],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"

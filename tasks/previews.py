@@ -4,6 +4,7 @@ Each is named by what it shows, so that rows and nights share it and none is mad
 """
 
 import logging
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ class Preview:
     may_be_missing: bool = False
 
 
+OURS = re.compile(r"thumbnails/[0-9a-f]{32}\.jpg|contents/[0-9a-f]{32}_\d+x\d+\.jpg")
+"""What may be removed: somebody's own pictures may lie in a folder of the same name."""
+
+
 def thumbnail_name(sha256: str) -> str:
     """The file of a small picture.
 
@@ -65,25 +70,29 @@ def content_name(sha256: str, shape: tuple[int, int]) -> str:
 
 
 def keep_thumbnail(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None:
-    """Write a picture's thumbnail.
+    """Write a picture's thumbnail; one that cannot be written costs a warning.
 
     Args:
         output: the batch's output folder.
         sha256: see `thumbnail_name`.
         rgb: sRGB in [0, 1], (height, width, 3), at any size.
-
-    Raises:
-        OSError: it cannot be written.
     """
     tall, wide = rgb.shape[:2]
     height, width = fit(tall, wide, THUMBNAIL_SIDE)
-    _write(output, thumbnail_name(sha256), resize(rgb, height, width))
+    _keep(output, thumbnail_name(sha256), resize(rgb, height, width))
 
 
 def keep_content(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None:
-    """Write a content at the size that `rgb` has; arguments and errors as of `keep_thumbnail`."""
+    """Write a content at the size that `rgb` has; else as `keep_thumbnail`."""
     height, width = rgb.shape[:2]
-    _write(output, content_name(sha256, (height, width)), rgb)
+    _keep(output, content_name(sha256, (height, width)), rgb)
+
+
+def _keep(output: Place, name: str, rgb: NDArray[np.float32]) -> None:
+    try:
+        _write(output, name, rgb)
+    except OSError as error:
+        logger.warning("not there yet for the gallery: %s: %s", error.filename, error.strerror)
 
 
 def _write(output: Place, name: str, rgb: NDArray[np.float32]) -> None:
@@ -106,7 +115,7 @@ def complete_previews(wanted: Iterable[Preview], output: Place) -> set[str]:
         for preview in sorted(wanted, key=lambda preview: not preview.may_be_missing)
     }
     there = names_below(previews_folder(output))
-    for name in there - previews.keys():
+    for name in filter(OURS.fullmatch, there - previews.keys()):
         remove(previews_folder(output) / name)
     missing = [
         preview

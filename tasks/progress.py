@@ -81,6 +81,18 @@ def tell_table(progress: TableProgress) -> None:
     logger.info("the table of %d rows is written", progress.rows, extra={"progress": progress})
 
 
+class GalleryProgress(NamedTuple):
+    """The page was written, and where it is."""
+
+    page: str
+    event: Literal["shown"] = "shown"
+
+
+def tell_gallery(progress: GalleryProgress) -> None:
+    """Log it, the value itself as the record's attribute `progress`."""
+    logger.info("the gallery is written: %s", progress.page, extra={"progress": progress})
+
+
 def tell_batch(progress: BatchProgress) -> None:
     """Log it, the value itself as the record's attribute `progress`."""
     logger.info("%s: %d of %d", *progress, extra={"progress": progress})

@@ -1,7 +1,9 @@
 """How a picture was made: written into it, and read back as the row that makes it again."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any, Self
 
 import pandas as pd
@@ -9,10 +11,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from nst_core.files import names_below
 from nst_core.pictures import PictureError, examine, read_png_text
-from nst_core.places import Place, PlaceError, as_seen_from, join, name_of, place, told
+from nst_core.places import (
+    Place,
+    PlaceError,
+    as_seen_from,
+    join,
+    name_of,
+    path_below,
+    place,
+    told,
+)
 from nst_core.settings import DEFAULT_ENCODER, Settings, resolve
+from tasks.finding import NoResultsError, table_of
 from tasks.layout import PICTURES
-from tasks.summary import read_summary
 
 KEYWORD = "nst-batch"
 """Of the PNG text chunk."""
@@ -118,81 +129,92 @@ class Rebuilt:
     lost: tuple[str, ...]
 
 
-def rebuild(
-    picture: Place, provenance: Provenance, seen_from: Place, look_in: Sequence[Place]
-) -> Rebuilt:
-    """The manifest row that makes a picture again, its sources found by what they show.
-
-    They are looked for where the table beside the picture says, then in the folders.
+class Rebuilder:
+    """Finds what pictures were made of, and looks at each table and file only once.
 
     Args:
-        picture: where it is; below `pictures/` its place there is its output.
-        provenance: what it says.
-        seen_from: the folder that paths are relative to.
-        look_in: folders, with all folders in them.
+        seen_from: the folder that paths in rows are relative to.
+        look_in: folders, with all folders in them, in which sources are looked for where they are
+            not as the table beside the picture says.
     """
-    output = _output_folder(picture)
-    row = _row_of(picture, provenance, output)
-    cells, lost = {}, []
-    for column, name, sha256 in (
-        ("content", provenance.content, provenance.content_sha256),
-        ("style", provenance.style, provenance.style_sha256),
-    ):
-        candidates = [*_as_the_table_says(row, column), *_in_folders(look_in, name)]
-        found = next((there for there in candidates if _is(there, sha256)), None)
-        cells[column] = name if found is None else as_seen_from(seen_from, found)
-        if found is None:
-            lost.append(f"{column}: {name!r} (SHA-256 of its pixels {sha256[:12]}...) is not found")
-    name = name_of(picture)
-    if output is not None:
-        name = as_seen_from(output / PICTURES, picture)
-    return Rebuilt({**cells, "output": name, **cells_of(provenance.settings)}, tuple(lost))
 
+    def __init__(self, seen_from: Place, look_in: Iterable[Place] = ()) -> None:
+        self.seen_from = seen_from
+        self.look_in = tuple(look_in)
+        self._tables: dict[Place, pd.DataFrame | None] = {}
+        self._digests: dict[Place, str] = {}
+        self._files: list[Place] | None = None
 
-def _output_folder(picture: Place) -> Place | None:
-    """That of the batch that the picture belongs to, if it still lies there."""
-    parents = picture.absolute().parents
-    return next((folder.parent for folder in parents if folder.name == PICTURES), None)
+    def rebuild(self, picture: Place, provenance: Provenance) -> Rebuilt:
+        """The manifest row that makes a picture again, its sources known by what they show.
 
+        Args:
+            picture: where it is; below `pictures/` its place there is its output.
+            provenance: what it says.
 
-def _row_of(
-    picture: Place, provenance: Provenance, output: Place | None
-) -> "pd.Series[Any] | None":
-    """The row of the table that the picture is of; the manifest's place is in its `attrs`."""
-    if output is None:
-        return None
-    try:
-        table = read_summary(output)
-    except (OSError, ValueError):
-        return None
-    if not {"key", "content", "style", "output"} <= set(table.columns):
-        return None
-    rows = table[table["key"] == provenance.key]
-    named = rows[rows["output"] == as_seen_from(output / PICTURES, picture)]
-    rows = pd.concat([named, rows])
-    return None if rows.empty else rows.iloc[0]
+        Raises:
+            OSError: a folder cannot be looked into.
+        """
+        folder = self._pictures_folder(picture)
+        output = name_of(picture) if folder is None else path_below(folder, picture)
+        row = None if folder is None else self._row(folder, output, provenance.key)
+        cells, lost = {}, []
+        for column, name, sha256 in (
+            ("content", provenance.content, provenance.content_sha256),
+            ("style", provenance.style, provenance.style_sha256),
+        ):
+            candidates = chain(_as_the_table_says(row, column), self._named_first(name))
+            found = next((there for there in candidates if self._digest(there) == sha256), None)
+            cells[column] = name if found is None else as_seen_from(self.seen_from, found)
+            if found is None:
+                pixels = f"SHA-256 of its pixels {sha256[:12]}..."
+                lost.append(f"{column}: {name!r} ({pixels}) is not found")
+        return Rebuilt({**cells, "output": output, **cells_of(provenance.settings)}, tuple(lost))
+
+    def _pictures_folder(self, picture: Place) -> Place | None:
+        """That of the batch that the picture belongs to, if it still lies there."""
+        named = [folder for folder in picture.absolute().parents if folder.name == PICTURES]
+        with_table = (folder for folder in named if self._table(folder.parent) is not None)
+        return next(with_table, named[0] if named else None)
+
+    def _row(self, folder: Place, output: str, key: str) -> "pd.Series[Any] | None":
+        """The row that the picture is of; the manifest's place is in its `attrs`."""
+        table = self._table(folder.parent)
+        if table is None:
+            return None
+        rows = table[table["key"] == key]
+        rows = pd.concat([rows[rows["output"] == output], rows])
+        return None if rows.empty else rows.iloc[0]
+
+    def _table(self, output: Place) -> pd.DataFrame | None:
+        if output not in self._tables:
+            try:
+                self._tables[output] = table_of(output)
+            except NoResultsError:
+                self._tables[output] = None
+        return self._tables[output]
+
+    def _named_first(self, name: str) -> Iterator[Place]:
+        """All files of the folders, as only what they show tells them apart."""
+        if self._files is None:
+            self._files = [
+                folder / path for folder in self.look_in for path in sorted(names_below(folder))
+            ]
+        yield from sorted(self._files, key=lambda file: file.name != name)
+
+    def _digest(self, candidate: Place) -> str:
+        """Of what a picture shows; empty where it is none."""
+        if candidate not in self._digests:
+            try:
+                self._digests[candidate] = examine(candidate).sha256
+            except PictureError:
+                self._digests[candidate] = ""
+        return self._digests[candidate]
 
 
 def _as_the_table_says(row: "pd.Series[Any] | None", column: str) -> Iterator[Place]:
     manifest = None if row is None else row.attrs.get("manifest")
     if row is not None and manifest:
-        try:
+        # An address that was signed has lost its key.
+        with suppress(PlaceError):
             yield join(place(manifest).parent, row[column])
-        except PlaceError:
-            return
-
-
-def _in_folders(folders: Iterable[Place], name: str) -> Iterator[Place]:
-    """All files, those of the name first, as only what they show tells them apart."""
-    for folder in folders:
-        found = sorted(
-            names_below(folder), key=lambda path: (path.rpartition("/")[2] != name, path)
-        )
-        yield from (folder / path for path in found)
-
-
-def _is(candidate: Place, sha256: str) -> bool:
-    try:
-        return examine(candidate).sha256 == sha256
-    except PictureError:
-        return False

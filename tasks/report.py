@@ -17,8 +17,8 @@ from tasks.jobs import Examined, Job
 from tasks.layout import CONTACT_SHEET, INTERRUPTED, gallery_path, interrupted_path
 from tasks.manifest import Row
 from tasks.previews import complete_previews
-from tasks.progress import TableProgress, tell_table
-from tasks.statuses import Ending
+from tasks.progress import GalleryProgress, TableProgress, tell_gallery, tell_table
+from tasks.statuses import PENDING, STOPPED, Ending
 from tasks.summary import made_at, read_summary, summarize, write_summary
 
 logger = logging.getLogger("nst_batch.report")
@@ -34,6 +34,7 @@ class Night:
         table: of all rows.
         gone: outputs that the run before had, and this manifest has not.
         compared_with: when the table of the run before was made, if there was one.
+        has_gallery: whether the page shows this run.
         has_contact_sheet: whether it is a grid, all of it in one picture.
     """
 
@@ -42,6 +43,7 @@ class Night:
     table: pd.DataFrame
     gone: tuple[str, ...]
     compared_with: datetime | None
+    has_gallery: bool = False
     has_contact_sheet: bool = False
 
 
@@ -61,12 +63,15 @@ def write_report(
     Raises:
         OSError: the table cannot be written.
     """
+    # A stop may come before the first of them is known.
+    endings |= {job.line: PENDING for job in examined.jobs if job.line not in endings}
     endings |= {row.line: _invalid(row) for row in examined.rows if row.faults}
     earlier = _earlier_table(output)
     table = compare(summarize(examined.rows, endings, output), earlier)
     table.attrs["made_at"] = datetime.now().astimezone().isoformat(timespec="seconds")
     table.attrs["manifest"] = told(manifest.absolute())
     write_summary(table, output)
+    tell_table(TableProgress(len(table)))
     night = Night(
         manifest=name_of(manifest),
         output=output,
@@ -77,10 +82,10 @@ def write_report(
     try:
         remove_finished(endings, examined.jobs, output)
         night = write_gallery(night, examined.jobs, endings)
+        tell_gallery(GalleryProgress(str(gallery_path(output))))
     except Exception as error:
         logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
         logger.debug("why the gallery is not up to date", exc_info=True)
-    tell_table(TableProgress(len(table)))
     return night
 
 
@@ -120,12 +125,15 @@ def write_gallery(night: Night, jobs: Sequence[Job], endings: dict[int, Ending])
         endings: by line.
 
     Returns:
-        The night, and whether it has a contact sheet.
+        The night, with what it has now.
 
     Raises:
         OSError: the output folder cannot be read or written.
     """
-    previews = complete_previews(previews_of(jobs, endings), night.output)
+    # Whoever stops a batch of thousands does not want to wait for pictures of pictures.
+    is_stopped = any(ending.status in STOPPED for ending in endings.values())
+    wanted = previews_of(jobs, endings, may_be_missing=is_stopped)
+    previews = complete_previews(wanted, night.output)
     rows = gallery_rows(night.table, jobs, endings, previews, night.output)
     night = replace(night, has_contact_sheet=write_contact_sheet(rows, night.output))
     page = Page(
@@ -137,4 +145,4 @@ def write_gallery(night: Night, jobs: Sequence[Job], endings: dict[int, Ending])
         contact_sheet=CONTACT_SHEET if night.has_contact_sheet else "",
     )
     write_whole(gallery_path(night.output), render(page).encode())
-    return night
+    return replace(night, has_gallery=True)

@@ -9,7 +9,8 @@ Status = Literal["done", "cached", "failed", "invalid", "interrupted", "pending"
 STATUSES: tuple[Status, ...] = get_args(Status)
 WITH_PICTURE: tuple[Status, ...] = ("done", "cached")
 WRONG: tuple[Status, ...] = ("failed", "invalid")
-UNDONE: tuple[Status, ...] = (*WRONG, "interrupted", "pending")
+STOPPED: tuple[Status, ...] = ("interrupted", "pending")
+UNDONE: tuple[Status, ...] = (*WRONG, *STOPPED)
 
 
 @dataclass(frozen=True)

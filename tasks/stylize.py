@@ -1,13 +1,14 @@
 """One row -> one picture, its loss curve and one record."""
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
-from nst_core.files import names_below, remove, write_whole
+from nst_core.files import remove, write_whole
 from nst_core.pictures import Picture, encode_png
 from nst_core.places import Place
 from tasks.curves import Point, curve_csv
@@ -16,7 +17,7 @@ from tasks.layout import (
     INTERRUPTED,
     curve_path,
     intermediate_path,
-    intermediates_folder,
+    intermediates_of,
     interrupted_path,
     picture_path,
 )
@@ -84,8 +85,7 @@ def _stylize(
     started = time.perf_counter()
     content = _load(job, job.content, job.content_sha256)
     targets = StyleTargets.from_bytes(style.file.read())
-    if save_every:
-        _forget_intermediates(job, output)
+    _forget_intermediates(job, output)
     steps = iterates(
         job.encoder.load(),
         content.rgb,
@@ -138,9 +138,11 @@ def _wait(output: Place, report: RowReport) -> None:
 
 
 def _forget_intermediates(job: Job, output: Place) -> None:
-    folder = intermediates_folder(output, job.output)
-    for name in names_below(folder):
-        remove(folder / name)
+    """Those of an earlier way to another picture."""
+    # Storage may keep its listing from us; then nothing is shown of it either.
+    with suppress(OSError):
+        for picture in intermediates_of(output, job.output):
+            remove(picture)
 
 
 def _is_due(iterate: "Iterate", save_every: int) -> bool:
@@ -155,8 +157,10 @@ def _given_up(job: Job, iterate: "Iterate", output: Place) -> StoppedError:
     told = f"stopped after {iterate.step} of {iterate.steps} steps"
     if iterate.step == 0:
         return StoppedError(told)
-    path = interrupted_path(output, job.output)
-    write_whole(path, encode_png(iterate.pixels))
+    try:
+        write_whole(interrupted_path(output, job.output), encode_png(iterate.pixels))
+    except OSError as error:
+        return StoppedError(f"{told}; its best picture so far cannot be kept: {error.strerror}")
     return StoppedError(f"{told}; its best picture so far is kept", f"{INTERRUPTED}/{job.output}")
 
 

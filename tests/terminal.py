@@ -36,11 +36,15 @@ class PseudoTerminal:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self._ours, theirs = pty.openpty()
+        # Where these are set, they go before the terminal's own size.
+        inherited = {
+            name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")
+        }
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env={"TERM": "xterm-256color", **environment},
+            env={"TERM": "xterm-256color", **inherited},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import count
 from typing import Any, NamedTuple, NoReturn
 
 import pandas as pd
@@ -36,11 +37,13 @@ class Outcome(NamedTuple):
     Attributes:
         state: the flow's final state; an exception where Prefect has none to give, a
             `KeyboardInterrupt` where it was stopped.
-        table_written: whether every row has ended and the table says how.
+        table_written: whether the table says how every row ended.
+        gallery: where the page is that shows it; empty where there is none.
     """
 
     state: Any
     table_written: bool
+    gallery: str
 
     @property
     def is_known_to_prefect(self) -> bool:
@@ -114,16 +117,26 @@ def _run_flow(
             state = error
         except Exception as error:  # noqa: BLE001 - the engine raises nearly anything
             state = error
-    return Outcome(state, listener.table_written)
+    return Outcome(state, listener.table_written, listener.gallery)
 
 
 @contextmanager
 def interrupted_by_signals(terminal: Terminal) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the batch; the rows that run stop at their next report."""
+    """Ctrl-C and SIGTERM end the batch; the rows that run stop at their next report.
+
+    The report is still written, and what holds it up is ended by a third signal only.
+    """
+    signals = count(1)
 
     def interrupt(*_: object) -> None:
-        terminal.fail("stopping; the best picture so far of each row that runs is kept ...")
-        raise KeyboardInterrupt
+        match next(signals):
+            case 1:
+                terminal.fail("stopping; the best picture so far of each row that runs is kept ...")
+                raise KeyboardInterrupt
+            case 2:
+                terminal.fail("still stopping; once more ends it at once, without a table ...")
+            case _:
+                _end_at_once(INTERRUPTED)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, interrupt) for number in numbers}
@@ -138,7 +151,7 @@ def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
     """Say what came of a batch; its exit code."""
     state = outcome.state
     if isinstance(state, KeyboardInterrupt):
-        return _tell_interrupted(terminal, output, table_written=outcome.table_written)
+        return _tell_interrupted(terminal, outcome, output)
     if outcome.table_written:
         return _tell_table(terminal, outcome, output)
     if isinstance(state, Exception):
@@ -156,10 +169,11 @@ def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
 def _tell_table(terminal: Terminal, outcome: Outcome, output: Place) -> int:
     """Show it; the exit code is that of the rows, whatever the server knows of them."""
     table = read_summary(output)
-    terminal.result(_result(table, output))
+    terminal.result(_result(table, outcome, output))
     _show_rows(terminal, table)
     _show_counts(terminal, table)
-    terminal.say(f"gallery:  {gallery_path(output)}")
+    if outcome.gallery:
+        terminal.say(f"gallery:  {gallery_path(output)}")
     terminal.say(f"pictures: {output / 'pictures'}")
     terminal.say(f"table:    {summary_path(output)}")
     _show_wrong(terminal, table)
@@ -171,11 +185,11 @@ def _tell_table(terminal: Terminal, outcome: Outcome, output: Place) -> int:
     return ROWS_FAILED if table["status"].isin(WRONG).any() else SUCCESS
 
 
-def _tell_interrupted(terminal: Terminal, output: Place, *, table_written: bool) -> int:
+def _tell_interrupted(terminal: Terminal, outcome: Outcome, output: Place) -> int:
     """Say how far the batch came, what is kept, and how to go on."""
-    if table_written:
+    if outcome.table_written:
         table = read_summary(output)
-        terminal.result(_result(table, output))
+        terminal.result(_result(table, outcome, output))
         _show_counts(terminal, table)
         _show_wrong(terminal, table)
         kept = table[(table["status"] == "interrupted") & table["picture"].notna()]["picture"]
@@ -200,12 +214,12 @@ def _end_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _result(table: pd.DataFrame, output: Place) -> dict[str, Any]:
+def _result(table: pd.DataFrame, outcome: Outcome, output: Place) -> dict[str, Any]:
     """What there is for machines."""
     return {
         "counts": count_by_status(table),
         "summary": str(summary_path(output)),
-        "gallery": str(gallery_path(output)),
+        "gallery": str(gallery_path(output)) if outcome.gallery else None,
         "rows": json.loads(table.to_json(orient="records")),
     }
 

@@ -12,7 +12,7 @@ from flows.terminal import Terminal, refuse
 from nst_core.pictures import PictureError
 from nst_core.places import Place, told
 from tasks.manifest import COLUMNS
-from tasks.provenance import Provenance, ProvenanceError, Rebuilt, rebuild
+from tasks.provenance import Provenance, ProvenanceError, Rebuilder, Rebuilt
 
 SHOWN = (
     *("content", "style", "total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"),
@@ -23,8 +23,10 @@ SHOWN = (
 def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]) -> int:
     """Print a manifest with a row a picture, and on a terminal what else they say."""
     try:
+        _check_folders(look_in)
+        rebuilder = Rebuilder(Path.cwd(), look_in)
         said = [(picture, Provenance.of(picture)) for picture in pictures]
-        rows = [rebuild(picture, found, Path.cwd(), look_in) for picture, found in said]
+        rows = [rebuilder.rebuild(*of_one) for of_one in said]
     except (PictureError, ProvenanceError) as error:
         return refuse(terminal, error)
     except OSError as error:
@@ -44,6 +46,12 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
             )
     terminal.result([_result(*of_one) for of_one in zip(said, rows, strict=True)])
     return ROWS_FAILED if any(row.lost for row in rows) else SUCCESS
+
+
+def _check_folders(folders: Sequence[Place]) -> None:
+    for folder in folders:
+        if isinstance(folder, Path) and not folder.is_dir():
+            raise ProvenanceError(f"--look-in: found no folder {told(folder)}; expected one")
 
 
 def _manifest(rows: Sequence[Rebuilt]) -> str:

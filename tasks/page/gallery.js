@@ -143,6 +143,11 @@ function start() {
   show(readForm());
 }
 window.addEventListener("hashchange", start);
+// Its address would take the place of what is chosen.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("rows").focus();
+});
 form.hidden = false;
 start();
 

@@ -61,6 +61,8 @@ def test_plot_of_all_rows(shell: Shell) -> None:
     [
         (["plot", "out", "deep"], "no row 'deep'; expected a line of the manifest, 2 to 4,"),
         (["plot", "out", "a_z"], "did you mean 'a_t.png'?"),
+        (["plot", "out", "9" * 5000], "expected a line of the manifest, 2 to 4"),
+        (["show", "out/pictures/a_t.png", "--look-in", "no"], "--look-in: found no folder no;"),
         (["plot", "out", "4"], "has no loss curve; found the status 'invalid': line 4, column"),
         (["plot", "photos"], "photos: found no summary.parquet; expected the output folder of"),
         (["animate", "out", "4"], "no intermediates of line 4; run the batch with --save-every"),

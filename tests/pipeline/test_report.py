@@ -43,8 +43,14 @@ def test_intermediates_of_a_row_made_again_are_its_new_ones_only(batch: Batch) -
     before = (batch.output / "pictures" / "a_s.png").read_bytes()
     batch.run(*rows, settings={"steps": 20, "tolerance": 0}, save_every=20, refresh=True)
     assert files_of(batch, "intermediates") == ["a_s/000000.png", "a_s/000020.png"]
+    # Another row's, in a folder within, and what a killed run was writing.
+    others = [batch.output / "intermediates" / "a_s" / name for name in ("x/000000.png", ".p.part")]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"other")
     batch.run(*rows, settings={"steps": 30, "tolerance": 0})
     assert (batch.output / "pictures" / "a_s.png").read_bytes() == before, "they change pixels"
+    assert files_of(batch, "intermediates") == ["a_s/.p.part", "a_s/x/000000.png"]
 
 
 def test_previews_of_all_pictures_and_no_others(batch: Batch) -> None:
@@ -97,6 +103,27 @@ def test_a_grid_has_a_contact_sheet_as_long_as_it_is_one(batch: Batch) -> None:
     assert tall > 3 * 24
     batch.run(HEADER, *grid[:3])
     assert not sheet.exists()
+
+
+def test_a_picture_of_somebodys_own_is_no_old_contact_sheet(batch: Batch) -> None:
+    sheet = write_picture(batch.output / "contact_sheet.png", 5)
+    before = sheet.read_bytes()
+    rows = [("a.png", "s.png"), ("b.png", "t.png"), (sheet, "t.png")]
+    _, table = batch.run(HEADER, *rows)
+    assert list(table["status"]) == ["done", "done", "invalid"]
+    assert "is where runs write what they show" in table.loc[4, "error"]
+    assert sheet.read_bytes() == before
+
+
+def test_a_preview_that_cannot_be_written_costs_no_row(
+    batch: Batch, caplog: pytest.LogCaptureFixture
+) -> None:
+    batch.output.mkdir()
+    (batch.output / "gallery").write_text("no folder")
+    state, table = batch.run(HEADER, ("a.png", "s.png"))
+    assert state.is_completed()
+    assert list(table["status"]) == ["done"]
+    assert "not there yet for the gallery" in caplog.text
 
 
 def test_a_page_that_cannot_be_written_costs_a_warning_and_no_row(
@@ -172,6 +199,27 @@ def test_a_stop_keeps_the_best_so_far_and_the_next_run_goes_on(
     assert list(table["change"]) == ["same", "new", "new", "same"]
     assert files_of(batch, "interrupted") == []
     assert files_of(batch, "pictures") == ["a_s.png", "b_s.png", "wide_s.png"]
+
+
+def test_a_stop_before_anything_is_known_leaves_a_table_all_the_same(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows import stylize_manifest as flow
+
+    rows = (HEADER, ("a.png", "s.png"), ("missing.png", "s.png"))
+    batch.run(*rows)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flow, "find_all_done", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        batch.run(*rows)
+    table = pd.read_csv(batch.output / "summary.csv")
+    assert list(table["status"]) == ["pending", "invalid"]
+    monkeypatch.undo()
+    _, table = batch.run(*rows)
+    assert list(table["status"]) == ["cached", "invalid"]
 
 
 def test_a_run_is_named_by_its_manifest_and_the_time(batch: Batch) -> None:

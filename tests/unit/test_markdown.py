@@ -53,8 +53,8 @@ def failed(error: str, **facts: Any) -> dict[str, Any]:
 
 def night(rows: pd.DataFrame, output: Path = Path("/nowhere"), **facts: Any) -> Night:
     before = datetime(2026, 11, 23, tzinfo=UTC)
-    told = {"manifest": "night.csv", "gone": (), "compared_with": before, **facts}
-    return Night(output=output, table=rows, **told)
+    told = {"manifest": "night.csv", "gone": (), "compared_with": before, "has_gallery": True}
+    return Night(output=output, table=rows, **(told | facts))
 
 
 def rendered(report: str) -> str:
@@ -68,6 +68,8 @@ def test_the_first_lines_answer_what_came_out_and_what_failed() -> None:
     assert head[1].startswith("Not done, and why")
     assert "| 3 | failed | 3.png | MemoryError: no room |" in head[1]
     assert "/nowhere/gallery.html" in report.replace("\\", "")
+    without = markdown_report(night(table({}), has_gallery=False))
+    assert "gallery.html" not in without.replace("\\", "")
     assert "/nowhere/summary.csv" in report.replace("\\", "")
 
 

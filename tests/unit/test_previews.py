@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from upath import UPath
 
-from nst_core.files import names_below, read_whole
+from nst_core.files import names_below, read_whole, write_whole
 from nst_core.pictures import examine, load
 from nst_core.places import Place
 from tasks.layout import previews_folder
@@ -69,9 +69,15 @@ def test_only_what_is_missing_is_made(output: Place, tmp_path: Path) -> None:
 
 def test_what_nothing_shows_any_more_is_removed(output: Place, tmp_path: Path) -> None:
     source = write_picture(tmp_path / "a.png", 1)
-    complete_previews([preview(source), preview(source, "thumbnails/b.jpg")], output)
-    complete_previews([preview(source, "thumbnails/b.jpg")], output)
-    assert names_below(previews_folder(output)) == {"thumbnails/b.jpg"}
+    old, new = (thumbnail_name(digit * 64) for digit in "ab")
+    content = content_name("c" * 64, (30, 40))
+    complete_previews([preview(source, name) for name in (old, new, content)], output)
+    # In a folder of that name, somebody may keep pictures.
+    own = {"thumbnails/anna.jpg", "holiday/anna.jpg", "contents/anna_30x40.jpg", f"deep/{old}"}
+    for name in own:
+        write_whole(previews_folder(output) / name, b"own")
+    complete_previews([preview(source, new)], output)
+    assert names_below(previews_folder(output)) == {new, *own}
 
 
 def test_what_may_be_missing_is_kept_but_not_made(output: Place, tmp_path: Path) -> None:

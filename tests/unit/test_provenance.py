@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from upath import UPath
 
 from nst_core.files import write_whole
-from nst_core.pictures import encode_png, examine
+from nst_core.pictures import PictureFacts, encode_png, examine
+from nst_core.places import Place
 from nst_core.settings import PRESETS, Settings, resolve
+from tasks import provenance
+from tasks.finding import NEEDED
 from tasks.manifest import read_manifest
-from tasks.provenance import KEYWORD, Provenance, ProvenanceError, cells_of, rebuild
+from tasks.provenance import KEYWORD, Provenance, ProvenanceError, Rebuilder, cells_of
 from tasks.summary import write_summary
 from tests.pictures import write_csv, write_picture
 
@@ -63,7 +67,7 @@ def provenance_of(content: Path, style: Path, **facts: Any) -> Provenance:
     return Provenance.model_validate(said | facts)
 
 
-def write_result(path: Path, text: str | None) -> Path:
+def write_result(path: Place, text: str | None) -> Place:
     pixels = np.zeros((4, 4, 3), np.float32)
     write_whole(path, encode_png(pixels, text=None if text is None else {KEYWORD: text}))
     return path
@@ -104,9 +108,11 @@ def test_a_setting_that_is_not_known_is_named(tmp_path: Path, pictures: tuple[Pa
         Provenance.of(write_result(tmp_path / "r.png", text))
 
 
-def batch_of(folder: Path, said: Provenance, **cells: Any) -> Path:
+def batch_of(folder: Path, said: Provenance, **cells: Any) -> Place:
     """The result of a batch whose manifest was in the folder."""
-    table = pd.DataFrame([{"line": 2, "output": "deep/r.png", "key": said.key, **cells}])
+    other = dict.fromkeys(NEEDED, "")
+    own = {"line": 2, "output": "deep/r.png", "key": said.key, **cells}
+    table = pd.DataFrame([other | own, other | {"line": 3}])
     table.attrs["manifest"] = str(folder / "m.csv")
     write_summary(table, folder / "out")
     return write_result(folder / "out" / "pictures" / "deep" / "r.png", said.to_text())
@@ -116,7 +122,7 @@ def test_sources_are_where_the_table_says(tmp_path: Path, pictures: tuple[Path, 
     said = provenance_of(*pictures)
     cells = {"content": "pictures of mine/a.png", "style": "pictures of mine/s.png"}
     result = batch_of(tmp_path, said, **cells)
-    row = rebuild(result, said, tmp_path / "elsewhere", [])
+    row = Rebuilder(tmp_path / "elsewhere", []).rebuild(result, said)
     assert row.lost == ()
     assert row.cells == {
         "content": "../pictures of mine/a.png",
@@ -134,22 +140,60 @@ def test_another_picture_under_the_name_is_not_taken(
     result = batch_of(tmp_path, said, content=str(content), style=str(style))
     content.rename(tmp_path / "moved.png")
     write_picture(content, 99)
-    row = rebuild(result, said, tmp_path, [])
+    row = Rebuilder(tmp_path, []).rebuild(result, said)
     assert row.cells["content"] == "a.png"
     assert row.cells["style"] == "pictures of mine/s.png"
     (lost,) = row.lost
     assert lost.startswith(f"content: 'a.png' (SHA-256 of its pixels {said.content_sha256[:12]}")
     # By what it shows it is found under any name.
-    row = rebuild(result, said, tmp_path, [tmp_path])
+    row = Rebuilder(tmp_path, [tmp_path]).rebuild(result, said)
     assert (row.cells["content"], row.lost) == ("moved.png", ())
 
 
 def test_a_picture_that_was_given_away(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
     said = provenance_of(*pictures)
     alone = write_result(tmp_path / "mail" / "r.png", said.to_text())
-    row = rebuild(alone, said, tmp_path, [])
+    row = Rebuilder(tmp_path, []).rebuild(alone, said)
     assert [row.cells[name] for name in ("content", "style", "output")] == [
         *("a.png", "s.png", "r.png"),
     ]
     assert len(row.lost) == 2
-    assert rebuild(alone, said, tmp_path, [tmp_path / "pictures of mine"]).lost == ()
+    assert Rebuilder(tmp_path, [tmp_path / "pictures of mine"]).rebuild(alone, said).lost == ()
+
+
+def test_a_folder_that_has_the_name_of_ours(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+    said = provenance_of(*pictures)
+    cells = {"content": str(pictures[0]), "style": str(pictures[1])}
+    result = batch_of(tmp_path / "pictures", said, **cells)
+    inner = result.parent / "pictures"
+    result = write_result(inner / "r.png", said.to_text())
+    row = Rebuilder(tmp_path, []).rebuild(result, said)
+    assert (row.cells["output"], row.lost) == ("deep/pictures/r.png", ())
+
+
+def test_a_picture_in_object_storage(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+    said = provenance_of(*pictures)
+    address = UPath("memory://studio/results/pictures/deep/r.png")
+    write_result(address, said.to_text())
+    assert Provenance.of(address) == said
+    row = Rebuilder(tmp_path, [pictures[0].parent]).rebuild(address, said)
+    assert (row.cells["output"], row.lost) == ("deep/r.png", ())
+    address.fs.store.clear()
+
+
+def test_each_file_is_looked_at_once(
+    tmp_path: Path, pictures: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Place] = []
+
+    def counted(path: Place) -> PictureFacts:
+        seen.append(path)
+        return examine(path)
+
+    said = provenance_of(*pictures).model_copy(update={"content_sha256": "not there"})
+    monkeypatch.setattr(provenance, "examine", counted)
+    rebuilder = Rebuilder(tmp_path, [pictures[0].parent])
+    for _ in range(3):
+        (lost,) = rebuilder.rebuild(tmp_path / "r.png", said).lost
+        assert lost.startswith("content: ")
+    assert sorted(seen) == sorted(pictures)
