@@ -12,7 +12,7 @@ demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 test: .venv/installed ## all tests but the next two
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
-test-nights: .venv/installed ## servers that die while a batch runs, and a power cut
+test-nights: .venv/installed ## nights by a worker, servers that die, and a power cut
 	$(BIN)/python -m pytest -m nights tests/end_to_end
 
 test-cluster: .venv/installed ## on Ray and Dask clusters that the tests start

@@ -47,7 +47,7 @@ from tasks.report import write_report
 from tasks.runner_choice import LOCAL, RunnerName, check_runner
 from tasks.runners import Workers, in_threads, start_workers
 from tasks.statuses import PENDING, Ending
-from tasks.stopping import stopping_rows
+from tasks.stopping import stopping_rows, undisturbed
 from tasks.style_targets import compute_style_targets
 from tasks.stylize import stylize_row
 from tasks.summary import count_by_status
@@ -174,8 +174,9 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: Batch) -> State:
         with shown_progress(name_of(batch.manifest)):
             stylize_jobs(examined.jobs, endings, batch)
     except (KeyboardInterrupt, TerminationSignal):
-        night = write_report(examined, endings, batch.manifest, batch.output)
-        show_on_page(night, batch.served_at, patiently=False)
+        with undisturbed():
+            night = write_report(examined, endings, batch.manifest, batch.output)
+            show_on_page(night, batch.served_at, patiently=False)
         raise
     night = write_report(examined, endings, batch.manifest, batch.output)
     show_on_page(night, batch.served_at)
@@ -207,7 +208,8 @@ def stylize_jobs(jobs: tuple[Job, ...], endings: dict[int, Ending], batch: Batch
             ahead = drawn_ahead(submit_rows(jobs, workers, work, batch), MOST_UNDER_WAY)
             gather_rows(ahead, work, endings, batch)
     except (KeyboardInterrupt, TerminationSignal):
-        gather_what_is_there(jobs, work, endings, batch)
+        with undisturbed():
+            gather_what_is_there(jobs, work, endings, batch)
         raise
 
 

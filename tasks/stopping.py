@@ -1,9 +1,15 @@
 """Telling the rows of a batch to stop: threads cannot be interrupted, they have to ask."""
 
+import logging
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nst_core.places import Place
+
+logger = logging.getLogger("nst_batch.stopping")
 
 _stopped: set[Place] = set()
 
@@ -41,3 +47,31 @@ def stopping_rows(output: Place) -> Iterator[None]:
 def is_stopped(output: Place) -> bool:
     """Whether the batch that writes to this folder ends."""
     return output in _stopped
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Write what a stop still has to write, also where people press Ctrl-C again.
+
+    Within the context a first signal is answered with a warning, and a second one ends the process
+    at once. Other threads than the main one get no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    has_warned = False
+
+    def wait(number: int, _: object) -> None:
+        nonlocal has_warned
+        if has_warned:
+            os._exit(128 + number)
+        has_warned = True
+        logger.warning("still stopping; once more ends it at once, without a table")
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, wait) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

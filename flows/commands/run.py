@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import count
 from typing import Any, NamedTuple, NoReturn
 
 import pandas as pd
@@ -122,21 +121,11 @@ def _run_flow(
 
 @contextmanager
 def interrupted_by_signals(terminal: Terminal) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the batch; the rows that run stop at their next report.
-
-    The report is still written, and what holds it up is ended by a third signal only.
-    """
-    signals = count(1)
+    """Ctrl-C and SIGTERM end the batch; the rows that run stop at their next report."""
 
     def interrupt(*_: object) -> None:
-        match next(signals):
-            case 1:
-                terminal.fail("stopping; the best picture so far of each row that runs is kept ...")
-                raise KeyboardInterrupt
-            case 2:
-                terminal.fail("still stopping; once more ends it at once, without a table ...")
-            case _:
-                _end_at_once(INTERRUPTED)
+        terminal.fail("stopping; the best picture so far of each row that runs is kept ...")
+        raise KeyboardInterrupt
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, interrupt) for number in numbers}

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from PIL import Image
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Opener
@@ -141,16 +140,3 @@ def test_the_second_run_says_what_changed(batch: Shell, opened: Opener) -> None:
     assert shown_lines(page) == [INVALID_LINE]
     page.get_by_text("1 gone since the run before").click()
     assert page.locator(".gone li").inner_text() == "script>_14.png"
-
-
-def test_a_grid_has_its_contact_sheet(batch: Shell, opened: Opener) -> None:
-    rows = [
-        (f"contents/{number}.png", f"styles/{style}.png") for number in (1, 2) for style in (1, 2)
-    ]
-    manifest = write_csv(batch.folder / "grid.csv", ("content", "style"), *rows)
-    assert batch.run("run", manifest, "-o", "grid", *QUICK).returncode == 0
-    sheet = Image.open(batch.folder / "grid" / "contact_sheet.png")
-    assert min(sheet.size) > 3 * 24
-    page = opened(batch.folder / "grid" / "gallery.html").page
-    link = page.get_by_role("link", name="contact sheet")
-    assert link.get_attribute("href") == "contact_sheet.png"

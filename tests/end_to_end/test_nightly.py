@@ -11,10 +11,8 @@ from tests.end_to_end.conftest import clean_environment, free_port
 from tests.pictures import write_picture
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "script", ["nightly.sh", pytest.param("power_cut.sh", marks=pytest.mark.nights)]
-)
+@pytest.mark.nights
+@pytest.mark.parametrize("script", ["nightly.sh", "power_cut.sh"])
 def test_nights_by_a_worker(tmp_path: Path, script: str) -> None:
     """Everything that is checked is in the scripts, which people can run and read too."""
     for seed, name in enumerate(("a.png", "s.png")):

@@ -33,7 +33,10 @@ def test_rows_give_the_exit_code_and_the_server_a_line(
     untold: bool,
 ) -> None:
     batch.run(("content", "style"), (content, "s.png"))
-    assert tell_outcome(Terminal(), Outcome(state, table_written=True), batch.output) == code
+    assert (
+        tell_outcome(Terminal(), Outcome(state, table_written=True, gallery="there"), batch.output)
+        == code
+    )
     told = capsys.readouterr()
     assert str(batch.output / "summary.csv") in told.out
     assert (UNTOLD in told.err) == untold
@@ -43,6 +46,6 @@ def test_rows_give_the_exit_code_and_the_server_a_line(
 def test_without_a_table_a_lost_server_broke_the_batch(
     batch: Batch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outcome = Outcome(LOST, table_written=False)
+    outcome = Outcome(LOST, table_written=False, gallery="")
     assert tell_outcome(Terminal(), outcome, batch.output) == ENGINE_FAILED
     assert "Prefect could not run the flow: ConnectionError" in capsys.readouterr().err

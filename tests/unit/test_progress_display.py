@@ -101,6 +101,14 @@ def test_rows_come_and_go(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[1/2] line 7 a_s.png: failed, no room" in capsys.readouterr().out
 
 
+def test_a_terminal_that_cannot_be_drawn_on_is_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    assert Terminal().is_rich
+    monkeypatch.setenv("TERM", "dumb")
+    assert not Terminal().is_rich
+
+
 def test_control_characters_are_written_out() -> None:
     assert printable("ä\tb\nc") == "ä\tb\nc"
     assert printable("\x1b[2J\x07\r\x9b\udcff") == r"\x1b[2J\x07\r\x9b\udcff"
