@@ -1,5 +1,6 @@
 """What must be in the environment before Prefect and TensorFlow are imported."""
 
+import logging
 import os
 
 from flows.embedded_server import OWNER
@@ -24,7 +25,9 @@ VERBOSE = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "NOTSET", "TF_CPP_MIN_LOG_L
 
 
 def prepare(*, verbose: bool = False) -> None:
-    """Set what the user has not set."""
+    """Set what the user has not set, and keep libraries quiet unless they are to be heard."""
     for name, value in (DEFAULTS | (VERBOSE if verbose else {})).items():
         os.environ.setdefault(name, value)
     os.environ[OWNER] = str(os.getpid())
+    # Else Prefect writes to the terminal whenever a server that is away cannot be given a log line.
+    logging.raiseExceptions = verbose
