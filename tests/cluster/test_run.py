@@ -40,10 +40,10 @@ def table_of(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / "summary.parquet")
 
 
-def task_runs(shell: Shell, flow_run: str, name: str) -> list[dict[str, Any]]:
-    """What the server knows of a flow run's task runs of a name."""
+def task_runs(shell: Shell, manifest: str, name: str) -> list[dict[str, Any]]:
+    """What the server knows of the task runs of a name in the run of a manifest."""
     filters = {
-        "flow_runs": {"name": {"any_": [flow_run]}},
+        "flow_runs": {"name": {"like_": f"{manifest} "}},
         "task_runs": {"name": {"like_": name}},
     }
     request = urllib.request.Request(
