@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Annotated, Any, Self
 
 import pandas as pd
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from nst_core.files import names_below
 from nst_core.pictures import PictureError, examine, read_png_text
@@ -24,6 +24,7 @@ from nst_core.places import (
 from nst_core.settings import DEFAULT_ENCODER, Settings, resolve
 from tasks.finding import NoResultsError, table_of
 from tasks.layout import PICTURES
+from tasks.records import Making
 
 KEYWORD = "nst-batch"
 """Of the PNG text chunk."""
@@ -39,7 +40,7 @@ class ProvenanceError(ValueError):
     """A picture that does not say how it was made; the message says what to do."""
 
 
-class Provenance(BaseModel):
+class Provenance(Making):
     """What a picture says of itself.
 
     Attributes:
@@ -47,29 +48,13 @@ class Provenance(BaseModel):
         content, style: the file names of its sources, without their folders, since pictures are
             given away.
         content_sha256, style_sha256: of their decoded content.
-        style_layers: relative losses by layer.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     key: str
     content: Name
     content_sha256: str
     style: Name
     style_sha256: str
-    settings: Settings
-    seed: int
-    encoder_fingerprint: str
-    total_loss: float
-    content_loss: float
-    style_loss: float
-    tv_loss: float
-    style_layers: dict[str, float]
-    start_loss: float
-    steps: int
-    evaluations: int
-    stop_reason: str
-    recoveries: int
 
     @classmethod
     def of(cls, picture: Place) -> Self:

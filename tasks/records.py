@@ -111,20 +111,14 @@ class StyleRecord(BaseModel):
     seconds: float
 
 
-class PictureRecord(BaseModel):
-    """A finished picture, in a PNG file, and what is to be told of it in the table.
+class Making(BaseModel):
+    """How a picture was made, as both its record and the picture itself have it.
 
     Losses are those of exactly the saved picture; `style_layers` are relative losses by layer.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["picture"] = "picture"
-    key: str
-    file: FileReference
-    curve: PlaceField
-    width: int
-    height: int
     settings: Settings
     seed: int
     encoder_fingerprint: str
@@ -138,6 +132,17 @@ class PictureRecord(BaseModel):
     evaluations: int
     stop_reason: str
     recoveries: int
+
+
+class PictureRecord(Making):
+    """A finished picture, in a PNG file, and what is to be told of it in the table."""
+
+    kind: Literal["picture"] = "picture"
+    key: str
+    file: FileReference
+    curve: PlaceField
+    width: int
+    height: int
     seconds: float
     device: str
     peak_memory_mb: float

@@ -4,8 +4,9 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from nst_core.places import Place
 
@@ -50,6 +51,18 @@ def is_stopped(output: Place) -> bool:
 
 
 @contextmanager
+def signals_answered_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM call a function while the context lasts; in the main thread only."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+@contextmanager
 def undisturbed() -> Iterator[None]:
     """Write what a stop still has to write, also where people press Ctrl-C again.
 
@@ -61,17 +74,12 @@ def undisturbed() -> Iterator[None]:
         return
     has_warned = False
 
-    def wait(number: int, _: object) -> None:
+    def wait(number: int, _: Any) -> None:
         nonlocal has_warned
         if has_warned:
             os._exit(128 + number)
         has_warned = True
         logger.warning("still stopping; once more ends it at once, without a table")
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, wait) for number in numbers}
-    try:
+    with signals_answered_by(wait):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

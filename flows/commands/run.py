@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -24,6 +23,7 @@ from tasks.locks import InUseError
 from tasks.manifest import ManifestError, check_manifest_place, read_manifest
 from tasks.runner_choice import RunnerError, check_runner
 from tasks.statuses import WRONG
+from tasks.stopping import signals_answered_by
 from tasks.summary import count_by_status, read_summary
 
 SHOWN_ROWS = 40
@@ -127,13 +127,8 @@ def interrupted_by_signals(terminal: Terminal) -> Iterator[None]:
         terminal.fail("stopping; the best picture so far of each row that runs is kept ...")
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
+    with signals_answered_by(interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:

@@ -92,7 +92,7 @@ def test_it_reads_back_as_it_was(tmp_path: Path, pictures: tuple[Path, Path]) ->
     ("text", "message"),
     [
         (None, "found nothing of how it was made; expected a result of nst-batch"),
-        ("{}", "key: Field required; it was made by another version"),
+        ("{}", "settings: Field required; it was made by another version"),
         ("no json", "Invalid JSON.*another version"),
     ],
 )
