@@ -1,0 +1,18 @@
+"""The limits that fuzz tests set are limits."""
+
+import pytest
+
+from tests.fuzzing import _STATUS, bounded
+
+
+def test_too_much_time_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="s of processor time"), bounded(seconds=0):
+        sum(range(100_000))
+
+
+@pytest.mark.skipif(not _STATUS.exists(), reason="only Linux tells how much memory was used")
+def test_memory_is_noticed_that_was_given_back() -> None:
+    with pytest.raises(AssertionError, match="MB of memory"), bounded(megabytes=50):
+        bytearray(100_000_000)
+    with bounded(megabytes=50):
+        bytearray(10_000_000)
