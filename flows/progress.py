@@ -172,7 +172,7 @@ class ProgressListener(logging.Handler):
         elif progress.event == "planned":
             self._plan(progress.done, progress.total)
         elif progress.event == "devices":
-            self._tell_devices(progress.devices)
+            self._tell_devices(progress.devices, progress.cpu_shared_with)
         elif progress.event == "written":
             self.table_written = True
             self.display.enter("making the gallery", None)
@@ -207,11 +207,15 @@ class ProgressListener(logging.Handler):
         self.display.enter("stylizing", to_run)
         self._tell(f"{to_run} of {rows} rows to run, {rows - to_run} done before")
 
-    def _tell_devices(self, devices: tuple[str, ...]) -> None:
+    def _tell_devices(self, devices: tuple[str, ...], cpu_shared_with: str) -> None:
         if not any(device.startswith("GPU") for device in devices):
             self.terminal.say("no GPU in use: rows run on the CPU")
         else:
             self.terminal.say(f"rows run on {', '.join(devices)}")
+        if cpu_shared_with:
+            self.terminal.say(
+                f"another run works on this CPU too ({cpu_shared_with}): both take longer"
+            )
 
     def _row(self, progress: Any) -> None:
         display, rows = self.display, self.display.rows
@@ -228,8 +232,7 @@ class ProgressListener(logging.Handler):
                 row.step, row.steps = progress.step, progress.steps
                 row.losses.append(progress.loss)
             if progress.event == "waiting":
-                told = f"{progress.output} waits for a device that another run uses"
-                self._tell(f"line {progress.line} {told}")
+                self._tell(f"line {progress.line} {progress.output} {progress.message}")
         display.done = self.tally.completed
 
     def _tell_ended(self, progress: Any) -> None:

@@ -302,7 +302,8 @@ def find_or_compute(
             # `cache prune` goes by it.
             found.file.path.touch()
         return found
-    future: PrefectFuture[StyleRecord] = workers.submit(compute, {"job": job, "folder": files})
+    parameters = {"job": job, "folder": files, "output": batch.output}
+    future: PrefectFuture[StyleRecord] = workers.submit(compute, parameters)
     return future
 
 

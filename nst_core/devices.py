@@ -1,19 +1,19 @@
-"""The devices to work on, each lent to one optimization at a time, on the whole machine."""
+"""The devices to work on, each lent to one optimization at a time."""
 
 import os
 import re
 import resource
 import sys
-import tempfile
+import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from nst_core.files import flock
+from nst_core.locks import LockError, flock, holder_of, shared_lock
 
 AUTO = "auto"
 CPU = "cpu"
@@ -22,10 +22,7 @@ PATTERN = r"auto|gpu|cpu|(cpu|gpu):\d+(,(cpu|gpu):\d+)*"
 """What may be asked for: the GPUs there are, or else the CPU; the GPUs; the CPU; or by number."""
 
 UNLOCKED_CPU = "unlocked cpu"
-"""The CPU where a cluster sees to it how many rows share it; for workers, not for people."""
-
-LOCKS = "NST_BATCH_DEVICE_LOCKS"
-"""The variable with the folder of locks that all runs on a machine must share."""
+"""The CPU where a cluster counts how many rows share it; for workers, not for people."""
 
 MOST_FAILURES = 2
 """In a row; a device with so many is not lent any more as long as there are others."""
@@ -153,52 +150,55 @@ def _grow_as_needed() -> None:
         tf.config.experimental.set_memory_growth(gpu, True)
 
 
-def lock_folder() -> Path:
-    """Where the locks of this machine's devices are: for all its users, unless said otherwise."""
-    named = os.environ.get(LOCKS)
-    folder = Path(named) if named else Path(tempfile.gettempdir()) / "nst-batch-devices"
-    if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o1777)
-    return folder
-
-
-def lock_name(device: str) -> str:
-    """The name of a device's lock: a GPU's is that of the machine's GPU, not of the process's.
+def device_lock(device: str) -> Path:
+    """The file of a GPU's lock, by the name of the machine's GPU, not that of the process's.
 
     A process that is shown a single GPU calls it `GPU:0`, whichever it is.
+
+    Raises:
+        LockError: as `shared_lock`.
     """
     kind, _, number = device.partition(":")
     listed = _listed_gpus()
-    if kind == "GPU" and listed:
+    if listed:
         number = listed[int(number)].replace("/", "-")
-    return f"{kind}{number}.lock"
+    return shared_lock(f"{kind}{number}")
 
 
 _failures: Counter[str] = Counter()
 """How often in a row each device failed, in this process."""
 
 
+_cpu_parts: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+"""Of each part of the CPU, in this process: other runs have parts of their own."""
+
+OnWait = Callable[[str], None]
+"""Gets who uses a device, such as `process 4711 of anna`; empty where nobody can tell."""
+
+
 @contextmanager
-def lend_device(devices: Sequence[str], on_wait: Callable[[], None] | None = None) -> Iterator[str]:
+def lend_device(devices: Sequence[str], on_wait: OnWait | None = None) -> Iterator[str]:
     """Wait for an idle device, place TensorFlow's operations on it, give it back in the end.
 
-    The kernel gives it back if the process dies.
+    A GPU has one row at a time on the whole machine, and the kernel gives it back if the process
+    dies. A part of the CPU has one row at a time in this process, and no row of another run to wait
+    for.
 
     Args:
         devices: of which one is lent, by `open_devices`.
-        on_wait: called every tenth of a second while all are in use, by this run or another; what
-            it raises ends the waiting.
+        on_wait: called every tenth of a second while all are in use; what it raises ends the
+            waiting.
 
     Yields:
         Its name, such as `GPU:0`.
 
     Raises:
         DeviceFailedError: the device broke down while it was lent.
+        LockError: the lock of a GPU cannot be used.
     """
     import tensorflow as tf
 
-    device, descriptor = _take(devices, on_wait)
+    device, give_back = _take(devices, on_wait)
     try:
         with tf.device(f"/{device}"):
             yield device
@@ -207,25 +207,58 @@ def lend_device(devices: Sequence[str], on_wait: Callable[[], None] | None = Non
         _failures[device] += 1
         raise DeviceFailedError(device, f"{type(error).__name__}: {error}") from error
     finally:
-        os.close(descriptor)
+        give_back()
 
 
-def _take(devices: Sequence[str], on_wait: Callable[[], None] | None) -> tuple[str, int]:
+def _take(devices: Sequence[str], on_wait: OnWait | None) -> tuple[str, Callable[[], None]]:
+    """An idle device, and what gives it back."""
     while True:
         sound = [device for device in devices if _failures[device] < MOST_FAILURES]
         for device in sound or devices:
-            descriptor = flock(lock_folder() / lock_name(device), timeout=0, mode=0o666)
-            if descriptor is not None:
-                return device, descriptor
+            if give_back := _take_if_idle(device):
+                return device, give_back
         if on_wait:
-            on_wait()
+            gpus = (device for device in devices if device.startswith("GPU"))
+            on_wait(next(filter(None, map(holder_of, map(device_lock, gpus))), ""))
         time.sleep(0.1)
+
+
+def _take_if_idle(device: str) -> Callable[[], None] | None:
+    if device.startswith("CPU"):
+        part = _cpu_parts[device]
+        return part.release if part.acquire(blocking=False) else None
+    descriptor = flock(device_lock(device), timeout=0)
+    return None if descriptor is None else lambda: os.close(descriptor)
+
+
+@contextmanager
+def using_cpu() -> Iterator[str]:
+    """Let other runs know that this one works on the CPU, as long as the context lasts.
+
+    Yields:
+        Another one that does so already, such as `process 4711 of anna`; empty if there is none.
+    """
+    try:
+        path = shared_lock("CPU")
+        alone = flock(path, timeout=0)
+        other = "" if alone is not None else holder_of(path) or "a process"
+        if alone is not None:
+            os.close(alone)
+        descriptor = flock(path, timeout=1, together=True)
+    except (OSError, LockError):
+        # Nobody waits for it, so that nothing is lost but a line on the terminal.
+        other, descriptor = "", None
+    try:
+        yield other
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def on_a_device(
     devices: Sequence[str],
     work: Callable[[str], Result],
-    on_wait: Callable[[], None] | None = None,
+    on_wait: OnWait | None = None,
 ) -> Result:
     """Do work on an idle device; where that one fails, once more on another.
 
@@ -249,7 +282,7 @@ def on_a_device(
 
 
 def on_asked_devices(
-    text: str, work: Callable[[str], Result], on_wait: Callable[[], None] | None = None
+    text: str, work: Callable[[str], Result], on_wait: OnWait | None = None
 ) -> Result:
     """`on_a_device` with the devices that were asked for, or with `UNLOCKED_CPU`."""
     if text != UNLOCKED_CPU:

@@ -1,12 +1,10 @@
-"""Files: read and written whole, locked while in use, and where the user's cache is."""
+"""Files: read and written whole, and where the user's cache is."""
 
 import errno
-import fcntl
 import os
 import secrets
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -184,57 +182,3 @@ def _write_on_disk(path: Path, data: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-
-
-def flock(path: Path, timeout: float | None = None, mode: int = 0o600) -> int | None:
-    """Wait for a lock that the kernel releases when its holder dies; its file stays, empty.
-
-    Args:
-        path: of the lock's file, whose folder is there.
-        timeout: in seconds; None waits for ever.
-        mode: of the file, where it is not there yet.
-
-    Returns:
-        A file descriptor, whose closing gives the lock back; None where the time is up first.
-
-    Raises:
-        OSError: the file cannot be made.
-    """
-    descriptor = _open_lock(path, mode)
-    deadline = None if timeout is None else time.monotonic() + timeout
-    try:
-        while True:
-            try:
-                # Never waits in the kernel, where Ctrl-C would not reach it.
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return descriptor
-            except BlockingIOError:
-                if deadline is not None and time.monotonic() >= deadline:
-                    break
-            time.sleep(0.05)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
-
-
-def _open_lock(path: Path, mode: int) -> int:
-    try:
-        # In folders that are for all users, Linux refuses to create what is there already.
-        return os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, mode)
-        os.fchmod(descriptor, mode)
-        return descriptor
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock, waiting for it as long as it takes."""
-    descriptor = flock(path)
-    assert descriptor is not None
-    try:
-        yield
-    finally:
-        os.close(descriptor)

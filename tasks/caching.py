@@ -14,7 +14,7 @@ from prefect.serializers import Serializer
 from prefect.transactions import IsolationLevel
 from pydantic import Field
 
-from nst_core.files import flock
+from nst_core.locks import flock
 from nst_core.places import Place
 from tasks.records import SERIALIZER, PictureRecord, Record, StyleRecord, read_record
 
@@ -70,8 +70,7 @@ class FlockLockManager(LockManager):
 
     def _flock(self, key: str, timeout: float | None) -> int | None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Its folder may be one for all users.
-        return flock(self.folder / f"{key}.lock", timeout, mode=0o666)
+        return flock(self.folder / f"{key}.lock", timeout)
 
     def release_lock(self, key: str, holder: str) -> None:
         """Give the lock back; nothing happens where it is not held, as Prefect releases twice."""

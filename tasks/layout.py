@@ -5,8 +5,8 @@ import hashlib
 import re
 from pathlib import Path, PurePosixPath
 
-from nst_core.devices import lock_folder
 from nst_core.files import local_cache, make_private, names_below, user_cache, write_whole
+from nst_core.locks import shared_lock
 from nst_core.places import READ_ONLY, Place, told
 
 PICTURES, CURVES, INTERRUPTED, PREVIEWS = "pictures", "losses", "interrupted", "gallery"
@@ -108,12 +108,18 @@ def output_lock(output: Place) -> Path:
     """
     if isinstance(output, Path):
         return output / ".nst-batch" / "lock"
-    return lock_folder() / f"output-{hashlib.sha256(str(output).encode()).hexdigest()[:32]}.lock"
+    return shared_lock(f"output-{hashlib.sha256(str(output).encode()).hexdigest()[:32]}")
 
 
 def style_locks(cache: Place) -> Path:
-    """The folder of locks under which one run computes a style's targets while others wait."""
-    return cache / "styles" / "records" / "locks" if isinstance(cache, Path) else lock_folder()
+    """The folder of locks under which one run computes a style's targets while others wait.
+
+    For a cache in object storage it is the user's own: another user of this machine, like another
+    machine, may compute the same targets at the same time.
+    """
+    if isinstance(cache, Path):
+        return cache / "styles" / "records" / "locks"
+    return local_cache(user_cache()) / "locks"
 
 
 def libraries_log_path(output: Place) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nst_core.files import flock
+from nst_core.locks import flock, holder_of
 from nst_core.places import Place, told
 
 
@@ -19,13 +19,14 @@ def exclusive(path: Path, owned: Place) -> Iterator[None]:
 
     Raises:
         InUseError: at once, where another run holds it.
+        LockError: the lock cannot be used.
     """
-    # The lock of a folder in object storage lies in one for all users.
-    descriptor = flock(path, timeout=0, mode=0o666)
+    descriptor = flock(path, timeout=0)
     if descriptor is None:
+        holder = holder_of(path)
         raise InUseError(
-            f"{told(owned)}: another run is writing there; wait for it, or choose another output "
-            "folder"
+            f"{told(owned)}: another run is writing there{f' ({holder})' if holder else ''}; wait "
+            "for it, or choose another output folder"
         )
     try:
         yield

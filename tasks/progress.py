@@ -44,9 +44,15 @@ class BatchProgress(NamedTuple):
 
 
 class DevicesProgress(NamedTuple):
-    """The devices that rows run on, as TensorFlow names them."""
+    """The devices that rows run on, as TensorFlow names them.
+
+    Attributes:
+        cpu_shared_with: another run that works on the CPU, such as `process 4711 of anna`; empty if
+            there is none.
+    """
 
     devices: tuple[str, ...]
+    cpu_shared_with: str = ""
     event: Literal["devices"] = "devices"
 
 

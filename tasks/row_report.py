@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from nst_core.places import without_secrets
+from nst_core.places import Place, without_secrets
 from tasks.jobs import Job
 from tasks.progress import RowProgress, tell
+from tasks.stopping import StoppedError, is_stopped
 
 if TYPE_CHECKING:
     from nst_core.stylize import Iterate
@@ -39,12 +40,17 @@ class RowReport:
         )
         tell(RowProgress(self.job.line, self.job.output, "started"))
 
-    def waiting(self) -> None:
-        """While all devices are in use; told once."""
+    def waiting(self, holder: str) -> None:
+        """While all devices are in use; told once, however often it is called.
+
+        Args:
+            holder: who uses one, such as `process 4711 of anna`; empty where nobody can tell.
+        """
         if not self.has_waited:
             self.has_waited = True
-            self.log.info("waiting for a device that another run uses")
-            tell(RowProgress(self.job.line, self.job.output, "waiting"))
+            how = f"waits for a device{f' that another run uses: {holder}' if holder else ''}"
+            self.log.info("%s", how)
+            tell(RowProgress(self.job.line, self.job.output, "waiting", message=how))
 
     def step(self, iterate: "Iterate") -> None:
         """With each of its iterates."""
@@ -80,6 +86,22 @@ class RowReport:
             self.log.error("%s after %.1f s: %s", event, seconds, without_secrets(how))
         share = 1.0 if event == "done" else 0.0
         tell(RowProgress(job.line, job.output, event, share=share, loss=loss, message=how))
+
+
+def wait_for_device(report: RowReport, holder: str, output: Place) -> None:
+    """Say once that a row, or its style before it, waits for a device.
+
+    Args:
+        report: of the row.
+        holder: as `RowReport.waiting` has it.
+        output: the batch's output folder.
+
+    Raises:
+        StoppedError: the batch was stopped.
+    """
+    report.waiting(holder)
+    if is_stopped(output):
+        raise StoppedError("stopped while it waited for a device")
 
 
 def _run_log() -> Log:

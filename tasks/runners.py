@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from prefect import Task
@@ -17,6 +17,7 @@ from nst_core.devices import (
     UNLOCKED_CPU,
     DeviceError,
     open_devices,
+    using_cpu,
     visible_gpus,
 )
 from tasks.progress import DevicesProgress, tell_devices
@@ -52,9 +53,18 @@ def start_workers(
         return _on_dask(address, devices)
     if runner == "ray":
         return _on_ray(address, devices)
+    return _on_devices(devices)
+
+
+@contextmanager
+def _on_devices(devices: str) -> Iterator[Workers]:
+    """The devices of this machine, each with a thread of this process."""
     opened = open_devices(devices)
-    tell_devices(DevicesProgress(opened))
-    return in_threads(len(opened), devices)
+    uses_cpu = any(device.startswith("CPU") for device in opened)
+    with using_cpu() if uses_cpu else nullcontext("") as other:
+        tell_devices(DevicesProgress(opened, other))
+        with in_threads(len(opened), devices) as workers:
+            yield workers
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from tasks.layout import (
 from tasks.previews import keep_content, keep_thumbnail
 from tasks.provenance import KEYWORD, Provenance
 from tasks.records import FileReference, PictureRecord, StyleRecord
-from tasks.row_report import RowReport
+from tasks.row_report import RowReport, wait_for_device
 from tasks.stopping import StoppedError, is_stopped
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def stylize_row(
         record = on_asked_devices(
             devices,
             lambda device: _stylize(job, style, output, device, save_every, report),
-            on_wait=lambda: _wait(output, report),
+            on_wait=lambda holder: wait_for_device(report, holder, output),
         )
     except StoppedError as stopped:
         report.ended("interrupted", str(stopped))
@@ -129,12 +129,6 @@ def _stylize(
         peak_memory_mb=round(peak_memory_mb(device), 1),
         **facts,
     )
-
-
-def _wait(output: Place, report: RowReport) -> None:
-    report.waiting()
-    if is_stopped(output):
-        raise StoppedError("stopped while it waited for a device")
 
 
 def _forget_intermediates(job: Job, output: Place) -> None:

@@ -16,6 +16,7 @@ from flows.progress import NARROW, listening
 from flows.terminal import Terminal, duration, refuse
 from nst_core.devices import DeviceError, written_plainly
 from nst_core.files import user_cache
+from nst_core.locks import LockError
 from nst_core.networks.weight_files import WeightsError
 from nst_core.places import Place, PlaceError, checked_for_keeping
 from tasks.layout import gallery_path, libraries_log_path, make_folders, summary_path
@@ -25,6 +26,9 @@ from tasks.runner_choice import RunnerError, check_runner
 from tasks.statuses import WRONG
 from tasks.stopping import signals_answered_by
 from tasks.summary import count_by_status, read_summary
+
+REFUSALS = (ManifestError, InUseError, LockError, DeviceError, RunnerError, WeightsError)
+"""Errors of the flow for which nothing ran."""
 
 SHOWN_ROWS = 40
 SHOWN_KEPT = 8
@@ -143,7 +147,7 @@ def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
         terminal.fail("`nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log")
         return ENGINE_FAILED
     error = state.result(raise_on_failure=False)
-    if isinstance(error, ManifestError | InUseError | DeviceError | RunnerError | WeightsError):
+    if isinstance(error, REFUSALS):
         return refuse(terminal, error)
     terminal.fail(f"the batch broke off: {state.message}")
     terminal.fail("finished rows are kept: the same command goes on from here")

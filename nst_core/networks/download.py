@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nst_core.files import locked, make_private
+from nst_core.files import make_private
+from nst_core.locks import LockError, locked
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.weight_files import WeightsError
 
@@ -66,7 +67,7 @@ def fetch_published(
                 part = parts / published.name
                 _patiently(lambda: _transfer(url, part, published, on_progress, timeout), pauses)
                 _keep(part, path)
-    except (_TransferError, OSError) as error:
+    except (_TransferError, LockError, OSError) as error:
         raise _unobtainable(published, url, path, error, found) from error
     return path
 

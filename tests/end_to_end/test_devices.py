@@ -2,12 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from nst_core.files import flock
+from nst_core.locks import flock, locked
 from tests.end_to_end.conftest import QUICK, Shell
 from tests.pictures import write_csv
 
@@ -115,29 +118,67 @@ def test_a_gpu_that_is_not_there_is_refused_before_any_row(shell: Shell) -> None
     assert "found 'gpu0'; expected auto, gpu, cpu, or devices such as gpu:0,gpu:2" in typo.stderr
 
 
-def test_a_run_waits_for_a_device_that_another_run_uses(shell: Shell) -> None:
+def test_rows_on_the_cpu_wait_for_nobody_and_say_who_else_is_there(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     folder = Path(shell.environment["NST_BATCH_DEVICE_LOCKS"])
     folder.mkdir(parents=True)
-    descriptor = flock(folder / "CPU0.lock")
+    with locked(folder / "nst-batch-CPU.lock"), locked(folder / "nst-batch-CPU0.lock"):
+        run = shell.run("run", manifest, "-o", "out", *QUICK, "--devices", "Auto")
+    assert run.returncode == 0, run.stderr
+    assert "1 done" in run.stdout
+    # On a machine without a GPU, `auto` is the CPU, and that is said.
+    told = run.stdout.splitlines()
+    assert "no GPU in use: rows run on the CPU" in told
+    (shared,) = [line for line in told if "works on this CPU too" in line]
+    assert f"(process {os.getpid()} of " in shared
+
+
+WITH_A_GPU = """
+import sys
+from nst_core import devices
+devices.open_devices = lambda _: ("GPU:0",)
+devices.peak_memory_mb = lambda _: 0.0
+from flows.cli import main
+main()
+"""
+
+
+def test_a_row_that_waits_for_a_gpu_says_so_once_by_its_name(shell: Shell) -> None:
+    manifest = write_csv(
+        shell.folder / "m.csv", ("content", "style", "output"), ("a.png", "s.png", "night")
+    )
+    folder = Path(shell.environment["NST_BATCH_DEVICE_LOCKS"])
+    folder.mkdir(parents=True)
+    descriptor = flock(folder / "nst-batch-GPU0.lock")
     assert descriptor is not None
-    run = shell.start("run", manifest, "-o", "out", *QUICK, "--devices", "Auto")
-    too_long = threading.Timer(120, run.kill)
+    arguments = ["run", str(manifest), "-o", "out", *QUICK, "--devices", "gpu"]
+    run = subprocess.Popen(
+        [sys.executable, "-c", WITH_A_GPU, *arguments],
+        cwd=shell.folder,
+        env=shell.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    too_long = threading.Timer(240, run.kill)
     too_long.start()
     assert run.stdout is not None
     try:
         told = []
         for line in run.stdout:
             told.append(line)
-            if "waits for a device that another run uses" in line:
+            if "waits for a device" in line:
                 break
-        assert "waits" in told[-1], "the run ended, or said nothing"
-        # On a machine without a GPU, `auto` is the CPU, and that is said.
-        assert "no GPU in use: rows run on the CPU\n" in told
+        # In which it is asked for a dozen times.
+        time.sleep(1.2)
         assert run.poll() is None
         os.close(descriptor)
-        output, _ = run.communicate()
+        output, errors = run.communicate()
     finally:
         too_long.cancel()
-    assert run.returncode == 0
-    assert "1 done" in output
+    assert run.returncode == 0, errors
+    told += output.splitlines(keepends=True)
+    (waits,) = [line for line in told if "waits for a device" in line]
+    assert waits.startswith(
+        f"line 2 night.png waits for a device that another run uses: process {os.getpid()} of "
+    )

@@ -76,16 +76,21 @@ def test_rows_reach_gpus_locks_and_pictures(name: str) -> None:
 def test_scratch_is_the_services_own_and_locks_are_everyones(name: str) -> None:
     scratch = ENVIRONMENT["TMPDIR"].removeprefix("/var/lib/")
     assert scratch in service(name)["StateDirectory"].split()
-    assert ENVIRONMENT["NST_BATCH_DEVICE_LOCKS"] == usual_locks()
+    assert usual_locks(TMPDIR=ENVIRONMENT["TMPDIR"]) == usual_locks() == "/tmp"
+    assert "NST_BATCH_DEVICE_LOCKS" not in ENVIRONMENT
 
 
-def usual_locks() -> str:
+def usual_locks(**variables: str) -> str:
     """The folder of device locks where nobody says otherwise."""
-    program = "from nst_core.devices import lock_folder; print(lock_folder())"
+    program = "from nst_core.locks import lock_folder; print(lock_folder())"
     named = ("NST_BATCH_", "TMPDIR", "TEMP", "TMP")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(named)}
     found = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return found.stdout.strip()
 
@@ -102,7 +107,10 @@ def test_a_stop_leaves_time_to_give_up_a_row() -> None:
 
 def test_a_container_shares_the_locks_of_its_host() -> None:
     (lock,) = [volume for volume in compose()["worker"]["volumes"] if isinstance(volume, dict)]
-    assert lock["source"] == lock["target"] == usual_locks()
+    locks = compose()["worker"]["environment"]["NST_BATCH_DEVICE_LOCKS"]
+    assert lock["source"] == lock["target"] == locks
+    assert f"install -d -m 1777 {locks}\n" in (DEPLOY / "compose.yaml").read_text()
+    assert f"install -d -m 1777 {locks} " in (ROOT / "docs" / "nightly.md").read_text()
 
 
 def test_the_server_writes_its_page_where_it_may() -> None:

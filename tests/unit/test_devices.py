@@ -17,17 +17,17 @@ from nst_core.devices import (
     PATTERN,
     DeviceError,
     DeviceFailedError,
+    device_lock,
     lend_device,
-    lock_folder,
-    lock_name,
     on_a_device,
     on_asked_devices,
     open_devices,
     parse_devices,
+    using_cpu,
     visible_gpus,
     written_plainly,
 )
-from nst_core.files import locked
+from nst_core.locks import locked
 
 BROKEN = tf.errors.InternalError(None, None, "the device was lost")
 
@@ -108,16 +108,17 @@ def test_gpus_are_counted_without_tensorflow(
     assert visible_gpus() == ("GPU-8932f937", "1")
 
 
-def test_a_device_is_lent_to_one_at_a_time() -> None:
+@pytest.mark.parametrize("device", ["CPU:0", "GPU:0"])
+def test_a_device_is_lent_to_one_at_a_time(device: str) -> None:
     waited = threading.Event()
     order = []
 
     def second() -> None:
-        with lend_device(["CPU:0"], waited.set):
+        with lend_device([device], lambda _: waited.set()):
             order.append("second")
 
     other = threading.Thread(target=second)
-    with lend_device(["CPU:0"]):
+    with lend_device([device]):
         other.start()
         assert waited.wait(30)
         order.append("first")
@@ -126,33 +127,64 @@ def test_a_device_is_lent_to_one_at_a_time() -> None:
 
 
 def test_an_idle_device_is_taken_before_one_is_waited_for() -> None:
-    with lend_device(["CPU:0", "CPU:7"]) as first, lend_device(["CPU:0", "CPU:7"]) as second:
-        assert (first, second) == ("CPU:0", "CPU:7")
+    with lend_device(["GPU:0", "CPU:7"]) as first, lend_device(["GPU:0", "CPU:7"]) as second:
+        assert (first, second) == ("GPU:0", "CPU:7")
 
 
-def test_another_process_has_to_wait_too() -> None:
-    program = (
-        "from nst_core.devices import lend_device\n"
-        "with lend_device(['CPU:0'], lambda: print('waiting', flush=True)): print('lent')"
-    )
-    with lend_device(["CPU:0"]):
-        other = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+LEND = """
+import sys
+from nst_core.devices import lend_device
+said = lambda holder: print("waits for", holder, flush=True)
+with lend_device([sys.argv[1]], said): print("lent", flush=True)
+"""
+
+
+def test_another_process_waits_for_a_gpu_and_not_for_the_cpu() -> None:
+    with lend_device(["GPU:0"]), lend_device(["CPU:0"]):
+        on_cpu = subprocess.run(
+            [sys.executable, "-c", LEND, "CPU:0"],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=True,
+        )
+        assert on_cpu.stdout == "lent\n"
+        command = [sys.executable, "-c", LEND, "GPU:0"]
+        other = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert other.stdout is not None
-        assert other.stdout.readline() == "waiting\n"
+        assert re.fullmatch(rf"waits for process {os.getpid()} of .+\n", other.stdout.readline())
         assert other.poll() is None
-    assert other.communicate(timeout=60)[0] == "lent\n"
+    assert other.communicate(timeout=60)[0].splitlines()[-1] == "lent"
+
+
+def test_runs_that_share_the_cpu_know_of_each_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = "from nst_core.devices import using_cpu\nwith using_cpu() as other: print(other)"
+
+    def another_run() -> str:
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert another_run() == "\n"
+    with using_cpu() as other:
+        assert other == ""
+        assert re.fullmatch(rf"process {os.getpid()} of .+\n", another_run())
+    # Where nobody can tell, nobody has to wait either.
+    monkeypatch.setenv("NST_BATCH_DEVICE_LOCKS", str(tmp_path / "file" / "folder"))
+    (tmp_path / "file").touch()
+    with using_cpu() as other:
+        assert other == ""
 
 
 @pytest.mark.parametrize(
     ("shown", "device", "name"),
     [
-        (None, "GPU:1", "GPU1.lock"),
-        ("2", "GPU:0", "GPU2.lock"),
-        ("3, 1", "GPU:1", "GPU1.lock"),
-        ("GPU-8932f937", "GPU:0", "GPUGPU-8932f937.lock"),
-        ("MIG-GPU-8932f937/1/0", "GPU:0", "GPUMIG-GPU-8932f937-1-0.lock"),
-        ("2", "CPU:0", "CPU0.lock"),
-        ("", "CPU:0", "CPU0.lock"),
+        (None, "GPU:1", "nst-batch-GPU1.lock"),
+        ("2", "GPU:0", "nst-batch-GPU2.lock"),
+        ("3, 1", "GPU:1", "nst-batch-GPU1.lock"),
+        ("GPU-8932f937", "GPU:0", "nst-batch-GPUGPU-8932f937.lock"),
+        ("MIG-GPU-8932f937/1/0", "GPU:0", "nst-batch-GPUMIG-GPU-8932f937-1-0.lock"),
     ],
 )
 def test_a_gpu_has_one_lock_whatever_a_process_calls_it(
@@ -161,32 +193,17 @@ def test_a_gpu_has_one_lock_whatever_a_process_calls_it(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if shown is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
-    assert lock_name(device) == name
+    assert device_lock(device).name == name
 
 
 def test_on_a_cluster_the_cpu_is_not_waited_for() -> None:
     with lend_device(["CPU:0"]):
         assert on_asked_devices("unlocked cpu", lambda device: device) == "CPU:0"
-    with locked(lock_folder() / "CPU0.lock"):
-        pass
 
 
 def test_a_failure_of_a_device_comes_back_from_another_process() -> None:
     failed = pickle.loads(pickle.dumps(DeviceFailedError("GPU:0", "InternalError: lost")))
     assert (str(failed), failed.device) == ("GPU:0 failed: InternalError: lost", "GPU:0")
-
-
-def test_locks_are_open_to_all_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NST_BATCH_DEVICE_LOCKS", str(tmp_path / "locks"))
-    before = os.umask(0o077)
-    try:
-        with lend_device(["CPU:0"]):
-            pass
-    finally:
-        os.umask(before)
-    assert lock_folder() == tmp_path / "locks"
-    assert lock_folder().stat().st_mode & 0o7777 == 0o1777
-    assert (lock_folder() / "CPU0.lock").stat().st_mode & 0o777 == 0o666
 
 
 def failing_on(broken: set[str], seen: list[str]) -> Callable[[str], str]:
@@ -241,7 +258,10 @@ def test_faults_of_a_row_are_none_of_its_device() -> None:
 
 
 def test_a_device_is_given_back_after_a_failure() -> None:
-    with pytest.raises(DeviceFailedError):
-        on_a_device(["CPU:1"], failing_on({"CPU:1"}, []))
-    with locked(lock_folder() / "CPU1.lock"):
+    for device in ("CPU:1", "GPU:1"):
+        with pytest.raises(DeviceFailedError):
+            on_a_device([device], failing_on({device}, []))
+        with lend_device([device]):
+            pass
+    with locked(device_lock("GPU:1")):
         pass

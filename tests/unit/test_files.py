@@ -1,14 +1,12 @@
-"""Files written whole, and locks that die with their holder."""
+"""Files written whole, and where the user's cache is."""
 
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from nst_core.files import flock, locked, user_cache, write_whole
+from nst_core.files import user_cache, write_whole
 
 
 def test_write_whole_writes_and_replaces(tmp_path):
@@ -88,49 +86,6 @@ def test_readers_never_see_a_part(tmp_path):
         seen.append(path.read_bytes())
     writer.join()
     assert set(seen) <= set(contents)
-
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from nst_core.files import flock
-flock(Path(sys.argv[1]))
-print("held", flush=True)
-time.sleep(60)
-"""
-
-
-def test_a_lock_is_held_by_one_and_given_back(tmp_path: Path) -> None:
-    with locked(tmp_path / "lock"):
-        assert flock(tmp_path / "lock", timeout=0) is None
-    descriptor = flock(tmp_path / "lock", timeout=0)
-    assert descriptor is not None
-    os.close(descriptor)
-
-
-def test_a_lock_is_given_back_when_its_holder_is_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        assert flock(tmp_path / "lock", timeout=0.2) is None
-        holder.kill()
-    with locked(tmp_path / "lock"):
-        pass
-
-
-def test_waiting_for_a_lock_can_be_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(_: float) -> None:
-        raise KeyboardInterrupt
-
-    with locked(tmp_path / "lock"):
-        before = len(list(Path("/proc/self/fd").iterdir()))
-        monkeypatch.setattr("time.sleep", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            flock(tmp_path / "lock")
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_the_cache_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
