@@ -1,7 +1,7 @@
 """The flow: read it and you have read the program."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 
 from nst_core.devices import AUTO, PATTERN, parse_devices
 from nst_core.files import StorageError, user_cache
+from nst_core.held_files import sweep_parts
 from nst_core.networks.store import WeightStore
 from nst_core.octaves import REPORT_EVERY
 from nst_core.places import WEB_ADDRESS, Place, checked_for_keeping, name_of, place, told
@@ -26,6 +27,7 @@ from tasks.encoders import encoders_of
 from tasks.endings import Picture, Style, find_all_done, gather, has_begun, tell_end
 from tasks.jobs import Job, examine_rows
 from tasks.layout import (
+    folders_written,
     make_folders,
     output_lock,
     row_records,
@@ -48,7 +50,8 @@ from tasks.runner_choice import LOCAL, RunnerName, check_runner
 from tasks.runners import Workers, in_threads, start_workers
 from tasks.statuses import PENDING, Ending
 from tasks.stopping import stopping_rows, undisturbed
-from tasks.style_targets import compute_style_targets
+from tasks.style_targets import compute_style_targets, mark_used
+from tasks.styles_in_use import using_styles
 from tasks.stylize import stylize_row
 from tasks.summary import count_by_status
 from tasks.weights import fetch_weights
@@ -154,6 +157,7 @@ def stylize_manifest(
     check_manifest_place(batch.manifest, batch.output)
     make_folders(batch.output, batch.cache)
     with exclusive(output_lock(batch.output), batch.output):
+        sweep_parts(folders_written(batch.output, batch.cache))
         rows = read_manifest(batch.manifest, settings)
         return stylize_rows(rows, WeightStore.of_user(weights, batch.cache), batch)
 
@@ -204,8 +208,13 @@ def stylize_jobs(jobs: tuple[Job, ...], endings: dict[int, Ending], batch: Batch
     to_run = [job for key, job in distinct.items() if key not in done]
     tell_batch(BatchProgress("planned", len(to_run), len(jobs)))
     try:
-        with workers_for(to_run, batch) as workers, stopping_rows(batch.output):
-            ahead = drawn_ahead(submit_rows(jobs, workers, work, batch), MOST_UNDER_WAY)
+        with (
+            workers_for(to_run, batch) as workers,
+            using_styles(batch.cache) as use_style,
+            stopping_rows(batch.output),
+        ):
+            submitted = submit_rows(jobs, workers, work, batch, use_style)
+            ahead = drawn_ahead(submitted, MOST_UNDER_WAY)
             gather_rows(ahead, work, endings, batch)
     except (KeyboardInterrupt, TerminationSignal):
         with undisturbed():
@@ -213,10 +222,16 @@ def stylize_jobs(jobs: tuple[Job, ...], endings: dict[int, Ending], batch: Batch
         raise
 
 
-def submit_rows(jobs: Iterable[Job], workers: Workers, work: Work, batch: Batch) -> Iterator[Job]:
+def submit_rows(
+    jobs: Iterable[Job],
+    workers: Workers,
+    work: Work,
+    batch: Batch,
+    use_style: Callable[[str], None],
+) -> Iterator[Job]:
     """The jobs in turn, each once its picture is there or under way.
 
-    A style is submitted just before the first row that needs it.
+    A style is submitted just before the first row that needs it; `use_style` is told its key.
     """
     refresh = batch.refresh
     keep = keep_by_key(row_records(batch.output), "job", "key", refresh=refresh)
@@ -227,11 +242,13 @@ def submit_rows(jobs: Iterable[Job], workers: Workers, work: Work, batch: Batch)
     for job in jobs:
         if job.key not in work.pictures:
             if job.style_key not in work.styles:
+                use_style(job.style_key)
                 work.styles[job.style_key] = find_or_compute(workers, compute, job, batch)
             parameters = {
                 "job": job,
                 "style": work.styles[job.style_key],
                 "output": batch.output,
+                "cache": batch.cache,
                 "save_every": batch.save_every,
             }
             work.pictures[job.key] = workers.submit(stylize, parameters)
@@ -298,9 +315,7 @@ def find_or_compute(
     """The targets of a job's style: kept from an earlier run, or as a task that computes them."""
     records, files = style_records(batch.cache), style_files(batch.cache)
     if not batch.refresh and (found := find_style(records, job.style_key)):
-        if isinstance(found.file.path, Path):
-            # `cache prune` goes by it.
-            found.file.path.touch()
+        mark_used(found)
         return found
     parameters = {"job": job, "folder": files, "output": batch.output}
     future: PrefectFuture[StyleRecord] = workers.submit(compute, parameters)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 from upath import UPath
 
+from nst_core.held_files import create_held, part_name
 from nst_core.places import READ_ONLY, Place, place, told, without_secrets_of
 
 Answer = TypeVar("Answer")
@@ -121,9 +121,9 @@ def remove(path: Place) -> None:
 def write_whole(path: str | os.PathLike[str] | Place, data: bytes) -> None:
     """Write a file so that readers see the old one or the new one, never a part.
 
-    Missing folders are made. On a disk the folder holds `.<name>.<random>.part` meanwhile; it is
-    removed on any error, and only a killed process or a power cut can leave it behind. In object
-    storage an object is there once all of it has arrived.
+    Missing folders are made. On a disk the folder holds a part meanwhile (see `part_name`); it is
+    removed on any error. Only a killed process or a power cut can leave it behind, and
+    `sweep_parts` removes it then. In object storage an object is there once all of it has arrived.
 
     Raises:
         OSError: the folder cannot be made, is not writable or full; an old file is then unchanged.
@@ -171,14 +171,14 @@ def _may_pass(error: BaseException) -> bool:
 
 def _write_on_disk(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Cut, as the longest file name allowed would leave no room for the rest.
-    part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
+    part, descriptor = create_held(lambda: path.with_name(part_name(path.name)))
     try:
-        with part.open("xb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+            # Held until it has its name, or another run would sweep it away.
+            part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise

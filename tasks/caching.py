@@ -10,10 +10,12 @@ from typing import Any
 from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
 from prefect.filesystems import RemoteFileSystem
 from prefect.locking.protocol import LockManager
+from prefect.results import ResultRecord, ResultRecordMetadata  # type: ignore[attr-defined]
 from prefect.serializers import Serializer
 from prefect.transactions import IsolationLevel
 from pydantic import Field
 
+from nst_core.files import write_whole
 from nst_core.locks import flock
 from nst_core.places import Place
 from tasks.records import SERIALIZER, PictureRecord, Record, StyleRecord, read_record
@@ -129,6 +131,18 @@ def record_storage(folder: Place) -> Path | RemoteFileSystem:
     block = RemoteFileSystem(basepath=str(folder), settings={"use_listings_cache": False})
     block.save(f"nst-batch-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}", overwrite=True)
     return block
+
+
+def write_record(folder: Place, key: str, record: Record) -> None:
+    """Keep a record as Prefect keeps that of a task run with this key.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    serializer = RecordSerializer()
+    metadata = ResultRecordMetadata(storage_key=key, serializer=serializer)
+    kept = ResultRecord(result=record, metadata=metadata).serialize()
+    write_whole(folder / key, kept)
 
 
 def keep_by_key(

@@ -2,7 +2,9 @@
 
 import errno
 import hashlib
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from nst_core.files import local_cache, make_private, names_below, user_cache, write_whole
@@ -10,7 +12,22 @@ from nst_core.locks import shared_lock
 from nst_core.places import READ_ONLY, Place, told
 
 PICTURES, CURVES, INTERRUPTED, PREVIEWS = "pictures", "losses", "interrupted", "gallery"
-CONTACT_SHEET, GALLERY = "contact_sheet.png", "gallery.html"
+INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS = "intermediates", "plots", "animations", "errors"
+CONTACT_SHEET, GALLERY, SUMMARY, ALL_CURVES = (
+    *("contact_sheet.png", "gallery.html", "summary", "loss_curves"),
+)
+KEPT = ".nst-batch"
+
+MANAGED_FOLDERS = (
+    *(CURVES, INTERRUPTED, PREVIEWS, INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS, KEPT),
+)
+"""In these, below the output folder, runs replace and remove what earlier runs have written."""
+
+MANAGED_FILES = (
+    *(CONTACT_SHEET, GALLERY, f"{SUMMARY}.csv", f"{SUMMARY}.parquet"),
+    *(f"{ALL_CURVES}.png", f"{ALL_CURVES}.svg"),
+)
+"""Files in the output folder itself that runs and `nst-batch plot` replace."""
 
 
 def picture_path(output: Place, name: str) -> Place:
@@ -30,7 +47,7 @@ def curve_path(output: Place, name: str) -> Place:
 
 def intermediates_folder(output: Place, name: str) -> Place:
     """The pictures on a row's way, `--save-every` so many steps, named by their step."""
-    return output / "intermediates" / str(PurePosixPath(name).with_suffix(""))
+    return output / INTERMEDIATES / str(PurePosixPath(name).with_suffix(""))
 
 
 def intermediate_path(output: Place, name: str, step: int) -> Place:
@@ -57,17 +74,17 @@ def interrupted_path(output: Place, name: str) -> Place:
 
 def plot_path(output: Place, name: str, ending: str) -> Place:
     """The plot of a row's loss curve, `.png` or `.svg`."""
-    return output / "plots" / str(PurePosixPath(name).with_suffix(ending))
+    return output / PLOTS / str(PurePosixPath(name).with_suffix(ending))
 
 
 def all_curves_path(output: Place, ending: str) -> Place:
     """The plot of the total losses of all rows, `.png` or `.svg`."""
-    return output / f"loss_curves{ending}"
+    return output / f"{ALL_CURVES}{ending}"
 
 
 def animation_path(output: Place, name: str, ending: str) -> Place:
     """A row's way as a moving picture, `.gif` or `.webp`."""
-    return output / "animations" / str(PurePosixPath(name).with_suffix(ending))
+    return output / ANIMATIONS / str(PurePosixPath(name).with_suffix(ending))
 
 
 def gallery_path(output: Place) -> Place:
@@ -87,17 +104,17 @@ def previews_folder(output: Place) -> Place:
 
 def error_path(output: Place, name: str) -> Place:
     """The traceback of a row that failed."""
-    return output / "errors" / str(PurePosixPath(name).with_suffix(".txt"))
+    return output / ERRORS / str(PurePosixPath(name).with_suffix(".txt"))
 
 
 def summary_path(output: Place, ending: str = ".csv") -> Place:
     """The table of the last run."""
-    return output / f"summary{ending}"
+    return output / f"{SUMMARY}{ending}"
 
 
 def row_records(output: Place) -> Place:
     """The records of finished rows; they belong to the pictures, hence to the output folder."""
-    return output / ".nst-batch" / "rows"
+    return output / KEPT / "rows"
 
 
 def output_lock(output: Place) -> Path:
@@ -107,7 +124,7 @@ def output_lock(output: Place) -> Path:
     are kept apart.
     """
     if isinstance(output, Path):
-        return output / ".nst-batch" / "lock"
+        return output / KEPT / "lock"
     return shared_lock(f"output-{hashlib.sha256(str(output).encode()).hexdigest()[:32]}")
 
 
@@ -125,7 +142,7 @@ def style_locks(cache: Place) -> Path:
 def libraries_log_path(output: Place) -> Path:
     """What TensorFlow and Prefect's server wrote during runs, always on this machine."""
     if isinstance(output, Path):
-        return output / ".nst-batch" / "libraries.log"
+        return output / KEPT / "libraries.log"
     return local_cache(user_cache()) / "libraries.log"
 
 
@@ -139,6 +156,22 @@ def style_files(cache: Place) -> Place:
     return cache / "styles" / "targets"
 
 
+def styles_in_use(cache: Place) -> Place:
+    """The lists of the style targets that runs need now, a file for each run."""
+    return cache / "styles" / "in-use"
+
+
+def folders_written(output: Place, cache: Place) -> Iterator[Path]:
+    """The folders of this machine's disks in which runs write files."""
+    if isinstance(output, Path):
+        yield output
+        for name in (PICTURES, *MANAGED_FOLDERS):
+            yield from (Path(folder) for folder, _, _ in os.walk(output / name))
+    for folder in (style_files(cache), style_records(cache)):
+        if isinstance(folder, Path):
+            yield folder
+
+
 def make_folders(output: Place, cache: Place) -> None:
     """Make what is missing; records and targets for their owner alone.
 
@@ -150,7 +183,7 @@ def make_folders(output: Place, cache: Place) -> None:
     """
     if isinstance(output, Path):
         picture_path(output, "").mkdir(parents=True, exist_ok=True)
-        make_private(output / ".nst-batch", output / ".nst-batch" / "rows")
+        make_private(output / KEPT, output / KEPT / "rows")
     else:
         write_whole(writable_marker(output), b"")
     if isinstance(cache, Path):
@@ -168,4 +201,4 @@ def writable_marker(folder: Place) -> Place:
     """
     if not isinstance(folder, Path) and folder.protocol in READ_ONLY:
         raise OSError(errno.EROFS, f"{folder.protocol}:// can only be read", told(folder))
-    return folder / ".nst-batch" / "writable"
+    return folder / KEPT / "writable"

@@ -235,10 +235,13 @@ def _usable(path: Place, look: Callable[[Record], AnyRecord]) -> AnyRecord | Non
 
 
 def remove_failures(folder: Place) -> None:
-    """Remove what Prefect persists of failed tasks: files that no key names and nothing reads."""
+    """Remove what Prefect persists of failed tasks: files that no key names and nothing reads.
+
+    Prefect names them by UUIDs; files of other names are somebody's own.
+    """
     try:
         for name in names_below(folder):
-            if "/" not in name and not re.fullmatch("[0-9a-f]{64}", name):
+            if re.fullmatch("[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name):
                 remove(folder / name)
     except OSError as error:
         logger.warning("%s: what failed rows left there stays: %s", told(folder), error.strerror)

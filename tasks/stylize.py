@@ -26,21 +26,29 @@ from tasks.provenance import KEYWORD, Provenance
 from tasks.records import FileReference, PictureRecord, StyleRecord
 from tasks.row_report import RowReport, wait_for_device
 from tasks.stopping import StoppedError, is_stopped
+from tasks.style_targets import read_or_compute
 
 if TYPE_CHECKING:
+    from nst_core.statistics import StyleTargets
     from nst_core.stylize import Iterate, Outcome
 
 
 @task(name="stylize", task_run_name="{job.output}")
 def stylize_row(
-    job: Job, style: StyleRecord, output: Place, devices: str, save_every: int | None = None
+    job: Job,
+    style: StyleRecord,
+    output: Place,
+    cache: Place,
+    devices: str,
+    save_every: int | None = None,
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets, into the output folder.
 
     Args:
         job: what to do.
-        style: the targets.
+        style: the targets, as they were when the row was submitted.
         output: the batch's output folder.
+        cache: where targets are kept.
         devices: those that may be used, as the user asked for them.
         save_every: keep the picture as it is after every so many steps of an octave.
 
@@ -52,9 +60,10 @@ def stylize_row(
     report = RowReport(job)
     report.started()
     try:
+        targets = read_or_compute(report, style, cache, output, devices)
         record = on_asked_devices(
             devices,
-            lambda device: _stylize(job, style, output, device, save_every, report),
+            lambda device: _stylize(job, targets, output, device, save_every, report),
             on_wait=lambda holder: wait_for_device(report, holder, output),
         )
     except StoppedError as stopped:
@@ -71,20 +80,18 @@ def stylize_row(
 
 def _stylize(
     job: Job,
-    style: StyleRecord,
+    targets: "StyleTargets",
     output: Place,
     device: str,
     save_every: int | None,
     report: RowReport,
 ) -> PictureRecord:
     from nst_core.devices import peak_memory_mb
-    from nst_core.statistics import StyleTargets
     from nst_core.stylize import finish, iterates
 
     curve: list[Point] = []
     started = time.perf_counter()
     content = _load(job, job.content, job.content_sha256)
-    targets = StyleTargets.from_bytes(style.file.read())
     _forget_intermediates(job, output)
     steps = iterates(
         job.encoder.load(),

@@ -1,17 +1,29 @@
 """`nst-batch cache`: which style targets are kept, and removing those that are not needed."""
 
+import os
+import re
+import stat
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 from flows.exit_codes import SUCCESS
 from flows.terminal import Terminal, refuse
+from nst_core.files import remove
+from nst_core.held_files import abandoned_parts, sweep_parts
+from nst_core.locks import LockError, flock
 from nst_core.places import Place, told
-from tasks.layout import style_files, style_records
+from tasks.layout import style_files, style_locks, style_records
 from tasks.records import find_style, remove_failures
+from tasks.styles_in_use import keys_in_use, remove_stale_lists
 
 BEING_WRITTEN_SECONDS = 3600
+
+TARGETS = re.compile(r"([0-9a-f]{64})\.safetensors")
+"""The only names that are listed and removed: whatever else is in the folder is somebody's own."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +36,34 @@ class KeptStyle:
     last_used: str
 
 
-class RemoteCacheError(Exception):
-    """A cache that these commands cannot look at; the message says what to do."""
+@dataclass(frozen=True)
+class _Targets:
+    """A file of style targets as it was when the folder was read."""
 
-    def __init__(self, cache: Place) -> None:
-        super().__init__(
-            f"{told(cache)}: only caches on this machine are listed and pruned; use the storage's "
-            "own tools, such as a lifecycle rule: what is gone is computed again"
-        )
+    path: Path
+    key: str
+    size: int
+    last_used: float
+
+
+class CacheError(Exception):
+    """A cache that these commands cannot look at or clean; the message says what to do."""
 
 
 def list_styles(terminal: Terminal, cache: Place) -> int:
     """Show what is kept, and whether it is still whole."""
-    if not isinstance(cache, Path):
-        return refuse(terminal, RemoteCacheError(cache))
+    try:
+        targets_kept = _targets_in(cache)
+    except CacheError as error:
+        return refuse(terminal, error)
     kept = [
         KeptStyle(
-            key=path.stem[:16],
-            state="ok" if find_style(style_records(cache), path.stem) else "damaged",
-            megabytes=round(path.stat().st_size / 1e6, 2),
-            last_used=f"{datetime.fromtimestamp(path.stat().st_mtime):%Y-%m-%d %H:%M}",
+            key=targets.key[:16],
+            state="ok" if find_style(style_records(cache), targets.key) else "damaged",
+            megabytes=round(targets.size / 1e6, 2),
+            last_used=f"{datetime.fromtimestamp(targets.last_used):%Y-%m-%d %H:%M}",
         )
-        for path in _files_in(cache, "*.safetensors")
+        for targets in targets_kept
     ]
     terminal.table([asdict(style) for style in kept])
     total = sum(style.megabytes for style in kept)
@@ -57,33 +75,94 @@ def list_styles(terminal: Terminal, cache: Place) -> int:
 def prune(terminal: Terminal, cache: Place, older_than_days: float, *, dry_run: bool) -> int:
     """Remove damaged targets, those not used for that long, and leftovers of killed runs.
 
-    Whatever is removed is computed again when a row needs it; no picture depends on it.
+    Whatever is removed is computed again when a row needs it; no picture depends on it. What runs
+    need now stays, as does every file that no run has written.
     """
-    if not isinstance(cache, Path):
-        return refuse(terminal, RemoteCacheError(cache))
-    limit = time.time() - older_than_days * 86_400
-    doomed = [path for path in _files_in(cache, "*") if _is_doomed(path, cache, limit)]
-    size = sum(path.stat().st_size for path in doomed)
+    try:
+        limit = time.time() - older_than_days * 86_400
+        doomed = [targets for targets in _targets_in(cache) if _is_doomed(targets, cache, limit)]
+        parts = abandoned_parts([_folder(style_files(cache)), _folder(style_records(cache))])
+        in_use = keys_in_use(cache)
+        removed = [
+            targets
+            for targets in doomed
+            if targets.key not in in_use and (dry_run or _remove(targets, cache))
+        ]
+    except CacheError as error:
+        return refuse(terminal, error)
     if not dry_run:
-        for path in doomed:
-            (style_records(cache) / path.stem).unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+        sweep_parts(part.parent for part in parts)
+        remove_stale_lists(cache)
         remove_failures(style_records(cache))
-    told = "would remove" if dry_run else "removed"
-    terminal.say(f"{cache}: {told} {len(doomed)} files, {size / 1e6:.1f} MB")
-    terminal.result({"removed": [str(path) for path in doomed], "dry_run": dry_run})
+    paths = [*(targets.path for targets in removed), *parts]
+    size = sum(targets.size for targets in removed) / 1e6
+    terminal.say(
+        f"{cache}: {'would remove' if dry_run else 'removed'} {len(paths)} files, {size:.1f} MB"
+        + _kept(len(doomed) - len(removed))
+    )
+    terminal.result({"removed": list(map(str, paths)), "dry_run": dry_run})
     return SUCCESS
 
 
-def _files_in(cache: Path, pattern: str) -> list[Path]:
-    folder = style_files(cache)
-    assert isinstance(folder, Path)
-    return sorted(folder.glob(pattern))
+def _kept(count: int) -> str:
+    return f"; {count} more are in use by runs and stay" if count else ""
 
 
-def _is_doomed(path: Path, cache: Path, limit: float) -> bool:
-    last_used = path.stat().st_mtime
-    if not (style_records(cache) / path.stem).exists():
+def _folder(place: Place) -> Path:
+    assert isinstance(place, Path)
+    return place
+
+
+def _targets_in(cache: Place) -> list[_Targets]:
+    """Raises `CacheError` where the cache is not on this machine or cannot be read."""
+    if not isinstance(cache, Path):
+        raise CacheError(
+            f"{told(cache)}: only caches on this machine are listed and pruned; use the storage's "
+            "own tools, such as a lifecycle rule: what is gone is computed again"
+        )
+    try:
+        return sorted(_look(_folder(style_files(cache))), key=lambda targets: targets.key)
+    except OSError as error:
+        raise CacheError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def _look(folder: Path) -> Iterator[_Targets]:
+    """What is in a folder; runs and other prunes may add to it and remove from it meanwhile."""
+    with suppress(FileNotFoundError):
+        for path in list(folder.iterdir()):
+            named = TARGETS.fullmatch(path.name)
+            with suppress(FileNotFoundError):
+                facts = path.lstat()
+                if named and stat.S_ISREG(facts.st_mode):
+                    yield _Targets(path, named[1], facts.st_size, facts.st_mtime)
+
+
+def _is_doomed(targets: _Targets, cache: Place, limit: float) -> bool:
+    if not (style_records(cache) / targets.key).exists():
         # A run may be about to finish it; what a killed run left behind grows old.
-        return last_used < time.time() - BEING_WRITTEN_SECONDS
-    return last_used < limit or find_style(style_records(cache), path.stem) is None
+        return targets.last_used < time.time() - BEING_WRITTEN_SECONDS
+    return targets.last_used < limit or find_style(style_records(cache), targets.key) is None
+
+
+def _remove(targets: _Targets, cache: Place) -> bool:
+    """Remove targets and their record, unless somebody computes them at this moment.
+
+    Raises:
+        CacheError: they cannot be removed.
+    """
+    locks = style_locks(cache)
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = flock(locks / f"{targets.key}.lock", timeout=0)
+        if lock is None:
+            return False
+        try:
+            remove(style_records(cache) / targets.key)
+            remove(targets.path)
+        finally:
+            os.close(lock)
+    except LockError as error:
+        raise CacheError(str(error)) from error
+    except OSError as error:
+        raise CacheError(f"{error.filename}: cannot be removed: {error.strerror}") from error
+    return True

@@ -144,7 +144,11 @@ def test_read_record_verifies(tmp_path: Path) -> None:
 def test_remains_of_failed_tasks_are_removed_and_nothing_else(tmp_path: Path) -> None:
     kept = keep(tmp_path, style_record(tmp_path / "."))
     (tmp_path / "cc45a5ffe3914b30863b0e513d9a2847").write_text("{}")
+    (tmp_path / "cc45a5ff-e391-4b30-863b-0e513d9a2847").write_text("{}")
+    (tmp_path / "notes.txt").write_text("somebody's own")
     (tmp_path / "locks").mkdir()
     remove_failures(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [KEY, "locks"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(KEY, "locks", "notes.txt", "targets.safetensors")
+    ]
     assert kept.exists()

@@ -159,8 +159,8 @@ def test_a_storage_that_does_not_answer_is_no_missing_record(
 def test_leftovers_that_cannot_be_removed_are_told_and_stay(
     bucket: UPath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    key = "0" * 64
-    for name in (key, "leftover", "locks/x.lock"):
+    key, leftover = "0" * 64, "0" * 32
+    for name in (key, leftover, "notes.txt", "locks/x.lock"):
         write_whole(bucket / "[1]" / name, b"x")
 
     def refuse(*_: Any) -> None:
@@ -171,7 +171,7 @@ def test_leftovers_that_cannot_be_removed_are_told_and_stay(
         remove_failures(bucket / "[1]")
     assert "access denied" in caplog.text
     remove_failures(bucket / "[1]")
-    assert names_below(bucket / "[1]") == {key, "locks/x.lock"}
+    assert names_below(bucket / "[1]") == {key, "notes.txt", "locks/x.lock"}
 
 
 def test_web_addresses_can_only_be_read(bucket: UPath) -> None:

@@ -1,0 +1,159 @@
+"""Files that belong to a process as long as it lives, and are swept once it is gone.
+
+Their creator holds an `flock` on them, which the kernel releases however the process ends.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+FOREIGN_SECONDS = 86_400
+"""How long a file stays whose holder this machine cannot know: that of another machine."""
+
+_LONGEST_START = 40
+_PART = re.compile(rf"\..{{1,{_LONGEST_START}}}\.([0-9a-f]{{8}})[0-9a-f]{{8}}\.part", re.DOTALL)
+
+
+def part_name(name: str) -> str:
+    """A new name for the file that is to replace `name`, in the same folder.
+
+    It has `.<name>.<machine><random>.part`, with eight hexadecimal digits each for the machine and
+    the random part. The name is cut, as the longest name that file systems allow would leave no
+    room for the rest.
+    """
+    return f".{name[:_LONGEST_START]}.{_machine()}{secrets.token_hex(4)}.part"
+
+
+@cache
+def _machine() -> str:
+    """Eight digits for the running kernel: locks are known to all its processes, and no others."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    except OSError:
+        boot = os.uname().nodename.encode()
+    return hashlib.sha256(boot).hexdigest()[:8]
+
+
+def create_held(new_path: Callable[[], Path]) -> tuple[Path, int]:
+    """Create a file that nobody sweeps until its descriptor is closed or its process is gone.
+
+    Args:
+        new_path: gives a path where nothing is; it is asked again if another process removed the
+            file before it was locked.
+
+    Returns:
+        The file's path, and a descriptor for reading and writing.
+
+    Raises:
+        OSError: the file cannot be created.
+    """
+    while True:
+        path = new_path()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        # Some network file systems have no locks; there the files' age alone decides.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return path, descriptor
+        os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process of this machine holds the file, or whether that is unknown.
+
+    Raises:
+        OSError: it is not there or cannot be opened.
+    """
+    with _locked_if_free(path) as is_free:
+        return not is_free
+
+
+def remove_unless_held(path: Path, *, where_unknown: bool = False) -> bool:
+    """Remove a file that `create_held` made, unless its creator lives; whether it was removed.
+
+    Args:
+        path: of the file.
+        where_unknown: remove it also where its file system has no locks.
+
+    Raises:
+        OSError: it is not there, or cannot be opened or removed.
+    """
+    with _locked_if_free(path) as is_free:
+        removable = where_unknown if is_free is None else is_free
+        if removable:
+            path.unlink()
+    return removable
+
+
+@contextmanager
+def _locked_if_free(path: Path) -> Iterator[bool | None]:
+    """Lock a file unless its creator holds it; None where its file system has no locks."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield _lock_at_once(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock_at_once(descriptor: int) -> bool | None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def sweep_parts(folders: Iterable[Path]) -> list[Path]:
+    """Remove `abandoned_parts`; what cannot be removed stays without a word.
+
+    Returns:
+        What was removed.
+    """
+    return [path for path in abandoned_parts(folders) if _is_removed(path)]
+
+
+def abandoned_parts(folders: Iterable[Path]) -> list[Path]:
+    """What killed processes were writing in these folders, though not in folders below.
+
+    A part of this machine is abandoned once nobody holds it. One of another machine (or of this one
+    before it was restarted), which may lie on a network disk, is once nobody has written to it for
+    a day. Files of other names never are, nor are links and folders.
+    """
+    limit = time.time() - FOREIGN_SECONDS
+    return [path for folder in folders for path in _parts_in(folder) if _is_abandoned(path, limit)]
+
+
+def _parts_in(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if _PART.fullmatch(entry.name)]
+    except OSError:
+        return []
+
+
+def _is_abandoned(part: Path, limit: float) -> bool:
+    found = _PART.fullmatch(part.name)
+    with suppress(OSError):
+        facts = part.lstat()
+        is_old = facts.st_mtime < limit
+        is_of_this_machine = found is not None and found[1] == _machine()
+        if stat.S_ISREG(facts.st_mode) and (is_of_this_machine or is_old):
+            with _locked_if_free(part) as is_free:
+                return is_old if is_free is None else is_free
+    return False
+
+
+def _is_removed(part: Path) -> bool:
+    with suppress(OSError):
+        return remove_unless_held(part, where_unknown=True)
+    return False
