@@ -3,8 +3,6 @@
 Commands are imported when they run, so that help and `check` load neither Prefect nor TensorFlow.
 """
 
-import os
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,7 +12,7 @@ from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
 from flows import environment
-from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, SUCCESS, UNUSABLE
+from flows.main import end_on_signal, main
 from flows.options import (
     BatchOptions,
     Cache,
@@ -30,7 +28,10 @@ from flows.options import (
 )
 from flows.terminal import Terminal
 from nst_core.files import user_cache
-from nst_core.places import Place, PlaceError
+from nst_core.places import Place
+from tasks.signals import answer_signals
+
+__all__ = ["app", "main"]
 
 if TYPE_CHECKING:
     from nst_core.networks.store import WeightStore
@@ -92,6 +93,8 @@ def run(
         refresh: stylize again what is done already.
         verbose: show what Prefect and TensorFlow have to say.
     """
+    # Until the flow runs nothing can be lost.
+    answer_signals(end_on_signal)
     environment.prepare(verbose=verbose)
     from flows.commands.run import run as run_batch
 
@@ -422,28 +425,3 @@ def doctor(*, cache: Cache = None, json: Json = False) -> int:
     from flows.commands.doctor import doctor as examine_installation
 
     return examine_installation(Terminal(as_json=json), cache or user_cache())
-
-
-def main() -> None:
-    """The command `nst-batch`."""
-    try:
-        sys.exit(app(exit_on_error=True, result_action="return_value"))
-    except CycloptsError:
-        sys.exit(UNUSABLE)
-    except PlaceError as error:
-        print(f"nst-batch: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(UNUSABLE)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(SUCCESS)
-    except Exception as error:
-        if os.environ.get("NST_BATCH_DEBUG"):
-            raise
-        told = f"nst-batch: {type(error).__name__}: {error}"
-        print(f"{told} (NST_BATCH_DEBUG=1 shows where)", file=sys.stderr)  # noqa: T201
-        sys.exit(ENGINE_FAILED)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,8 +3,6 @@
 import logging
 import os
 
-from flows.embedded_server import OWNER
-
 DEFAULTS = {
     # The first start on a machine migrates a database, which takes longer than Prefect waits.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
@@ -28,6 +26,5 @@ def prepare(*, verbose: bool = False) -> None:
     """Set what the user has not set, and keep libraries quiet unless they are to be heard."""
     for name, value in (DEFAULTS | (VERBOSE if verbose else {})).items():
         os.environ.setdefault(name, value)
-    os.environ[OWNER] = str(os.getpid())
     # Else Prefect writes to the terminal whenever a server that is away cannot be given a log line.
     logging.raiseExceptions = verbose

@@ -13,4 +13,4 @@ ENGINE_FAILED = 3
 """The flow itself broke: no server, a full disk, a fault of ours."""
 
 INTERRUPTED = 130
-"""Ctrl-C; finished rows are kept, and the same command goes on."""
+"""Ctrl-C, SIGTERM or SIGHUP; finished rows are kept, and the same command goes on."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.streams import patient
+
 
 @contextmanager
 def libraries_log(path: Path) -> Iterator[None]:
@@ -21,7 +23,7 @@ def libraries_log(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         os.dup2(file.fileno(), 2)
     # Left open on purpose: log handlers made meanwhile keep it until the process ends.
-    sys.stderr = os.fdopen(os.dup(original), "w", buffering=1)
+    sys.stderr = patient(os.dup(original), ours.encoding or "utf-8")
     try:
         yield
     finally:

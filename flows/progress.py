@@ -156,6 +156,7 @@ class ProgressListener(logging.Handler):
         self.display = Display()
         self.tally = Tally()
         self.downloads: set[str] = set()
+        self.rows_are_known = False
         self.table_written = False
         self.gallery = ""
 
@@ -170,6 +171,7 @@ class ProgressListener(logging.Handler):
         elif progress.event == "examined":
             self._examined(progress.done, progress.total)
         elif progress.event == "planned":
+            self.rows_are_known = True
             self._plan(progress.done, progress.total)
         elif progress.event == "devices":
             self._tell_devices(progress.devices, progress.cpu_shared_with)

@@ -49,7 +49,7 @@ from tasks.report import write_report
 from tasks.runner_choice import LOCAL, RunnerName, check_runner
 from tasks.runners import Workers, in_threads, start_workers
 from tasks.statuses import PENDING, Ending
-from tasks.stopping import stopping_rows, undisturbed
+from tasks.stopping import raise_if_asked_to_stop, stopping_rows, undisturbed
 from tasks.style_targets import compute_style_targets, mark_used
 from tasks.styles_in_use import using_styles
 from tasks.stylize import stylize_row
@@ -139,6 +139,7 @@ def stylize_manifest(
         address: of a cluster that is running; one on this machine is started if not given.
         served_at: the address at which people see the output folder, for links to the gallery.
     """
+    raise_if_asked_to_stop()
     parse_devices(devices)
     check_runner(runner, address, devices)
     batch = Batch(
@@ -169,7 +170,7 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: Batch) -> State:
         rows,
         encoders_of(rows, store, lambda published: fetch_weights(published, store.kept)),
         max_pixels=batch.max_pixels,
-        on_picture=lambda count, total: tell_batch(BatchProgress("examined", count, total)),
+        on_picture=tell_examined,
     )
     if batch.strict and examined.faults:
         raise ManifestError("\n".join(map(str, examined.faults)))
@@ -185,6 +186,12 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: Batch) -> State:
     night = write_report(examined, endings, batch.manifest, batch.output)
     show_on_page(night, batch.served_at)
     return final_state(count_by_status(night.table))
+
+
+def tell_examined(count: int, total: int) -> None:
+    """Say how many pictures were looked at; a stop does not wait for the others."""
+    tell_batch(BatchProgress("examined", count, total))
+    raise_if_asked_to_stop()
 
 
 def stylize_jobs(jobs: tuple[Job, ...], endings: dict[int, Ending], batch: Batch) -> None:
@@ -265,6 +272,7 @@ def gather_rows(
     """
     lost = 0
     for job in submitted:
+        raise_if_asked_to_stop()
         picture = work.pictures[job.key]
         ending = gather(job, picture, work.styles.get(job.style_key), batch.output)
         endings[job.line] = ending

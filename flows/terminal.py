@@ -1,7 +1,6 @@
 """How the command line speaks: rich on a terminal, plain lines in a pipe, JSON for machines."""
 
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,15 +25,6 @@ STYLES = {
 }
 
 
-class PatientConsole(Console):
-    """Goes on in silence where nobody reads any more (`nst-batch run ... | head`)."""
-
-    def on_broken_pipe(self) -> None:
-        """The batch matters more than its log."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 class Terminal:
     """Standard output for results and standard error for what goes wrong.
 
@@ -44,8 +34,8 @@ class Terminal:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.console = PatientConsole(soft_wrap=True, highlight=False, quiet=as_json)
-        self.errors = PatientConsole(stderr=True, soft_wrap=True, highlight=False)
+        self.console = Console(soft_wrap=True, highlight=False, quiet=as_json)
+        self.errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
     @property
     def is_rich(self) -> bool:

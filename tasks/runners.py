@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from prefect import Task
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectFuture, PrefectWrappedFuture
 from prefect.states import Crashed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
@@ -22,8 +22,11 @@ from nst_core.devices import (
 )
 from tasks.progress import DevicesProgress, tell_devices
 from tasks.runner_choice import RunnerError, RunnerName
+from tasks.stopping import raise_if_asked_to_stop
 
 AnyRunner = TaskRunner[Any]
+
+WAIT_SECONDS = 0.2
 
 
 class Workers(NamedTuple):
@@ -175,11 +178,31 @@ def ended(future: PrefectFuture[Any]) -> State[Any]:
     """Wait for a task; the state that it ended in, also where its worker died too often.
 
     Prefect hears nothing of a task that its cluster gives up.
+
+    Raises:
+        KeyboardInterrupt: the batch was asked to stop meanwhile.
     """
     try:
+        # In steps: a wait without a limit is not ended by a signal that another thread received.
+        while not _is_done(future):
+            raise_if_asked_to_stop()
+            future.wait(timeout=WAIT_SECONDS)
         future.wait()
         if future.state.is_final():
             return future.state
         return Crashed(message=f"the task did not end: {future.result()}")
     except Exception as error:  # noqa: BLE001 - of the cluster's own kinds
         return Crashed(message=f"{type(error).__name__}: {error}", data=error)
+
+
+def _is_done(future: PrefectFuture[Any]) -> bool:
+    """Whether a task ended, without asking the server, which lags behind."""
+    wrapped = future.wrapped_future if isinstance(future, PrefectWrappedFuture) else None
+    if wrapped is None:
+        return True
+    if hasattr(wrapped, "done"):
+        return bool(wrapped.done())
+    import ray
+
+    ready, _ = ray.wait([wrapped], timeout=0)
+    return bool(ready)

@@ -2,17 +2,45 @@
 
 import logging
 import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from nst_core.places import Place
+from tasks.signals import signals_answered_by
 
 logger = logging.getLogger("nst_batch.stopping")
 
+STILL_STOPPING = "still stopping; once more ends it at once, without a table"
+
 _stopped: set[Place] = set()
+_asked = threading.Event()
+
+
+def ask_to_stop() -> None:
+    """Have a flow that runs in another thread than the main one end at its next safe point.
+
+    Only the main thread can be interrupted by a signal, and anywhere: in the midst of a write, or
+    of Prefect's own bookkeeping.
+    """
+    _asked.set()
+
+
+def withdraw_request() -> None:
+    """Forget a request that nobody answered, before the next flow begins."""
+    _asked.clear()
+
+
+def raise_if_asked_to_stop() -> None:
+    """A safe point of the flow.
+
+    Raises:
+        KeyboardInterrupt: once for each request, as a signal interrupts the main thread once.
+    """
+    if _asked.is_set():
+        _asked.clear()
+        raise KeyboardInterrupt
 
 
 class StoppedError(Exception):
@@ -32,7 +60,7 @@ class StoppedError(Exception):
 
 @contextmanager
 def stopping_rows(output: Place) -> Iterator[None]:
-    """Whatever ends the context early (Ctrl-C, SIGTERM, a fault) stops the rows that run.
+    """Whatever ends the context early (a signal, a fault) stops the rows that run.
 
     Args:
         output: the batch's output folder, by which its rows know it.
@@ -48,18 +76,6 @@ def stopping_rows(output: Place) -> Iterator[None]:
 def is_stopped(output: Place) -> bool:
     """Whether the batch that writes to this folder ends."""
     return output in _stopped
-
-
-@contextmanager
-def signals_answered_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM call a function while the context lasts; in the main thread only."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
 
 
 @contextmanager
@@ -79,7 +95,7 @@ def undisturbed() -> Iterator[None]:
         if has_warned:
             os._exit(128 + number)
         has_warned = True
-        logger.warning("still stopping; once more ends it at once, without a table")
+        logger.warning(STILL_STOPPING)
 
     with signals_answered_by(wait):
         yield

@@ -1,18 +1,19 @@
 """`nst-batch run`: the flow in this process, its progress, and what came of it."""
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple, NoReturn
+from contextlib import nullcontext
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import pandas as pd
 from pydantic import BaseModel
 
+from flows.embedded_server import EmbeddedServer, ServerError, start_embedded_server
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
 from flows.progress import NARROW, listening
+from flows.supervision import attend, end_at_once, end_within
 from flows.terminal import Terminal, duration, refuse
 from nst_core.devices import DeviceError, written_plainly
 from nst_core.files import user_cache
@@ -24,7 +25,6 @@ from tasks.locks import InUseError
 from tasks.manifest import ManifestError, check_manifest_place, read_manifest
 from tasks.runner_choice import RunnerError, check_runner
 from tasks.statuses import WRONG
-from tasks.stopping import signals_answered_by
 from tasks.summary import count_by_status, read_summary
 
 REFUSALS = (ManifestError, InUseError, LockError, DeviceError, RunnerError, WeightsError)
@@ -32,6 +32,12 @@ REFUSALS = (ManifestError, InUseError, LockError, DeviceError, RunnerError, Weig
 
 SHOWN_ROWS = 40
 SHOWN_KEPT = 8
+
+IMPATIENT_SECONDS = 8.0
+"""For Prefect's end after a stop, or where only the server of this run hears of it."""
+
+PATIENT_SECONDS = 120.0
+"""For Prefect's end, where the user's own server still takes what thousands of rows did."""
 
 
 class Outcome(NamedTuple):
@@ -42,11 +48,15 @@ class Outcome(NamedTuple):
             `KeyboardInterrupt` where it was stopped.
         table_written: whether the table says how every row ended.
         gallery: where the page is that shows it; empty where there is none.
+        server: the embedded server, where there is one.
+        is_over: whether the flow ended; a stop does not wait for a server that is gone.
     """
 
     state: Any
     table_written: bool
     gallery: str
+    server: EmbeddedServer | None = None
+    is_over: bool = True
 
     @property
     def is_known_to_prefect(self) -> bool:
@@ -88,8 +98,7 @@ def run(
         return refuse(terminal, ManifestError(wrong))
     outcome = _run_flow(terminal, manifest, output, settings, options, verbose=verbose)
     code = tell_outcome(terminal, outcome, output)
-    if outcome.table_written and isinstance(outcome.state, Exception):
-        _end_at_once(code)
+    _end(code, outcome)
     return code
 
 
@@ -102,37 +111,46 @@ def _run_flow(
     *,
     verbose: bool,
 ) -> Outcome:
+    servers: list[EmbeddedServer] = []
+
+    def flow() -> Any:
+        servers.extend(_server_of_its_own(terminal))
+        from flows.stylize_manifest import stylize_manifest
+
+        return stylize_manifest(str(manifest), str(output), settings, return_state=True, **options)
+
+    quiet = nullcontext() if verbose else libraries_log(libraries_log_path(output))
+    with listening(terminal) as listener, quiet:
+        came = attend(flow, listener, terminal)
+    return Outcome(
+        came.result,
+        listener.table_written,
+        listener.gallery,
+        server=servers[0] if servers else None,
+        is_over=came.is_over,
+    )
+
+
+def _server_of_its_own(terminal: Terminal) -> list[EmbeddedServer]:
+    """A server for this run, where the user has named none."""
     from prefect.settings import get_current_settings
 
-    from flows.stylize_manifest import stylize_manifest
-
-    if get_current_settings().api.url is None:
-        terminal.say("starting Prefect in this process (the first start takes longer) ...")
-    quiet = nullcontext() if verbose else libraries_log(libraries_log_path(output))
-    state: Any
-    with listening(terminal) as listener:
-        try:
-            with quiet, interrupted_by_signals(terminal):
-                state = stylize_manifest(
-                    str(manifest), str(output), settings, return_state=True, **options
-                )
-        except KeyboardInterrupt as error:
-            state = error
-        except Exception as error:  # noqa: BLE001 - the engine raises nearly anything
-            state = error
-    return Outcome(state, listener.table_written, listener.gallery)
+    if get_current_settings().api.url is not None:
+        return []
+    terminal.say("starting Prefect in this process (the first start takes longer) ...")
+    # What takes seconds to be imported is imported while the server starts.
+    return [start_embedded_server(lambda: import_module("flows.stylize_manifest"))]
 
 
-@contextmanager
-def interrupted_by_signals(terminal: Terminal) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the batch; the rows that run stop at their next report."""
-
-    def interrupt(*_: object) -> None:
-        terminal.fail("stopping; the best picture so far of each row that runs is kept ...")
-        raise KeyboardInterrupt
-
-    with signals_answered_by(interrupt):
-        yield
+def _end(code: int, outcome: Outcome) -> None:
+    """Let the process end soon, whatever Prefect still has to tell to a server."""
+    sys.stdout.flush()
+    if not outcome.is_over or (outcome.table_written and isinstance(outcome.state, Exception)):
+        if outcome.server:
+            outcome.server.end()
+        end_at_once(code)
+    is_impatient = outcome.server or isinstance(outcome.state, KeyboardInterrupt)
+    end_within(IMPATIENT_SECONDS if is_impatient else PATIENT_SECONDS, code)
 
 
 def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
@@ -142,7 +160,10 @@ def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
         return _tell_interrupted(terminal, outcome, output)
     if outcome.table_written:
         return _tell_table(terminal, outcome, output)
-    if isinstance(state, Exception):
+    if isinstance(state, ServerError):
+        terminal.fail(str(state))
+        return ENGINE_FAILED
+    if isinstance(state, BaseException):
         terminal.fail(f"Prefect could not run the flow: {type(state).__name__}: {state}")
         terminal.fail("`nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log")
         return ENGINE_FAILED
@@ -193,13 +214,6 @@ def _in_a_line(state: Any) -> str:
     if isinstance(state, BaseException):
         return f"{type(state).__name__}: {state}"
     return f"{state.name}: {state.message}"
-
-
-def _end_at_once(code: int) -> NoReturn:
-    """Without Prefect's end, which would try for seconds to deliver each event to a lost server."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _result(table: pd.DataFrame, outcome: Outcome, output: Place) -> dict[str, Any]:

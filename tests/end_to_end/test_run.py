@@ -138,7 +138,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(lone_shell: Shell) -> None
     assert servers_of(shell) == [], "the killed run's server goes on without it"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_it_soon_and_it_says_how_to_go_on(shell: Shell, number: int) -> None:
     rows = [("a.png", "s.png"), ("b.png", "s.png")]
     manifest = write_csv(shell.folder / "m.csv", HEADER, *rows)

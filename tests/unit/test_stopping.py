@@ -6,7 +6,13 @@ import threading
 
 import pytest
 
-from tasks.stopping import undisturbed
+from tasks.signals import stop_signals
+from tasks.stopping import (
+    ask_to_stop,
+    raise_if_asked_to_stop,
+    undisturbed,
+    withdraw_request,
+)
 
 
 def test_the_first_signal_waits_and_the_second_ends_at_once(
@@ -35,3 +41,26 @@ def test_other_threads_have_no_signals() -> None:
     thread.start()
     thread.join()
     assert seen == ["done"]
+
+
+def test_a_request_is_answered_once_and_in_the_thread_that_asks() -> None:
+    withdraw_request()
+    raise_if_asked_to_stop()
+    ask_to_stop()
+    with pytest.raises(KeyboardInterrupt):
+        raise_if_asked_to_stop()
+    raise_if_asked_to_stop()
+    ask_to_stop()
+    withdraw_request()
+    raise_if_asked_to_stop()
+
+
+def test_a_signal_that_is_ignored_from_the_start_stays_ignored() -> None:
+    """As `nohup` has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in stop_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} == set(stop_signals())
+    finally:
+        signal.signal(signal.SIGHUP, before)
