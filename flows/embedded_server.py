@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from nst_core.files import locked
+from nst_core.locks import locked
 
 if TYPE_CHECKING:
     from prefect.settings import Settings
