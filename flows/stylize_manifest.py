@@ -38,7 +38,7 @@ from tasks.layout import (
 from tasks.locks import exclusive
 from tasks.manifest import (
     ManifestError,
-    Row,
+    check_manifest_kind,
     check_manifest_place,
     check_places,
     read_manifest,
@@ -46,6 +46,7 @@ from tasks.manifest import (
 from tasks.progress import BatchProgress, tell_batch
 from tasks.records import StyleRecord, find_style, remove_failures
 from tasks.report import write_report
+from tasks.rows import Row
 from tasks.runner_choice import LOCAL, RunnerName, check_runner
 from tasks.runners import Workers, in_threads, start_workers
 from tasks.statuses import PENDING, Ending
@@ -156,6 +157,7 @@ def stylize_manifest(
         served_at=served_at,
     )
     check_manifest_place(batch.manifest, batch.output)
+    check_manifest_kind(batch.manifest)
     make_folders(batch.output, batch.cache)
     with exclusive(output_lock(batch.output), batch.output):
         sweep_parts(folders_written(batch.output, batch.cache))

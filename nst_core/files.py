@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +52,21 @@ class StorageError(OSError):
     """An object storage refuses or does not answer, which says nothing of what is in it."""
 
 
+def special_kind(path: Path) -> str:
+    """What a path leads to that is no file, without opening it: reading it may never end.
+
+    Returns:
+        Such as "a pipe"; empty for files and folders, and for what is not there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    devices = {stat.S_ISCHR: "a device or terminal", stat.S_ISBLK: "a device"}
+    return next((kind for is_one, kind in (kinds | devices).items() if is_one(mode)), "")
+
+
 def read_whole(path: Place) -> bytes:
     """A file's bytes, wherever it is.
 
@@ -59,6 +75,8 @@ def read_whole(path: Place) -> bytes:
             `strerror`; `StorageError` where it may be there all the same.
     """
     if isinstance(path, Path):
+        if kind := special_kind(path):
+            raise OSError(errno.EINVAL, f"this is {kind}, expected a file", str(path))
         return path.read_bytes()
     return ask_storage(path, lambda storage, key: bytes(storage.cat_file(key)))
 

@@ -25,7 +25,7 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from nst_core.files import read_whole
+from nst_core.files import read_whole, special_kind
 from nst_core.places import Place, PlaceError, place, told
 from nst_core.settings import DEFAULT_MAX_PIXELS
 
@@ -262,9 +262,9 @@ def _opened(path: _Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
 def _binary(path: Place) -> BinaryIO:
     if not isinstance(path, Path):
         return io.BytesIO(read_whole(path))
-    # Opening a pipe would wait for whoever writes to it.
-    if path.is_fifo():
-        raise PictureError(f"{path}: this is a pipe, expected a file. Save it as a file first.")
+    # Opening a pipe would wait for whoever writes to it, and a device may never end.
+    if kind := special_kind(path):
+        raise PictureError(f"{path}: this is {kind}, expected a file. Save it as a file first.")
     return path.open("rb")
 
 

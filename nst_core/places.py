@@ -7,6 +7,7 @@ variables, `~/.aws`, Google's and Azure's defaults, fsspec's configuration), nev
 
 import os
 import re
+import sys
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -49,8 +50,8 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
     """A path of this machine, or an address such as `s3://bucket/folder/picture.png`.
 
     Raises:
-        PlaceError: the scheme is not known, its library is not installed, or there are
-            credentials in the address.
+        PlaceError: the scheme is not known, its library is not installed, there are credentials
+            in the address, or no address and no path can be like this.
     """
     if isinstance(named, UPath) and not isinstance(named, Path):
         return named
@@ -60,7 +61,7 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
         return _path(text)
     scheme = scheme.lower()
     if scheme == "file":
-        return Path(unquote(urlsplit(text).path))
+        return _path_of_address(text)
     if scheme not in EXTRAS:
         raise PlaceError(
             f"{without_secrets(text)}: expected a path or an address that begins with "
@@ -73,22 +74,60 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
             "out here"
         )
     _check_library(scheme, text)
-    # Listings that are kept would not show what other machines write meanwhile.
-    address: UPath = UPath(
-        f"{scheme}://{rest}", use_listings_cache=False, **OPTIONS.get(scheme, {})
-    )
+    if scheme in READ_ONLY and not _host_of(text):
+        raise PlaceError(f"{without_secrets(text)}: found no host; expected {scheme}://host/path")
+    try:
+        # Listings that are kept would not show what other machines write meanwhile.
+        address: UPath = UPath(
+            f"{scheme}://{rest}", use_listings_cache=False, **OPTIONS.get(scheme, {})
+        )
+    except Exception as error:  # each storage's library raises errors of its own
+        raise _no_address(text, error) from error
     return address
 
 
 def _path(text: str) -> Path:
     """A path of this machine; an address that became one would make folders of odd names."""
-    scheme, _, rest = text.partition(":/")
-    if scheme.lower() in EXTRAS:
+    scheme, slash, rest = text.partition(":/")
+    if slash and scheme.lower() in EXTRAS:
         raise PlaceError(
             f"{text}: an address needs two slashes and must not be made a Path; expected "
             f"{scheme.lower()}://{rest.lstrip('/')}"
         )
+    if "\0" in text:
+        raise PlaceError(f"{text!r}: found a NUL character, which no path can hold")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise PlaceError(
+            f"{text!a}: file names here are {sys.getfilesystemencoding()}, which has no "
+            f"{text[error.start : error.end]!a}; run with a UTF-8 locale, such as LC_ALL=C.UTF-8, "
+            "or rename the file"
+        ) from error
     return Path(text)
+
+
+def _path_of_address(text: str) -> Path:
+    host = _host_of(text)
+    if host not in ("", "localhost"):
+        raise PlaceError(
+            f"{text}: found the host {host!r}; expected file:///path, with three slashes, for a "
+            "file of this machine"
+        )
+    return _path(unquote(urlsplit(text).path))
+
+
+def _host_of(text: str) -> str:
+    try:
+        return urlsplit(text).hostname or ""
+    except ValueError as error:
+        raise _no_address(text, error) from error
+
+
+def _no_address(text: str, error: Exception) -> PlaceError:
+    return PlaceError(
+        f"{without_secrets(text)}: this is no address ({without_secrets(str(error))})"
+    )
 
 
 def _has_credentials(scheme: str, rest: str) -> bool:
@@ -146,8 +185,14 @@ def as_seen_from(folder: Place, named: Place) -> str:
     """
     if not isinstance(named, Path):
         return str(named)
-    whole = named.parent.resolve() / named.name
-    return os.path.relpath(whole, folder.resolve()) if isinstance(folder, Path) else str(whole)
+    whole = resolved(named.parent) / named.name
+    if not isinstance(folder, Path):
+        return str(whole)
+    text = os.path.relpath(str(whole), str(resolved(folder)))
+    # A folder may be called `s3:`, and a file may be called by a blank.
+    scheme, slash, _ = text.partition(":/")
+    is_mistakable = not text.strip() or (slash and scheme.lower() in EXTRAS)
+    return f"./{text}" if is_mistakable else text
 
 
 def path_below(folder: Place, named: Place) -> str:
@@ -156,8 +201,14 @@ def path_below(folder: Place, named: Place) -> str:
 
 
 def resolved(named: Place) -> Place:
-    """The place itself, past links; object storage has none."""
-    return named.resolve() if isinstance(named, Path) else named
+    """The place itself, past links, as far as they lead anywhere; object storage has none."""
+    if not isinstance(named, Path):
+        return named
+    try:
+        return named.resolve()
+    # Links that lead in a circle; which of the two is raised depends on Python's version.
+    except (OSError, RuntimeError):
+        return named.absolute()
 
 
 def name_of(named: Place) -> str:

@@ -8,7 +8,7 @@ from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.loading import EncoderReference, refer_to
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
-from tasks.manifest import Row
+from tasks.rows import Row
 
 Encoders = Mapping[tuple[str, str], EncoderReference | WeightsError]
 """By the settings `encoder` and `pooling`; an error where there are no weights."""

@@ -1,7 +1,7 @@
 """Rows -> jobs: pictures examined, identities known, so that the work can begin or be skipped."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,7 +17,8 @@ from nst_core.pictures import Picture, PictureError, PictureFacts, examine, fit,
 from nst_core.places import Place, PlaceField, name_of, told
 from nst_core.settings import Settings
 from tasks.encoders import Encoders
-from tasks.manifest import Fault, Row
+from tasks.faults import Fault, as_fault, reason_of
+from tasks.rows import Row
 
 MOST_THREADS = min(4, os.cpu_count() or 1)
 """Of those that decode pictures; more would need many gigabytes where pictures are very large."""
@@ -125,16 +126,9 @@ def examine_rows(
         if column in row.cells and not row.has_fault_in(column)
     }
     found = _examine_all(sorted(paths, key=str), max_pixels, on_picture)
-    complete = [row.with_faults(_encoder_faults(row, encoders)) for row in rows]
-    complete = [row.with_faults(_picture_faults(row, found)) for row in complete]
-    complete = [row.with_faults(_size_faults(row, found)) for row in complete]
-    facts = {path: seen for path, seen in found.items() if isinstance(seen, PictureFacts)}
-    jobs = [
-        _job(row, encoders, facts[row.content], facts[row.style], max_pixels)
-        for row in complete
-        if not row.faults
-    ]
-    return Examined(tuple(complete), tuple(jobs))
+    examined = [_examine_row(row, encoders, found, max_pixels) for row in rows]
+    jobs = tuple(job for _, job in examined if job)
+    return Examined(tuple(row for row, _ in examined), jobs)
 
 
 def _examine_all(
@@ -145,6 +139,8 @@ def _examine_all(
             return examine(path, max_pixels=max_pixels)
         except PictureError as error:
             return error
+        except Exception as error:  # noqa: BLE001 - whatever a file brings, others go on
+            return PictureError(f"{told(path)}: {reason_of(error)}")
 
     found: dict[Place, Examination] = {}
     with ThreadPoolExecutor(max_workers=MOST_THREADS) as pool:
@@ -155,21 +151,37 @@ def _examine_all(
     return found
 
 
+def _examine_row(
+    row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_pixels: int
+) -> tuple[Row, Job | None]:
+    """The row with all its faults, and its job where there are none."""
+    faults: list[Fault] = []
+    job = None
+    with as_fault(faults, row.line, "content", row.cell("content")):
+        faults += _encoder_faults(row, encoders)
+        faults += _picture_faults(row, found)
+        faults += _size_faults(row.with_faults(faults), found)
+        if not row.faults and not faults:
+            job = _job(row, encoders, found, max_pixels)
+    return row.with_faults(faults), job
+
+
 def _encoder_faults(row: Row, encoders: Encoders) -> Iterable[Fault]:
     name = row.settings.encoder
     encoder = encoders.get((name, row.settings.pooling))
     if isinstance(encoder, WeightsError):
-        yield Fault(row.line, "encoder", f"found {name!r}", str(encoder))
+        yield Fault(row.line, "encoder", name, str(encoder))
 
 
-def _picture_faults(row: Row, found: dict[Place, Examination]) -> Iterable[Fault]:
+def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault]:
     for column, path in (("content", row.content), ("style", row.style)):
-        examination = found.get(path) if column in row.cells else None
+        is_named = column in row.cells and not row.has_fault_in(column)
+        examination = found.get(path) if is_named else None
         if isinstance(examination, PictureError):
-            yield Fault(row.line, column, f"found {row.cells[column]!r}", str(examination))
+            yield Fault(row.line, column, row.cells[column], str(examination))
 
 
-def _size_faults(row: Row, found: dict[Place, Examination]) -> Iterable[Fault]:
+def _size_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault]:
     content = found.get(row.content)
     at_fault = {fault.column for fault in row.faults}
     if at_fault & {"size", "enlarge", "content_layers", "style_layers", "preset", "encoder"}:
@@ -181,14 +193,18 @@ def _size_faults(row: Row, found: dict[Place, Examination]) -> Iterable[Fault]:
     smallest = CATALOGUE[settings.encoder].topology.smallest_side(layers)
     height, width = fit(content.height, content.width, settings.size, enlarge=settings.enlarge)
     if min(height, width) < smallest:
-        expected = f"expected at least {smallest} each way: raise size, or set enlarge"
-        yield Fault(row.line, "content", f"worked on at {width} x {height} pixels", expected)
+        wrong = (
+            f"it is worked on at {width} x {height} pixels; expected at least {smallest} each way: "
+            "raise size, or set enlarge"
+        )
+        yield Fault(row.line, "content", row.cells["content"], wrong)
 
 
-def _job(
-    row: Row, encoders: Encoders, content: PictureFacts, style: PictureFacts, max_pixels: int
-) -> Job:
+def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_pixels: int) -> Job:
+    content, style = found[row.content], found[row.style]
     encoder = encoders[row.settings.encoder, row.settings.pooling]
+    assert isinstance(content, PictureFacts)
+    assert isinstance(style, PictureFacts)
     assert isinstance(encoder, EncoderReference)
     targets_key = style_key(style.sha256, row.settings, encoder.fingerprint)
     key = row_key(content.sha256, targets_key, row.settings)

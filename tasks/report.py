@@ -15,9 +15,9 @@ from tasks.gallery import Page, render
 from tasks.gallery_rows import gallery_rows, previews_of
 from tasks.jobs import Examined, Job
 from tasks.layout import CONTACT_SHEET, INTERRUPTED, gallery_path, interrupted_path
-from tasks.manifest import Row
 from tasks.previews import complete_previews
 from tasks.progress import GalleryProgress, TableProgress, tell_gallery, tell_table
+from tasks.rows import Row
 from tasks.statuses import PENDING, STOPPED, Ending
 from tasks.summary import made_at, read_summary, summarize, write_summary
 

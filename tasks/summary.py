@@ -13,7 +13,7 @@ from nst_core.networks import CATALOGUE
 from nst_core.places import Place
 from nst_core.settings import Settings
 from tasks.layout import CURVES, PICTURES, curve_name, summary_path
-from tasks.manifest import Row
+from tasks.rows import Row
 from tasks.statuses import STATUSES, Ending
 
 logger = logging.getLogger("nst_batch.summary")

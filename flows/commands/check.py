@@ -16,9 +16,10 @@ from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
 from nst_core.places import Place
 from tasks.encoders import downloads_of, encoders_of
+from tasks.faults import Fault
 from tasks.jobs import Examined, examine_rows
 from tasks.layout import PICTURES, writable_marker
-from tasks.manifest import Fault, ManifestError, check_places, read_manifest
+from tasks.manifest import ManifestError, check_places, read_manifest
 
 
 def check(
@@ -81,24 +82,28 @@ def _storage_faults(output: Place) -> list[Fault]:
         probe = writable_marker(output).with_name("check")
         write_whole(probe, b"")
     except OSError as error:
-        return [_cannot_be_written(f"{error.filename}: {error.strerror}")]
+        return [_cannot_be_written(output, error)]
     with suppress(OSError):
         # Where nothing may be deleted, one empty object stays.
         remove(probe)
     return []
 
 
-def _cannot_be_written(why: str) -> Fault:
-    return Fault(0, "(--output)", why, "expected a folder that can be written")
+def _cannot_be_written(where: Place, error: OSError) -> Fault:
+    why = f"expected a folder that can be written: {error.strerror or error}"
+    return Fault(0, "(--output)", str(where), why)
 
 
 def _folder_faults(output: Path) -> list[Fault]:
     faults = []
     for wanted in (output, output / PICTURES, output / ".nst-batch" / "rows"):
-        existing = next(place for place in (wanted, *wanted.absolute().parents) if place.exists())
+        existing = wanted
         try:
+            existing = next(
+                place for place in (wanted, *wanted.absolute().parents) if place.exists()
+            )
             with tempfile.TemporaryFile(dir=existing):
                 pass
         except OSError as error:
-            faults.append(_cannot_be_written(f"{existing}: {error.strerror}"))
+            faults.append(_cannot_be_written(existing, error))
     return list(dict.fromkeys(faults))

@@ -19,8 +19,9 @@ from nst_core.settings import Settings
 from tasks.encoders import downloads_of, encoders_of
 from tasks.jobs import Job, examine_rows, work_of
 from tasks.layout import picture_path, row_records, style_records
-from tasks.manifest import ManifestError, Row, check_places, read_manifest
+from tasks.manifest import ManifestError, check_places, read_manifest
 from tasks.records import find_picture, find_style
+from tasks.rows import Row
 from tasks.summary import read_summary
 
 SECONDS_A_ROW = 0.5

@@ -22,7 +22,12 @@ from nst_core.networks.weight_files import WeightsError
 from nst_core.places import Place, PlaceError, checked_for_keeping
 from tasks.layout import gallery_path, libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
-from tasks.manifest import ManifestError, check_manifest_place, read_manifest
+from tasks.manifest import (
+    ManifestError,
+    check_manifest_kind,
+    check_manifest_place,
+    read_manifest,
+)
 from tasks.runner_choice import RunnerError, check_runner
 from tasks.statuses import WRONG
 from tasks.summary import count_by_status, read_summary
@@ -87,6 +92,7 @@ def run(
         # What cannot be used is told before a server is started for it.
         checked_for_keeping(manifest)
         check_manifest_place(manifest, output)
+        check_manifest_kind(manifest)
         read_manifest(manifest, settings)
         options["devices"] = written_plainly(options["devices"])
         check_runner(options["runner"], options["address"], options["devices"])

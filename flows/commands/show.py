@@ -11,8 +11,8 @@ from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, refuse
 from nst_core.pictures import PictureError
 from nst_core.places import Place, told
-from tasks.manifest import COLUMNS
 from tasks.provenance import Provenance, ProvenanceError, Rebuilder, Rebuilt
+from tasks.rows import COLUMNS
 
 SHOWN = (
     *("content", "style", "total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"),

@@ -249,7 +249,7 @@ def test_faulty_rows_are_in_the_table_and_the_others_run(batch: Batch) -> None:
     assert "line 2, column content" in table.loc[2, "error"]
     assert "column content_weight" in table.loc[4, "error"]
     assert "column content:" in table.loc[4, "error"]
-    assert "column colour: unknown column" in table.loc[5, "error"]
+    assert "column colour: found 'red'; unknown column" in table.loc[5, "error"]
     assert pd.isna(table.loc[3, "error"])
 
 

@@ -93,7 +93,8 @@ def test_too_few_pixels_for_the_layers(tmp_path: Path) -> None:
     )
     (fault,) = examined.faults
     assert (fault.line, fault.column) == (2, "content")
-    assert "40 x 9" in fault.found
+    assert fault.found == "c.png"
+    assert "40 x 9" in fault.expected
     assert [job.line for job in examined.jobs] == [3]
 
 

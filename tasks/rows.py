@@ -1,0 +1,210 @@
+"""The cells of a manifest's row -> paths, settings and a name, and whatever is wrong with them.
+
+This is the one place where what a row says becomes anything else, so that whatever a row may bring
+ends as its own fault.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from nst_core.networks import CATALOGUE
+from nst_core.places import Place, PlaceError, join, without_secrets
+from nst_core.settings import Overrides, Settings, resolve
+from tasks.faults import Fault, as_fault
+from tasks.output_names import OutputError, checked_output
+
+REQUIRED = ("content", "style")
+COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
+LONGEST_CELL = 8192
+"""In characters; paths and addresses are shorter on every system."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as its manifest has it.
+
+    Attributes:
+        line: where the row starts in the file; the header is line 1.
+        cells: the text of its cells that are not empty, by column.
+        content, style: where the pictures are; relative paths are taken from the manifest's folder.
+        output: where the picture goes below `pictures/`, with `/` between folders and `.png`.
+        settings: what the preset, the batch and the row say together; the default where at fault.
+        faults: empty where the row can run.
+    """
+
+    line: int
+    cells: Mapping[str, str]
+    content: Place
+    style: Place
+    output: str
+    settings: Settings
+    faults: tuple[Fault, ...] = ()
+
+    def with_faults(self, faults: Iterable[Fault]) -> "Row":
+        """The row with more that is wrong with it."""
+        return replace(self, faults=(*self.faults, *faults))
+
+    def has_fault_in(self, column: str) -> bool:
+        """Whether something is wrong with that cell."""
+        return any(fault.column == column for fault in self.faults)
+
+    def cell(self, column: str) -> str:
+        """A cell's text as it may be shown."""
+        return without_secrets(self.cells.get(column, ""))
+
+
+class Cells(NamedTuple):
+    """What a row says.
+
+    Attributes:
+        line: where it begins.
+        texts: of the cells that are not empty, by column, as they are; what has no column is `""`.
+    """
+
+    line: int
+    texts: dict[str, str]
+
+
+def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
+    """A row with the faults that its text alone shows; `output` is empty where it names none.
+
+    Args:
+        folder: that relative paths are taken from.
+        said: what the row says.
+        defaults: `Overrides` for all rows.
+    """
+    line, faults = said.line, _long_cells(said)
+    cells = {name: text for name, text in said.texts.items() if len(text) <= LONGEST_CELL}
+    cells = {name: _as_meant(folder, name, text) for name, text in cells.items()}
+    settings = resolve(defaults)
+    with as_fault(faults, line, "(settings)", ""):
+        settings, wrong = _read_settings(line, cells, defaults)
+        faults += wrong
+    faults += [_unknown_column(line, name, cells) for name in cells if name not in COLUMNS]
+    faults += [
+        Fault(line, name, "", "expected the path of a picture")
+        for name in REQUIRED
+        if name not in said.texts
+    ]
+    content = _read_place(line, folder, "content", cells, faults)
+    style = _read_place(line, folder, "style", cells, faults)
+    output = _read_output(line, cells.get("output", ""), faults)
+    return Row(
+        line=line,
+        cells=cells,
+        content=content,
+        style=style,
+        output=output,
+        settings=settings,
+        faults=tuple(faults),
+    )
+
+
+def _long_cells(said: Cells) -> list[Fault]:
+    return [
+        Fault(
+            said.line,
+            name or "(no name)",
+            "",
+            f"the cell has {len(text):,} characters; expected at most {LONGEST_CELL:,}",
+        )
+        for name, text in said.texts.items()
+        if len(text) > LONGEST_CELL
+    ]
+
+
+def _as_meant(folder: Place, column: str, text: str) -> str:
+    """A cell without the blanks around it, unless they belong to the name of a file."""
+    if column in REQUIRED and text != text.strip():
+        try:
+            named = join(folder, text)
+            # A folder of the name may be there, too, where a blank was typed before its slash.
+            if isinstance(named, Path) and named.is_file():
+                return text
+        except (OSError, ValueError):
+            pass
+    return text.strip()
+
+
+def _read_place(
+    line: int, folder: Place, column: str, cells: Mapping[str, str], faults: list[Fault]
+) -> Place:
+    """Where a picture is; the folder itself where the cell does not say."""
+    found = cells.get(column, "")
+    with as_fault(faults, line, column, found):
+        try:
+            return join(folder, found)
+        except PlaceError as error:
+            faults.append(Fault(line, column, found, str(error)))
+    return folder
+
+
+def _unknown_column(line: int, name: str, cells: Mapping[str, str]) -> Fault:
+    if name:
+        return Fault(line, _shortened(name), cells[name], f"unknown column; {_hint(name)}")
+    # An address with a comma in it, unquoted, may have its key in the cell beyond.
+    has_address = any("://" in text for text in cells.values())
+    found = "" if has_address else cells[name]
+    return Fault(line, "(no name)", found, "a cell too many: the header has no name for it")
+
+
+@cache
+def _hint(name: str) -> str:
+    near = get_close_matches(name.lower(), COLUMNS, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(COLUMNS)}"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 80 else f"{name[:80]}..."
+
+
+def _read_settings(
+    line: int, cells: Mapping[str, str], defaults: BaseModel
+) -> tuple[Settings, list[Fault]]:
+    said = {name: text for name, text in cells.items() if name in Overrides.model_fields}
+    try:
+        settings = resolve(defaults, said)
+    except ValidationError as error:
+        wrong = {str(fault["loc"][0]): _allowed(fault["msg"]) for fault in error.errors()}
+        right = {name: text for name, text in said.items() if name not in wrong}
+        settings = resolve(defaults, right)
+        faults = [Fault(line, name, said[name], why) for name, why in wrong.items()]
+        return settings, [*faults, *check_layers(line, settings, said)]
+    return settings, check_layers(line, settings, said)
+
+
+def _allowed(message: str) -> str:
+    if "valid boolean" in message:
+        return "expected true or false (or yes or no, on or off, 1 or 0)"
+    return message.replace("Input should be", "expected").removeprefix("Value error, ")
+
+
+def check_layers(line: int, settings: Settings, said: Mapping[str, str]) -> list[Fault]:
+    """The faults of layers that the encoder does not have; `said` are the cells that name them."""
+    topology = CATALOGUE[settings.encoder].topology
+    faults = []
+    for column in ("content_layers", "style_layers"):
+        try:
+            topology.check_taps(getattr(settings, f"{column[:-1]}_weights"))
+        except ValueError as error:
+            found = said.get(column) or getattr(settings, column)
+            faults.append(Fault(line, column, found, str(error)))
+    return faults
+
+
+def _read_output(line: int, text: str, faults: list[Fault]) -> str:
+    """The output below `pictures/`; empty where the row leaves it to us."""
+    if not text:
+        return ""
+    with as_fault(faults, line, "output", text):
+        try:
+            return checked_output(text)
+        except OutputError as error:
+            faults.append(Fault(line, "output", text, str(error)))
+    return ""

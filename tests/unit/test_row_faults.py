@@ -1,0 +1,202 @@
+"""Whatever a row brings ends as that row's fault, and the others go on."""
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nst_core import pictures
+from nst_core.files import StorageError
+from nst_core.networks.store import WeightStore
+from tasks import jobs, manifest
+from tasks.csv_cells import to_csv
+from tasks.encoders import encoders_of
+from tasks.faults import Fault, as_fault
+from tasks.jobs import Examined, examine_rows
+from tasks.manifest import check_places, read_manifest
+from tests.pictures import write_picture
+
+HEADER = ("content", "style", "output")
+GOOD = ("c.png", "s.png", "good")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a content and a style."""
+    write_picture(tmp_path / "c.png", 1)
+    write_picture(tmp_path / "s.png", 2)
+    return tmp_path
+
+
+def examined(folder: Path, *bad: Sequence[str]) -> Examined:
+    """A manifest of bad rows between two good ones, all the way that `check --output` goes."""
+    text = to_csv([HEADER, GOOD, *bad, ("s.png", "c.png", "")])
+    (folder / "m.csv").write_text(text)
+    rows = check_places(read_manifest(folder / "m.csv"), folder / "out")
+    return examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**9)
+
+
+def only_fault(found: Examined) -> Fault:
+    """The fault of a bad row between good ones, which must be all that is wrong."""
+    assert [job.output for job in found.jobs] == ["good.png", "s_c.png"]
+    (fault,) = found.faults
+    assert fault.line == 3
+    return fault
+
+
+def huge_png() -> bytes:
+    """69 bytes that promise 100,000,000 x 2 pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", 100_000_000, 2, 8, 2, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("loop.png", "Too many levels of symbolic links"),
+        ("loop/a.png", "Too many levels of symbolic links"),
+        ("a\0b.png", "found a NUL character"),
+        ("https://[bad/x.png", "this is no address (Invalid IPv6 URL)"),
+        ("file://[", "this is no address (Invalid IPv6 URL)"),
+        ("/".join(["d" * 100] * 50), "File name too long"),
+        ("n" * 300, "File name too long"),
+        ("/dev/zero", "this is a device or terminal, expected a file"),
+        ("zero.png", "this is a device or terminal, expected a file"),
+        ("pipe.png", "this is a pipe, expected a file"),
+        ("socket.png", "this is a socket, expected a file"),
+        ("huge.png", "huge.png: "),
+    ],
+)
+@pytest.mark.parametrize("column", ["content", "style"])
+def test_a_path_of_any_kind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cell: str, reason: str, column: str
+) -> None:
+    for name in ("loop", "loop.png"):
+        (folder / name).symlink_to(name)
+    (folder / "zero.png").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe.png")
+    monkeypatch.chdir(folder)
+    with socket.socket(socket.AF_UNIX) as listener:
+        # By a short path, as addresses of sockets may not be long.
+        listener.bind("socket.png")
+        (folder / "huge.png").write_bytes(huge_png())
+        bad = {"content": "c.png", "style": "s.png", column: cell, "output": "bad"}
+        fault = only_fault(examined(folder, tuple(bad.values())))
+    assert (fault.column, fault.found) == (column, cell)
+    assert reason in fault.expected
+
+
+def test_outputs_that_no_path_can_hold(folder: Path) -> None:
+    fault = only_fault(examined(folder, ("c.png", "s.png", "/".join(["d" * 100] * 50))))
+    assert (fault.column, "1000 bytes in all" in fault.expected) == ("output", True)
+    deep = folder / Path(*["deep" * 50] * 18)
+    (folder / "m.csv").write_text(to_csv([HEADER, ("c.png", "s.png", "/".join(["d" * 100] * 5))]))
+    (row,) = check_places(read_manifest(folder / "m.csv"), deep)
+    (fault,) = row.faults
+    assert "bytes, and at most 40" in fault.expected
+    assert "choose a shorter output, or another output folder" in fault.expected
+    (row,) = check_places(read_manifest(folder / "m.csv"), deep.parent.parent)
+    assert row.faults == ()
+
+
+def test_names_longer_than_the_file_system_has_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"PC_PATH_MAX": 4096, "PC_NAME_MAX": 143}
+    monkeypatch.setattr(os, "pathconf", lambda _, name: limits[name])
+    fault = only_fault(examined(folder, ("c.png", "s.png", "e" * 150)))
+    assert "a name of 154 bytes, and at most 143 are possible here" in fault.expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RecursionError("too deep"),
+        OverflowError("too large"),
+        struct.error("unpack requires 4 bytes"),
+        UnicodeError("odd"),
+        OSError(5, "Input/output error"),
+        AssertionError(),
+    ],
+)
+def test_whatever_a_decoder_raises(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    write_picture(folder / "bad.png", 3)
+    examine = jobs.examine
+
+    def raise_for_one(path: Path, *, max_pixels: int) -> pictures.PictureFacts:
+        if path.name == "bad.png":
+            raise error
+        return examine(path, max_pixels=max_pixels)
+
+    monkeypatch.setattr(jobs, "examine", raise_for_one)
+    fault = only_fault(examined(folder, ("bad.png", "s.png", "bad")))
+    assert (fault.column, fault.found) == ("content", "bad.png")
+    assert f"{folder}/bad.png: it cannot be used" in fault.expected
+
+
+@pytest.mark.parametrize("step", ["_length_faults", "_place_faults", "_is_written_by_runs"])
+def test_whatever_a_look_at_places_raises(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    look = getattr(manifest, step)
+
+    def raise_for_one(subject: object, *others: object) -> object:
+        if "bad" in str(getattr(subject, "output", subject)):
+            raise ValueError("never heard of")
+        return look(subject, *others)
+
+    monkeypatch.setattr(manifest, step, raise_for_one)
+    write_picture(folder / "bad.png", 3)
+    fault = only_fault(examined(folder, ("bad.png", "s.png", "bad")))
+    assert fault.expected == "it cannot be used (ValueError: never heard of)"
+
+
+def test_a_storage_that_does_not_answer_and_a_stop_are_no_faults() -> None:
+    faults: list[Fault] = []
+    for error in (StorageError(5, "no answer", "s3://b"), KeyboardInterrupt(), SystemExit()):
+        with pytest.raises(type(error)), as_fault(faults, 2, "content", "a"):
+            raise error
+    assert faults == []
+
+
+def test_a_name_that_the_system_cannot_hold(folder: Path) -> None:
+    """Where the locale is not UTF-8, that row is at fault and no other."""
+    text = to_csv([HEADER, GOOD, ("\u6d6e.png", "s.png", "bad"), ("c.png", "s.png", "\u6d6e")])
+    (folder / "m.csv").write_text(text, encoding="utf-8")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from tasks.manifest import check_places, read_manifest\n"
+        "rows = check_places(read_manifest(Path('m.csv')), Path('out'))\n"
+        "for row in rows: print(row.line, ascii([str(fault) for fault in row.faults]))"
+    )
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env=os.environ | locale | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0] == "2 []"
+    assert "column content" in lines[1]
+    assert "run with a UTF-8 locale" in lines[1]
+    assert "column output" in lines[2]
