@@ -1,5 +1,6 @@
 """Rows and their records -> the table of a batch."""
 
+import csv
 import io
 import logging
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,12 @@ MEASURES = (
     *("steps", "evaluations", "stop_reason", "recoveries", "seconds", "device"),
     *("peak_memory_mb", "width", "height", "seed", "encoder_fingerprint"),
 )
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
+"""What spreadsheets may take for the start of a formula, and the apostrophe that says it is none.
+
+The wide forms are those of Japanese and Chinese keyboards, which spreadsheets there accept too.
+"""
 
 
 def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Place) -> pd.DataFrame:
@@ -92,9 +99,37 @@ def write_summary(table: pd.DataFrame, output: Place) -> Place:
     parquet = io.BytesIO()
     table.to_parquet(parquet, index=False)
     write_whole(summary_path(output, ".parquet"), parquet.getvalue())
-    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    write_whole(summary_path(output), text.encode())
+    write_whole(summary_path(output), summary_csv(table).encode())
     return summary_path(output)
+
+
+def summary_csv(table: pd.DataFrame) -> str:
+    """The table as CSV text, no cell of which a spreadsheet takes for a formula."""
+    texts = table.select_dtypes(["object", "string"])
+    safe = table.assign(**texts.map(escape_formula))
+    # Otherwise a bare carriage return stands there unquoted, and readers take it for a new row.
+    has_returns = texts.map(lambda cell: "\r" in str(cell)).to_numpy().any()
+    text: str = safe.to_csv(
+        index=False,
+        float_format="%.6g",
+        lineterminator="\n",
+        quoting=csv.QUOTE_NONNUMERIC if has_returns else csv.QUOTE_MINIMAL,
+    )
+    return text
+
+
+def escape_formula(cell: Any) -> Any:
+    """A cell; where it is a text that a spreadsheet might run, with an apostrophe before it.
+
+    Texts that begin with an apostrophe get another one, so that `unescape_formula` gives every text
+    back as it was.
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+
+
+def unescape_formula(cell: str) -> str:
+    """The text that `escape_formula` made a cell of."""
+    return cell.removeprefix("'")
 
 
 def read_summary(output: Place) -> pd.DataFrame:

@@ -1,0 +1,58 @@
+"""The table as CSV: spreadsheets run none of its cells, and every text can be had back."""
+
+import csv
+import io
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.summary import FORMULA_STARTS, escape_formula, summary_csv, unescape_formula
+from tests.fuzzing import fuzz
+
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+TEXTS = st.text(CHARACTERS) | st.builds(
+    str.__add__,
+    st.sampled_from([*FORMULA_STARTS, "''", "'=", "\r\n", '"', ","]),
+    st.text(CHARACTERS),
+)
+
+
+def cells_of(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '=HYPERLINK("http://example.com","x")',
+        *("+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "-night.png"),
+    ],
+)
+def test_what_a_spreadsheet_would_run_is_a_text(text: str) -> None:
+    ((_, _), (cell, loss)) = cells_of(summary_csv(pd.DataFrame({"style": [text], "loss": [-0.5]})))
+    assert cell == f"'{text}"
+    assert unescape_formula(cell) == text
+    assert loss == "-0.5"
+
+
+@pytest.mark.parametrize("text", ["a.png", "it's.png", "a=b.png", " x", "pictures/-1.png"])
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert escape_formula(text) == text
+
+
+@fuzz(200)
+@given(st.lists(st.tuples(TEXTS, st.none() | TEXTS, st.integers(-9, 9)), min_size=1, max_size=5))
+def test_every_text_can_be_had_back(rows: list[tuple[str, str | None, int]]) -> None:
+    table = pd.DataFrame(rows, columns=["content", "error", "loss"])
+    table["loss"] = table["loss"] / 4
+    table["steps"] = pd.array([None] * len(rows), dtype="Int64")
+    header, *found = cells_of(summary_csv(table))
+    assert header == ["content", "error", "loss", "steps"]
+    assert len(found) == len(rows)
+    for (content, error, loss), cells in zip(rows, found, strict=True):
+        for cell, text in zip(cells[:2], (content, error or ""), strict=True):
+            assert unescape_formula(cell) == text
+            assert not cell.startswith(tuple("=+-@\t\r"))
+        assert (float(cells[2]), cells[3]) == (loss / 4, "")
