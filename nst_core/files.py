@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -103,7 +103,7 @@ def version_of(path: UPath) -> Version:
     def look(storage: Any, key: str) -> Version:
         facts = storage.info(key)
         tag = facts.get("ETag") or facts.get("etag") or ""
-        return Version(int(facts["size"] or 0), str(tag).strip('"'))
+        return Version(int(facts["size"] or 0), _bare(tag))
 
     return ask_storage(path, look)
 
@@ -150,7 +150,42 @@ def write_whole(path: str | os.PathLike[str] | Place, data: bytes) -> None:
     if isinstance(path, Path):
         _write_on_disk(path, data)
     else:
-        ask_storage(path, lambda storage, key: storage.pipe_file(key, data))
+        _write_object(path, data)
+
+
+def write_tagged(path: Place, data: bytes) -> str:
+    """`write_whole`; the tag that the file's storage gives to just these bytes.
+
+    Another machine may write to the same place at any moment, so that the tag of what is there
+    afterwards need not be that of these bytes. It is the one in the storage's answer to the write,
+    or else the one that was there both before and after these bytes were read back.
+
+    Returns:
+        As `Version` has it; empty on a disk, where the storage has no tags, and where something
+        else is there by now.
+
+    Raises:
+        OSError: as `write_whole`.
+    """
+    if isinstance(path, Path):
+        write_whole(path, data)
+        return ""
+    answer = _write_object(path, data)
+    if isinstance(answer, Mapping) and answer.get("ETag"):
+        return _bare(answer["ETag"])
+    with suppress(OSError):
+        found = version_of(path)
+        if found.tag and read_whole(path) == data and version_of(path) == found:
+            return found.tag
+    return ""
+
+
+def _write_object(path: UPath, data: bytes) -> Any:
+    return ask_storage(path, lambda storage, key: storage.pipe_file(key, data))
+
+
+def _bare(tag: Any) -> str:
+    return str(tag).strip('"')
 
 
 def ask_storage(remote: UPath, ask: Callable[[Any, str], Answer]) -> Answer:

@@ -20,7 +20,7 @@ from nst_core.files import (
     read_whole,
     remove,
     version_of,
-    write_whole,
+    write_tagged,
 )
 from nst_core.places import Place, PlaceField, told
 from nst_core.settings import Settings
@@ -52,12 +52,12 @@ class FileReference(BaseModel):
     @classmethod
     def write(cls, path: Place, data: bytes) -> Self:
         """Write the file whole and refer to just these bytes, whoever else may write there."""
-        write_whole(path, data)
+        tag = write_tagged(path, data)
         return cls(
             path=path.absolute(),
             size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
-            tag="" if isinstance(path, Path) else version_of(path).tag,
+            tag=tag,
         )
 
     def read(self) -> bytes:

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pytest
+from upath import UPath
 
+from nst_core.files import version_of
+from nst_core.places import place
+from tasks.records import FileReference, RecordError
 from tests.end_to_end.conftest import QUICK, Shell
 from tests.http_server import Answer, serving
 from tests.object_storage import SECRET, Bucket, object_storage
@@ -44,6 +48,32 @@ def put_manifest(bucket: Bucket, *rows: str) -> None:
 
 def table_of(bucket: Bucket) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(bucket.get("out/summary.csv")))
+
+
+def test_a_tag_stands_for_our_bytes_whoever_writes_next(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    address = place("s3://pictures/tagged")
+    assert isinstance(address, UPath)
+    ours, theirs = b"ours", b"else"
+    reference = FileReference.write(address, ours)
+    assert reference.tag == version_of(address).tag
+    reference.verify()
+
+    write = address.fs.pipe_file
+
+    def write_and_overwrite(path: str, data: bytes) -> object:
+        answer = write(path, data)
+        bucket.put("tagged", theirs)
+        return answer
+
+    monkeypatch.setattr(address.fs, "pipe_file", write_and_overwrite)
+    reference = FileReference.write(address, ours)
+    assert bucket.get("tagged") == theirs
+    with pytest.raises(RecordError):
+        reference.verify()
 
 
 @pytest.mark.slow

@@ -128,7 +128,8 @@ def test_a_reference_without_a_tag_reads_its_file(bucket: UPath) -> None:
         reference.verify()
 
 
-def test_a_reference_with_a_tag_goes_by_it(bucket: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def tagged_bucket(bucket: UPath, monkeypatch: pytest.MonkeyPatch) -> UPath:
     """As S3 has tags: another for other bytes of the same size."""
     info = type(bucket.fs).info
 
@@ -137,6 +138,13 @@ def test_a_reference_with_a_tag_goes_by_it(bucket: UPath, monkeypatch: pytest.Mo
         return {**facts, "ETag": f'"{hashlib.md5(self.store[path].getvalue()).hexdigest()}"'}
 
     monkeypatch.setattr(type(bucket.fs), "info", tagged)
+    return bucket
+
+
+def test_a_reference_with_a_tag_goes_by_it(
+    tagged_bucket: UPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = tagged_bucket
     reference = FileReference.write(bucket / "a", b"data")
     reads = failing(monkeypatch, bucket, 0, RuntimeError())
     reference.verify()
@@ -144,6 +152,74 @@ def test_a_reference_with_a_tag_goes_by_it(bucket: UPath, monkeypatch: pytest.Mo
     write_whole(bucket / "a", b"dada")
     with pytest.raises(RecordError, match="something else"):
         reference.verify()
+
+
+def followed_by(
+    monkeypatch: pytest.MonkeyPatch, folder: UPath, method: str, *others: bytes
+) -> None:
+    """Another writer is there with these bytes right after each call of a storage's method."""
+    ask, coming = getattr(type(folder.fs), method), list(others)
+
+    def ask_and_overwrite(self: Any, path: str, *arguments: Any, **options: Any) -> Any:
+        answer = ask(self, path, *arguments, **options)
+        if coming:
+            self.store[path].seek(0)
+            self.store[path].truncate()
+            self.store[path].write(coming.pop(0))
+        return answer
+
+    monkeypatch.setattr(type(folder.fs), method, ask_and_overwrite)
+
+
+@pytest.mark.parametrize("moment", ["pipe_file", "info", "cat_file"])
+def test_another_writers_tag_does_not_stand_for_our_bytes(
+    tagged_bucket: UPath, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    followed_by(monkeypatch, tagged_bucket, moment, b"dada")
+    reference = FileReference.write(tagged_bucket / "a", b"data")
+    assert read_whole(tagged_bucket / "a") == b"dada"
+    assert reference.tag == ""
+    with pytest.raises(RecordError, match="is damaged"):
+        reference.verify()
+
+
+def test_a_writer_that_comes_and_goes_leaves_our_tag_in_doubt_or_right(
+    tagged_bucket: UPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed_by(monkeypatch, tagged_bucket, "info", b"dada", b"data")
+    reference = FileReference.write(tagged_bucket / "a", b"data")
+    write_whole(tagged_bucket / "a", b"data")
+    reference.verify()
+    write_whole(tagged_bucket / "a", b"dada")
+    with pytest.raises(RecordError):
+        reference.verify()
+
+
+def test_the_tag_in_the_answer_to_a_write_is_that_of_our_bytes(
+    tagged_bucket: UPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, reads = type(tagged_bucket.fs).pipe_file, []
+    monkeypatch.setattr(
+        type(tagged_bucket.fs),
+        "pipe_file",
+        lambda self, path, data: (write(self, path, data), {"ETag": '"abc"'})[1],
+    )
+    monkeypatch.setattr(type(tagged_bucket.fs), "info", lambda *_: reads.append("info"))
+    assert FileReference.write(tagged_bucket / "a", b"data").tag == "abc"
+    assert reads == []
+
+
+def test_what_was_written_and_is_gone_at_once_is_no_error(
+    tagged_bucket: UPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = type(tagged_bucket.fs).pipe_file
+
+    def write_and_lose(self: Any, path: str, data: bytes) -> None:
+        write(self, path, data)
+        del self.store[path]
+
+    monkeypatch.setattr(type(tagged_bucket.fs), "pipe_file", write_and_lose)
+    assert FileReference.write(tagged_bucket / "a", b"data").tag == ""
 
 
 def test_a_storage_that_does_not_answer_is_no_missing_record(
