@@ -14,6 +14,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from flows.proxies import speak_directly
+from tasks.signals import answer_signals, stop_signals
+
 WORKER = [
     *(str(Path(sys.executable).parent / "prefect"), "worker", "start"),
     *("--pool", "nst-batch", "--type", "process", "--limit", "1"),
@@ -52,16 +55,16 @@ def main() -> int:
     # A shell has what it starts with `&` ignore Ctrl-C; a worker that inherited this would never
     # end, as a SIGINT to itself is how it does.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    speak_directly(os.environ.get("PREFECT_API_URL"))
     # Ctrl-C in a terminal shall reach us alone.
     worker = subprocess.Popen(WORKER, start_new_session=True)
 
     def stop(*_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stop_signals():
             signal.signal(number, signal.SIG_IGN)
         end(worker)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    answer_signals(stop)
     return worker.wait()
 
 

@@ -118,6 +118,8 @@ def serve(
 
     Needs a server (`prefect server start`, `PREFECT_API_URL`), but no work pool and no worker.
 
+    Exit code 0: it was stopped (Ctrl-C, SIGTERM, SIGHUP). 2: it cannot be served as asked for.
+
     Args:
         manifest: CSV file, read anew each night.
     """

@@ -3,6 +3,8 @@
 import logging
 import os
 
+from flows.proxies import speak_directly
+
 DEFAULTS = {
     # The first start on a machine migrates a database, which takes longer than Prefect waits.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
@@ -26,5 +28,6 @@ def prepare(*, verbose: bool = False) -> None:
     """Set what the user has not set, and keep libraries quiet unless they are to be heard."""
     for name, value in (DEFAULTS | (VERBOSE if verbose else {})).items():
         os.environ.setdefault(name, value)
+    speak_directly(os.environ.get("PREFECT_API_URL"))
     # Else Prefect writes to the terminal whenever a server that is away cannot be given a log line.
     logging.raiseExceptions = verbose

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from flows.commands.weights import state_of
 from flows.exit_codes import ENGINE_FAILED, SUCCESS
+from flows.proxies import is_served_here, set_proxies, settle_proxies
 from flows.terminal import Terminal
 from nst_core.files import write_whole
 from nst_core.networks import CATALOGUE
@@ -34,8 +35,10 @@ def doctor(terminal: Terminal, cache: Place) -> int:
     """Look at versions, devices, server, cache and weights; fails where a run would fail."""
     from prefect.settings import get_current_settings
 
-    server = _server(get_current_settings().api.url)
-    findings = [*_versions(), _cache(cache), *_weights(cache), server, _devices()]
+    url = get_current_settings().api.url
+    # The proxies first, as the server is asked with what is left of them.
+    proxies, server = _proxies(url), _server(url)
+    findings = [*_versions(), _cache(cache), *_weights(cache), *proxies, server, _devices()]
     terminal.table([asdict(finding) for finding in findings])
     terminal.result([asdict(finding) for finding in findings])
     return ENGINE_FAILED if any(finding.state == "error" for finding in findings) else SUCCESS
@@ -92,6 +95,23 @@ def _weights(cache: Place) -> list[Finding]:
     return [
         Finding(f"weights of {state.network}", state.state, state.found, state.advice)
         for state in states
+    ]
+
+
+def _proxies(url: str | None) -> list[Finding]:
+    """Proxies that are set, and what they are used for here; none is no finding."""
+    names = sorted(set_proxies())
+    unusable = settle_proxies(url)
+    if not names:
+        return []
+    found = f"{', '.join(names)}: " + (
+        "not used for Prefect's server, which is on this machine"
+        if is_served_here(url)
+        else "used to reach Prefect's server"
+    )
+    return [
+        *(Finding("proxies", "warning", wrong, "set it anew, or unset it") for wrong in unusable),
+        Finding("proxies", "ok", found),
     ]
 
 

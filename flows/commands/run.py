@@ -13,6 +13,7 @@ from flows.embedded_server import EmbeddedServer, ServerError, start_embedded_se
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
 from flows.progress import NARROW, listening
+from flows.proxies import settle_proxies
 from flows.supervision import attend, end_at_once, end_within
 from flows.terminal import Terminal, duration, refuse
 from nst_core.devices import DeviceError, written_plainly
@@ -141,7 +142,10 @@ def _server_of_its_own(terminal: Terminal) -> list[EmbeddedServer]:
     """A server for this run, where the user has named none."""
     from prefect.settings import get_current_settings
 
-    if get_current_settings().api.url is not None:
+    url = get_current_settings().api.url
+    for wrong in settle_proxies(url):
+        terminal.fail(f"warning: {wrong}")
+    if url is not None:
         return []
     terminal.say("starting Prefect in this process (the first start takes longer) ...")
     # What takes seconds to be imported is imported while the server starts.

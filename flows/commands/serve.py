@@ -1,15 +1,20 @@
 """`nst-batch serve`: every night without a work pool, as long as this process lives."""
 
+import asyncio
+import signal
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from flows.exit_codes import INTERRUPTED, SUCCESS
+from flows.exit_codes import SUCCESS
+from flows.proxies import settle_proxies
 from flows.terminal import Terminal, refuse
 from nst_core.devices import DeviceError, written_plainly
 from nst_core.places import Place, PlaceError, checked_for_keeping
 from tasks.manifest import ManifestError, check_manifest_place, read_manifest
 from tasks.runner_choice import RunnerError, check_runner
+from tasks.signals import answer_signals
 
 
 class ScheduleError(Exception):
@@ -30,11 +35,15 @@ def serve(
     """Keep a deployment of the flow on the server, and run it here whenever it is due.
 
     `options` are the flow's other parameters.
+
+    Returns:
+        `SUCCESS` once it was told to stop, as that is how it ends.
     """
     from prefect.settings import get_current_settings
 
     try:
-        if get_current_settings().api.url is None:
+        url = get_current_settings().api.url
+        if url is None:
             raise ScheduleError(
                 "no server to keep the schedule: PREFECT_API_URL is not set. Start one with "
                 "`prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"
@@ -47,8 +56,8 @@ def serve(
         check_runner(options["runner"], options["address"], options["devices"])
     except (ScheduleError, ManifestError, DeviceError, PlaceError, RunnerError) as error:
         return refuse(terminal, error)
-    from flows.stylize_manifest import stylize_manifest
-
+    for wrong in settle_proxies(url):
+        terminal.fail(f"warning: {wrong}")
     parameters = {
         "manifest": str(manifest.absolute()),
         "output": str(output.absolute()),
@@ -57,11 +66,31 @@ def serve(
     }
     terminal.say(f"serving stylize-manifest/{name}: {cron} in {timezone}; Ctrl-C ends it")
     terminal.say(f"now, too: prefect deployment run 'stylize-manifest/{name}' --watch")
-    try:
-        stylize_manifest.serve(name=name, schedule=schedule, parameters=parameters, limit=1)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    _serve_until_stopped(name, schedule, parameters)
     return SUCCESS
+
+
+def _serve_until_stopped(name: str, schedule: Any, parameters: dict[str, Any]) -> None:
+    """As Prefect's `flow.serve`, but for signals.
+
+    Prefect's own answer to SIGTERM makes a coroutine that nobody awaits. A Ctrl-C, which asyncio
+    answers, ends its runner in order.
+    """
+    from prefect.runner import Runner
+
+    from flows.stylize_manifest import stylize_manifest
+
+    class ServingRunner(Runner):
+        def handle_sigterm(self, *_: Any, **__: Any) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    runner = ServingRunner(name=name, pause_on_shutdown=True, limit=1)
+    runner.add_flow(stylize_manifest, name=name, schedule=schedule, parameters=parameters)
+    with suppress(KeyboardInterrupt):
+        answer_signals(runner.handle_sigterm)
+        # asyncio answers Ctrl-C only in the place of Python's own handler.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        asyncio.run(runner.start())
 
 
 def _schedule(cron: str, timezone: str) -> Any:

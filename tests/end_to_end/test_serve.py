@@ -38,8 +38,13 @@ print(run_deployment("stylize-manifest/served", timeout=180, poll_interval=1).st
         )
         assert run.stdout.splitlines()[-2:] == ["0 1 * * * Europe/Berlin 32", "Completed"]
         assert (shell.folder / "out" / "pictures" / "a_s.png").is_file()
+        served.send_signal(signal.SIGTERM)
+        _, errors = served.communicate()
+        assert served.returncode == 0, errors
+        assert "never awaited" not in errors
+        assert "Traceback" not in errors
     finally:
-        served.send_signal(signal.SIGINT)
+        served.kill()
         served.communicate()
         too_long.cancel()
 

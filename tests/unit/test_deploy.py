@@ -239,3 +239,11 @@ def wait_for(path: Path) -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"no {path.name}")
+
+
+def test_no_proxy_comes_between_a_worker_and_its_server() -> None:
+    assert {"localhost", "127.0.0.1", "::1"} <= set(ENVIRONMENT["NO_PROXY"].split(","))
+    assert ENVIRONMENT["no_proxy"] == ENVIRONMENT["NO_PROXY"]
+    given = compose()["worker"]["environment"]
+    assert "server" in given["NO_PROXY"].split(",")
+    assert given["no_proxy"] == given["NO_PROXY"]
