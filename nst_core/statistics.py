@@ -13,6 +13,7 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.octaves import style_sides
 from nst_core.pictures import fit, resize
+from nst_core.pixels import PictureLike, as_pixels
 from nst_core.settings import GramKind, Settings
 
 Array = NDArray[np.float32]
@@ -79,14 +80,18 @@ def gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
     return tf.matmul(rows, rows, transpose_a=True) / tf.cast(tf.shape(rows)[0], rows.dtype)
 
 
-def style_targets(encoder: Encoder, style: Array, settings: Settings) -> StyleTargets:
+def style_targets(encoder: Encoder, style: PictureLike, settings: Settings) -> StyleTargets:
     """The statistics of a style picture at every octave that the settings work through.
 
     Args:
         encoder: the network that sees.
-        style: sRGB in [0, 1], float32, (height, width, 3), at any size.
+        style: at any size and in any form that `as_pixels` takes.
         settings: give the working sizes, the layers and the kind of Gram matrix.
+
+    Raises:
+        ValueError: `style` is no picture, or its values are out of range.
     """
+    style = as_pixels(style, "style")
     layers = tuple(settings.style_layer_weights)
     sized = [_at_side(encoder, style, side, layers) for side in style_sides(settings)]
     seen = [activations(encoder, tf.constant(pixels), layers) for pixels in sized]

@@ -13,6 +13,7 @@ from nst_core.networks.loading import load_encoder
 from nst_core.octaves import octave_shapes
 from nst_core.optimization import Losses, OctaveTask, Pixels, Totals
 from nst_core.pictures import fit, resize
+from nst_core.pixels import PictureLike, as_pixels
 from nst_core.settings import DEFAULT_PRESET, PRESETS, Settings
 from nst_core.statistics import StyleTargets, style_targets
 
@@ -66,8 +67,8 @@ class Outcome:
 
 
 def stylize(
-    content: Pixels,
-    style: Pixels,
+    content: PictureLike,
+    style: PictureLike,
     settings: Settings = PRESETS[DEFAULT_PRESET],
     *,
     weights: Path | None = None,
@@ -76,17 +77,22 @@ def stylize(
     """Stylize one picture after another (Gatys et al. 2016).
 
     Args:
-        content, style: sRGB in [0, 1], float32, (height, width, 3), at any size.
+        content, style: at any size and in any form that `nst_core.pixels.as_pixels` takes: arrays
+            of uint8, or of floating point from 0 to 1, gray, RGB or RGBA; Pillow images; or what
+            `nst_core.pictures.load` returns.
         settings: how; the result's longest side is `settings.size`, or the content's if smaller
             (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
         on_iterate: called with the best picture so far every few steps.
 
     Raises:
-        ValueError: an unknown layer, or a picture too small for the deepest layer.
+        ValueError: no picture, or one whose values are out of range; an unknown layer, or a
+            picture too small for the deepest layer.
         WeightsError: the encoder's weights are not there, or cannot be used.
         NotFiniteError: the start has no finite loss.
     """
+    # Before weights are read, or even downloaded.
+    content, style = as_pixels(content, "content"), as_pixels(style, "style")
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
     targets = style_targets(encoder, style, settings)
     steps = iterates(encoder, content, targets, settings, seed=settings.seed or 0, style=style)
@@ -110,26 +116,28 @@ def finish(
 
 def iterates(
     encoder: Encoder,
-    content: Pixels,
+    content: PictureLike,
     targets: StyleTargets,
     settings: Settings,
     *,
     seed: int,
-    style: Pixels | None = None,
+    style: PictureLike | None = None,
 ) -> Generator[Iterate, None, Outcome]:
     """The iterates of one stylization, every few steps; the outcome is its return value.
 
     Args:
         encoder: the network that sees, by `load_encoder`.
-        content: sRGB in [0, 1], float32, (height, width, 3), at any size.
+        content: as of `stylize`.
         targets: of the style, by `style_targets` with the same encoder and settings.
         settings: as of `stylize`.
         seed: of the noise to start from.
-        style: pixels like the content's, needed where the settings start from the style.
+        style: as of `stylize`, needed where the settings start from the style.
 
     Raises:
         ValueError, NotFiniteError: as `stylize`.
     """
+    content = as_pixels(content, "content")
+    style = None if style is None else as_pixels(style, "style")
     tall, wide = content.shape[:2]
     height, width = fit(tall, wide, settings.size, enlarge=settings.enlarge)
     _check_large_enough(encoder, settings, height, width)

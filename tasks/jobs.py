@@ -232,7 +232,7 @@ def load_picture(path: Place, sha256: str, *, size: int, enlarge: bool, max_pixe
     Raises:
         PictureError: it changed meanwhile, so that its result would be kept as another's.
     """
-    picture = load(path, size=size, enlarge=enlarge, max_pixels=max_pixels)
+    picture = load(path, size=size, enlarge=enlarge, max_pixels=max_pixels, warn=False)
     if picture.sha256 != sha256:
         raise PictureError(f"{told(path)}: the picture changed while the batch ran. Run it again.")
     return picture

@@ -136,6 +136,7 @@ def _is_made(preview: Preview, output: Place) -> bool:
             size=preview.size,
             enlarge=preview.enlarge,
             max_pixels=preview.max_pixels,
+            warn=False,
         )
         if preview.sha256 not in ("", picture.sha256):
             raise PictureError(f"{told(preview.source)}: the picture changed while the batch ran.")

@@ -191,7 +191,7 @@ class Rebuilder:
         """Of what a picture shows; empty where it is none."""
         if candidate not in self._digests:
             try:
-                self._digests[candidate] = examine(candidate).sha256
+                self._digests[candidate] = examine(candidate, warn=False).sha256
             except PictureError:
                 self._digests[candidate] = ""
         return self._digests[candidate]

@@ -1,13 +1,11 @@
 """Pictures are made by hand or by Pillow; what they must look like is computed here, by numpy."""
 
 import io
-import itertools
 import os
 import struct
 import subprocess
 import sys
 import warnings
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,163 +15,25 @@ from PIL import Image, ImageCms, ImageFile
 
 from nst_core import pictures
 from nst_core.pictures import PictureError, encode_png, examine, fit, load, read_header, resize
+from tests.picture_files import (
+    GRAY,
+    GRAY_GAMMA,
+    LINEAR_RGB,
+    SWAPPED_LINEAR_RGB,
+    adobe_cmyk_jpeg_bytes,
+    cyan_is_gray_profile,
+    exif,
+    icc_bytes,
+    png_bytes,
+    srgb_encoded,
+    tiff_bytes,
+)
 
 LEVEL = 1 / 255
 ASYMMETRIC = np.array(
     [[[250, 10, 20], [30, 240, 50], [60, 70, 230]], [[5, 5, 5], [128, 64, 32], [255, 255, 0]]],
     np.uint8,
 )
-
-
-# Files made byte by byte, so that Pillow's writers do not vouch for its readers.
-
-
-def png_bytes(width, height, bits, color_type, rows, *chunks):
-    def chunk(kind, data):
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
-    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
-    parts = [(b"IHDR", header), *chunks, (b"IDAT", pixels), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
-
-
-def tiff_bytes(pixels, *, photometric, planar=1, subfile_type=0):
-    """An uncompressed little-endian TIFF of (height, width, channels), or planes first."""
-    height, width, channels = np.moveaxis(pixels, 0, -1).shape if planar == 2 else pixels.shape
-    strips = channels if planar == 2 else 1
-    bits, kind = pixels.dtype.itemsize * 8, 3 if pixels.dtype.kind == "f" else 1
-    arrays = b""
-    tags = []
-
-    def tag(number, *values, field=4):
-        nonlocal arrays
-        data = struct.pack(f"<{len(values)}{'H' if field == 3 else 'I'}", *values)
-        if len(data) > 4:
-            data, arrays = struct.pack("<I", 1000 + len(arrays)), arrays + data
-        tags.append(struct.pack("<HHI", number, field, len(values)) + data.ljust(4, b"\0"))
-
-    tag(254, subfile_type)
-    tag(256, width)
-    tag(257, height)
-    tag(258, *[bits] * channels, field=3)
-    tag(259, 1, field=3)
-    tag(262, photometric, field=3)
-    tag(273, *[2000 + index * pixels.nbytes // strips for index in range(strips)])
-    tag(277, channels, field=3)
-    tag(278, height)
-    tag(279, *[pixels.nbytes // strips] * strips)
-    tag(284, planar, field=3)
-    tag(339, *[kind] * channels, field=3)
-    directory = struct.pack("<H", len(tags)) + b"".join(tags) + struct.pack("<I", 0)
-    head = (b"II*\0" + struct.pack("<I", 8) + directory).ljust(1000, b"\0") + arrays
-    return head.ljust(2000, b"\0") + pixels.tobytes()
-
-
-def adobe_cmyk_jpeg_bytes(stored, profile=b""):
-    """8 x 8 pixels, four components of one stored level each (0 or 255), with an Adobe marker.
-
-    Quantization by 8 makes the DC coefficient `level - 128`: -128 or 127.
-    """
-    bits = ""
-    for level in stored:
-        bits += "01" + f"{127:08b}" if level == 0 else "00" + f"{127:07b}"
-        bits += "0"  # end of block
-    bits += "1" * (-len(bits) % 8)
-    scan = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
-
-    def segment(marker, data):
-        return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
-
-    dc = b"\x00" + bytes([0, 2] + [0] * 14) + bytes([7, 8])
-    ac = b"\x10" + bytes([1] + [0] * 15) + b"\0"
-    return b"".join(
-        [
-            b"\xff\xd8",
-            segment(0xEE, b"Adobe" + struct.pack(">HHHB", 100, 0, 0, 0)),
-            segment(0xE2, b"ICC_PROFILE\0\1\1" + profile) if profile else b"",
-            segment(0xDB, b"\0" + bytes([8] * 64)),
-            segment(
-                0xC0,
-                struct.pack(">BHHB", 8, 8, 8, 4) + b"\1\x11\0\2\x11\0\3\x11\0\4\x11\0",
-            ),
-            segment(0xC4, dc),
-            segment(0xC4, ac),
-            segment(0xDA, bytes([4, 1, 0, 2, 0, 3, 0, 4, 0, 0, 63, 0])),
-            scan.replace(b"\xff", b"\xff\0"),
-            b"\xff\xd9",
-        ]
-    )
-
-
-# ICC profiles made by hand (ICC.1:2001-04): their effect is known in closed form.
-
-
-def _fixed(*values):
-    return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
-
-
-def _xyz(*values):
-    return b"XYZ \0\0\0\0" + _fixed(*values)
-
-
-LINEAR_CURVE = b"curv" + bytes(8)
-D50 = _xyz(0.9642, 1.0, 0.8249)
-RED = _xyz(0.4360747, 0.2225045, 0.0139322)
-GREEN = _xyz(0.3850649, 0.7168786, 0.0971045)
-BLUE = _xyz(0.1430804, 0.0606169, 0.7141733)
-
-
-def icc_bytes(space, tags, kind=b"mntr", connection=b"XYZ "):
-    tags = {b"desc": b"desc\0\0\0\0\0\0\0\1\0" + bytes(78), b"wtpt": D50, **tags}
-    table, data = struct.pack(">I", len(tags)), b""
-    start = 128 + 4 + 12 * len(tags)
-    for name, value in tags.items():
-        table += name + struct.pack(">II", start + len(data), len(value))
-        data += value + bytes(-len(value) % 4)
-    head = struct.pack(
-        ">I4sI4s4s4s", start + len(data), bytes(4), 0x02400000, kind, space, connection
-    )
-    head += (
-        struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _fixed(0.9642, 1, 0.8249)
-    )
-    return head.ljust(128, b"\0") + table + data
-
-
-CURVES = dict.fromkeys([b"rTRC", b"gTRC", b"bTRC"], LINEAR_CURVE)
-LINEAR_RGB = icc_bytes(b"RGB ", {b"rXYZ": RED, b"gXYZ": GREEN, b"bXYZ": BLUE, **CURVES})
-SWAPPED_LINEAR_RGB = icc_bytes(b"RGB ", {b"rXYZ": BLUE, b"gXYZ": GREEN, b"bXYZ": RED, **CURVES})
-GRAY_GAMMA = 461 / 256
-GRAY = icc_bytes(b"GRAY", {b"kTRC": b"curv" + bytes(4) + struct.pack(">IH", 1, 461)})
-
-
-def cyan_is_gray_profile():
-    """CMYK -> Lab: lightness 50.2 with cyan, 0 with black, 100 without; other inks do nothing.
-
-    There is a black of lightness 0 because conversion stretches the darkest ink to it. That is
-    the perceptual table; the colorimetric one, A2B1, makes everything black.
-    """
-    ramp = bytes(range(256))
-    corners = itertools.product((0, 1), repeat=4)  # cyan varies slowest
-    grid = b"".join(
-        bytes([0 if black else 128 if cyan else 255, 128, 128]) for cyan, _, _, black in corners
-    )
-    lut = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1) + ramp * 4
-    tables = {b"A2B0": lut + grid + ramp * 3, b"A2B1": lut + bytes([0, 128, 128] * 16) + ramp * 3}
-    return icc_bytes(b"CMYK", tables, b"prtr", b"Lab ")
-
-
-def srgb_encoded(linear):
-    linear = np.asarray(linear, np.float64)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def exif(orientation):
-    data = Image.Exif()
-    data[0x0112] = orientation
-    return data.tobytes()
 
 
 @pytest.fixture
@@ -682,6 +542,46 @@ def test_digest_changes_with_whatever_is_seen(save):
     ]
     assert len(LINEAR_RGB) == len(SWAPPED_LINEAR_RGB)
     assert len({digest(path) for path in paths}) == len(paths)
+
+
+def test_digests_are_those_of_earlier_versions(save):
+    """Else every row of a finished folder would be made again."""
+    rows = [row.tobytes() for row in ASYMMETRIC]
+    gamma = (b"gAMA", struct.pack(">I", 45455))
+    deep = GRAYS.astype(np.uint16) * 256 + 7
+    key = (b"tRNS", struct.pack(">3H", *ASYMMETRIC[1, 1]))
+    contents = {
+        "rgb.png": png_bytes(3, 2, 8, 2, rows, gamma),
+        "turned.png": png_bytes(3, 2, 8, 2, rows, (b"eXIf", exif(6)[6:])),
+        "key.png": png_bytes(3, 2, 8, 2, rows, key),
+        "gray.png": GRAYS,
+        "bits.png": Image.fromarray(GRAYS > 100),
+        "rgba.png": np.dstack([ASYMMETRIC, GRAYS]),
+        "deep.png": deep,
+        "deep.tif": tiff_bytes(deep[..., None], photometric=1),
+        "float.tif": tiff_bytes((GRAYS / 300).astype(np.float32)[..., None], photometric=1),
+        "palette.gif": paletted(transparency=1),
+        "rgb.bmp": ASYMMETRIC,
+        "cmyk.tif": Image.new("CMYK", (3, 2), (1, 2, 3, 4)),
+    }
+    found = {name: digest(save(name, content))[:12] for name, content in contents.items()}
+    profile = save("profile.png", ASYMMETRIC, icc_profile=LINEAR_RGB)
+    found["profile.png"] = digest(profile)[:12]
+    assert found == {
+        "rgb.png": "09fedc310e7a",
+        "turned.png": "68868c8006de",
+        "key.png": "5302a09dd910",
+        "gray.png": "adb30120b61a",
+        "bits.png": "3cd6e1bc0027",
+        "rgba.png": "07b250c46ca9",
+        "deep.png": "5d720df584b7",
+        "deep.tif": "5d720df584b7",
+        "float.tif": "150782ae2b34",
+        "palette.gif": "feffaf387f70",
+        "rgb.bmp": "09fedc310e7a",
+        "cmyk.tif": "bfa0a13d584f",
+        "profile.png": "91cc843ce5e3",
+    }
 
 
 def test_digest_covers_every_row_of_a_tall_picture(save):

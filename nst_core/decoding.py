@@ -1,0 +1,209 @@
+"""Pixels of open picture files -> upright pictures in a few modes, as they are meant to look."""
+
+import numpy as np
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from nst_core.decoder_notices import note
+from nst_core.exif import orientation_in
+from nst_core.jpeg_ends import completed
+from nst_core.picture_files import ADVICE, PictureError
+from nst_core.png_chunks import PngFacts, read_png_facts
+from nst_core.tiff_layouts import OrientedTiff, top_level
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what makes the picture upright (Pillow turns counterclockwise)."""
+
+
+def sides(image: ImageFile.ImageFile) -> tuple[int, int]:
+    """Width and height of the upright picture; nothing is decoded for it."""
+    width, height = image.size
+    return (height, width) if _orientation(image, _png_facts(image)) >= 5 else (width, height)
+
+
+def plain(image: Image.Image, path: str) -> Image.Image:
+    """Decode, turn upright, and reduce Pillow's modes to F (in [0, 1]), L, LA, RGB, RGBA and CMYK.
+
+    Modes with A are kept only for pictures that are transparent somewhere. What the picture's
+    pixels need besides, an ICC profile, is in its `info`.
+    """
+    png = _png_facts(image)
+    orientation = _orientation(image, png)
+    if isinstance(image, PngImageFile) and png is not None:
+        decoded = _decode_png(image, png, path)
+    elif isinstance(image, GifImageFile):
+        decoded = _decode_gif(image)
+    elif isinstance(image, JpegImageFile):
+        decoded = _in_plain_mode(_decode_jpeg(image))
+    elif isinstance(image, TiffImageFile):
+        image.load()
+        decoded = _in_plain_mode(image, path, top_level(image))
+    else:
+        image.load()
+        decoded = _in_plain_mode(_opaque_where_alpha_is_unused(image), path)
+    return decoded.transpose(_TURNS[orientation]) if orientation in _TURNS else decoded
+
+
+def _png_facts(image: Image.Image) -> PngFacts | None:
+    if not isinstance(image, PngImageFile) or image.fp is None:
+        return None
+    return read_png_facts(image.fp)
+
+
+def _orientation(image: Image.Image, png: PngFacts | None) -> int:
+    """EXIF orientation, 1 (upright) to 8; 1 also where it is missing or broken.
+
+    What XMP says of it is left aside, as viewers do.
+    """
+    if isinstance(image, OrientedTiff):
+        return image.orientation if image.orientation in _TURNS else 1
+    exif = png.exif if png is not None else image.info.get("exif")
+    try:
+        orientation = orientation_in(exif) if exif else 1
+    except ValueError as error:
+        note(f"its EXIF data is damaged and ignored ({error})")
+        return 1
+    return orientation if orientation in _TURNS else 1
+
+
+def _decode_jpeg(image: JpegImageFile) -> Image.Image:
+    file = image.fp
+    try:
+        image.load()
+    except OSError:
+        if file is None:
+            raise
+        file.seek(0)
+        whole = completed(file.read())
+        if whole is None:
+            raise
+        note("its last bytes are missing, though none of its pixels: it may have been cut off")
+        return whole
+    return image
+
+
+def _decode_gif(image: GifImageFile) -> Image.Image:
+    """Whatever the first frame does not cover is transparent."""
+    extents = image.tile[0].extents if image.tile else None
+    image.load()
+    decoded = _in_plain_mode(image)
+    # Where the frame has a transparent color, the canvas has it around the frame already.
+    if extents in (None, (0, 0, *image.size)) or "transparency" in image.info:
+        return decoded
+    mask = Image.new("L", image.size, 0)
+    mask.paste(255, extents)
+    decoded = decoded.convert("RGBA" if decoded.mode == "RGB" else "LA")
+    decoded.putalpha(mask)
+    return decoded
+
+
+def _opaque_where_alpha_is_unused(image: Image.Image) -> Image.Image:
+    """Programs that know of no alpha leave 0 in the fourth byte of a BMP file's pixels."""
+    is_bitmap = isinstance(image, BmpImageFile) and image.mode == "RGBA"
+    unused = is_bitmap and image.getchannel("A").getextrema() == (0, 0)
+    return image.convert("RGB") if unused else image
+
+
+def _decode_png(image: PngImageFile, facts: PngFacts, path: str) -> Image.Image:
+    if not facts.is_whole:
+        note("its last bytes are missing, though none of its pixels: it may have been cut off")
+    key = facts.color_key()
+    low_bytes = None
+    if key and facts.depth == 16 and image.mode == "RGB":
+        low_bytes = _low_bytes(image)
+    image.load()
+    if not image.info.get("icc_profile"):
+        image.info["icc_profile"] = facts.color_profile()
+    if key and image.mode in ("1", "L", "I;16", "RGB"):
+        return _with_color_key(image, low_bytes, key, facts.depth)
+    return _in_plain_mode(image, path)
+
+
+def _low_bytes(image: PngImageFile) -> Image.Image:
+    """Of 16-bit levels, of which Pillow keeps the high ones only."""
+    assert image.fp is not None
+    before = image.fp.tell()
+    image.fp.seek(0)
+    other = PngImageFile(image.fp, "")
+    (tile,) = other.tile
+    other.tile = [tile._replace(args="RGB;16L")]
+    other.load()
+    image.fp.seek(before)
+    return other
+
+
+def _with_color_key(
+    image: Image.Image, low_bytes: Image.Image | None, key: tuple[int, ...], depth: int
+) -> Image.Image:
+    """Mode L or RGB, or LA or RGBA where some pixel has the transparent color."""
+    pixels = np.asarray(image).astype(np.uint16)
+    if low_bytes is not None:
+        stored = pixels << 8 | np.asarray(low_bytes)
+    elif depth < 8:
+        # Pillow spreads few bits over all levels of 8; a picture of mode "1" is one of truths.
+        stored = pixels if image.mode == "1" else pixels * (2**depth - 1) // 255
+    else:
+        stored = pixels
+    wanted = key[: 3 if stored.ndim == 3 else 1]
+    hidden = np.equal(stored.reshape(*stored.shape[:2], -1), wanted).all(axis=-1)
+    image.info.pop("transparency", None)
+    profile = image.info.get("icc_profile")
+    if image.mode == "I;16":
+        if not hidden.any():
+            return _in_plain_mode(image)
+        image = Image.fromarray(np.rint(pixels / 257).astype(np.uint8))
+    image = image.convert("RGB" if image.mode == "RGB" else "L")
+    if hidden.any():
+        image = image.convert(f"{image.mode}A")
+        image.putalpha(Image.fromarray(np.where(hidden, 0, 255).astype(np.uint8)))
+    image.info["icc_profile"] = profile
+    return image
+
+
+def _in_plain_mode(image: Image.Image, path: str = "", top: int = 65535) -> Image.Image:
+    """One of the modes of `plain`; `top` is the level of white where there are more than 8 bits."""
+    if image.mode[0] in "IF":
+        return _deep_gray(image, path, top)
+    if image.mode == "LAB":
+        image = image.convert("RGB")
+        # It is in sRGB now, and Pillow adds a profile that says so and when it was made.
+        image.info.pop("icc_profile", None)
+    gray = image.mode in ("1", "L", "LA", "La")
+    if image.has_transparency_data:
+        layered = image.convert("LA" if gray else "RGBA")
+        if layered.getchannel("A").getextrema()[0] != 255:
+            return layered
+        image = layered
+    mode = "L" if gray else "CMYK" if image.mode == "CMYK" else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _deep_gray(image: Image.Image, path: str, top: int) -> Image.Image:
+    """Gray of more than 8 bits as mode F in [0, 1], or as L where an ICC profile needs 8 bits.
+
+    Raises:
+        PictureError: levels are not within 0 to `top`.
+    """
+    levels = np.asarray(image).astype(np.float32)
+    if not (levels.min() >= 0 and levels.max() <= top):  # so that NaN is refused
+        raise PictureError(
+            f"{path}: levels of gray range from {levels.min():g} to {levels.max():g}, "
+            f"expected 0 to {top}; {ADVICE}."
+        )
+    levels /= top
+    profile = image.info.get("icc_profile")
+    gray = Image.fromarray(np.rint(levels * 255).astype(np.uint8) if profile else levels)
+    gray.info["icc_profile"] = profile
+    return gray
