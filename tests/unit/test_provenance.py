@@ -186,9 +186,9 @@ def test_each_file_is_looked_at_once(
 ) -> None:
     seen: list[Place] = []
 
-    def counted(path: Place) -> PictureFacts:
+    def counted(path: Place, **options: Any) -> PictureFacts:
         seen.append(path)
-        return examine(path)
+        return examine(path, **options)
 
     said = provenance_of(*pictures).model_copy(update={"content_sha256": "not there"})
     monkeypatch.setattr(provenance, "examine", counted)

@@ -1,7 +1,11 @@
 """One stylization from end to end at thumbnail size."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from nst_core import optimization as module
 from nst_core.colors import match_colors
@@ -147,8 +151,44 @@ def test_an_unknown_layer_is_refused() -> None:
 
 
 def test_a_start_without_a_finite_loss_is_refused() -> None:
+    targets = style_targets(COMPACT, STYLE, QUICK)
+    (grams,) = targets.grams
+    lost = {layer: gram * np.float32("nan") for layer, gram in grams.items()}
     with pytest.raises(NotFiniteError, match="lower the weights"):
-        stylize(CONTENT * np.float32("nan"), STYLE, QUICK)
+        finish(iterates(COMPACT, CONTENT, replace(targets, grams=(lost,)), QUICK, seed=0))
+
+
+def test_a_picture_in_another_form_gives_the_same_result() -> None:
+    content, style = (np.rint(pixels * 255).astype(np.uint8) for pixels in (CONTENT, STYLE))
+    settings = QUICK.model_copy(update={"steps": 3, "start": "style"})
+    as_before = stylize(
+        content.astype(np.float32) / np.float32(255),
+        style.astype(np.float32) / np.float32(255),
+        settings,
+    )
+    for other_content, other_style in (
+        (content, Image.fromarray(style)),
+        (np.dstack([content, np.full_like(content[..., 0], 255)]), style),
+    ):
+        outcome = stylize(other_content, other_style, settings)
+        np.testing.assert_array_equal(outcome.pixels, as_before.pixels)
+        assert outcome.losses.total == as_before.losses.total
+    assert as_before.losses.total < 1
+
+
+@pytest.mark.parametrize("name", ["content", "style"])
+def test_pixels_out_of_range_are_refused_before_anything_else(name: str) -> None:
+    pictures = {"content": CONTENT, "style": STYLE}
+    levels = pictures[name] * 255
+    with pytest.raises(ValueError, match=rf"^{name}: found float32 values from .* 0 to 1"):
+        stylize(**(pictures | {name: levels}), weights=Path("not there"))
+    if name == "style":
+        with pytest.raises(ValueError, match="^style: found float32 values"):
+            style_targets(COMPACT, levels, QUICK)
+        return
+    steps = iterates(COMPACT, levels, style_targets(COMPACT, STYLE, QUICK), QUICK, seed=0)
+    with pytest.raises(ValueError, match="^content: found float32 values"):
+        next(steps)
 
 
 def test_one_graph_serves_all_shapes_and_weights() -> None:
