@@ -183,11 +183,11 @@ def test_pixels_out_of_range_are_refused_before_anything_else(name: str) -> None
     with pytest.raises(ValueError, match=rf"^{name}: found float32 values from .* 0 to 1"):
         stylize(**(pictures | {name: levels}), weights=Path("not there"))
     if name == "style":
-        with pytest.raises(ValueError, match="^style: found float32 values"):
+        with pytest.raises(ValueError, match=r"^style: found float32 values"):
             style_targets(COMPACT, levels, QUICK)
         return
     steps = iterates(COMPACT, levels, style_targets(COMPACT, STYLE, QUICK), QUICK, seed=0)
-    with pytest.raises(ValueError, match="^content: found float32 values"):
+    with pytest.raises(ValueError, match=r"^content: found float32 values"):
         next(steps)
 
 
