@@ -276,6 +276,7 @@ def write_manifest(
     output: Annotated[
         Place, Parameter(alias="-o", converter=to_place, help="the CSV file to write")
     ],
+    overwrite: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
     """Write a manifest of all pairs of two folders or globs of pictures.
@@ -283,10 +284,11 @@ def write_manifest(
     Args:
         contents: folder, or quoted glob such as 'photos/**/*.jpg'.
         styles: folder, or quoted glob.
+        overwrite: replace a file that is there already.
     """
     from flows.commands.pairs import write_pairs
 
-    return write_pairs(Terminal(as_json=json), contents, styles, output)
+    return write_pairs(Terminal(as_json=json), contents, styles, output, overwrite=overwrite)
 
 
 @app.command

@@ -1,84 +1,181 @@
 """`nst-batch manifest`: all pairs of two sets of pictures."""
 
-import csv
 import glob
-import io
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from PIL import Image
 from upath import UPath
 
 from flows.exit_codes import SUCCESS, UNUSABLE
 from flows.terminal import Terminal
-from nst_core.files import ask_storage, write_whole
-from nst_core.places import Place, as_seen_from, place
+from nst_core.files import ask_storage, version_of, write_whole
+from nst_core.pictures import FORMATS
+from nst_core.places import Place, as_seen_from, place, told
+from tasks.csv_cells import to_csv
 
-ENDINGS = {
-    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
-    *(".avif", ".jp2"),
-}
+ENDINGS = frozenset(
+    ending for ending, file_format in Image.EXTENSION.items() if file_format in FORMATS
+)
+"""Of the files that can be read."""
+
+NOT_TEXT = "with a name that is not UTF-8"
 
 
-def write_pairs(terminal: Terminal, contents: str, styles: str, manifest: Place) -> int:
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is no row, and why."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is of pictures: IMG_2 before IMG_10, and what was left out."""
+
+    pictures: list[Place]
+    left_out: list[LeftOut]
+
+
+def write_pairs(
+    terminal: Terminal, contents: str, styles: str, manifest: Place, *, overwrite: bool = False
+) -> int:
     """Write a manifest with a row for each content and style, paths relative to its folder."""
     try:
-        found = {name: find_pictures(name) for name in (contents, styles)}
+        if not overwrite and _is_there(manifest):
+            terminal.fail(
+                f"{told(manifest)}: there is a file already; choose another name, or replace it by "
+                "--overwrite"
+            )
+            return UNUSABLE
+        found = {named: find_pictures(named) for named in dict.fromkeys((contents, styles))}
     except OSError as error:
         terminal.fail(f"{error.filename}: cannot be read: {error.strerror}")
         return UNUSABLE
-    for name, pictures in found.items():
-        if not pictures:
+    _tell_left_out(terminal, found)
+    for named, seen in found.items():
+        if not seen.pictures:
             endings = " ".join(sorted(ENDINGS))
-            terminal.fail(f"{name}: no pictures; expected a folder or a glob of {endings} files")
+            terminal.fail(f"{named}: no pictures; expected a folder or a glob of {endings} files")
             return UNUSABLE
     rows = [
         (as_seen_from(manifest.parent, content), as_seen_from(manifest.parent, style))
-        for content in found[contents]
-        for style in found[styles]
+        for content in found[contents].pictures
+        for style in found[styles].pictures
     ]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("content", "style"), *rows])
     try:
-        write_whole(manifest, text.getvalue().encode())
+        write_whole(manifest, to_csv([("content", "style"), *rows]).encode())
     except (OSError, UnicodeEncodeError) as error:
-        terminal.fail(f"{manifest}: cannot be written: {error}")
+        terminal.fail(f"{told(manifest)}: cannot be written: {error}")
         return UNUSABLE
     terminal.say(
-        f"{manifest}: {len(rows)} rows, {len(found[contents])} contents x "
-        f"{len(found[styles])} styles"
+        f"{manifest}: {len(rows)} rows, {len(found[contents].pictures)} contents x "
+        f"{len(found[styles].pictures)} styles"
     )
-    terminal.result({"manifest": str(manifest), "rows": len(rows)})
+    left_out = [asdict(one) for seen in found.values() for one in seen.left_out]
+    terminal.result({"manifest": str(manifest), "rows": len(rows), "left_out": left_out})
     return SUCCESS
 
 
-def find_pictures(named: str) -> list[Place]:
-    """The pictures in a folder, or those that a glob (with `**` too) names, sorted by path.
+def _is_there(manifest: Place) -> bool:
+    if isinstance(manifest, Path):
+        return manifest.exists() or manifest.is_symlink()
+    try:
+        version_of(manifest)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _tell_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
+    """Count what was left out by reason; names that no manifest can hold are told one by one."""
+    for named, seen in found.items():
+        counts = Counter(one.why for one in seen.left_out)
+        if counts:
+            told_counts = ", ".join(f"{count} {why}" for why, count in counts.most_common())
+            terminal.say(f"{named}: left out: {told_counts}")
+        for one in seen.left_out:
+            if one.why == NOT_TEXT:
+                terminal.fail(f"{one.path}: left out, as a manifest is UTF-8: rename the file")
+
+
+def find_pictures(named: str) -> Found:
+    """The pictures in a folder, or those that a glob (with `**` too) names.
+
+    Args:
+        named: a path or an address. What is there under just this name is taken before it is
+            taken for a glob, so that a folder may be called `photos [2024]`.
 
     Raises:
-        OSError: an object storage cannot be asked.
+        OSError: there is no such folder, or it cannot be read.
         PlaceError: an address cannot be used.
     """
     folder = place(named)
-    found = _in_folder(folder, named) if isinstance(folder, Path) else _in_storage(folder)
-    return sorted(
-        (
-            picture
-            for picture in found
-            if picture.suffix.lower() in ENDINGS and not picture.name.startswith(".")
-        ),
-        key=str,
+    there = _on_disk(folder) if isinstance(folder, Path) else _in_storage(folder)
+    seen = sorted(there, key=_natural)
+    why = {path: _why_left_out(path) for path in seen}
+    return Found(
+        pictures=[path for path in seen if not why[path]],
+        left_out=[LeftOut(_shown(path), why[path]) for path in seen if why[path]],
     )
 
 
-def _in_folder(folder: Path, named: str) -> Iterator[Place]:
-    found = folder.iterdir() if folder.is_dir() else map(Path, glob.iglob(named, recursive=True))  # noqa: PTH207 - takes absolute globs
-    return (picture for picture in found if picture.is_file())
+def _natural(path: Place) -> tuple[list[object], str]:
+    """Numbers in names count as numbers."""
+    words = re.split(r"(\d+)", str(path))
+    return [int(word) if at % 2 else word.casefold() for at, word in enumerate(words)], str(path)
 
 
-def _in_storage(folder: UPath) -> Iterator[Place]:
-    """An address with wildcards is a glob, any other a folder."""
-    if any(wildcard in folder.path for wildcard in "*?["):
-        names = ask_storage(folder, lambda storage, key: list(storage.glob(key)))
-    else:
+def _why_left_out(path: Place) -> str:
+    """Why it is no picture for a manifest; empty where it is one."""
+    if path.name.startswith("."):
+        return "hidden"
+    if isinstance(path, Path):
+        try:
+            is_file, is_folder = path.is_file(), path.is_dir()
+        except OSError as error:
+            return f"that cannot be looked at ({error.strerror})"
+        if is_folder:
+            return "folders"
+        if not is_file:
+            return "links to nothing, pipes or devices"
+    if path.suffix.lower() not in ENDINGS:
+        return path.suffix.lower() or "without an ending"
+    return "" if _shown(path) == str(path) else NOT_TEXT
+
+
+def _shown(path: Place) -> str:
+    """A path as text, whatever bytes are in it."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def _on_disk(named: Path) -> list[Path]:
+    if named.is_dir():
+        return list(named.iterdir())
+    if named.exists():
+        return [named]
+    # Folders that are there stand for themselves, whatever a glob would make of their names.
+    there = next(parent for parent in (named, *named.parents) if parent.exists())
+    rest = named.relative_to(there)
+    if not glob.has_magic(str(rest)):
+        named.stat()
+    if there.is_dir():
+        # A glob would say nothing of a folder that cannot be read.
+        next(there.iterdir(), None)
+    found = map(Path, glob.iglob(str(Path(glob.escape(str(there)), rest)), recursive=True))  # noqa: PTH207 - takes absolute globs
+    return [path for path in found if not path.is_dir()]
+
+
+def _in_storage(folder: UPath) -> list[Place]:
+    """What is in an address as a folder; where nothing is, and it has wildcards, it is a glob."""
+    names: list[str] = []
+    with suppress(FileNotFoundError):
         names = ask_storage(folder, lambda storage, key: list(storage.find(key, maxdepth=1)))
-    return (place(folder.fs.unstrip_protocol(name)) for name in names)
+    if not names and glob.has_magic(folder.path):
+        names = ask_storage(folder, lambda storage, key: list(storage.glob(key)))
+    return [place(folder.fs.unstrip_protocol(name)) for name in names]

@@ -184,7 +184,10 @@ def _normalized(terminal: Terminal, encoder: Encoder, place: str, size: int) -> 
     """The weights, and from how many pictures; those that cannot serve are told and left out."""
     from nst_core.networks.normalization import mean_activations, normalized, rare_filters
 
-    paths = find_pictures(place)
+    try:
+        paths = find_pictures(place).pictures
+    except OSError as error:
+        raise ValueError(f"{error.filename}: cannot be read: {error.strerror}") from error
     if not paths:
         raise ValueError(f"{place}: no pictures; expected a folder or a glob")
     smallest = encoder.topology.smallest_side(encoder.topology.layer_names[:-1])

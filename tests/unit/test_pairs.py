@@ -1,0 +1,196 @@
+"""Manifests of all pairs, of files of whatever names."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from upath import UPath
+
+from flows.commands.pairs import find_pictures, write_pairs
+from flows.terminal import Terminal
+from nst_core import places
+from nst_core.files import write_whole
+from nst_core.networks.store import WeightStore
+from tasks.encoders import encoders_of
+from tasks.jobs import examine_rows
+from tasks.manifest import check_places, read_manifest
+from tests.fuzzing import fuzz
+from tests.pictures import write_picture
+
+ODD_NAMES = (
+    *(" lead.png", "cr\r.png", "two\nlines.png", "nbsp\u00a0.png", 'quo"te, and comma.png'),
+    *("Screenshot 2024-01-02 10:11:12.png", "me\u0301.png", "#1.png", "back\\slash.png", "=1.png"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a style in `art`."""
+    write_picture(tmp_path / "art" / "s.png", 9)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def pairs(contents: str, *, manifest: str = "m.csv", overwrite: bool = False) -> int:
+    return write_pairs(Terminal(), contents, "art", Path(manifest), overwrite=overwrite)
+
+
+def test_what_it_writes_can_run_whatever_the_names(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = folder / " album"
+    for seed, name in enumerate(ODD_NAMES):
+        write_picture(photos / name, seed)
+    write_picture(photos / os.fsdecode(b"latin\xe9.png"), 99)
+    assert pairs(" album", manifest="lists/m.csv") == 0
+    told = capsys.readouterr()
+    assert f"m.csv: {len(ODD_NAMES)} rows" in told.out
+    assert "left out: 1 with a name that is not UTF-8" in told.out
+    assert r"latin\udce9.png: left out, as a manifest is UTF-8: rename the file" in told.err
+    rows = check_places(read_manifest(folder / "lists" / "m.csv"), folder / "out")
+    examined = examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**6)
+    assert examined.faults == ()
+    assert {job.content.name for job in examined.jobs} == set(ODD_NAMES)
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_picture(folder / "photos" / "a.png", 1)
+    manifest = folder / "m.csv"
+    manifest.write_text("edited by hand")
+    assert pairs("photos") == 2
+    assert manifest.read_text() == "edited by hand"
+    assert "m.csv: there is a file already" in capsys.readouterr().err
+    assert pairs("photos", overwrite=True) == 0
+    assert manifest.read_text() == "content,style\nphotos/a.png,art/s.png\n"
+    address = UPath("memory://studio/pairs.csv")
+    write_whole(address, b"edited by hand")
+    assert write_pairs(Terminal(), "photos", "art", address) == 2
+    assert write_pairs(Terminal(), "photos", "art", address, overwrite=True) == 0
+    address.fs.store.clear()
+
+
+def test_what_is_left_out_is_told_by_reason(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = folder / "photos"
+    for name in ("a.JPE", "b.j2k", "c.jpf", "d.Jfif", "e.heic", "f.HEIC", "notes", ".hidden.png"):
+        write_whole(photos / name, b"")
+    (photos / "deep").mkdir()
+    (photos / "gone.png").symlink_to("nowhere")
+    os.mkfifo(photos / "pipe.png")
+    assert pairs("photos") == 0
+    told = capsys.readouterr().out
+    assert "4 rows" in told
+    for reason in ("2 .heic", "1 without an ending", "1 hidden", "1 folders", "2 links to nothing"):
+        assert reason in told
+    assert write_pairs(Terminal(as_json=True), "photos", "art", Path("n.csv")) == 0
+    left_out = json.loads(capsys.readouterr().out)["left_out"]
+    assert {"path": "photos/e.heic", "why": ".heic"} in left_out
+    assert len(left_out) == 7
+
+
+def test_numbers_in_names_are_numbers(folder: Path) -> None:
+    names = ["IMG_1.png", "IMG_2.png", "IMG_10.png", "img_11.png", "IMG_0100.png"]
+    for name in reversed(names):
+        write_whole(folder / "photos" / name, b"")
+    assert [path.name for path in find_pictures("photos").pictures] == names
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        *("photos [2024]", "photos [2024]/*.png", "photos [2024]/**/*.png", "photos [[]2024]/a*"),
+        *("photos*/a.png", "photos [2024]/a.png", "*/a.png", "photos [2024]/[ab].png"),
+    ],
+)
+@pytest.mark.parametrize("is_absolute", [False, True])
+def test_globs_and_folders_that_look_like_globs(
+    folder: Path, named: str, is_absolute: bool
+) -> None:
+    write_whole(folder / "photos [2024]" / "a.png", b"")
+    (found,) = find_pictures(str(folder / named) if is_absolute else named).pictures
+    assert found.resolve() == folder / "photos [2024]" / "a.png"
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("missing", "missing: cannot be read: No such file or directory"),
+        ("empty/missing", "empty/missing: cannot be read: No such file or directory"),
+        ("photos [1]/missing", "missing: cannot be read: No such file or directory"),
+        ("loop", "loop: cannot be read: Too many levels of symbolic links"),
+        ("empty", "empty: no pictures; expected a folder or a glob"),
+        ("photos [1]/*.png", "no pictures; expected a folder or a glob"),
+    ],
+)
+def test_nothing_is_told_with_its_reason(
+    folder: Path, capsys: pytest.CaptureFixture[str], named: str, message: str
+) -> None:
+    (folder / "empty").mkdir()
+    (folder / "photos [1]").mkdir()
+    (folder / "loop").symlink_to("loop")
+    assert pairs(named) == 2
+    assert message in capsys.readouterr().err
+    assert not (folder / "m.csv").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+@pytest.mark.parametrize("named", ["locked", "locked/*.png"])
+def test_a_folder_that_cannot_be_read(
+    folder: Path, capsys: pytest.CaptureFixture[str], named: str
+) -> None:
+    write_whole(folder / "locked" / "a.png", b"")
+    (folder / "locked").chmod(0)
+    try:
+        assert pairs(named) == 2
+    finally:
+        (folder / "locked").chmod(0o700)
+    assert "locked: cannot be read: Permission denied" in capsys.readouterr().err
+
+
+def test_folders_in_a_storage_that_look_like_globs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(places.EXTRAS, "memory", "")
+    studio = UPath("memory://studio")
+    for name in ("photos [2024]/a2.png", "photos [2024]/a10.png", "photos/b.png"):
+        write_whole(studio / name, b"")
+    for named, names in (
+        ("photos [2024]", ["a2.png", "a10.png"]),
+        ("photos*/*.png", ["a2.png", "a10.png", "b.png"]),
+        ("missing", []),
+    ):
+        found = find_pictures(f"memory://studio/{named}").pictures
+        assert [path.name for path in found] == names
+    studio.fs.store.clear()
+
+
+NAME_BYTES = st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name)
+
+
+@fuzz(40)
+@given(st.sets(NAME_BYTES.filter(lambda name: b"/" not in name), min_size=1, max_size=5))
+def test_any_name_that_a_file_system_holds(
+    tmp_path_factory: pytest.TempPathFactory, names: set[bytes]
+) -> None:
+    folder = tmp_path_factory.mktemp("names")
+    photos, art = folder / "photos", folder / "art"
+    pixels = write_picture(art / "s.png", 1).read_bytes()
+    for name in names:
+        # A letter first, as hidden files are left out.
+        (photos / os.fsdecode(b"n" + name + b".png")).parent.mkdir(exist_ok=True)
+        (photos / os.fsdecode(b"n" + name + b".png")).write_bytes(pixels)
+    found = find_pictures(str(photos))
+    assert len(found.pictures) + len(found.left_out) == len(names)
+    if not found.pictures:
+        return
+    assert write_pairs(Terminal(as_json=True), str(photos), str(art), folder / "m.csv") == 0
+    rows = check_places(read_manifest(folder / "m.csv"), folder / "out")
+    examined = examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**6)
+    assert examined.faults == ()
+    assert [job.content.resolve() for job in examined.jobs] == [
+        path.resolve() for path in found.pictures
+    ]
