@@ -18,7 +18,8 @@ Weights = Mapping[str, NDArray[np.float32]]
 class Encoder:
     """A convolutional network whose activations describe a picture.
 
-    Compared and hashed by identity, so that compiled functions can be kept per encoder.
+    Encoders are equal where their fingerprints are, so that functions compiled for one serve every
+    other that is loaded from the same weights.
 
     Attributes:
         weights: float32, of the shapes that the topology asks for.
@@ -32,6 +33,12 @@ class Encoder:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fingerprint", _fingerprint(self.topology, self.weights))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Encoder) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
 
 
 def _fingerprint(topology: Topology, weights: Weights) -> str:

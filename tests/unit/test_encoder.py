@@ -25,6 +25,12 @@ def test_equal_data_have_equal_fingerprints() -> None:
     assert tiny_encoder().fingerprint == tiny_encoder().fingerprint
 
 
+def test_encoders_are_equal_by_fingerprint_so_that_compiled_functions_are_shared() -> None:
+    assert tiny_encoder() == tiny_encoder()
+    assert len({tiny_encoder(), tiny_encoder(), tiny_encoder(seed=1)}) == 2
+    assert tiny_encoder() != tiny_encoder().fingerprint
+
+
 def test_the_fingerprint_covers_every_weight() -> None:
     encoder = tiny_encoder()
     others = [tiny_encoder(seed=1)]

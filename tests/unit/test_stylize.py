@@ -10,6 +10,7 @@ from PIL import Image
 from nst_core import optimization as module
 from nst_core.colors import match_colors
 from nst_core.losses import Targets, loss_terms, loss_weights
+from nst_core.networks import loading
 from nst_core.networks.loading import load_encoder
 from nst_core.optimization import NotFiniteError
 from nst_core.optimizers import Adam, Evaluation, Lbfgs
@@ -193,6 +194,8 @@ def test_pixels_out_of_range_are_refused_before_anything_else(name: str) -> None
 
 def test_one_graph_serves_all_shapes_and_weights() -> None:
     module.compile_for.cache_clear()
+    # As after any test, or any change of a weight file, that has encoders loaded anew.
+    loading._encoder.cache_clear()
     for height, width, weight in ((40, 32, 0.1), (24, 40, 0.1), (40, 39, 0.5), (17, 40, 0.7)):
         settings = QUICK.model_copy(update={"steps": 1, "content_weight": weight})
         stylize(smooth_pixels(height, width, 1), STYLE, settings)
