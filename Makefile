@@ -10,7 +10,7 @@ demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 	@$(BIN)/nst-batch run manifests/demo.csv --output build/demo --cache build/cache
 
 test: .venv/installed ## all tests but the next two
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test-nights: .venv/installed ## nights by a worker, servers that die, and a power cut
 	$(BIN)/python -m pytest -m nights tests/end_to_end

@@ -1,8 +1,12 @@
 """What every test may rely on: quiet, offline, and nobody's caches but its own."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.servers import Server, copy_migrated, make_migrated_home
 
 # Before anything imports Prefect or TensorFlow.
 os.environ.update(
@@ -21,3 +25,31 @@ for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME"):
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NST_BATCH_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("NST_BATCH_DEVICE_LOCKS", str(tmp_path_factory.mktemp("devices")))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with whole programs, whose modules take longest, so that no process is left with one.
+
+    Within that, modules and tests stay in the random order that they were given.
+    """
+    items.sort(key=lambda item: "end_to_end" not in item.nodeid)
+
+
+@pytest.fixture(scope="session")
+def migrated_home(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A Prefect home whose database is ready; for copies, with `copy_migrated`."""
+    own = tmp_path_factory.getbasetemp()
+    is_one_of_many = hasattr(request.config, "workerinput")
+    return make_migrated_home(own.parent if is_one_of_many else own)
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path) -> Iterator[str]:
+    """The address of a server for all tests of a process, with a database of its own."""
+    server = Server(tmp_path_factory.mktemp("server"))
+    copy_migrated(migrated_home, server.home)
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.end()

@@ -1,4 +1,4 @@
-"""A Prefect server for the session, and batches that take a second."""
+"""Batches that take a second, on the server of the session."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,16 +7,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from prefect import context
 from prefect.client.schemas.objects import State
-from prefect.testing.utilities import prefect_test_harness
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from nst_core.settings import Overrides
 from tests.pictures import write_csv, write_picture
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=180):
+@pytest.fixture(scope="module", autouse=True)
+def _server(server_url: str) -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: server_url}), pytest.MonkeyPatch.context() as patch:
+        # Threads that a test starts have the process's settings, not the temporary ones.
+        patch.setattr(context, "GLOBAL_SETTINGS_CONTEXT", context.SettingsContext.get())
         yield
 
 

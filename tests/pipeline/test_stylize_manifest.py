@@ -1,4 +1,4 @@
-"""The flow in Prefect's harness: what runs, what is skipped, what fails, and what is told."""
+"""The flow on a server: what runs, what is skipped, what fails, and what is told."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

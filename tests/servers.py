@@ -1,0 +1,113 @@
+"""Prefect servers for tests, and the environment of those who use them."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+MIGRATED = ("prefect.db", "memo_store.toml")
+"""What a server that was started once leaves in its home; the second start is quick with it."""
+
+
+def clean_environment(home: Path, **extra: str) -> dict[str, str]:
+    """No Prefect or nst-batch setting of whoever runs the tests."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "NST_BATCH_", "TF_", "DO_NOT_TRACK"))
+    }
+    own = {
+        "PREFECT_HOME": str(home),
+        "NST_BATCH_CACHE": str(home / "cache"),
+        # Else the tests that run at once would wait for each other.
+        "NST_BATCH_DEVICE_LOCKS": str(home / "devices"),
+    }
+    return kept | own | extra
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+class Server:
+    """A Prefect server as `prefect server start` gives it.
+
+    It may be ended and started anew: the port and the database, in the home, stay the same.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/api"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = clean_environment(
+            self.home,
+            DO_NOT_TRACK="1",
+            PREFECT_SERVER_ANALYTICS_ENABLED="false",
+            PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS="5",
+        )
+        prefect = str(Path(sys.executable).parent / "prefect")
+        command = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        with (self.home / "server.log").open("a") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        _wait_until_up(f"{self.url}/health", self.process, seconds=180)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(30)
+            self.process = None
+
+
+def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    for _ in range(int(seconds * 2)):
+        assert process.poll() is None, "the server ended by itself"
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+        else:
+            return
+    pytest.fail(f"no server at {url} after {seconds} s")
+
+
+def make_migrated_home(shared: Path) -> Path:
+    """A home that a server was started in once, made by whichever test process asks first.
+
+    Args:
+        shared: a folder of all test processes of a session.
+    """
+    home = shared / "migrated"
+    with FileLock(shared / "migrated.lock"):
+        if not home.exists():
+            unfinished = shared / "migrating"
+            unfinished.mkdir()
+            server = Server(unfinished)
+            try:
+                server.start()
+            finally:
+                server.end()
+            unfinished.rename(home)
+    return home
+
+
+def copy_migrated(home: Path, new: Path, database: str = "prefect.db") -> None:
+    """Give a new home the database of a migrated one, by the name that its server expects."""
+    new.mkdir(parents=True, exist_ok=True)
+    for name, copy in zip(MIGRATED, (database, "memo_store.toml"), strict=True):
+        shutil.copy(home / name, new / copy)
