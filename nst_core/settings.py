@@ -30,11 +30,15 @@ DEFAULT_ENCODER: EncoderName = "compact"
 DEFAULT_PRESET: PresetName = "standard"
 
 
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15
+"""Of a loss or a layer, besides 0: their products with losses, and sums of these, are float32."""
+
+
 def parse_layer_weights(text: str) -> dict[str, float]:
     """Read `relu1_1:1 relu2_1:0.5` into layer name -> weight; a name alone weighs 1.
 
     Raises:
-        ValueError: no layer, a layer named twice, or a weight that is not a number of 0 or more.
+        ValueError: no layer, a layer named twice, or a weight that is no number, or out of range.
     """
     weights: dict[str, float] = {}
     for item in text.replace(",", " ").split():
@@ -49,11 +53,27 @@ def parse_layer_weights(text: str) -> dict[str, float]:
             raise ValueError(f"{weight!r} is not a number (expected {name}:0.5, say)") from None
     if not weights:
         raise ValueError("expected layers such as 'relu3_2' or 'relu1_1:1 relu2_1:0.5'")
-    if not all(0 <= weight < float("inf") for weight in weights.values()) or not any(
-        weights.values()
-    ):
-        raise ValueError("layer weights must be finite, 0 or more, and at least one above 0")
-    return weights
+    if not all(map(_is_weight, weights.values())) or not any(weights.values()):
+        raise ValueError(
+            f"layer weights must be 0 or from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}, and at "
+            "least one above 0"
+        )
+    return {name: _plain_zero(weight) for name, weight in weights.items()}
+
+
+def _is_weight(weight: float) -> bool:
+    return weight == 0 or SMALLEST_WEIGHT <= weight <= LARGEST_WEIGHT
+
+
+def _plain_zero(number: float) -> float:
+    """-0 is 0: the same row has the same key, however it is written."""
+    return number + 0.0
+
+
+def _weight(number: float) -> float:
+    if not _is_weight(number):
+        raise ValueError(f"expected 0, or from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}")
+    return _plain_zero(number)
 
 
 def _canonical_layer_weights(text: str) -> str:
@@ -64,6 +84,8 @@ DEFAULT_MAX_PIXELS = 200_000_000
 """Lets the largest cameras through (a 200-megapixel phone: 16320 x 12240) at about 4 GB to load."""
 
 LayerWeights = Annotated[str, AfterValidator(_canonical_layer_weights)]
+Number = Annotated[float, AfterValidator(_plain_zero)]
+Weight = Annotated[float, AfterValidator(_weight)]
 
 
 class Settings(BaseModel):
@@ -77,12 +99,12 @@ class Settings(BaseModel):
 
     size: int = Field(512, ge=16, le=8192, description="longest side of the result, in pixels")
     enlarge: bool = Field(False, description="enlarge pictures that are smaller than size")
-    style_scale: float = Field(
+    style_scale: Number = Field(
         1.0, ge=0.1, le=4.0, description="longest side of the style picture as a share of size"
     )
-    content_weight: float = Field(0.05, ge=0, description="weight of the content loss")
-    style_weight: float = Field(1.0, ge=0, description="weight of the style loss")
-    tv_weight: float = Field(0.5, ge=0, description="weight of the total variation loss")
+    content_weight: Weight = Field(0.05, ge=0, description="weight of the content loss")
+    style_weight: Weight = Field(1.0, ge=0, description="weight of the style loss")
+    tv_weight: Weight = Field(0.5, ge=0, description="weight of the total variation loss")
     content_layers: LayerWeights = Field(
         CATALOGUE[DEFAULT_ENCODER].content_layers,
         description="layers of the content loss, with weights; empty: as the encoder has them",
@@ -107,14 +129,14 @@ class Settings(BaseModel):
         "content",
         description="what the optimization starts from; gray: the network's mean color with noise",
     )
-    start_noise: float = Field(
+    start_noise: Number = Field(
         1.0, ge=0, le=255, description="standard deviation of the noise of gray, in levels of 255"
     )
     optimizer: OptimizerName = Field("lbfgs", description="L-BFGS or Adam")
-    learning_rate: float = Field(
-        0.02, gt=0, le=1, description="step size of Adam on pixels from 0 to 1; L-BFGS has none"
+    learning_rate: Number = Field(
+        0.02, ge=1e-9, le=1, description="step size of Adam on pixels from 0 to 1; L-BFGS has none"
     )
-    beta_2: float = Field(0.99, gt=0, lt=1, description="decay of Adam's second moment")
+    beta_2: Number = Field(0.99, gt=0, le=0.999999, description="decay of Adam's second moment")
     best_of_every: int = Field(
         1, ge=1, le=1000, description="Adam looks for the best picture every so many steps"
     )
@@ -125,7 +147,7 @@ class Settings(BaseModel):
     octaves: int = Field(
         3, ge=1, le=6, description="sizes worked through, each twice the one before, up to size"
     )
-    tolerance: float = Field(
+    tolerance: Number = Field(
         1e-3,
         ge=0,
         lt=1,

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from nst_core.identity import row_key, style_key
 from nst_core.networks import CATALOGUE
 from nst_core.settings import PRESETS, Overrides, Settings, parse_layer_weights, resolve
 
@@ -55,6 +56,13 @@ def test_cells_of_a_manifest_are_read_as_text() -> None:
         ("style_layers", "relu1_1:0"),
         ("style_layers", "relu1_1 relu1_1"),
         ("style_layers", " "),
+        ("style_layers", "relu1_1:1e308 relu2_1:1e308"),
+        ("content_layers", "relu1_1:1e-320"),
+        ("content_weight", 1e300),
+        ("style_weight", "1e-320"),
+        ("tv_weight", 5e-324),
+        ("learning_rate", 1e-320),
+        ("beta_2", 0.99999999999),
     ],
 )
 def test_nonsense_is_refused_by_name(name: str, value: object) -> None:
@@ -76,6 +84,76 @@ def test_layer_weights() -> None:
     }
     settings = Settings(style_layers="relu1_1:3 relu2_1")
     assert settings.style_layer_weights == {"relu1_1": 0.75, "relu2_1": 0.25}
+
+
+@pytest.mark.parametrize("name", ["content_weight", "style_weight", "tv_weight"])
+@pytest.mark.parametrize("value", [1e300, 1e-320, -1])
+def test_a_weight_out_of_range_is_told_what_is_allowed(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match=r"0.*1e[+]15|greater than or equal to 0"):
+        resolve({name: value})
+
+
+def test_the_largest_and_smallest_layer_weights_sum_to_one() -> None:
+    settings = resolve({"style_layers": "relu1_1:1e15 relu2_1:1e15 relu3_1:1e-15"})
+    assert settings.style_layer_weights == {
+        "relu1_1": 0.5,
+        "relu2_1": 0.5,
+        "relu3_1": pytest.approx(5e-31),
+    }
+
+
+def test_minus_zero_is_zero_in_every_number() -> None:
+    zeros = [name for name, field in Settings.model_fields.items() if field.annotation is float]
+    zeros = [name for name in zeros if name not in ("style_scale", "learning_rate", "beta_2")]
+    assert {"content_weight", "style_weight", "tv_weight", "start_noise", "tolerance"} <= {*zeros}
+    signed = resolve(dict.fromkeys(zeros, "-0"), {"style_layers": "relu1_1:-0 relu2_1"})
+    plain = resolve(dict.fromkeys(zeros, 0), {"style_layers": "relu1_1:0 relu2_1"})
+    assert signed.model_dump_json() == plain.model_dump_json()
+    targets = style_key("a" * 64, plain, "b" * 64)
+    assert row_key("c" * 64, targets, signed) == row_key("c" * 64, targets, plain)
+
+
+@pytest.mark.parametrize(
+    ("choices", "style", "row"),
+    [
+        ({}, "4d55a26f0b56a278", "430239eb002c2012"),
+        ({"preset": "draft"}, "3d13e1a8fc510ae1", "977e645407425ba8"),
+        ({"preset": "fine"}, "21660e6e5a9f9f71", "81c9282599317c54"),
+        ({"preset": "article"}, "06c02badcd4a503e", "f6ca5757eda476ce"),
+        ({"preset": "gatys"}, "6d148cb3ea9b836a", "785c60dbbc67dc76"),
+        ({"preset": "neural-style"}, "6d148cb3ea9b836a", "43ca745ef794b1a9"),
+        (
+            {
+                "content_weight": 0,
+                "tv_weight": 1e-3,
+                "style_layers": "relu1_1:1 relu2_1:0.5",
+                "seed": 7,
+            },
+            "ad5c70ef7514fc9e",
+            "7d07611d051717f1",
+        ),
+        (
+            {
+                "encoder": "vgg19",
+                "style_layers": "conv1_1 conv3_1:0.25",
+                "content_weight": 1e-5,
+                "style_weight": 1e8,
+                "optimizer": "adam",
+                "learning_rate": 0.05,
+            },
+            "35df19c6808e72a1",
+            "1bebeb3997fa93ed",
+        ),
+    ],
+)
+def test_keys_are_those_of_earlier_versions(
+    choices: dict[str, object], style: str, row: str
+) -> None:
+    """Else every row of a finished folder would be made again."""
+    settings = resolve(choices)
+    targets = style_key("ab" * 32, settings, "f" * 64)
+    assert targets.startswith(style)
+    assert row_key("cd" * 32, targets, settings).startswith(row)
 
 
 def test_ways_to_write_the_same_layers_are_equal() -> None:
