@@ -172,7 +172,7 @@ class ProgressListener(logging.Handler):
             self._examined(progress.done, progress.total)
         elif progress.event == "planned":
             self.rows_are_known = True
-            self._plan(progress.done, progress.total)
+            self._plan(progress)
         elif progress.event == "devices":
             self._tell_devices(progress.devices, progress.cpu_shared_with)
         elif progress.event == "written":
@@ -205,9 +205,11 @@ class ProgressListener(logging.Handler):
         self.display.done = done
         self.display.note = f"{done} of {total}"
 
-    def _plan(self, to_run: int, rows: int) -> None:
+    def _plan(self, planned: Any) -> None:
+        to_run, rows, equal = planned.done, planned.total, planned.equal
         self.display.enter("stylizing", to_run)
-        self._tell(f"{to_run} of {rows} rows to run, {rows - to_run} done before")
+        alike = f", {equal} of them equal to an earlier row" if equal else ""
+        self._tell(f"{to_run} of {rows} rows to run{alike}, {rows - to_run} done before")
 
     def _tell_devices(self, devices: tuple[str, ...], cpu_shared_with: str) -> None:
         if not any(device.startswith("GPU") for device in devices):

@@ -1,7 +1,7 @@
 """The flow: read it and you have read the program."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,14 @@ from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 from tasks.artifacts import show_on_page, shown_progress
 from tasks.caching import keep_by_key
 from tasks.encoders import encoders_of
-from tasks.endings import Picture, Style, find_all_done, gather, has_begun, tell_end
+from tasks.endings import (
+    Style,
+    ending_of_equal,
+    endings_of_finished,
+    gather,
+    has_begun,
+    tell_end,
+)
 from tasks.jobs import Job, examine_rows
 from tasks.layout import (
     folders_written,
@@ -43,8 +50,9 @@ from tasks.manifest import (
     check_places,
     read_manifest,
 )
+from tasks.placement import forget_foreign
 from tasks.progress import BatchProgress, tell_batch
-from tasks.records import StyleRecord, find_style, remove_failures
+from tasks.records import PictureRecord, StyleRecord, find_style, remove_failures
 from tasks.report import write_report
 from tasks.rows import Row
 from tasks.runner_choice import LOCAL, RunnerName, check_runner
@@ -90,10 +98,17 @@ class Batch:
 
 
 class Work(NamedTuple):
-    """Pictures and styles by their keys: records of what is done, futures of what is under way."""
+    """What is under way, and how it ended.
 
-    pictures: dict[str, Picture]
+    Attributes:
+        pictures: futures, by the keys of rows; each goes once it is gathered.
+        styles: records of what was kept, futures of what is computed, by the keys of styles.
+        ended: the line of the first row of a key, and how it ended.
+    """
+
+    pictures: dict[str, PrefectFuture[PictureRecord]]
     styles: dict[str, Style]
+    ended: dict[str, tuple[int, Ending]]
 
 
 def run_name() -> str:
@@ -209,26 +224,32 @@ def stylize_jobs(jobs: tuple[Job, ...], endings: dict[int, Ending], batch: Batch
     """
     remove_failures(row_records(batch.output))
     remove_failures(style_records(batch.cache))
-    distinct: dict[str, Job] = {}
-    for job in jobs:
-        distinct.setdefault(job.key, job)
-    done = {} if batch.refresh else dict(find_all_done(distinct, batch.output))
-    work = Work(pictures=dict(done), styles={})
-    to_run = [job for key, job in distinct.items() if key not in done]
-    tell_batch(BatchProgress("planned", len(to_run), len(jobs)))
+    if not batch.refresh:
+        endings |= endings_of_finished(jobs, batch.output)
+    to_run = [job for job in jobs if job.line not in endings]
+    forget_foreign(to_run, batch.output)
+    tell_batch(planned(to_run, endings))
+    work = Work(pictures={}, styles={}, ended={})
     try:
         with (
             workers_for(to_run, batch) as workers,
             using_styles(batch.cache) as use_style,
             stopping_rows(batch.output),
         ):
-            submitted = submit_rows(jobs, workers, work, batch, use_style)
+            submitted = submit_rows(to_run, workers, work, batch, use_style)
             ahead = drawn_ahead(submitted, MOST_UNDER_WAY)
             gather_rows(ahead, work, endings, batch)
     except (KeyboardInterrupt, TerminationSignal):
         with undisturbed():
-            gather_what_is_there(jobs, work, endings, batch)
+            gather_what_is_there(to_run, work, endings, batch)
         raise
+
+
+def planned(to_run: Sequence[Job], endings: Mapping[int, Ending]) -> BatchProgress:
+    """How many rows are to be run, and how many of those that can run are not done before."""
+    done = sum(ending.record is not None for ending in endings.values())
+    equal = len(to_run) - len({job.key for job in to_run})
+    return BatchProgress("planned", len(to_run), len(to_run) + done, equal)
 
 
 def submit_rows(
@@ -249,7 +270,7 @@ def submit_rows(
     keep = keep_by_key(records, "job", "style_key", refresh=refresh, once_under=locks)
     compute = compute_style_targets.with_options(**keep)
     for job in jobs:
-        if job.key not in work.pictures:
+        if job.key not in work.pictures and job.key not in work.ended:
             if job.style_key not in work.styles:
                 use_style(job.style_key)
                 work.styles[job.style_key] = find_or_compute(workers, compute, job, batch)
@@ -275,17 +296,24 @@ def gather_rows(
     lost = 0
     for job in submitted:
         raise_if_asked_to_stop()
-        picture = work.pictures[job.key]
-        ending = gather(job, picture, work.styles.get(job.style_key), batch.output)
-        endings[job.line] = ending
-        if isinstance(picture, PrefectFuture) and (batch.runner != LOCAL or not has_begun(picture)):
+        is_first, picture = job.key not in work.ended, work.pictures.get(job.key)
+        ending = endings[job.line] = gather_row(job, work, batch.output)
+        if not is_first or batch.runner != LOCAL or (picture and not has_begun(picture)):
             tell_end(job, ending)
-        if ending.record:
-            # The future goes, and with it what Prefect holds of the task run.
-            work.pictures[job.key] = ending.record
         lost = lost + 1 if ending.is_output_lost else 0
         if lost == MOST_LOST:
             raise StorageError(f"{told(batch.output)} does not answer: {ending.error}")
+
+
+def gather_row(job: Job, work: Work, output: Place) -> Ending:
+    """Wait for a job, or for the one in an earlier line that it is equal to; how it ended."""
+    if job.key in work.ended:
+        return ending_of_equal(job, *work.ended[job.key], output)
+    ending = gather(job, work.pictures[job.key], work.styles.get(job.style_key), output)
+    work.ended[job.key] = (job.line, ending)
+    # The future goes, and with it what Prefect holds of the task run.
+    del work.pictures[job.key]
+    return ending
 
 
 def gather_what_is_there(
@@ -294,12 +322,8 @@ def gather_what_is_there(
     """How the other jobs of a batch that was stopped ended; a cluster is not waited for."""
     for job in jobs:
         if job.line not in endings:
-            picture = work.pictures.get(job.key)
-            if picture is None or (batch.runner != LOCAL and isinstance(picture, PrefectFuture)):
-                endings[job.line] = PENDING
-            else:
-                style = work.styles.get(job.style_key)
-                endings[job.line] = gather(job, picture, style, batch.output)
+            is_known = job.key in work.ended or (batch.runner == LOCAL and job.key in work.pictures)
+            endings[job.line] = gather_row(job, work, batch.output) if is_known else PENDING
 
 
 def drawn_ahead(items: Iterable[Item], most: int) -> Iterator[Item]:

@@ -1,6 +1,8 @@
 """Files: read and written whole, and where the user's cache is."""
 
 import errno
+import hashlib
+import io
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -81,6 +83,77 @@ def read_whole(path: Place) -> bytes:
     return ask_storage(path, lambda storage, key: bytes(storage.cat_file(key)))
 
 
+class NotAFileError(OSError):
+    """A link, a folder, a pipe, a device or a file of any size lies where a small file should."""
+
+
+def read_kept(path: Place, most: int | None = None) -> bytes:
+    """The bytes of a regular file or of an object; anything else is not opened.
+
+    Args:
+        path: where it is.
+        most: bytes that it may have on a disk, no more of which are read; it may then be no
+            symbolic link either.
+
+    Raises:
+        OSError: as `read_whole`; `NotAFileError` where it is something else.
+    """
+    if not isinstance(path, Path):
+        return read_whole(path)
+    if most is not None and path.is_symlink():
+        raise NotAFileError(errno.ELOOP, "found a symbolic link, expected a file", str(path))
+    with _opened_regular(path) as file:
+        data = file.read(-1 if most is None else most + 1)
+    if most is not None and len(data) > most:
+        raise NotAFileError(errno.EFBIG, f"found more than {most} bytes", str(path))
+    return data
+
+
+class Contents(NamedTuple):
+    """What a file holds: its size in bytes and its SHA-256."""
+
+    size: int
+    sha256: str
+
+
+def contents_of(path: Place, size: int) -> Contents:
+    """What a file holds, in little memory; the SHA-256 is empty where the size is another.
+
+    Raises:
+        OSError: as `read_kept`.
+    """
+    if not isinstance(path, Path):
+        data = read_whole(path)
+        return Contents(len(data), hashlib.sha256(data).hexdigest())
+    with _opened_regular(path) as file:
+        found = os.fstat(file.fileno()).st_size
+        if found != size:
+            return Contents(found, "")
+        return Contents(found, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def size_of(path: Place) -> int:
+    """The bytes of a regular file or an object, without reading it.
+
+    Raises:
+        OSError: as `read_kept`.
+    """
+    if not isinstance(path, Path):
+        return version_of(path).size
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise NotAFileError(
+            errno.EINVAL, "found a folder, a pipe or a device, expected a file", str(path)
+        )
+    return found.st_size
+
+
+def _opened_regular(path: Path) -> io.BufferedReader:
+    # Merely opening a pipe would wait for whoever writes to it, and some devices act on it.
+    size_of(path)
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
 class Version(NamedTuple):
     """What a storage says of an object without reading it.
 
@@ -121,6 +194,17 @@ def names_below(folder: Place) -> set[str]:
     root = f"{folder.path.rstrip('/')}/"
     found = ask_storage(folder, lambda storage, key: list(storage.find(key)))
     return {name.removeprefix(root) for name in found}
+
+
+def sizes_below(folder: UPath) -> dict[str, int]:
+    """All objects in a folder of a storage, by their relative paths; few requests for many.
+
+    Raises:
+        OSError: as `read_whole`.
+    """
+    root = f"{folder.path.rstrip('/')}/"
+    found = ask_storage(folder, lambda storage, key: storage.find(key, detail=True))
+    return {name.removeprefix(root): int(facts["size"] or 0) for name, facts in found.items()}
 
 
 def remove(path: Place) -> None:

@@ -8,24 +8,34 @@ from pathlib import Path
 from typing import Any
 
 from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
+from prefect.context import TaskRunContext
 from prefect.filesystems import RemoteFileSystem
 from prefect.locking.protocol import LockManager
-from prefect.results import ResultRecord, ResultRecordMetadata  # type: ignore[attr-defined]
 from prefect.serializers import Serializer
 from prefect.transactions import IsolationLevel
 from pydantic import Field
 
-from nst_core.files import write_whole
 from nst_core.locks import flock
 from nst_core.places import Place
-from tasks.records import SERIALIZER, PictureRecord, Record, StyleRecord, read_record
+from tasks.placement import FilesBySize, look_for
+from tasks.records import (
+    SERIALIZER,
+    PictureRecord,
+    Record,
+    RecordError,
+    StyleRecord,
+    checked_record,
+    parse_record,
+    verified_style,
+)
 
 
 class RecordSerializer(Serializer):
     """JSON records whose file is verified on reading; never pickle, as the cache may be shared.
 
     Prefect reads a record to learn whether a result exists, so that a record whose file is
-    missing or damaged is simply not there, and the task runs again.
+    missing or damaged is simply not there, and the task runs again. It does so within the task run
+    that the record is of, whose parameters say where the file has to be.
     """
 
     type: str = Field(default=SERIALIZER, frozen=True)
@@ -39,8 +49,16 @@ class RecordSerializer(Serializer):
         raise TypeError(f"only records are persisted, not {type(obj).__name__}")
 
     def loads(self, blob: bytes) -> Record:
-        """The record; raises `RecordError` where it or its file is damaged."""
-        return read_record(blob)
+        """The record; raises `RecordError` where it or its file is damaged, or another's."""
+        task_run = TaskRunContext.get()
+        if task_run is None:
+            raise RecordError("a record is only read for the task that it is of")
+        job, record = task_run.parameters["job"], parse_record(blob)
+        if isinstance(record, StyleRecord):
+            path = task_run.parameters["folder"] / f"{job.style_key}.safetensors"
+            return verified_style(checked_record(record, job.style_key, StyleRecord), path)
+        output = FilesBySize(task_run.parameters["output"])
+        return look_for(checked_record(record, job.key, PictureRecord), [job.output], output).found
 
 
 class FlockLockManager(LockManager):
@@ -131,18 +149,6 @@ def record_storage(folder: Place) -> Path | RemoteFileSystem:
     block = RemoteFileSystem(basepath=str(folder), settings={"use_listings_cache": False})
     block.save(f"nst-batch-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}", overwrite=True)
     return block
-
-
-def write_record(folder: Place, key: str, record: Record) -> None:
-    """Keep a record as Prefect keeps that of a task run with this key.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    serializer = RecordSerializer()
-    metadata = ResultRecordMetadata(storage_key=key, serializer=serializer)
-    kept = ResultRecord(result=record, metadata=metadata).serialize()
-    write_whole(folder / key, kept)
 
 
 def keep_by_key(

@@ -2,11 +2,19 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nst_core.files import read_whole
+from nst_core.files import read_kept
 from nst_core.places import Place, told
+from tasks.records import PictureRecord
+
+MOST_BYTES = 64 << 20
+"""Of a curve's file; ours have some 60 bytes for every ten steps."""
+
+ROUNDING = 0.02
+"""By which share the loss of the saved 8-bit picture may differ from that before rounding."""
 
 
 class CurveError(ValueError):
@@ -50,16 +58,40 @@ def read_curve(path: Place) -> list[Point]:
         OSError: it is not there, or cannot be read.
         CurveError: it is no loss curve.
     """
-    rows = csv.reader(io.StringIO(read_whole(path).decode(errors="replace")))
     try:
-        if tuple(next(rows)) != Point._fields:
-            raise ValueError("other columns")
-        return [Point(*map(int, row[:5]), *map(float, row[5:])) for row in rows]
-    except (StopIteration, TypeError, ValueError) as error:
+        return points_of(read_kept(path, MOST_BYTES))
+    except ValueError as error:
         raise CurveError(
             f"{told(path)}: found no loss curve; expected a CSV file with the columns "
             f"{', '.join(Point._fields)}"
         ) from error
+
+
+def points_of(data: bytes) -> list[Point]:
+    """The points that a file's bytes hold.
+
+    Raises:
+        ValueError: they are no loss curve.
+    """
+    rows = csv.reader(io.StringIO(data.decode(errors="replace")))
+    try:
+        if tuple(next(rows)) != Point._fields:
+            raise ValueError("other columns")
+        return [Point(*map(int, row[:5]), *map(float, row[5:])) for row in rows]
+    except (StopIteration, TypeError, csv.Error) as error:
+        raise ValueError("no rows, or other columns") from error
+
+
+def is_curve_of(data: bytes, record: PictureRecord) -> bool:
+    """Whether a file's bytes are a loss curve that ends where a record's picture does."""
+    try:
+        last = points_of(data)[-1]
+    except (ValueError, IndexError):
+        return False
+    ends_there = (last.width, last.height, last.evaluations) == (
+        *(record.width, record.height, record.evaluations),
+    )
+    return ends_there and math.isclose(last.total_loss, record.total_loss, rel_tol=ROUNDING)
 
 
 def thinned(losses: Sequence[float], most: int) -> Sequence[float]:

@@ -11,10 +11,10 @@ import pandas as pd
 
 from nst_core.places import Place
 from tasks.curves import CurveError, read_curve
-from tasks.endings import LOOKS_AT_ONCE
 from tasks.gallery import GalleryRow, Shown
 from tasks.jobs import Job
 from tasks.layout import PREVIEWS
+from tasks.placement import LOOKS_AT_ONCE
 from tasks.previews import Preview, content_name, thumbnail_name
 from tasks.statuses import Ending
 

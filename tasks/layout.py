@@ -117,6 +117,11 @@ def row_records(output: Place) -> Place:
     return output / KEPT / "rows"
 
 
+def moving_path(output: Place, sha256: str) -> Place:
+    """Where a picture or curve waits while rows change places, named by what it holds."""
+    return output / KEPT / "moving" / sha256
+
+
 def output_lock(output: Place) -> Path:
     """Held by the run that writes to the output folder.
 
@@ -170,6 +175,11 @@ def folders_written(output: Place, cache: Place) -> Iterator[Path]:
     for folder in (style_files(cache), style_records(cache)):
         if isinstance(folder, Path):
             yield folder
+
+
+def targets_path(records: Place, key: str) -> Place:
+    """The targets that a record is of, beside the folder of records."""
+    return records.parent / "targets" / f"{key}.safetensors"
 
 
 def make_folders(output: Place, cache: Place) -> None:

@@ -4,12 +4,13 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 logger = logging.getLogger("nst_batch.progress")
 
-ENDS = ("done", "failed", "interrupted")
-"""The events that are a row's last."""
+RowEnd = Literal["done", "failed", "interrupted", "pending"]
+ENDS: tuple[RowEnd, ...] = get_args(RowEnd)
+"""The events that are a row's last; a row that never begins is `pending`."""
 
 
 class RowProgress(NamedTuple):
@@ -17,7 +18,7 @@ class RowProgress(NamedTuple):
 
     line: int
     output: str
-    event: Literal["started", "waiting", "step", "done", "failed", "interrupted"]
+    event: Literal["started", "waiting", "step"] | RowEnd
     share: float = 0.0
     step: int = 0
     steps: int = 0
@@ -36,11 +37,19 @@ def tell(progress: RowProgress) -> None:
 
 
 class BatchProgress(NamedTuple):
-    """How far a batch is before its rows run: pictures looked at, or rows found to be run."""
+    """How far a batch is before its rows run.
+
+    Attributes:
+        event: pictures were `examined`, or rows `planned`.
+        done: pictures looked at so far, or rows that are to be run.
+        total: all pictures, or all rows that can run.
+        equal: rows among those to be run that only get a copy of an earlier one's picture.
+    """
 
     event: Literal["examined", "planned"]
     done: int
     total: int
+    equal: int = 0
 
 
 class DevicesProgress(NamedTuple):
@@ -101,7 +110,7 @@ def tell_gallery(progress: GalleryProgress) -> None:
 
 def tell_batch(progress: BatchProgress) -> None:
     """Log it, the value itself as the record's attribute `progress`."""
-    logger.info("%s: %d of %d", *progress, extra={"progress": progress})
+    logger.info("%s: %d of %d", *progress[:3], extra={"progress": progress})
 
 
 class Tally(logging.Handler):

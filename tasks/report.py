@@ -11,6 +11,7 @@ from nst_core.files import names_below, remove, write_whole
 from nst_core.places import Place, name_of, told
 from tasks.comparison import compare, gone, is_comparable
 from tasks.contact_sheet import write_contact_sheet
+from tasks.endings import confirmed
 from tasks.gallery import Page, render
 from tasks.gallery_rows import gallery_rows, previews_of
 from tasks.jobs import Examined, Job
@@ -65,9 +66,10 @@ def write_report(
     """
     # A stop may come before the first of them is known.
     endings |= {job.line: PENDING for job in examined.jobs if job.line not in endings}
+    endings |= confirmed(examined.jobs, endings, output)
     endings |= {row.line: _invalid(row) for row in examined.rows if row.faults}
     earlier = _earlier_table(output)
-    table = compare(summarize(examined.rows, endings, output), earlier)
+    table = compare(summarize(examined.rows, endings), earlier)
     table.attrs["made_at"] = datetime.now().astimezone().isoformat(timespec="seconds")
     table.attrs["manifest"] = told(manifest.absolute())
     write_summary(table, output)

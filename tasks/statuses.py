@@ -23,6 +23,7 @@ class Ending:
             end came before its beginning.
         interrupted_picture: the best one so far of an interrupted row, relative to the output
             folder.
+        same_as: the line of an earlier row that is equal to it, and with which it shares its fate.
         is_output_lost: it failed as the storage of the output does not answer.
     """
 
@@ -31,6 +32,7 @@ class Ending:
     style_targets: Literal["computed", "hit", ""] = ""
     error: str = ""
     interrupted_picture: str = ""
+    same_as: int | None = None
     is_output_lost: bool = False
 
 

@@ -13,10 +13,9 @@ from prefect import task
 from nst_core.locks import LockError, flock
 from nst_core.octaves import style_sides
 from nst_core.places import Place, told
-from tasks.caching import write_record
 from tasks.jobs import Job, load_picture
 from tasks.layout import style_files, style_locks, style_records
-from tasks.records import FileReference, RecordError, StyleRecord, find_style
+from tasks.records import FileReference, RecordError, StyleRecord, find_style, write_record
 from tasks.row_report import RowReport, wait_for_device
 from tasks.stopping import StoppedError, is_stopped
 
@@ -163,7 +162,7 @@ def _keep(job: Job, targets: "StyleTargets", cache: Place, seconds: float) -> No
     """Keep targets for the rows to come; this one has them already."""
     try:
         record = _write(job, targets, style_files(cache), seconds)
-        write_record(style_records(cache), job.style_key, record)
+        write_record(style_records(cache) / job.style_key, record)
     except OSError as error:
         logger.warning(
             "style %s: its targets cannot be kept: %s: %s",

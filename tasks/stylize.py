@@ -120,7 +120,7 @@ def _stylize(
         content.alpha if job.settings.keep_alpha else None,
         text={KEYWORD: Provenance(**facts, **_sources(job)).to_text()},
     )
-    write_whole(curve_path(output, job.output), curve_csv(curve))
+    curve_file = FileReference.write(curve_path(output, job.output), curve_csv(curve))
     file = FileReference.write(picture_path(output, job.output), picture)
     keep_content(output, job.content_sha256, content.rgb)
     keep_thumbnail(output, job.content_sha256, content.rgb)
@@ -128,7 +128,8 @@ def _stylize(
     return PictureRecord(
         key=job.key,
         file=file,
-        curve=curve_path(output, job.output),
+        curve=curve_file.path,
+        curve_file=curve_file,
         width=outcome.pixels.shape[1],
         height=outcome.pixels.shape[0],
         seconds=seconds,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from nst_core.files import names_below, read_whole, write_whole
+from nst_core.files import read_whole, write_whole
 from nst_core.networks import CATALOGUE
 from nst_core.places import Place
 from nst_core.settings import Settings
@@ -32,17 +32,15 @@ The wide forms are those of Japanese and Chinese keyboards, which spreadsheets t
 """
 
 
-def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Place) -> pd.DataFrame:
+def summarize(rows: Iterable[Row], endings: Mapping[int, Ending]) -> pd.DataFrame:
     """The table: a row for each of the manifest's, in its order, whatever became of it.
 
     Args:
         rows: of the manifest.
         endings: by line.
-        output: the folder that paths are given relative to; curves are looked for in it.
     """
     rows = list(rows)
-    curves = _curves_in(output)
-    table = pd.DataFrame([_table_row(row, endings[row.line], curves) for row in rows])
+    table = pd.DataFrame([_table_row(row, endings[row.line]) for row in rows])
     layers = [
         f"relative_loss_{layer}"
         for name in dict.fromkeys(row.settings.encoder for row in rows)
@@ -50,26 +48,19 @@ def summarize(rows: Iterable[Row], endings: Mapping[int, Ending], output: Place)
     ]
     leading = ["line", "status", "picture", "content", "style", *MEASURES[:5]]
     found = [layer for layer in layers if layer in table]
-    trailing = ["style_targets", "curve", "output", "key", "change", "previous_loss"]
+    trailing = ["style_targets", "curve", "output", "key", "same_as", "change", "previous_loss"]
     order = [*leading, *found, *MEASURES[5:], *trailing, *Settings.model_fields]
     table = table.reindex(columns=[*dict.fromkeys(order), "error"])
-    whole = ["steps", "evaluations", "recoveries", "width", "height", "seed"]
+    whole = ["steps", "evaluations", "recoveries", "width", "height", "seed", "same_as"]
     return table.astype(dict.fromkeys(whole, "Int64"))
 
 
-def _curves_in(output: Place) -> set[str]:
-    try:
-        return names_below(output / CURVES)
-    except OSError as error:
-        logger.warning("no curve is named in the table: %s: %s", error.filename, error.strerror)
-        return set()
-
-
-def _table_row(row: Row, ending: Ending, curves: set[str]) -> dict[str, Any]:
+def _table_row(row: Row, ending: Ending) -> dict[str, Any]:
     settings = row.settings.model_dump() if not row.faults else {}
     facts: dict[str, Any] = {
         "line": row.line,
         "status": ending.status,
+        "same_as": ending.same_as,
         "content": row.cell("content"),
         "style": row.cell("style"),
         "output": row.output,
@@ -79,7 +70,7 @@ def _table_row(row: Row, ending: Ending, curves: set[str]) -> dict[str, Any]:
     record = ending.record
     if record is None:
         return facts | {"picture": ending.interrupted_picture or None}
-    curve = curve_name(row.output)
+    curve = f"{CURVES}/{curve_name(row.output)}" if record.curve_file else ""
     losses = {f"relative_loss_{layer}": loss for layer, loss in record.style_layers.items()}
     return (
         facts
@@ -87,7 +78,7 @@ def _table_row(row: Row, ending: Ending, curves: set[str]) -> dict[str, Any]:
         | {
             **{name: getattr(record, name) for name in MEASURES},
             "picture": f"{PICTURES}/{row.output}",
-            "curve": f"{CURVES}/{curve}" if curve in curves else "",
+            "curve": curve,
             "key": record.key,
             "style_targets": ending.style_targets,
         }

@@ -18,9 +18,10 @@ from nst_core.places import Place
 from nst_core.settings import Settings
 from tasks.encoders import downloads_of, encoders_of
 from tasks.jobs import Job, examine_rows, work_of
-from tasks.layout import picture_path, row_records, style_records
+from tasks.layout import style_records
 from tasks.manifest import ManifestError, check_places, read_manifest
-from tasks.records import find_picture, find_style
+from tasks.placement import find_finished, first_lines
+from tasks.records import find_style
 from tasks.rows import Row
 from tasks.summary import read_summary
 
@@ -36,6 +37,10 @@ ENOUGH_MULTIPLICATIONS = 1e11
 MEMORY_MB = 900
 MEMORY_MB_AN_ACTIVATION = 9.5e-6
 """Resident memory of the process on a CPU, and what each activation of a layer adds to it."""
+
+
+STATUSES = ("new", "equal", "done", "invalid")
+"""What a row can be before a run; an `equal` one gets a copy of the picture of an earlier line."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,11 @@ def plan(
         return refuse(terminal, error)
     examined = examine_rows(rows, encoders, max_pixels=max_pixels)
     rate, measured = _seconds_a_multiplication(output)
-    jobs = [(job, _plan_job(job, output, rate)) for job in examined.jobs]
+    finished = find_finished(examined.jobs, output)
+    jobs = [
+        (job, _plan_job(job, line, job.key in finished, rate))
+        for job, line in zip(examined.jobs, first_lines(examined.jobs), strict=True)
+    ]
     invalid = [_plan_invalid(row) for row in examined.rows if row.faults]
     planned = sorted([*(row for _, row in jobs), *invalid], key=lambda row: row.line)
     styles = {job.style_key for job, row in jobs if row.status == "new"}
@@ -84,19 +93,21 @@ def _plan_invalid(row: Row) -> PlannedRow:
     return PlannedRow(row.line, "invalid", row.output, None, None, None, None, str(row.faults[0]))
 
 
-def _plan_job(job: Job, output: Place, rate: float) -> PlannedRow:
+def _plan_job(job: Job, first: int, is_done: bool, rate: float) -> PlannedRow:
+    """A job, `first` being the line of the first one that is equal to it."""
     height, width = job.shape
-    wanted = picture_path(output, job.output)
-    is_done = find_picture(row_records(output), job.key, wanted) is not None
+    is_equal = first != job.line
+    status = "done" if is_done else "equal" if is_equal else "new"
+    seconds = SECONDS_A_ROW + job.multiplications * rate
     return PlannedRow(
         line=job.line,
-        status="done" if is_done else "new",
+        status=status,
         picture=job.output,
         width=width,
         height=height,
-        seconds=None if is_done else round(SECONDS_A_ROW + job.multiplications * rate, 1),
-        memory_mb=None if is_done else _memory_mb(job),
-        why="",
+        seconds=round(seconds, 1) if status == "new" else None,
+        memory_mb=_memory_mb(job) if status == "new" else None,
+        why=f"the same as line {first}" if is_equal else "",
     )
 
 
@@ -145,9 +156,7 @@ def _tell(
     rows_at_once: int,
 ) -> None:
     terminal.table([asdict(row) for row in planned])
-    counts = {
-        name: sum(row.status == name for row in planned) for name in ("new", "done", "invalid")
-    }
+    counts = {name: sum(row.status == name for row in planned) for name in STATUSES}
     seconds = sum(row.seconds or 0 for row in planned) / rows_at_once
     memory = max((row.memory_mb or 0 for row in planned), default=0)
     terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))

@@ -101,14 +101,14 @@ def test_plan_before_and_after(shell: Shell) -> None:
     before = shell.run("plan", manifest, "--output", "out", "--json", *QUICK)
     assert before.returncode == 1
     told = json.loads(before.stdout)
-    assert told["counts"] == {"new": 2, "done": 0, "invalid": 1}
+    assert told["counts"] == {"new": 2, "equal": 0, "done": 0, "invalid": 1}
     assert told["styles"] == {"needed": 1, "kept": 0, "to_compute": 1}
     assert told["seconds"] > 0
     assert told["memory_mb"] > 0
     shell.run("run", write_csv(manifest, *rows[:2]), "--output", "out", *QUICK)
     after = shell.run("plan", write_csv(manifest, *rows), "--output", "out", "--json", *QUICK)
     told = json.loads(after.stdout)
-    assert told["counts"] == {"new": 1, "done": 1, "invalid": 1}
+    assert told["counts"] == {"new": 1, "equal": 0, "done": 1, "invalid": 1}
     assert told["styles"] == {"needed": 1, "kept": 1, "to_compute": 0}
     assert [row["status"] for row in told["rows"]] == ["done", "new", "invalid"]
 

@@ -212,7 +212,7 @@ def test_a_stop_before_anything_is_known_leaves_a_table_all_the_same(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(flow, "find_all_done", interrupted)
+    monkeypatch.setattr(flow, "endings_of_finished", interrupted)
     with pytest.raises(KeyboardInterrupt):
         batch.run(*rows)
     table = pd.read_csv(batch.output / "summary.csv")

@@ -14,9 +14,8 @@ from flows.commands.cache import prune
 from flows.terminal import Terminal
 from nst_core.held_files import part_name
 from nst_core.statistics import StyleTargets
-from tasks.caching import write_record
 from tasks.layout import style_files, style_records, styles_in_use
-from tasks.records import FileReference, StyleRecord, find_style
+from tasks.records import FileReference, StyleRecord, find_style, write_record
 from tasks.row_report import RowReport
 from tests.pipeline.conftest import Batch
 
@@ -119,7 +118,7 @@ def test_targets_that_another_run_computed_anew_serve(
         file = FileReference.write(record.file.path, other)
         assert file.sha256 != record.file.sha256
         folder = style_records(batch.cache)
-        write_record(folder, record.key, record.model_copy(update={"file": file}))
+        write_record(folder / record.key, record.model_copy(update={"file": file}))
 
     before_each_row(replace)
     state, table = batch.run(*ROWS)

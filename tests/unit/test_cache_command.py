@@ -13,9 +13,8 @@ from flows.commands import cache as command
 from flows.commands.cache import list_styles, prune
 from flows.terminal import Terminal
 from nst_core.held_files import part_name
-from tasks.caching import write_record
 from tasks.layout import style_files, style_records, styles_in_use
-from tasks.records import FileReference, StyleRecord, find_style
+from tasks.records import FileReference, StyleRecord, find_style, write_record
 from tasks.style_targets import mark_used
 from tasks.styles_in_use import keys_in_use, using_styles
 
@@ -34,7 +33,7 @@ def cache(tmp_path: Path) -> Path:
 
 def keep(cache: Path, key: str) -> None:
     file = FileReference.write(style_files(cache) / f"{key}.safetensors", b"targets")
-    write_record(style_records(cache), key, StyleRecord(key=key, file=file, seconds=1))
+    write_record(style_records(cache) / key, StyleRecord(key=key, file=file, seconds=1))
 
 
 def names_in(folder: object) -> set[str]:

@@ -5,47 +5,34 @@ import logging
 from pathlib import Path
 
 import pytest
+from prefect.results import ResultRecord
 
+from tasks.caching import RecordSerializer
 from tasks.records import (
     FileReference,
     PictureRecord,
     RecordError,
     StyleRecord,
-    find_picture,
     find_style,
     read_record,
     remove_failures,
+    write_record,
 )
 
 KEY = "a" * 64
 
 
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    """A folder of records, as it lies in a cache."""
+    folder = tmp_path / "records"
+    folder.mkdir()
+    return folder
+
+
 def style_record(folder: Path, content: bytes = b"targets") -> StyleRecord:
-    path = folder / "targets.safetensors"
+    path = folder.parent / "targets" / f"{KEY}.safetensors"
     return StyleRecord(key=KEY, file=FileReference.write(path, content), seconds=1)
-
-
-def picture_record(path: Path) -> PictureRecord:
-    return PictureRecord.model_validate(
-        {
-            "key": KEY,
-            "file": FileReference.write(path, b"picture"),
-            "curve": path.with_suffix(".csv"),
-            "settings": {},
-            "encoder_fingerprint": "f",
-            "style_layers": {},
-            "stop_reason": "steps",
-            "device": "CPU:0",
-            **dict.fromkeys(
-                (
-                    *("width", "height", "seed", "steps", "evaluations", "recoveries", "seconds"),
-                    *("total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"),
-                    "peak_memory_mb",
-                ),
-                0,
-            ),
-        }
-    )
 
 
 def keep(folder: Path, record: StyleRecord | PictureRecord, serializer: str = "") -> Path:
@@ -59,14 +46,14 @@ def keep(folder: Path, record: StyleRecord | PictureRecord, serializer: str = ""
     return path
 
 
-def test_a_whole_record_is_found(tmp_path: Path) -> None:
-    record = style_record(tmp_path)
-    keep(tmp_path, record)
-    assert find_style(tmp_path, KEY) == record
+def test_a_whole_record_is_found(records: Path) -> None:
+    record = style_record(records)
+    keep(records, record)
+    assert find_style(records, KEY) == record
 
 
-def test_no_record_is_not_worth_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert find_style(tmp_path, KEY) is None
+def test_no_record_is_not_worth_a_warning(records: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert find_style(records, KEY) is None
     assert not caplog.records
 
 
@@ -81,74 +68,81 @@ def test_no_record_is_not_worth_a_warning(tmp_path: Path, caplog: pytest.LogCapt
     ids=["missing", "empty", "truncated", "flipped"],
 )
 def test_a_damaged_file_is_told_and_not_used(
-    tmp_path: Path, damage: object, caplog: pytest.LogCaptureFixture
+    records: Path, damage: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    record = style_record(tmp_path)
-    keep(tmp_path, record)
+    record = style_record(records)
+    keep(records, record)
     damage(record.file.path)  # type: ignore[operator]
     with caplog.at_level(logging.WARNING):
-        assert find_style(tmp_path, KEY) is None
+        assert find_style(records, KEY) is None
     assert str(record.file.path) in caplog.text
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"metadata": 3}', '{"result": "{}"}'])
 def test_a_damaged_record_is_told_and_not_used(
-    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+    records: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / KEY).write_text(text)
-    assert find_style(tmp_path, KEY) is None
+    (records / KEY).write_text(text)
+    assert find_style(records, KEY) is None
     assert len(caplog.records) == 1
 
 
-def test_a_record_of_another_kind_is_not_used(tmp_path: Path) -> None:
-    keep(tmp_path, style_record(tmp_path))
-    assert find_picture(tmp_path, KEY, tmp_path / "a.png") is None
+def test_a_record_of_another_kind_or_key_is_not_used(records: Path) -> None:
+    path = keep(records, style_record(records))
+    with pytest.raises(RecordError, match="expected a PictureRecord, found a StyleRecord"):
+        read_record(path, KEY, PictureRecord)
+    with pytest.raises(RecordError, match="the record of another key"):
+        read_record(path, "b" * 64, StyleRecord)
 
 
-def test_a_record_that_names_pickle_is_removed_before_prefect_obeys_it(tmp_path: Path) -> None:
-    path = keep(tmp_path, style_record(tmp_path), serializer="pickle")
-    assert find_style(tmp_path, KEY) is None
+def test_a_record_that_names_pickle_is_removed_before_prefect_obeys_it(records: Path) -> None:
+    path = keep(records, style_record(records), serializer="pickle")
+    assert find_style(records, KEY) is None
     assert not path.exists()
 
 
-def test_a_moved_output_folder_keeps_its_pictures(tmp_path: Path) -> None:
-    old, new = tmp_path / "old", tmp_path / "new"
-    keep(tmp_path, picture_record(old / "a.png"))
-    old.rename(new)
-    record = find_picture(tmp_path, KEY, new / "a.png")
-    assert record is not None
-    assert record.file.path == new / "a.png"
+@pytest.mark.parametrize(
+    "older",
+    [
+        {"serializer": {"type": "pickle"}},
+        {"data": "gASVDQAAAA=="},
+    ],
+)
+def test_a_record_in_prefects_older_form_is_removed_too(
+    records: Path, older: dict[str, object]
+) -> None:
+    """Prefect takes the serializer of that form, whatever the newer one says."""
+    path = keep(records, style_record(records))
+    path.write_text(json.dumps(json.loads(path.read_text()) | older))
+    assert find_style(records, KEY) is None
+    assert not path.exists()
 
 
-def test_a_picture_is_found_under_its_former_name(tmp_path: Path) -> None:
-    keep(tmp_path, picture_record(tmp_path / "a.png"))
-    record = find_picture(tmp_path, KEY, tmp_path / "renamed.png")
-    assert record is not None
-    assert record.file.path == tmp_path / "a.png"
+def test_targets_are_looked_for_in_their_place_only(records: Path) -> None:
+    """So that a cache may be moved, and no other file is read because a record says so."""
+    record = style_record(records)
+    elsewhere = FileReference.write(records.parent / "elsewhere", b"targets")
+    keep(records, record.model_copy(update={"file": elsewhere}))
+    assert find_style(records, KEY) == record
+    record.file.path.unlink()  # type: ignore[union-attr]
+    assert find_style(records, KEY) is None
 
 
-def test_another_picture_in_its_place_is_not_taken_for_it(tmp_path: Path) -> None:
-    keep(tmp_path, picture_record(tmp_path / "a.png"))
-    (tmp_path / "a.png").write_bytes(b"another")
-    assert find_picture(tmp_path, KEY, tmp_path / "a.png") is None
+def test_a_record_that_we_write_is_one_of_prefects(records: Path) -> None:
+    record = style_record(records)
+    write_record(records / KEY, record)
+    assert read_record(records / KEY, KEY, StyleRecord) == record
+    assert record.file.verify() == record.file
+    envelope = ResultRecord.model_validate_json((records / KEY).read_bytes())
+    assert envelope.metadata.serializer == RecordSerializer()
 
 
-def test_read_record_verifies(tmp_path: Path) -> None:
-    record = style_record(tmp_path)
-    assert read_record(record.model_dump_json().encode()) == record
-    record.file.path.write_bytes(b"other")
-    with pytest.raises(RecordError, match="is damaged: found 5 bytes, expected 7"):
-        read_record(record.model_dump_json().encode())
-
-
-def test_remains_of_failed_tasks_are_removed_and_nothing_else(tmp_path: Path) -> None:
-    kept = keep(tmp_path, style_record(tmp_path / "."))
-    (tmp_path / "cc45a5ffe3914b30863b0e513d9a2847").write_text("{}")
-    (tmp_path / "cc45a5ff-e391-4b30-863b-0e513d9a2847").write_text("{}")
-    (tmp_path / "notes.txt").write_text("somebody's own")
-    (tmp_path / "locks").mkdir()
-    remove_failures(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        *(KEY, "locks", "notes.txt", "targets.safetensors")
-    ]
+def test_remains_of_failed_tasks_are_removed_and_nothing_else(records: Path) -> None:
+    kept = keep(records, style_record(records))
+    (records / "cc45a5ffe3914b30863b0e513d9a2847").write_text("{}")
+    (records / "cc45a5ff-e391-4b30-863b-0e513d9a2847").write_text("{}")
+    (records / "notes.txt").write_text("somebody's own")
+    (records / "locks").mkdir()
+    remove_failures(records)
+    assert sorted(path.name for path in records.iterdir()) == [KEY, "locks", "notes.txt"]
     assert kept.exists()

@@ -150,7 +150,7 @@ def test_a_reference_with_a_tag_goes_by_it(
     reference.verify()
     assert reads == []
     write_whole(bucket / "a", b"dada")
-    with pytest.raises(RecordError, match="something else"):
+    with pytest.raises(RecordError, match="another file"):
         reference.verify()
 
 

@@ -1,0 +1,303 @@
+"""What earlier runs left, through the flow: new names, equal rows, and records of any kind."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from prefect.context import TaskRunContext
+
+from flows.commands.plan import plan
+from flows.progress import ProgressListener
+from flows.terminal import Terminal
+from nst_core.networks.store import WeightStore
+from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
+from tasks import endings
+from tasks.caching import RecordSerializer
+from tasks.endings import ending_of_equal, tell_end
+from tasks.jobs import Job
+from tasks.layout import row_records
+from tasks.progress import listened_to_by
+from tasks.records import RecordError
+from tasks.statuses import PENDING, Ending
+from tests.pipeline.conftest import Batch
+
+HEADER = ("content", "style", "output")
+PAIRS = [(content, style) for content in ("a.png", "b.png") for style in ("s.png", "t.png")]
+
+
+def digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def files_of(batch: Batch, table: pd.DataFrame) -> list[tuple[str, str]]:
+    """The picture and the loss curve of each row, by what they hold."""
+    return [
+        (digest(batch.output / row["picture"]), digest(batch.output / row["curve"]))
+        for _, row in table.iterrows()
+    ]
+
+
+def test_rows_exchange_names_and_keep_their_pictures_and_curves(
+    batch: Batch, computed: list[str]
+) -> None:
+    def run(*names: str) -> list[tuple[str, str]]:
+        rows = [(*pair, name) for pair, name in zip(PAIRS, names, strict=True)]
+        _, table = batch.run(HEADER, *rows)
+        assert list(table["output"]) == [f"{name}.png" for name in names]
+        if computed == []:
+            assert set(table["status"]) == {"cached"}
+        return files_of(batch, table)
+
+    first = run("one", "two", "three", "four")
+    assert len({*first}) == 4
+    computed.clear()
+    for names in (
+        ("two", "one", "three", "four"),
+        ("three", "two", "four", "one"),
+        ("three", "two", "four", "one"),
+        ("one", "deep/new", "two", "three"),
+    ):
+        assert run(*names) == first
+    assert computed == []
+
+
+def test_records_without_the_sha256_of_curves_are_read_and_completed(
+    batch: Batch, computed: list[str]
+) -> None:
+    """Those of the version before, after its rows exchanged names."""
+    rows = [(*pair, f"{number}") for number, pair in enumerate(PAIRS)]
+    _, table = batch.run(HEADER, *rows, settings={"steps": 20})
+    before = files_of(batch, table)
+    for path in row_records(batch.output).iterdir():
+        envelope = json.loads(path.read_text())
+        record = json.loads(envelope["result"])
+        del record["curve_file"]
+        path.write_text(json.dumps(envelope | {"result": json.dumps(record)}))
+    computed.clear()
+    swapped = [(*pair, f"{number}") for number, pair in enumerate(reversed(PAIRS))]
+    for _ in range(2):
+        _, table = batch.run(HEADER, *swapped, settings={"steps": 20})
+        assert files_of(batch, table) == before[::-1]
+    assert computed == []
+
+
+def test_equal_rows_are_told_and_counted_as_what_they_are(
+    batch: Batch, computed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("a.png", "s.png", name) for name in ("one", "two", "three")]
+    rows.append(("b.png", "s.png", "other"))
+    counts = {"new": 2, "equal": 2, "done": 0, "invalid": 0}
+    assert planned(batch, rows, capsys)["counts"] == counts
+    with listened_to_by(ProgressListener(Terminal())):
+        _, table = batch.run(HEADER, *rows)
+    told = capsys.readouterr().out
+    assert "4 of 4 rows to run, 2 of them equal to an earlier row, 0 done before" in told
+    assert [line[:5] for line in told.splitlines() if line.startswith("[")] == [
+        f"[{number}/4]" for number in range(1, 5)
+    ]
+    assert computed.count("row") == 2
+    assert list(table["status"]) == ["done"] * 4
+    assert list(table["same_as"].fillna(0)) == [0, 2, 2, 0]
+    assert set(table["style_targets"]) == {"computed"}
+    assert len({*files_of(batch, table)}) == 2
+
+    with listened_to_by(ProgressListener(Terminal())):
+        _, table = batch.run(HEADER, *rows)
+    assert "0 of 4 rows to run, 4 done before" in capsys.readouterr().out
+    assert list(table["status"]) == ["cached"] * 4
+    assert list(table["same_as"].fillna(0)) == [0, 2, 2, 0]
+    done = planned(batch, rows, capsys)
+    assert done["counts"] == {"new": 0, "equal": 0, "done": 4, "invalid": 0}
+    assert [row["why"] for row in done["rows"]] == ["", *["the same as line 2"] * 2, ""]
+
+
+def planned(
+    batch: Batch, rows: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> dict[str, Any]:
+    """What `plan --json` says; of equal rows only one is billed."""
+    from tests.pictures import write_csv
+
+    manifest = write_csv(batch.folder / "m.csv", HEADER, *rows)
+    settings = Overrides(size=32, steps=2, octaves=1)
+    store = WeightStore.of_user(None, batch.cache)
+    options = (settings, DEFAULT_MAX_PIXELS, "cpu")
+    plan(Terminal(as_json=True), manifest, batch.output, batch.cache, store, *options)
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    new = [row for row in said["rows"] if row["status"] == "new"]
+    assert said["seconds"] == pytest.approx(sum(row["seconds"] for row in new))
+    return said
+
+
+def test_an_equal_row_that_fails_is_counted_once_a_line(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nst_core import stylize
+
+    def failing(*_: Any, **__: Any) -> Any:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(stylize, "iterates", failing)
+    rows = [("a.png", "s.png", name) for name in ("one", "two", "three")]
+    with listened_to_by(ProgressListener(Terminal())):
+        state, table = batch.run(HEADER, *rows)
+    assert state.message == "3 failed"
+    assert list(table["same_as"].fillna(0)) == [0, 2, 2]
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
+    assert [line[:5] for line in told] == ["[1/3]", "[2/3]", "[3/3]"]
+    assert all("failed" in line and "no room" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [
+        (Ending("interrupted", error="stopped after 10 of 20 steps"), "interrupted"),
+        (PENDING, "pending"),
+        (Ending("failed", error="no room"), "failed"),
+    ],
+)
+def test_rows_that_tell_nothing_themselves_are_told_as_they_ended(
+    ending: Ending, told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Such as those of a cluster, whose workers nobody hears."""
+    job = Job.model_construct(line=7, output="a.png", key="k")
+    with listened_to_by(ProgressListener(Terminal())):
+        tell_end(job, ending)
+        tell_end(job, ending_of_equal(job, 3, ending, tmp_path))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("] ")[2] for line in lines] == [
+        f"line 7 a.png: {told}, {ending.error}"
+    ] * 2
+
+
+def test_pictures_that_are_gone_when_the_batch_ends_are_not_done(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nst_core import stylize
+
+    batch.run(HEADER, ("a.png", "s.png", "cached"))
+    iterates = stylize.iterates
+    contents: list[int] = []
+
+    def remove_and_go_on(*arguments: Any, **options: Any) -> Any:
+        contents.append(1)
+        if len(contents) == 2:
+            shutil.rmtree(batch.output)
+        return iterates(*arguments, **options)
+
+    monkeypatch.setattr(stylize, "iterates", remove_and_go_on)
+    rows = [("a.png", "s.png", "cached"), ("b.png", "s.png", "done"), ("b.png", "t.png", "last")]
+    state, table = batch.run(HEADER, *rows)
+    assert (state.name, state.message) == ("SomeRowsFailed", "1 done, 2 failed")
+    assert list(table["status"]) == ["failed", "failed", "done"]
+    assert "cached.png: found nothing, expected the " in table.loc[2, "error"]
+    assert (batch.output / table.loc[4, "picture"]).is_file()
+    monkeypatch.undo()
+    assert batch.run(HEADER, *rows)[0].message == "2 done, 1 cached"
+
+
+def nested(text: str) -> str:
+    return json.dumps({**json.loads(text), "result": "[" * 50_000 + "]" * 50_000})
+
+
+def with_record(**changes: Any) -> Callable[[str], str]:
+    def change(text: str) -> str:
+        envelope = json.loads(text)
+        result = json.dumps(json.loads(envelope["result"]) | changes)
+        return json.dumps(envelope | {"result": result})
+
+    return change
+
+
+HOSTILE: dict[str, Callable[[str], str | bytes]] = {
+    "nested": lambda _: "[" * 100_000,
+    "nested within": nested,
+    "not UTF-8": lambda _: b"\xff\xfe{",
+    "huge": lambda _: b" " * (2 << 20),
+    "number": with_record(width=10**400),
+    "not a number": with_record(total_loss=float("nan")),
+    "type": with_record(style_layers=[1]),
+    "file": with_record(file="/etc/passwd"),
+    "storage": with_record(
+        file={"path": "s3://nowhere/pictures/x.png", "size": 3, "sha256": "0" * 64}
+    ),
+    "web": with_record(file={"path": "https://127.0.0.1:9/x", "size": 3, "sha256": "0" * 64}),
+    "pickle": lambda text: text.replace("nst-batch/record", "pickle"),
+}
+
+
+def test_records_of_any_kind_are_no_end_of_the_batch(
+    batch: Batch, computed: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    kinds = [*HOSTILE, "folder", "pipe", "link", "empty"]
+    rows = [("a.png", "s.png", kind.replace(" ", "_"), n / 64) for n, kind in enumerate(kinds)]
+    header = (*HEADER, "tv_weight")
+    _, table = batch.run(header, *rows, ("b.png", "s.png", "whole", ""))
+    records = [row_records(batch.output) / key for key in table["key"]]
+    for kind, path in zip(kinds, records, strict=False):
+        assert isinstance(path, Path)
+        text = path.read_text()
+        path.unlink()
+        if kind in HOSTILE:
+            damaged = HOSTILE[kind](text)
+            path.write_bytes(damaged if isinstance(damaged, bytes) else damaged.encode())
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "link":
+            (batch.folder / "elsewhere").write_text(text)
+            path.symlink_to(batch.folder / "elsewhere")
+        else:
+            path.touch()
+    computed.clear()
+    caplog.clear()
+    state, table = batch.run(header, *rows, ("b.png", "s.png", "whole", ""))
+    assert state.message == f"{len(kinds)} done, 1 cached"
+    warned = [record for record in caplog.records if "what was kept" in record.getMessage()]
+    assert len(warned) == len(kinds)
+    assert all(len(record.getMessage()) < 1000 for record in warned)
+    # All but the folder, which is not ours to remove.
+    computed.clear()
+    state, table = batch.run(header, *rows, ("b.png", "s.png", "whole", ""))
+    assert computed == ["row"]
+    assert table["status"].tolist().index("done") == kinds.index("folder")
+
+
+def test_prefects_own_look_at_a_record_holds_to_the_same_rules(
+    batch: Batch, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a cluster runs a task once more, whose flow has looked before."""
+    rows = [("a.png", "s.png", "one"), ("b.png", "s.png", "two")]
+    _, table = batch.run(HEADER, *rows)
+    monkeypatch.setattr(endings, "find_finished", lambda *_: {})
+    computed.clear()
+    state, _ = batch.run(HEADER, *rows)
+    assert (state.message, computed) == ("2 cached", [])
+
+    # A file of the right contents, but not in the output folder; and the record of another row.
+    first, second = (row_records(batch.output) / key for key in table["key"])
+    assert isinstance(first, Path)
+    assert isinstance(second, Path)
+    elsewhere = batch.folder / "elsewhere" / "one.png"
+    elsewhere.parent.mkdir()
+    (batch.output / "pictures" / "one.png").rename(elsewhere)
+    named = str(batch.output / "pictures" / "one.png")
+    assert named in first.read_text()
+    first.write_text(first.read_text().replace(named, str(elsewhere)))
+    second.write_text(first.read_text())
+    state, _ = batch.run(HEADER, *rows)
+    assert (state.message, computed) == ("2 done", ["row", "row"])
+
+
+def test_a_record_is_read_for_the_task_that_it_is_of_only(batch: Batch) -> None:
+    batch.run(HEADER, ("a.png", "s.png", "one"), ("b.png", "s.png", "two"))
+    texts = [json.loads(path.read_text()) for path in row_records(batch.output).iterdir()]
+    assert TaskRunContext.get() is None
+    with pytest.raises(RecordError, match="only read for the task"):
+        RecordSerializer().loads(texts[0]["result"].encode())
