@@ -37,6 +37,7 @@ from nst_core.files import (
     size_of,
     version_of,
     write_tagged,
+    write_whole,
 )
 from nst_core.places import Place, told
 from nst_core.settings import Settings
