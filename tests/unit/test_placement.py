@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from upath import UPath
 
-from nst_core.files import names_below, read_whole, remove, write_whole
+from nst_core.files import names_below, read_whole, remove, write_tagged, write_whole
 from nst_core.places import Place
 from tasks import placement, records
 from tasks.layout import curve_path, moving_path, picture_path, row_records
@@ -85,7 +85,8 @@ def test_equal_rows_never_write_to_each_other(
     night(rows, names, output).assert_all_their_own(rows, names, output)
     assert record_in(output, "A").file.path.name == "a.png"
     written: list[str] = []
-    monkeypatch.setattr(records, "write_whole", lambda path, _: written.append(str(path)))
+    for name in ("write_whole", "write_tagged"):
+        monkeypatch.setattr(records, name, lambda path, _: written.append(str(path)))
     for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2)):
         again = night("".join(rows[row] for row in order), [names[row] for row in order], output)
         assert len(again.placed.records) == 3
@@ -109,15 +110,16 @@ def kill_after(most: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     operations = count()
 
     def dying(operation: Any) -> Any:
-        def run(*arguments: Any) -> None:
+        def run(*arguments: Any) -> Any:
             if next(operations) >= most:
                 raise Killed
-            operation(*arguments)
+            return operation(*arguments)
 
         return run
 
     with monkeypatch.context() as patched:
         patched.setattr(placement, "LOOKS_AT_ONCE", 1)
+        patched.setattr(records, "write_tagged", dying(write_tagged))
         patched.setattr(records, "write_whole", dying(write_whole))
         patched.setattr(placement, "remove", dying(remove))
         yield
@@ -157,14 +159,14 @@ def test_a_disk_that_is_full_fails_rows_and_loses_nothing(
     for row in "ABC":
         finish(row, f"{row.lower()}.png", output)
 
-    def full(path: Place, data: bytes) -> None:
+    def full(path: Place, data: bytes) -> str:
         if data == picture_of("A"):
             raise OSError(28, "No space left on device", str(path))
-        write_whole(path, data)
+        return write_tagged(path, data)
 
     names = ("b.png", "a.png", "c.png")
     with monkeypatch.context() as patched:
-        patched.setattr(records, "write_whole", full)
+        patched.setattr(records, "write_tagged", full)
         placed = night("ABC", names, output).placed
     assert {line: str(error) for line, error in placed.errors.items()}.keys() == {2, 3}
     assert "No space left on device" in str(placed.errors[2])
