@@ -23,7 +23,7 @@ from nst_core.places import WEB_ADDRESS, Place, checked_for_keeping, name_of, pl
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 from tasks.artifacts import show_on_page, shown_progress
 from tasks.caching import keep_by_key
-from tasks.encoders import encoders_of
+from tasks.encoders import check_weights_place, encoders_of
 from tasks.endings import (
     Style,
     ending_of_equal,
@@ -183,6 +183,7 @@ def stylize_manifest(
 def stylize_rows(rows: list[Row], store: WeightStore, batch: Batch) -> State:
     """Examine rows, run those that can, write the table, and say how it went."""
     rows = check_places(rows, batch.output)
+    check_weights_place(store, batch.output)
     examined = examine_rows(
         rows,
         encoders_of(rows, store, lambda published: fetch_weights(published, store.kept)),

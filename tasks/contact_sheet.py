@@ -9,11 +9,12 @@ import numpy as np
 
 from nst_core.contact_sheet import LARGEST_CELL, Levels, Tile, contact_sheet, largest_cell
 from nst_core.files import remove, write_whole
-from nst_core.pictures import PictureError, encode_png, load, read_png_text
+from nst_core.pictures import PictureError, encode_png, load
 from nst_core.places import Place
 from tasks.gallery import GalleryRow, Shown
 from tasks.jobs import MOST_THREADS
 from tasks.layout import contact_sheet_path
+from tasks.managed import is_marked
 
 logger = logging.getLogger("nst_batch.contact_sheet")
 
@@ -46,7 +47,7 @@ def write_contact_sheet(rows: tuple[GalleryRow, ...], output: Place) -> bool:
     if is_grid(rows) and _fits(rows):
         write_whole(path, _sheet(rows, output))
         return True
-    if _is_ours(path):
+    if is_marked(path, MARK):
         remove(path)
     return False
 
@@ -58,13 +59,6 @@ def _fits(rows: tuple[GalleryRow, ...]) -> bool:
         return True
     logger.info("no contact sheet: %d x %d pictures are too many", contents, styles)
     return False
-
-
-def _is_ours(sheet: Place) -> bool:
-    try:
-        return read_png_text(sheet).items() >= MARK.items()
-    except PictureError:
-        return False
 
 
 def _sheet(rows: tuple[GalleryRow, ...], output: Place) -> bytes:

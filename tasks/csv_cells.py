@@ -5,9 +5,15 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SEPARATORS = (",", ";", "\t")
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
+"""What spreadsheets may take for the start of a formula, and the apostrophe that says it is none.
+
+The wide forms are those of Japanese and Chinese keyboards, which spreadsheets there accept too.
+"""
 
 
 class CsvError(ValueError):
@@ -87,3 +93,25 @@ def to_csv(rows: Iterable[Sequence[str]]) -> str:
         # By itself the module leaves a carriage return without quotes, where it ends a row.
         (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
     return text.getvalue()
+
+
+def escape_formula(cell: Any) -> Any:
+    """A cell; where it is a text that a spreadsheet might run, with an apostrophe before it.
+
+    Texts that begin with an apostrophe get another one, so that `unescape_formula` gives every text
+    back as it was.
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+
+
+def unescape_formula(cell: str) -> str:
+    """The text that `escape_formula` made a cell of."""
+    return cell.removeprefix("'")
+
+
+def harmless_path(text: str) -> str:
+    """A relative path as a manifest may have it, so that no spreadsheet takes it for a formula.
+
+    It means the same file, and is read as it is.
+    """
+    return f"./{text}" if text.startswith(FORMULA_STARTS) else text

@@ -1,6 +1,7 @@
 """The encoders that rows name: their weights found and read, before any row runs."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from nst_core.networks import CATALOGUE
@@ -8,6 +9,8 @@ from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.loading import EncoderReference, refer_to
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
+from nst_core.places import Place, told
+from tasks.managed import ManagedPlaces
 from tasks.rows import Row
 
 Encoders = Mapping[tuple[str, str], EncoderReference | WeightsError]
@@ -37,6 +40,23 @@ def encoders_of(
         except WeightsError as error:
             encoders[name, pooling] = error
     return encoders
+
+
+def check_weights_place(store: WeightStore, output: Place) -> None:
+    """Refuse weights of the user's own that lie where runs write.
+
+    Raises:
+        WeightsError: they do.
+    """
+    name = ""
+    # A link to itself is told when it is read.
+    with suppress(OSError, RuntimeError):
+        name = ManagedPlaces(output).name_at(store.chosen) if store.chosen else ""
+    if name:
+        raise WeightsError(
+            f"{store.chosen}: runs replace and remove files in {told(output / name)}; keep weights "
+            "elsewhere, or choose another output folder"
+        )
 
 
 def _once(fetch: Callable[[PublishedFile], Path]) -> Callable[[PublishedFile], Path]:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,8 @@ from nst_core.places import Place, name_of, resolved, told
 from nst_core.settings import Overrides, resolve
 from tasks.csv_cells import CsvError, Record, read_records
 from tasks.faults import Fault, as_fault
-from tasks.layout import contact_sheet_path, interrupted_path, picture_path, summary_path
+from tasks.layout import picture_path
+from tasks.managed import ManagedPlaces
 from tasks.output_names import Unnamed, as_one_file, choose_outputs, places_of
 from tasks.rows import COLUMNS, REQUIRED, Cells, Row, check_layers, read_row
 
@@ -216,20 +218,26 @@ def check_places(rows: Iterable[Row], output: Place) -> list[Row]:
         if column in row.cells
     }
     limits = PathLimits.of(output) if isinstance(output, Path) else None
-    return [row.with_faults(_faults_of_places(row, output, sources, limits)) for row in rows]
+    managed = ManagedPlaces(output)
+    return [
+        row.with_faults(_faults_of_places(row, output, sources, limits, managed)) for row in rows
+    ]
 
 
 def check_manifest_place(manifest: Place, output: Place) -> None:
-    """Refuse a manifest that the table would overwrite.
+    """Refuse a manifest that lies where runs write.
 
     Raises:
-        ManifestError: it lies where the table goes.
+        ManifestError: it does.
     """
-    tables = {resolved(summary_path(output, ending).absolute()) for ending in (".csv", ".parquet")}
-    if resolved(manifest.absolute()) in tables:
+    name = ""
+    # A link to itself is told when it is read.
+    with suppress(OSError, RuntimeError):
+        name = ManagedPlaces(output).name_at(manifest)
+    if name:
         raise ManifestError(
-            f"{told(manifest)}: the table of results would overwrite the manifest; choose another "
-            "output folder"
+            f"{told(manifest)}: runs replace and remove files in {told(output / name)} and would "
+            "overwrite the manifest; keep it elsewhere, or choose another output folder"
         )
 
 
@@ -265,7 +273,11 @@ class PathLimits(NamedTuple):
 
 
 def _faults_of_places(
-    row: Row, output: Place, sources: set[Place], limits: PathLimits | None
+    row: Row,
+    output: Place,
+    sources: set[Place],
+    limits: PathLimits | None,
+    managed: ManagedPlaces,
 ) -> list[Fault]:
     faults: list[Fault] = []
     with as_fault(faults, row.line, "output", row.cell("output")):
@@ -273,8 +285,11 @@ def _faults_of_places(
         faults += [] if faults else _place_faults(row, output, sources)
     for column, source in (("content", row.content), ("style", row.style)):
         with as_fault(faults, row.line, column, row.cell(column)):
-            if column in row.cells and _is_written_by_runs(resolved(source), output):
-                wrong = "runs write there what they show; keep it outside the output folder"
+            if column in row.cells and (name := managed.name_at(source)):
+                wrong = (
+                    f"runs replace and remove files in {told(output / name)}; keep it elsewhere, "
+                    "or choose another output folder"
+                )
                 faults.append(Fault(row.line, column, row.cells[column], wrong))
     return faults
 
@@ -306,8 +321,3 @@ def _place_faults(row: Row, output: Place, sources: set[Place]) -> Iterator[Faul
     elif isinstance(place, Path) and place.is_dir():
         wrong = f"the result {row.output!r} is a folder; choose another output"
         yield Fault(row.line, "output", found, wrong)
-
-
-def _is_written_by_runs(source: Place, output: Place) -> bool:
-    kept = resolved(interrupted_path(output, "").absolute())
-    return source == resolved(contact_sheet_path(output).absolute()) or kept in source.parents

@@ -22,6 +22,7 @@ from nst_core.places import (
     told,
 )
 from nst_core.settings import DEFAULT_ENCODER, Settings, resolve
+from tasks.csv_cells import harmless_path
 from tasks.finding import NoResultsError, table_of
 from tasks.layout import PICTURES
 from tasks.records import Making
@@ -150,11 +151,13 @@ class Rebuilder:
         ):
             candidates = chain(_as_the_table_says(row, column), self._named_first(name))
             found = next((there for there in candidates if self._digest(there) == sha256), None)
-            cells[column] = name if found is None else as_seen_from(self.seen_from, found)
+            path = name if found is None else as_seen_from(self.seen_from, found)
+            cells[column] = harmless_path(path)
             if found is None:
                 pixels = f"SHA-256 of its pixels {sha256[:12]}..."
                 lost.append(f"{column}: {name!r} ({pixels}) is not found")
-        return Rebuilt({**cells, "output": output, **cells_of(provenance.settings)}, tuple(lost))
+        cells["output"] = harmless_path(output)
+        return Rebuilt({**cells, **cells_of(provenance.settings)}, tuple(lost))
 
     def _pictures_folder(self, picture: Place) -> Place | None:
         """That of the batch that the picture belongs to, if it still lies there."""

@@ -16,6 +16,7 @@ from tasks.gallery import Page, render
 from tasks.gallery_rows import gallery_rows, previews_of
 from tasks.jobs import Examined, Job
 from tasks.layout import CONTACT_SHEET, INTERRUPTED, gallery_path, interrupted_path
+from tasks.managed import INTERRUPTED_MARK, is_marked
 from tasks.previews import complete_previews
 from tasks.progress import GalleryProgress, TableProgress, tell_gallery, tell_table
 from tasks.rows import Row
@@ -115,7 +116,9 @@ def remove_finished(endings: dict[int, Ending], jobs: Iterable[Job], output: Pla
     """
     done = {job.output for job in jobs if endings[job.line].record}
     for name in names_below(output / INTERRUPTED) & done:
-        remove(interrupted_path(output, name))
+        picture = interrupted_path(output, name)
+        if is_marked(picture, INTERRUPTED_MARK):
+            remove(picture)
 
 
 def write_gallery(night: Night, jobs: Sequence[Job], endings: dict[int, Ending]) -> Night:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
-from nst_core.files import remove, write_whole
+from nst_core.files import write_whole
 from nst_core.pictures import Picture, encode_png
 from nst_core.places import Place
 from tasks.curves import Point, curve_csv
@@ -21,6 +21,7 @@ from tasks.layout import (
     interrupted_path,
     picture_path,
 )
+from tasks.managed import INTERMEDIATE_MARK, INTERRUPTED_MARK, keep_others, remove_ours
 from tasks.previews import keep_content, keep_thumbnail
 from tasks.provenance import KEYWORD, Provenance
 from tasks.records import FileReference, PictureRecord, StyleRecord
@@ -109,7 +110,7 @@ def _stylize(
             raise _given_up(job, iterate, output)
         if save_every and _is_due(iterate, save_every):
             path = intermediate_path(output, job.output, iterate.step)
-            write_whole(path, encode_png(iterate.pixels))
+            write_whole(path, encode_png(iterate.pixels, text=INTERMEDIATE_MARK))
 
     outcome = finish(steps, follow)
     seconds = time.perf_counter() - started
@@ -144,7 +145,7 @@ def _forget_intermediates(job: Job, output: Place) -> None:
     # Storage may keep its listing from us; then nothing is shown of it either.
     with suppress(OSError):
         for picture in intermediates_of(output, job.output):
-            remove(picture)
+            remove_ours(picture, INTERMEDIATE_MARK)
 
 
 def _is_due(iterate: "Iterate", save_every: int) -> bool:
@@ -160,7 +161,9 @@ def _given_up(job: Job, iterate: "Iterate", output: Place) -> StoppedError:
     if iterate.step == 0:
         return StoppedError(told)
     try:
-        write_whole(interrupted_path(output, job.output), encode_png(iterate.pixels))
+        picture = interrupted_path(output, job.output)
+        keep_others(picture, INTERRUPTED_MARK)
+        write_whole(picture, encode_png(iterate.pixels, text=INTERRUPTED_MARK))
     except OSError as error:
         return StoppedError(f"{told}; its best picture so far cannot be kept: {error.strerror}")
     return StoppedError(f"{told}; its best picture so far is kept", f"{INTERRUPTED}/{job.output}")

@@ -13,6 +13,7 @@ from nst_core.files import read_whole, write_whole
 from nst_core.networks import CATALOGUE
 from nst_core.places import Place
 from nst_core.settings import Settings
+from tasks.csv_cells import escape_formula
 from tasks.layout import CURVES, PICTURES, curve_name, summary_path
 from tasks.rows import Row
 from tasks.statuses import STATUSES, Ending
@@ -24,12 +25,6 @@ MEASURES = (
     *("steps", "evaluations", "stop_reason", "recoveries", "seconds", "device"),
     *("peak_memory_mb", "width", "height", "seed", "encoder_fingerprint"),
 )
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
-"""What spreadsheets may take for the start of a formula, and the apostrophe that says it is none.
-
-The wide forms are those of Japanese and Chinese keyboards, which spreadsheets there accept too.
-"""
 
 
 def summarize(rows: Iterable[Row], endings: Mapping[int, Ending]) -> pd.DataFrame:
@@ -107,20 +102,6 @@ def summary_csv(table: pd.DataFrame) -> str:
         quoting=csv.QUOTE_NONNUMERIC if has_returns else csv.QUOTE_MINIMAL,
     )
     return text
-
-
-def escape_formula(cell: Any) -> Any:
-    """A cell; where it is a text that a spreadsheet might run, with an apostrophe before it.
-
-    Texts that begin with an apostrophe get another one, so that `unescape_formula` gives every text
-    back as it was.
-    """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
-
-
-def unescape_formula(cell: str) -> str:
-    """The text that `escape_formula` made a cell of."""
-    return cell.removeprefix("'")
 
 
 def read_summary(output: Place) -> pd.DataFrame:

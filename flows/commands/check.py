@@ -15,11 +15,11 @@ from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
 from nst_core.places import Place
-from tasks.encoders import downloads_of, encoders_of
+from tasks.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.faults import Fault
 from tasks.jobs import Examined, examine_rows
 from tasks.layout import PICTURES, writable_marker
-from tasks.manifest import ManifestError, check_places, read_manifest
+from tasks.manifest import ManifestError, check_manifest_place, check_places, read_manifest
 
 
 def check(
@@ -32,6 +32,9 @@ def check(
 ) -> int:
     """Report the faults of a manifest; `output`, where given, is checked to be writable."""
     try:
+        if output is not None:
+            check_manifest_place(manifest, output)
+            check_weights_place(store, output)
         rows = read_manifest(manifest, settings)
         encoders = encoders_of(rows, store)
     except (ManifestError, WeightsError) as error:

@@ -16,7 +16,7 @@ from flows.terminal import Terminal
 from nst_core.files import ask_storage, version_of, write_whole
 from nst_core.pictures import FORMATS
 from nst_core.places import Place, as_seen_from, place, told
-from tasks.csv_cells import to_csv
+from tasks.csv_cells import harmless_path, to_csv
 
 ENDINGS = frozenset(
     ending for ending, file_format in Image.EXTENSION.items() if file_format in FORMATS
@@ -64,7 +64,7 @@ def write_pairs(
             terminal.fail(f"{named}: no pictures; expected a folder or a glob of {endings} files")
             return UNUSABLE
     rows = [
-        (as_seen_from(manifest.parent, content), as_seen_from(manifest.parent, style))
+        tuple(harmless_path(as_seen_from(manifest.parent, picture)) for picture in (content, style))
         for content in found[contents].pictures
         for style in found[styles].pictures
     ]

@@ -16,10 +16,10 @@ from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
 from nst_core.places import Place
 from nst_core.settings import Settings
-from tasks.encoders import downloads_of, encoders_of
+from tasks.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.jobs import Job, examine_rows, work_of
 from tasks.layout import style_records
-from tasks.manifest import ManifestError, check_places, read_manifest
+from tasks.manifest import ManifestError, check_manifest_place, check_places, read_manifest
 from tasks.placement import find_finished, first_lines
 from tasks.records import find_style
 from tasks.rows import Row
@@ -69,7 +69,9 @@ def plan(
 ) -> int:
     """Say which rows are new, done and invalid, which styles are kept, and the time it takes."""
     try:
+        check_manifest_place(manifest, output)
         rows = check_places(read_manifest(manifest, settings), output)
+        check_weights_place(store, output)
         at_once = len(parse_devices(devices)) or max(1, len(visible_gpus()))
         encoders = encoders_of(rows, store)
     except (ManifestError, DeviceError, WeightsError) as error:

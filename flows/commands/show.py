@@ -1,7 +1,5 @@
 """`nst-batch show`: how pictures were made, and the manifest that makes them again."""
 
-import csv
-import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +9,7 @@ from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, refuse
 from nst_core.pictures import PictureError
 from nst_core.places import Place, told
+from tasks.csv_cells import to_csv
 from tasks.provenance import Provenance, ProvenanceError, Rebuilder, Rebuilt
 from tasks.rows import COLUMNS
 
@@ -56,12 +55,8 @@ def _check_folders(folders: Sequence[Place]) -> None:
 
 def _manifest(rows: Sequence[Rebuilt]) -> str:
     used = {column for row in rows for column in row.cells}
-    text = io.StringIO()
     columns = [column for column in COLUMNS if column in used]
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row.cells for row in rows)
-    return text.getvalue()
+    return to_csv([columns, *([row.cells.get(column, "") for column in columns] for row in rows)])
 
 
 def _show_facts(terminal: Terminal, picture: Place, found: Provenance) -> None:

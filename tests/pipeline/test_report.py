@@ -111,8 +111,32 @@ def test_a_picture_of_somebodys_own_is_no_old_contact_sheet(batch: Batch) -> Non
     rows = [("a.png", "s.png"), ("b.png", "t.png"), (sheet, "t.png")]
     _, table = batch.run(HEADER, *rows)
     assert list(table["status"]) == ["done", "done", "invalid"]
-    assert "is where runs write what they show" in table.loc[4, "error"]
+    assert f"runs replace and remove files in {sheet}" in table.loc[4, "error"]
     assert sheet.read_bytes() == before
+
+
+def test_pictures_of_somebodys_own_among_ours_stay(batch: Batch) -> None:
+    steps = batch.output / "intermediates" / "a_s"
+    content, own, stopped = (
+        write_picture(path, seed)
+        for seed, path in enumerate(
+            (steps / "000010.png", steps / "000020.png", batch.output / "interrupted" / "a_s.png")
+        )
+    )
+    before = [path.read_bytes() for path in (content, own, stopped)]
+    rows = (("a.png", "s.png", "a_s"), (content, "s.png", "b_s"))
+    settings = {"steps": 30, "tolerance": 0}
+    for _ in range(2):
+        _, table = batch.run(
+            (*HEADER, "output"), *rows, settings=settings, save_every=10, refresh=True
+        )
+    assert list(table["status"]) == ["done", "invalid"]
+    assert f"runs replace and remove files in {steps.parent}" in table.loc[3, "error"]
+    found = [steps / "000010.kept-1.png", steps / "000020.kept-1.png", stopped]
+    assert [path.read_bytes() for path in found] == before
+    numbers = [f"a_s/{step:06d}.png" for step in (0, 10, 20, 30)]
+    kept = [f"a_s/0000{step}.kept-1.png" for step in (10, 20)]
+    assert files_of(batch, "intermediates") == sorted([*numbers, *kept])
 
 
 def test_a_preview_that_cannot_be_written_costs_no_row(

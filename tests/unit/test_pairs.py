@@ -1,5 +1,7 @@
 """Manifests of all pairs, of files of whatever names."""
 
+import csv
+import io
 import json
 import os
 from pathlib import Path
@@ -54,6 +56,19 @@ def test_what_it_writes_can_run_whatever_the_names(
     examined = examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**6)
     assert examined.faults == ()
     assert {job.content.name for job in examined.jobs} == set(ODD_NAMES)
+
+
+def test_no_spreadsheet_runs_a_name(folder: Path) -> None:
+    names = ["=1+1.png", "+1.png", "-1.png", "@a.png", "\t=1.png", "'a.png"]
+    for seed, name in enumerate(names):
+        write_picture(folder / name, seed)
+    assert pairs(".") == 0
+    header, *cells = csv.reader(io.StringIO((folder / "m.csv").read_text(), newline=""))
+    assert header == ["content", "style"]
+    assert {content for content, _ in cells} == {f"./{name}" for name in names}
+    rows = check_places(read_manifest(folder / "m.csv"), folder / "out")
+    assert {row.content.name for row in rows} == set(names)
+    assert [row.faults for row in rows] == [()] * len(names)
 
 
 def test_a_file_that_is_there_is_not_replaced_unasked(

@@ -132,6 +132,21 @@ def test_sources_are_where_the_table_says(tmp_path: Path, pictures: tuple[Path, 
     }
 
 
+def test_no_spreadsheet_runs_a_row(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+    content, style = (path.rename(path.with_name(f"={path.name}")) for path in pictures)
+    said = provenance_of(content, style)
+    result = batch_of(tmp_path, said, output="=r.png", content=content.name, style=style.name)
+    result = result.rename(tmp_path / "out" / "pictures" / "=r.png")
+    row = Rebuilder(content.parent, [content.parent]).rebuild(result, said)
+    assert row.lost == ()
+    cells = {name: row.cells[name] for name in ("content", "style", "output")}
+    assert cells == {"content": "./=a.png", "style": "./=s.png", "output": "./=r.png"}
+    manifest = write_csv(content.parent / "m.csv", tuple(cells), tuple(cells.values()))
+    (read,) = read_manifest(manifest)
+    assert (read.content, read.style, read.output) == (content, style, "=r.png")
+    assert read.faults == ()
+
+
 def test_another_picture_under_the_name_is_not_taken(
     tmp_path: Path, pictures: tuple[Path, Path]
 ) -> None:

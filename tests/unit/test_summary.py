@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.summary import FORMULA_STARTS, escape_formula, summary_csv, unescape_formula
+from tasks.csv_cells import FORMULA_STARTS, escape_formula, unescape_formula
+from tasks.summary import summary_csv
 from tests.fuzzing import fuzz
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])

@@ -1,0 +1,172 @@
+"""Inputs never lie where runs replace and remove files, and nothing of others is removed there."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from upath import UPath
+
+from nst_core.files import names_below, read_whole, write_whole
+from nst_core.networks.store import WeightStore
+from nst_core.networks.weight_files import WeightsError
+from nst_core.pictures import encode_png
+from nst_core.places import Place
+from tasks import layout, managed
+from tasks.encoders import check_weights_place
+from tasks.managed import (
+    INTERMEDIATE_MARK,
+    INTERRUPTED_MARK,
+    ManagedPlaces,
+    keep_others,
+    remove_ours,
+)
+from tasks.manifest import ManifestError, check_manifest_place, check_places, read_manifest
+from tests.pictures import write_csv, write_picture
+
+PIXELS = np.full((8, 8, 3), 0.5, np.float32)
+FOLDERS = (
+    *("losses", "interrupted", "gallery", "intermediates", "plots", "animations", "errors"),
+    ".nst-batch",
+)
+FILES = (
+    *("contact_sheet.png", "gallery.html", "summary.csv", "summary.parquet"),
+    *("loss_curves.png", "loss_curves.svg"),
+)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    for name in FOLDERS:
+        write_picture(tmp_path / "out" / name / "deep" / "family.png", 1)
+    for name in FILES:
+        (tmp_path / "out" / name).write_bytes(b"ours")
+    write_picture(tmp_path / "out" / "pictures" / "x.png", 1)
+    return tmp_path / "out"
+
+
+@pytest.fixture(params=["disk", "storage"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param == "disk":
+        yield tmp_path
+        return
+    folder = UPath("memory://managed")
+    yield folder
+    folder.fs.store.clear()
+
+
+@pytest.mark.parametrize("name", [*(f"{folder}/deep/family.png" for folder in FOLDERS), *FILES])
+@pytest.mark.parametrize("column", ["content", "style"])
+def test_inputs_where_runs_write_are_refused_by_name(out: Path, name: str, column: str) -> None:
+    cells = {"content": "a.png", "style": "s.png", column: f"out/{name}"}
+    manifest = write_csv(out.parent / "m.csv", tuple(cells), tuple(cells.values()))
+    (row,) = check_places(read_manifest(manifest), out)
+    (fault,) = row.faults
+    assert (fault.line, fault.column, fault.found) == (2, column, f"out/{name}")
+    assert str(out / name.split("/")[0]) in fault.expected
+    with pytest.raises(ManifestError, match="would overwrite the manifest"):
+        check_manifest_place(out / name, out)
+    with pytest.raises(WeightsError, match="runs replace and remove files"):
+        check_weights_place(WeightStore(out, out / name), out)
+
+
+def test_every_place_of_the_layout_is_managed_but_pictures(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    named = [
+        *(layout.curve_path(out, "a.png"), layout.intermediate_path(out, "a.png", 1)),
+        *(layout.interrupted_path(out, "a.png"), layout.plot_path(out, "a.png", ".svg")),
+        *(layout.all_curves_path(out, ".png"), layout.animation_path(out, "a.png", ".gif")),
+        *(layout.gallery_path(out), layout.contact_sheet_path(out), layout.summary_path(out)),
+        *(layout.previews_folder(out) / "a", layout.error_path(out, "a.png")),
+        *(layout.row_records(out) / "a", layout.output_lock(out), layout.libraries_log_path(out)),
+    ]
+    assert all(map(ManagedPlaces(out).name_at, named))
+    assert ManagedPlaces(out).name_at(layout.picture_path(out, "a.png")) == ""
+
+
+def test_links_and_other_spellings_hide_nothing(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = out.parent
+    (away / "to_folder").symlink_to(out / "interrupted")
+    (away / "to_output").symlink_to(out)
+    (away / "to_file.png").symlink_to(out / "losses" / "deep" / "family.png")
+    write_picture(away / "own" / "a.png", 1)
+    (out / "plots" / "from_here.png").symlink_to(away / "own" / "a.png")
+    (out / "plots" / "folder").symlink_to(away / "own")
+    hidden = {
+        away / "to_folder" / "deep" / "family.png": "interrupted",
+        away / "to_output" / "gallery" / "deep" / "family.png": "gallery",
+        away / "to_file.png": "losses",
+        out / "plots" / "from_here.png": "plots",
+        out / "plots" / "folder" / "a.png": "plots",
+        out / "pictures" / ".." / "errors" / "deep" / "family.png": "errors",
+    }
+    for output in (out, away / "to_output"):
+        places = ManagedPlaces(output)
+        assert {path: places.name_at(path) for path in hidden} == hidden
+    # Where upper and lower case are the same, only the folder itself can be compared.
+    (out / "INTERRUPTED").symlink_to(out / "interrupted")
+    monkeypatch.setattr(managed, "resolved", lambda path: path)
+    monkeypatch.setattr(Path, "resolve", lambda path: path)
+    assert ManagedPlaces(out).name_at(out / "INTERRUPTED" / "deep" / "family.png") == "interrupted"
+
+
+def test_another_spelling_of_a_managed_file(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "samefile", lambda *_: True)
+    assert ManagedPlaces(out).name_at(out / "Contact_Sheet.PNG") == "contact_sheet.png"
+    monkeypatch.undo()
+    write_picture(out / "Contact_Sheet.PNG", 1)
+    assert ManagedPlaces(out).name_at(out / "Contact_Sheet.PNG") == ""
+
+
+def test_whatever_is_not_managed_serves(out: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked.csv"
+    os.link(out / "summary.csv", linked)
+    free = [
+        *(out / "pictures" / "x.png", out / "x.png", out / "deep" / "losses" / "x.png"),
+        *(out / "losses", tmp_path / "other" / "losses" / "x.png", tmp_path / "losses" / "x.png"),
+        *(linked, out.with_name("out2") / "losses" / "x.png", UPath("memory://b/out/losses/x.png")),
+    ]
+    places = ManagedPlaces(out)
+    assert [place for place in free if places.name_at(place)] == []
+    other = ManagedPlaces(tmp_path / "other")
+    assert other.name_at(out / "interrupted" / "deep" / "family.png") == ""
+
+
+def test_storage_has_managed_places_too() -> None:
+    out = UPath("memory://bucket/out")
+    places = ManagedPlaces(out)
+    assert places.name_at(out / "losses" / "x.csv") == "losses"
+    assert places.name_at(out / "summary.csv") == "summary.csv"
+    for free in (
+        out / "pictures" / "x.png",
+        UPath("memory://bucket/losses/x.csv"),
+        Path("losses/x"),
+    ):
+        assert places.name_at(free) == ""
+
+
+def test_ours_is_removed_and_anything_else_moved_aside(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = encode_png(PIXELS, text=INTERMEDIATE_MARK)
+    other_mark = encode_png(PIXELS, text=INTERRUPTED_MARK)
+    contents = {"ours": ours, "plain": encode_png(PIXELS), "marked": other_mark}
+    contents["no picture"] = b"notes"
+    for name, data in contents.items():
+        write_whole(place / f"{name}.png", data)
+        remove_ours(place / f"{name}.png", INTERMEDIATE_MARK)
+    kept = {name: f"{name}.kept-1.png" for name in ("plain", "marked", "no picture")}
+    assert names_below(place) == set(kept.values())
+    for name, moved in kept.items():
+        assert read_whole(place / moved) == contents[name]
+        assert f"{name}.kept-1.png now" in caplog.text
+    assert "/ours." not in caplog.text
+    write_whole(place / "plain.png", b"again")
+    keep_others(place / "plain.png", INTERMEDIATE_MARK)
+    assert read_whole(place / "plain.kept-1.png") == contents["plain"]
+    assert read_whole(place / "plain.kept-2.png") == b"again"
+    write_whole(place / "ours.png", ours)
+    for name in ("ours.png", "missing.png"):
+        keep_others(place / name, INTERMEDIATE_MARK)
+    assert read_whole(place / "ours.png") == ours
