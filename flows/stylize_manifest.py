@@ -21,6 +21,7 @@ from nst_core.networks.store import WeightStore
 from nst_core.octaves import REPORT_EVERY
 from nst_core.places import WEB_ADDRESS, Place, checked_for_keeping, name_of, place, told
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
+from nst_core.write_errors import writing_to
 from tasks.artifacts import show_on_page, shown_progress
 from tasks.caching import keep_by_key
 from tasks.encoders import check_weights_place, encoders_of
@@ -54,6 +55,7 @@ from tasks.placement import forget_foreign
 from tasks.progress import BatchProgress, tell_batch
 from tasks.records import PictureRecord, StyleRecord, find_style, remove_failures
 from tasks.report import write_report
+from tasks.run_log import log_wrong_rows, omit_tracebacks
 from tasks.rows import Row
 from tasks.runner_choice import LOCAL, RunnerName, check_runner
 from tasks.runners import Workers, in_threads, start_workers
@@ -109,6 +111,10 @@ class Work(NamedTuple):
     pictures: dict[str, PrefectFuture[PictureRecord]]
     styles: dict[str, Style]
     ended: dict[str, tuple[int, Ending]]
+
+
+# A worker imports this module to run the flow, and logs how it ended after that.
+omit_tracebacks()
 
 
 def run_name() -> str:
@@ -173,11 +179,12 @@ def stylize_manifest(
     )
     check_manifest_place(batch.manifest, batch.output)
     check_manifest_kind(batch.manifest)
-    make_folders(batch.output, batch.cache)
-    with exclusive(output_lock(batch.output), batch.output):
-        sweep_parts(folders_written(batch.output, batch.cache))
-        rows = read_manifest(batch.manifest, settings)
-        return stylize_rows(rows, WeightStore.of_user(weights, batch.cache), batch)
+    with writing_to({"the output folder": batch.output, "the cache": batch.cache}):
+        make_folders(batch.output, batch.cache)
+        with exclusive(output_lock(batch.output), batch.output):
+            sweep_parts(folders_written(batch.output, batch.cache))
+            rows = read_manifest(batch.manifest, settings)
+            return stylize_rows(rows, WeightStore.of_user(weights, batch.cache), batch)
 
 
 def stylize_rows(rows: list[Row], store: WeightStore, batch: Batch) -> State:
@@ -199,9 +206,11 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: Batch) -> State:
     except (KeyboardInterrupt, TerminationSignal):
         with undisturbed():
             night = write_report(examined, endings, batch.manifest, batch.output)
+            log_wrong_rows(night.table)
             show_on_page(night, batch.served_at, patiently=False)
         raise
     night = write_report(examined, endings, batch.manifest, batch.output)
+    log_wrong_rows(night.table)
     show_on_page(night, batch.served_at)
     return final_state(count_by_status(night.table))
 

@@ -14,7 +14,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponen
 from upath import UPath
 
 from nst_core.held_files import create_held, part_name
-from nst_core.places import READ_ONLY, Place, place, told, without_secrets_of
+from nst_core.places import READ_ONLY, Place, PlaceError, place, told, without_secrets_of
 
 Answer = TypeVar("Answer")
 WEB_ATTEMPTS = 3
@@ -31,10 +31,20 @@ def user_cache() -> Place:
 
 
 def local_cache(cache: Place | None = None) -> Path:
-    """A cache, or the user's cache folder on this machine where the cache is elsewhere."""
+    """A cache, or the user's cache folder on this machine where the cache is elsewhere.
+
+    Raises:
+        PlaceError: the user has no home folder.
+    """
     if isinstance(cache, Path):
         return cache
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nst-batch"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nst-batch"
+    except RuntimeError:
+        raise PlaceError(
+            "no cache folder: HOME is not set, and this user has no home folder; set "
+            "NST_BATCH_CACHE to a folder that you may write"
+        ) from None
 
 
 def make_private(*folders: Path) -> None:
@@ -307,6 +317,14 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _write_on_disk(path: Path, data: bytes) -> None:
+    try:
+        _write_beside(path, data)
+    except OSError as error:
+        # The system names the part, or no file at all where the disk is full.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write_beside(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part, descriptor = create_held(lambda: path.with_name(part_name(path.name)))
     try:
@@ -317,5 +335,6 @@ def _write_on_disk(path: Path, data: bytes) -> None:
             # Held until it has its name, or another run would sweep it away.
             part.replace(path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise

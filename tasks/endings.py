@@ -13,6 +13,7 @@ from prefect.futures import PrefectFuture
 
 from nst_core.files import StorageError, size_of, sizes_below, write_whole
 from nst_core.places import Place, told, without_secrets
+from nst_core.write_errors import explained
 from tasks.jobs import Job
 from tasks.layout import PICTURES, curve_path, error_path, picture_path, row_records
 from tasks.placement import LOOKS_AT_ONCE, find_finished, first_lines, place_finished
@@ -192,7 +193,8 @@ def failed_ending(
 
 def in_a_line(error: BaseException) -> str:
     """What an error says, as a cell of a table can hold it."""
-    told = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))
+    said = isinstance(error, OSError) and explained(error, {})
+    told = without_secrets(" ".join((said or f"{type(error).__name__}: {error}").split()))
     return told if len(told) <= LONGEST_ERROR else f"{told[:LONGEST_ERROR]} ..."
 
 

@@ -1,15 +1,12 @@
 """What a row says of itself: progress for whoever listens, and lines in its task run's log."""
 
-import logging
 import time
 from typing import TYPE_CHECKING, Literal
-
-from prefect.exceptions import MissingContextError
-from prefect.logging import get_run_logger
 
 from nst_core.places import Place, without_secrets
 from tasks.jobs import Job
 from tasks.progress import RowProgress, tell
+from tasks.run_log import run_log
 from tasks.stopping import StoppedError, is_stopped
 
 if TYPE_CHECKING:
@@ -18,15 +15,13 @@ if TYPE_CHECKING:
 LOG_EVERY = 50
 """Steps between two lines in the log."""
 
-Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
-
 
 class RowReport:
     """Tells of one row from its start to its end."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.log = _run_log()
+        self.log = run_log()
         self.started_at = time.perf_counter()
         self.has_waited = False
 
@@ -102,11 +97,3 @@ def wait_for_device(report: RowReport, holder: str, output: Place) -> None:
     report.waiting(holder)
     if is_stopped(output):
         raise StoppedError("stopped while it waited for a device")
-
-
-def _run_log() -> Log:
-    """The log of the task run, or a plain one where there is none."""
-    try:
-        return get_run_logger()
-    except MissingContextError:
-        return logging.getLogger("nst_batch.row")

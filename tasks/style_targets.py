@@ -13,6 +13,7 @@ from prefect import task
 from nst_core.locks import LockError, flock
 from nst_core.octaves import style_sides
 from nst_core.places import Place, told
+from nst_core.write_errors import writing_to
 from tasks.jobs import Job, load_picture
 from tasks.layout import style_files, style_locks, style_records
 from tasks.records import FileReference, RecordError, StyleRecord, find_style, write_record
@@ -42,7 +43,8 @@ def compute_style_targets(job: Job, folder: Place, output: Place, devices: str) 
         StoppedError: the batch was stopped while this waited for a device.
     """
     targets, seconds = _compute(RowReport(job), output, devices)
-    return _write(job, targets, folder, seconds)
+    with writing_to({"the cache": folder}):
+        return _write(job, targets, folder, seconds)
 
 
 def read_or_compute(

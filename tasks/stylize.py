@@ -11,6 +11,7 @@ from prefect import task
 from nst_core.files import write_whole
 from nst_core.pictures import Picture, encode_png
 from nst_core.places import Place
+from nst_core.write_errors import writing_to
 from tasks.curves import Point, curve_csv
 from tasks.jobs import Job, load_picture
 from tasks.layout import (
@@ -62,11 +63,12 @@ def stylize_row(
     report.started()
     try:
         targets = read_or_compute(report, style, cache, output, devices)
-        record = on_asked_devices(
-            devices,
-            lambda device: _stylize(job, targets, output, device, save_every, report),
-            on_wait=lambda holder: wait_for_device(report, holder, output),
-        )
+        with writing_to({"the output folder": output}):
+            record = on_asked_devices(
+                devices,
+                lambda device: _stylize(job, targets, output, device, save_every, report),
+                on_wait=lambda holder: wait_for_device(report, holder, output),
+            )
     except StoppedError as stopped:
         report.ended("interrupted", str(stopped))
         raise

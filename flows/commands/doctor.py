@@ -3,42 +3,26 @@
 import platform
 import subprocess
 import sys
-import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from flows.commands.weights import state_of
 from flows.exit_codes import ENGINE_FAILED, SUCCESS
+from flows.preconditions import Finding, surroundings
 from flows.proxies import is_served_here, set_proxies, settle_proxies
 from flows.terminal import Terminal
-from nst_core.files import write_whole
 from nst_core.networks import CATALOGUE
 from nst_core.networks.store import WeightStore
-from nst_core.places import Place, told
-from tasks.layout import writable_marker
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: `ok`, `warning` or `error`, what was found, and what to do."""
-
-    subject: str
-    state: str
-    found: str
-    advice: str = ""
+from nst_core.places import Place
 
 
 def doctor(terminal: Terminal, cache: Place) -> int:
     """Look at versions, devices, server, cache and weights; fails where a run would fail."""
-    from prefect.settings import get_current_settings
-
-    url = get_current_settings().api.url
-    # The proxies first, as the server is asked with what is left of them.
-    proxies, server = _proxies(url), _server(url)
-    findings = [*_versions(), _cache(cache), *_weights(cache), *proxies, server, _devices()]
+    # First of all, as Prefect cannot even be imported without a home.
+    around = surroundings(cache)
+    findings = [*_versions(), *around, *_weights(cache), *_connection(around), _devices()]
     terminal.table([asdict(finding) for finding in findings])
     terminal.result([asdict(finding) for finding in findings])
     return ENGINE_FAILED if any(finding.state == "error" for finding in findings) else SUCCESS
@@ -64,30 +48,6 @@ def _version(need: Requirement) -> Finding:
     return Finding(need.name, "error", unfit, f"pip install '{need}'")
 
 
-def _cache(cache: Place) -> Finding:
-    advice = "set NST_BATCH_CACHE or --cache to a folder that you may write"
-    if not isinstance(cache, Path):
-        return _remote_cache(cache, advice)
-    try:
-        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryFile(dir=cache):
-            pass
-    except OSError as error:
-        return Finding("cache", "error", f"{cache}: {error.strerror}", advice)
-    if cache.stat().st_mode & 0o022:
-        advice = f"chmod go-w {cache}: whoever writes there decides what is painted"
-        return Finding("cache", "warning", f"{cache}: others may write there", advice)
-    return Finding("cache", "ok", str(cache))
-
-
-def _remote_cache(cache: Place, advice: str) -> Finding:
-    try:
-        write_whole(writable_marker(cache), b"")
-    except OSError as error:
-        return Finding("cache", "error", f"{told(cache)}: {error.strerror}", advice)
-    return Finding("cache", "ok", told(cache))
-
-
 def _weights(cache: Place) -> list[Finding]:
     """Weights that are absent are no fault: only rows that name their network need them."""
     store = WeightStore.of_user(None, cache)
@@ -96,6 +56,17 @@ def _weights(cache: Place) -> list[Finding]:
         Finding(f"weights of {state.network}", state.state, state.found, state.advice)
         for state in states
     ]
+
+
+def _connection(around: list[Finding]) -> list[Finding]:
+    """Proxies and the server."""
+    if ("prefect home", "error") in {(finding.subject, finding.state) for finding in around}:
+        return [Finding("server", "error", "none can be embedded", "mend Prefect's home first")]
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    # The proxies first, as the server is asked with what is left of them.
+    return [*_proxies(url), _server(url)]
 
 
 def _proxies(url: str | None) -> list[Finding]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from flows.embedded_server import EmbeddedServer, ServerError, start_embedded_server
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
+from flows.preconditions import NotReadyError, check_ready
 from flows.progress import NARROW, listening
 from flows.proxies import settle_proxies
 from flows.supervision import attend, end_at_once, end_within
@@ -21,6 +22,7 @@ from nst_core.files import user_cache
 from nst_core.locks import LockError
 from nst_core.networks.weight_files import WeightsError
 from nst_core.places import Place, PlaceError, checked_for_keeping
+from nst_core.write_errors import writing_to
 from tasks.layout import gallery_path, libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
 from tasks.manifest import (
@@ -97,12 +99,17 @@ def run(
         read_manifest(manifest, settings)
         options["devices"] = written_plainly(options["devices"])
         check_runner(options["runner"], options["address"], options["devices"])
-        make_folders(output.absolute(), (options["cache"] or user_cache()).absolute())
-    except (ManifestError, DeviceError, PlaceError, RunnerError) as error:
+        places = {
+            "the output folder": output.absolute(),
+            "the cache": (options["cache"] or user_cache()).absolute(),
+        }
+        check_ready(places["the cache"], places["the output folder"], options["devices"])
+        with writing_to(places):
+            make_folders(*places.values())
+    except (ManifestError, DeviceError, PlaceError, RunnerError, NotReadyError) as error:
         return refuse(terminal, error)
     except OSError as error:
-        wrong = f"{error.filename}: cannot be written: {error.strerror}; choose another folder"
-        return refuse(terminal, ManifestError(wrong))
+        return refuse(terminal, error)
     outcome = _run_flow(terminal, manifest, output, settings, options, verbose=verbose)
     code = tell_outcome(terminal, outcome, output)
     _end(code, outcome)
@@ -180,7 +187,7 @@ def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
     error = state.result(raise_on_failure=False)
     if isinstance(error, REFUSALS):
         return refuse(terminal, error)
-    terminal.fail(f"the batch broke off: {state.message}")
+    terminal.fail(f"the batch broke off: {error if isinstance(error, OSError) else state.message}")
     terminal.fail("finished rows are kept: the same command goes on from here")
     return ENGINE_FAILED
 

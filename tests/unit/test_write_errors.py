@@ -1,0 +1,52 @@
+"""What cannot be written is told with its file, its folder, and what to do."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from nst_core.files import StorageError, write_whole
+from nst_core.write_errors import WriteError, writing_to
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.ENOSPC, "is full (No space left on device); make room there"),
+        (errno.EDQUOT, "has no room left in your quota (Disk quota exceeded); remove something"),
+        (errno.EROFS, "can only be read (Read-only file system); choose another folder"),
+        (errno.EACCES, "may not be written by "),
+    ],
+)
+def test_the_file_and_the_folder_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, told: str
+) -> None:
+    def fail(_: int) -> None:
+        # As `write` and `fsync` do, which know no name.
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.fsync", fail)
+    output, cache = tmp_path / "out", tmp_path / "cache"
+    folders = {"the output folder": output, "the cache": cache}
+    for name, folder in folders.items():
+        path = folder / "pictures" / "a.png"
+        with pytest.raises(WriteError) as failed, writing_to(folders):
+            write_whole(path, b"data")
+        assert str(failed.value).startswith(f"{path}: cannot be written: {name} {folder} {told}")
+        assert not list((folder / "pictures").iterdir())
+    with pytest.raises(WriteError) as failed, writing_to(folders):
+        write_whole(tmp_path / "elsewhere", b"data")
+    assert f"the folder {tmp_path} {told}" in str(failed.value)
+
+
+def test_other_errors_stay_as_they_are() -> None:
+    errors = [
+        FileNotFoundError(errno.ENOENT, "No such file", "/a"),
+        StorageError(errno.EACCES, "access denied by the storage", "s3://a/b"),
+        ValueError("none of ours"),
+    ]
+    for error in errors:
+        with pytest.raises(type(error)) as raised, writing_to({"the output folder": Path("/a")}):
+            raise error
+        assert raised.value is error
