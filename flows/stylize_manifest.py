@@ -55,8 +55,8 @@ from tasks.placement import forget_foreign
 from tasks.progress import BatchProgress, tell_batch
 from tasks.records import PictureRecord, StyleRecord, find_style, remove_failures
 from tasks.report import write_report
-from tasks.run_log import log_wrong_rows, omit_tracebacks
 from tasks.rows import Row
+from tasks.run_log import log_wrong_rows, omit_tracebacks
 from tasks.runner_choice import LOCAL, RunnerName, check_runner
 from tasks.runners import Workers, in_threads, start_workers
 from tasks.statuses import PENDING, Ending

@@ -206,3 +206,16 @@ def test_unusable_manifests_and_settings_are_told_in_json_too(shell: Shell) -> N
     layers = shell.run("run", grid(shell), "--output", "out", "--style-layers", "nope", "--json")
     assert layers.returncode == 2
     assert "settings for all rows" in json.loads(layers.stdout)["error"]
+
+
+def test_what_cannot_be_written_is_told_before_any_work(lone_shell: Shell) -> None:
+    manifest = write_csv(lone_shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
+    file = lone_shell.folder / "file"
+    file.touch()
+    lone_shell.environment["PREFECT_HOME"] = str(file / "home")
+    result = lone_shell.run("run", manifest, "-o", file / "out", *QUICK)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    home, output = result.stderr.splitlines()
+    assert home.startswith(f"Prefect's home {file}/home leads through a file (Not a directory); ")
+    assert output.startswith(f"the output folder {file}/out leads through a file ")

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prefect.flow_engine import run_flow
 from prefect.logging.configuration import setup_logging
 
+from flows.stylize_manifest import stylize_manifest
+from nst_core.settings import Overrides
+from tests.pictures import write_csv
 from tests.pipeline.conftest import Batch
 
 HEADER = ("content", "style")
@@ -49,13 +53,6 @@ def log() -> Iterator[Records]:
 
 
 def test_rows_that_are_not_done_are_told_with_their_reasons(batch: Batch, log: Records) -> None:
-    # As a worker does it, which gets an exception for a failed run.
-    from prefect.flow_engine import run_flow
-
-    from flows.stylize_manifest import stylize_manifest
-    from nst_core.settings import Overrides
-    from tests.pictures import write_csv
-
     manifest = write_csv(
         batch.folder / "m.csv", HEADER, ("a.png", "s.png"), ("gone.png", "s.png"), ("b.png", "")
     )
@@ -66,6 +63,7 @@ def test_rows_that_are_not_done_are_told_with_their_reasons(batch: Batch, log: R
         "settings": Overrides(size=32, steps=2, octaves=1),
     }
     with pytest.raises(Exception, match="1 done, 2 invalid"):
+        # As a worker does it, which gets an exception for a failed run.
         run_flow(
             stylize_manifest,
             parameters=parameters,
