@@ -25,15 +25,19 @@ from nst_core.settings import DEFAULT_ENCODER, Settings, resolve
 from tasks.csv_cells import harmless_path
 from tasks.finding import NoResultsError, table_of
 from tasks.layout import PICTURES
+from tasks.output_names import nearest_output
 from tasks.records import Making
 
 KEYWORD = "nst-batch"
 """Of the PNG text chunk."""
 
 
-Name = Annotated[
-    str, BeforeValidator(lambda name: name.encode("utf-8", "backslashreplace").decode())
-]
+def _as_utf_8(name: str) -> str:
+    """A name as UTF-8 can hold it, whatever bytes a file system has in it."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+Name = Annotated[str, BeforeValidator(_as_utf_8)]
 """A file name, which may hold what is not text."""
 
 
@@ -155,8 +159,16 @@ class Rebuilder:
             cells[column] = harmless_path(path)
             if found is None:
                 pixels = f"SHA-256 of its pixels {sha256[:12]}..."
-                lost.append(f"{column}: {name!r} ({pixels}) is not found")
-        cells["output"] = harmless_path(output)
+                lost.append(
+                    f"{column}: {name!r} ({pixels}) is not found; name a folder that it is in by "
+                    "--look-in, or put its path into the row"
+                )
+            elif (text := _as_utf_8(cells[column])) != cells[column]:
+                cells[column] = text
+                lost.append(
+                    f"{column}: {text} cannot stand in a manifest, which is UTF-8; rename it"
+                )
+        cells["output"] = harmless_path(nearest_output(output))
         return Rebuilt({**cells, **cells_of(provenance.settings)}, tuple(lost))
 
     def _pictures_folder(self, picture: Place) -> Place | None:

@@ -82,7 +82,7 @@ def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
     line, faults = said.line, _long_cells(said)
     cells = {name: text for name, text in said.texts.items() if len(text) <= LONGEST_CELL}
     cells = {name: _as_meant(folder, name, text) for name, text in cells.items()}
-    settings = resolve(defaults)
+    settings = None
     with as_fault(faults, line, "(settings)", ""):
         settings, wrong = _read_settings(line, cells, defaults)
         faults += wrong
@@ -95,13 +95,17 @@ def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
     content = _read_place(line, folder, "content", cells, faults)
     style = _read_place(line, folder, "style", cells, faults)
     output = _read_output(line, cells.get("output", ""), faults)
+    # It is not the row that it would be without them.
+    too_long = {
+        name: f"({len(said.texts[name]):,} characters)" for name in said.texts.keys() - cells
+    }
     return Row(
         line=line,
-        cells=cells,
+        cells=cells | too_long,
         content=content,
         style=style,
         output=output,
-        settings=settings,
+        settings=settings or resolve(defaults),
         faults=tuple(faults),
     )
 

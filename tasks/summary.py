@@ -27,6 +27,13 @@ MEASURES = (
 )
 
 
+WHOLE = (
+    *("evaluations", "recoveries", "width", "height", "seed", "same_as"),
+    *(name for name, field in Settings.model_fields.items() if field.annotation is int),
+)
+"""Columns of whole numbers, which stay whole where rows without a picture have none."""
+
+
 def summarize(rows: Iterable[Row], endings: Mapping[int, Ending]) -> pd.DataFrame:
     """The table: a row for each of the manifest's, in its order, whatever became of it.
 
@@ -46,8 +53,7 @@ def summarize(rows: Iterable[Row], endings: Mapping[int, Ending]) -> pd.DataFram
     trailing = ["style_targets", "curve", "output", "key", "same_as", "change", "previous_loss"]
     order = [*leading, *found, *MEASURES[5:], *trailing, *Settings.model_fields]
     table = table.reindex(columns=[*dict.fromkeys(order), "error"])
-    whole = ["steps", "evaluations", "recoveries", "width", "height", "seed", "same_as"]
-    return table.astype(dict.fromkeys(whole, "Int64"))
+    return table.astype(dict.fromkeys(WHOLE, "Int64"))
 
 
 def _table_row(row: Row, ending: Ending) -> dict[str, Any]:

@@ -12,9 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 EXAMPLES = "NST_BATCH_FUZZ"
 """The environment variable: how many inputs each fuzz test tries, drawn anew on each run."""
+
+MARKS = "é\u0301\u200c\u200d\u00a0\u3000\u202e\u2028\x00\x1b\n\r\t\udce9"
+ODD = MARKS + "a \\:.~'\"#%?*|<>ßﬁ\u0958K\U0001fae8"
+"""Characters that names were lost over."""
+
+ODD_TEXTS = st.text(st.one_of(st.characters(), st.sampled_from(ODD)))
+FILE_NAMES = st.one_of(
+    st.binary(min_size=1, max_size=60),
+    st.text(st.sampled_from(ODD), min_size=1, max_size=15).map(os.fsencode),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=15).map(str.encode),
+).filter(lambda name: not {0, ord("/")} & set(name) and name not in (b".", b".."))
+"""Names that a file system can hold, as bytes, UTF-8 or not."""
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 

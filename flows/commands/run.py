@@ -239,7 +239,7 @@ def _result(table: pd.DataFrame, outcome: Outcome, output: Place) -> dict[str, A
         "counts": count_by_status(table),
         "summary": str(summary_path(output)),
         "gallery": str(gallery_path(output)) if outcome.gallery else None,
-        "rows": json.loads(table.to_json(orient="records")),
+        "rows": json.loads(table.to_json(orient="records", double_precision=15)),
     }
 
 

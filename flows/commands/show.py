@@ -36,13 +36,12 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
             _show_facts(terminal, picture, found)
         terminal.say(_manifest(rows))
     elif not terminal.as_json:
-        sys.stdout.write(_manifest(rows))
+        # A manifest is UTF-8, whatever the locale is.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(_manifest(rows).encode())
     for picture, row in zip(pictures, rows, strict=True):
         for what in row.lost:
-            terminal.fail(
-                f"{told(picture)}: {what}; name a folder that it is in by --look-in, or put its "
-                "path into the row"
-            )
+            terminal.fail(f"{told(picture)}: {what}")
     terminal.result([_result(*of_one) for of_one in zip(said, rows, strict=True)])
     return ROWS_FAILED if any(row.lost for row in rows) else SUCCESS
 

@@ -19,7 +19,7 @@ from nst_core.networks.store import WeightStore
 from tasks.encoders import encoders_of
 from tasks.jobs import examine_rows
 from tasks.manifest import check_places, read_manifest
-from tests.fuzzing import fuzz
+from tests.fuzzing import FILE_NAMES, fuzz
 from tests.pictures import write_picture
 
 ODD_NAMES = (
@@ -183,11 +183,8 @@ def test_folders_in_a_storage_that_look_like_globs(monkeypatch: pytest.MonkeyPat
     studio.fs.store.clear()
 
 
-NAME_BYTES = st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name)
-
-
 @fuzz(40)
-@given(st.sets(NAME_BYTES.filter(lambda name: b"/" not in name), min_size=1, max_size=5))
+@given(st.sets(FILE_NAMES, min_size=1, max_size=5))
 def test_any_name_that_a_file_system_holds(
     tmp_path_factory: pytest.TempPathFactory, names: set[bytes]
 ) -> None:

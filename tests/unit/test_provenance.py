@@ -1,11 +1,13 @@
 """What pictures say of how they were made, and the rows that make them again."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
 from upath import UPath
 
 from nst_core.files import write_whole
@@ -13,10 +15,12 @@ from nst_core.pictures import PictureFacts, encode_png, examine
 from nst_core.places import Place
 from nst_core.settings import PRESETS, Settings, resolve
 from tasks import provenance
+from tasks.csv_cells import to_csv
 from tasks.finding import NEEDED
-from tasks.manifest import read_manifest
+from tasks.manifest import check_places, read_manifest
 from tasks.provenance import KEYWORD, Provenance, ProvenanceError, Rebuilder, cells_of
 from tasks.summary import write_summary
+from tests.fuzzing import FILE_NAMES, fuzz
 from tests.pictures import write_csv, write_picture
 
 ODD = {"size": 300, "match_colors": False, "seed": 7, "learning_rate": 1 / 255, "tv_weight": 1e-7}
@@ -212,3 +216,37 @@ def test_each_file_is_looked_at_once(
         (lost,) = rebuilder.rebuild(tmp_path / "r.png", said).lost
         assert lost.startswith("content: ")
     assert sorted(seen) == sorted(pictures)
+
+
+def shown(folder: Path, result: Place, said: Provenance) -> Path:
+    """What `show` writes for a picture, as a manifest in the folder."""
+    write_whole(result, encode_png(np.zeros((4, 4, 3), np.float32), text={KEYWORD: said.to_text()}))
+    rebuilt = Rebuilder(folder, [folder / "sources"]).rebuild(result, Provenance.of(result))
+    assert rebuilt.lost == ()
+    manifest = folder / "again.csv"
+    manifest.write_bytes(to_csv([list(rebuilt.cells), list(rebuilt.cells.values())]).encode())
+    return manifest
+
+
+@fuzz(40)
+@given(FILE_NAMES, FILE_NAMES)
+def test_show_makes_rows_that_check_accepts_whatever_the_names(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, renamed: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("names")
+    source = write_picture(folder / "sources" / os.fsdecode(content), 1)
+    said = provenance_of(source, write_picture(folder / "sources" / "\n s", 2))
+    result = folder / "out" / "pictures" / os.fsdecode(renamed)
+    if os.fsencode(source.name).decode(errors="ignore").encode() != content:
+        with pytest.raises(AssertionError, match="cannot stand in a manifest"):
+            shown(folder, result, said)
+        return
+    (row,) = check_places(read_manifest(shown(folder, result, said)), folder / "out 2")
+    assert row.faults == ()
+    assert row.content.resolve() == source
+    # The name that we would give it survives as well.
+    (folder / "m.csv").write_bytes(to_csv([("content", "style"), (source.name, "s")]).encode())
+    (row,) = read_manifest(folder / "m.csv")
+    made = folder / "out" / "pictures" / row.output
+    (again,) = read_manifest(shown(folder, made, said))
+    assert (again.faults, again.output) == ((), row.output)

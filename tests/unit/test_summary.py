@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.csv_cells import FORMULA_STARTS, escape_formula, unescape_formula
-from tasks.summary import summary_csv
+from tasks.manifest import read_manifest
+from tasks.statuses import PENDING, Ending
+from tasks.summary import read_summary, summarize, summary_csv, write_summary
 from tests.fuzzing import fuzz
+from tests.pictures import write_csv
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 TEXTS = st.text(CHARACTERS) | st.builds(
@@ -57,3 +62,20 @@ def test_every_text_can_be_had_back(rows: list[tuple[str, str | None, int]]) -> 
             assert unescape_formula(cell) == text
             assert not cell.startswith(tuple("=+-@\t\r"))
         assert (float(cells[2]), cells[3]) == (loss / 4, "")
+
+
+def test_whole_numbers_stay_whole_beside_rows_that_have_none(tmp_path: Path) -> None:
+    rows = read_manifest(
+        write_csv(tmp_path / "m.csv", ("content", "style", "size"), ("a", "s", 96), ("b", "s", -1))
+    )
+    endings = {2: PENDING, 3: Ending("invalid", error="wrong")}
+    table = summarize(rows, endings)
+    for name in ("size", "steps", "octaves", "best_of_every", "width", "seed"):
+        assert table[name].dtype == "Int64"
+    (pending, invalid) = json.loads(table.to_json(orient="records"))
+    assert isinstance(pending["size"], int)
+    assert invalid["size"] is None
+    header, first, _ = cells_of(summary_csv(table))
+    assert first[header.index("size")] == "96"
+    write_summary(table, tmp_path)
+    assert read_summary(tmp_path)["size"].dtype == "Int64"
