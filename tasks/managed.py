@@ -42,20 +42,17 @@ class ManagedPlaces:
         }
 
     def name_at(self, named: Place) -> str:
-        """The managed folder or file that a place is in or is, as `losses`; empty for others.
-
-        Raises:
-            OSError, RuntimeError: the place is a link to itself.
-        """
+        """The managed folder or file that a place is in or is, as `losses`; empty for others."""
         named = named.absolute()
-        places = ((self.output, named), (resolved(self.output), resolved(named)))
+        past_links = resolved(named)
+        places = ((self.output, named), (resolved(self.output), past_links))
         for output, place in places:
             first, _, rest = path_below(output, place).partition("/")
             if first in (MANAGED_FOLDERS if rest else MANAGED_FILES):
                 return first
         if not isinstance(named, Path) or not isinstance(self.output, Path):
             return ""
-        return self._name_by_identity(named, named.resolve())
+        return self._name_by_identity(named, Path(past_links))
 
     def _name_by_identity(self, *places: Path) -> str:
         for place in places:

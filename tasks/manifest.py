@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -230,11 +229,7 @@ def check_manifest_place(manifest: Place, output: Place) -> None:
     Raises:
         ManifestError: it does.
     """
-    name = ""
-    # A link to itself is told when it is read.
-    with suppress(OSError, RuntimeError):
-        name = ManagedPlaces(output).name_at(manifest)
-    if name:
+    if name := ManagedPlaces(output).name_at(manifest):
         raise ManifestError(
             f"{told(manifest)}: runs replace and remove files in {told(output / name)} and would "
             "overwrite the manifest; keep it elsewhere, or choose another output folder"

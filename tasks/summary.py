@@ -26,7 +26,6 @@ MEASURES = (
     *("peak_memory_mb", "width", "height", "seed", "encoder_fingerprint"),
 )
 
-
 WHOLE = (
     *("evaluations", "recoveries", "width", "height", "seed", "same_as"),
     *(name for name, field in Settings.model_fields.items() if field.annotation is int),

@@ -19,6 +19,7 @@ from tasks.csv_cells import to_csv
 from tasks.encoders import encoders_of
 from tasks.faults import Fault, as_fault
 from tasks.jobs import Examined, examine_rows
+from tasks.managed import ManagedPlaces
 from tasks.manifest import check_places, read_manifest
 from tests.pictures import write_picture
 
@@ -150,18 +151,21 @@ def test_whatever_a_decoder_raises(
     assert f"{folder}/bad.png: it cannot be used" in fault.expected
 
 
-@pytest.mark.parametrize("step", ["_length_faults", "_place_faults", "_is_written_by_runs"])
+@pytest.mark.parametrize(
+    ("of", "step"),
+    [(manifest, "_length_faults"), (manifest, "_place_faults"), (ManagedPlaces, "name_at")],
+)
 def test_whatever_a_look_at_places_raises(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, of: object, step: str
 ) -> None:
-    look = getattr(manifest, step)
+    look = getattr(of, step)
 
-    def raise_for_one(subject: object, *others: object) -> object:
-        if "bad" in str(getattr(subject, "output", subject)):
+    def raise_for_one(*subjects: object) -> object:
+        if any(str(getattr(one, "output", one)).endswith("bad.png") for one in subjects):
             raise ValueError("never heard of")
-        return look(subject, *others)
+        return look(*subjects)
 
-    monkeypatch.setattr(manifest, step, raise_for_one)
+    monkeypatch.setattr(of, step, raise_for_one)
     write_picture(folder / "bad.png", 3)
     fault = only_fault(examined(folder, ("bad.png", "s.png", "bad")))
     assert fault.expected == "it cannot be used (ValueError: never heard of)"
