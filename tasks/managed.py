@@ -52,7 +52,7 @@ class ManagedPlaces:
                 return first
         if not isinstance(named, Path) or not isinstance(self.output, Path):
             return ""
-        return self._name_by_identity(named, Path(past_links))
+        return self._name_by_identity(named, Path(str(past_links)))
 
     def _name_by_identity(self, *places: Path) -> str:
         for place in places:

@@ -1,6 +1,8 @@
 """Picture files for tests: small, smooth, and each unlike the others."""
 
 import csv
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,3 +23,16 @@ def write_csv(path: Path, *rows: tuple[object, ...]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
     return path
+
+
+def huge_png() -> bytes:
+    """69 bytes that promise 100,000,000 x 2 pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", 100_000_000, 2, 8, 2, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data

@@ -5,7 +5,6 @@ import socket
 import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from tasks.faults import Fault, as_fault
 from tasks.jobs import Examined, examine_rows
 from tasks.managed import ManagedPlaces
 from tasks.manifest import check_places, read_manifest
-from tests.pictures import write_picture
+from tests.pictures import huge_png, write_picture
 
 HEADER = ("content", "style", "output")
 GOOD = ("c.png", "s.png", "good")
@@ -49,19 +48,6 @@ def only_fault(found: Examined) -> Fault:
     (fault,) = found.faults
     assert fault.line == 3
     return fault
-
-
-def huge_png() -> bytes:
-    """69 bytes that promise 100,000,000 x 2 pixels."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
-    header = struct.pack(">IIBBBBB", 100_000_000, 2, 8, 2, 0, 0, 0)
-    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + data
 
 
 @pytest.mark.parametrize(
