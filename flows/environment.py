@@ -3,6 +3,7 @@
 import logging
 import os
 
+from flows.libraries_log import print_warnings
 from flows.proxies import speak_directly
 
 DEFAULTS = {
@@ -31,3 +32,5 @@ def prepare(*, verbose: bool = False) -> None:
     speak_directly(os.environ.get("PREFECT_API_URL"))
     # Else Prefect writes to the terminal whenever a server that is away cannot be given a log line.
     logging.raiseExceptions = verbose
+    if verbose:
+        print_warnings()

@@ -1,5 +1,6 @@
 """A file for what libraries write to the terminal past Python: TensorFlow, CUDA, the server."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -8,10 +9,29 @@ from pathlib import Path
 
 from flows.streams import patient
 
+WARNINGS = "py.warnings"
+"""The logger that gets Python's warnings where they are captured."""
+
+
+def capture_warnings() -> None:
+    """Have Python's warnings logged and not printed, unless the user asked for them (`-W`)."""
+    if not sys.warnoptions:
+        logging.captureWarnings(True)
+        logger = logging.getLogger(WARNINGS)
+        logger.propagate = False
+        logger.addHandler(logging.NullHandler())
+
+
+def print_warnings() -> None:
+    """Undo `capture_warnings`."""
+    logging.captureWarnings(False)
+
 
 @contextmanager
 def libraries_log(path: Path) -> Iterator[None]:
     """Let file descriptor 2 lead to a file, `sys.stderr` to where it led before.
+
+    Python's warnings that are captured go to the file, too.
 
     TensorFlow writes dozens of lines there before any of its settings can silence it, which would
     tear the progress bar and hide what we have to say.
@@ -24,9 +44,13 @@ def libraries_log(path: Path) -> Iterator[None]:
         os.dup2(file.fileno(), 2)
     # Left open on purpose: log handlers made meanwhile keep it until the process ends.
     sys.stderr = patient(os.dup(original), ours.encoding or "utf-8")
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    logging.getLogger(WARNINGS).addHandler(handler)
     try:
         yield
     finally:
+        logging.getLogger(WARNINGS).removeHandler(handler)
+        handler.close()
         sys.stderr.flush()
         sys.stderr = ours
         os.dup2(original, 2)

@@ -5,6 +5,7 @@ import sys
 from typing import Any, NoReturn
 
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, SUCCESS, UNUSABLE
+from flows.libraries_log import capture_warnings
 from flows.streams import failure_of, open_standard_streams
 from tasks.signals import answer_signals
 
@@ -45,6 +46,7 @@ def _run_command() -> int:
     from nst_core.places import PlaceError
 
     answer_signals(interrupt_on_signal)
+    capture_warnings()
     try:
         code: Any = app(exit_on_error=True, result_action="return_value")
     except SystemExit as end:

@@ -102,7 +102,7 @@ def open_devices(text: str) -> tuple[str, ...]:
     Raises:
         DeviceError: TensorFlow sees no such device in this process.
     """
-    import tensorflow as tf
+    from nst_core.quiet_tensorflow import tf
 
     wanted = parse_devices(text)
     _split_cpu(1 + max((int(name[4:]) for name in wanted if name.startswith("CPU")), default=0))
@@ -126,7 +126,7 @@ def open_devices(text: str) -> tuple[str, ...]:
 
 @cache
 def _split_cpu(parts: int) -> None:
-    import tensorflow as tf
+    from nst_core.quiet_tensorflow import tf
 
     if parts == 1:
         return
@@ -144,7 +144,7 @@ def _split_cpu(parts: int) -> None:
 @cache
 def _grow_as_needed() -> None:
     """Otherwise the first process takes all of a GPU's memory, and the next one finds none."""
-    import tensorflow as tf
+    from nst_core.quiet_tensorflow import tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
@@ -196,7 +196,7 @@ def lend_device(devices: Sequence[str], on_wait: OnWait | None = None) -> Iterat
         DeviceFailedError: the device broke down while it was lent.
         LockError: the lock of a GPU cannot be used.
     """
-    import tensorflow as tf
+    from nst_core.quiet_tensorflow import tf
 
     device, give_back = _take(devices, on_wait)
     try:
@@ -287,7 +287,7 @@ def on_asked_devices(
     """`on_a_device` with the devices that were asked for, or with `UNLOCKED_CPU`."""
     if text != UNLOCKED_CPU:
         return on_a_device(open_devices(text), work, on_wait)
-    import tensorflow as tf
+    from nst_core.quiet_tensorflow import tf
 
     (device,) = open_devices(CPU)
     with tf.device(f"/{device}"):
@@ -297,7 +297,7 @@ def on_asked_devices(
 def peak_memory_mb(device: str) -> float:
     """The most memory in use so far, in MB: of the GPU, or resident of the process on a CPU."""
     if device.startswith("GPU"):
-        import tensorflow as tf
+        from nst_core.quiet_tensorflow import tf
 
         return float(tf.config.experimental.get_memory_info(device)["peak"]) / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

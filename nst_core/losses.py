@@ -11,10 +11,9 @@ each divided by its own picture's number of positions. A convention says what th
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import tensorflow as tf
-
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
+from nst_core.quiet_tensorflow import tf
 from nst_core.settings import Normalization, Settings
 from nst_core.statistics import gram_matrix
 

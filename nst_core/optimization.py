@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from nst_core.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
@@ -16,6 +15,7 @@ from nst_core.networks.forward import current_device
 from nst_core.octaves import REPORT_EVERY
 from nst_core.optimizers import CONVERGED, DIVERGED, RUNNING, Adam, Evaluation, Lbfgs
 from nst_core.pictures import resize
+from nst_core.quiet_tensorflow import tf
 from nst_core.settings import Normalization, Settings
 from nst_core.statistics import StyleTargets, content_targets
 

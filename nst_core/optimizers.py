@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import tensorflow as tf
+from nst_core.quiet_tensorflow import tf
 
 RUNNING, CONVERGED, DIVERGED = 0, 1, 2
 """Status: more steps may help; no step lowers the value; the value was not finite."""

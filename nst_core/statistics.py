@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import safetensors.numpy
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from nst_core.colors import ColorStatistics, color_statistics
@@ -14,6 +13,7 @@ from nst_core.networks.forward import activations
 from nst_core.octaves import style_sides
 from nst_core.pictures import fit, resize
 from nst_core.pixels import PictureLike, as_pixels
+from nst_core.quiet_tensorflow import tf
 from nst_core.settings import GramKind, Settings
 
 Array = NDArray[np.float32]

@@ -13,7 +13,7 @@ from tasks.comparison import CHANGES
 from tasks.layout import gallery_path, summary_path
 from tasks.report import Night
 from tasks.statuses import UNDONE
-from tasks.summary import count_by_status
+from tasks.summary import count_by_status, why_of
 
 MOST_ROWS = 500
 """In the table on the page, which the server keeps in its database and the browser draws whole."""
@@ -71,15 +71,15 @@ def _undone(table: pd.DataFrame) -> list[str]:
     wrong = table[table["status"].isin(UNDONE)]
     if wrong.empty:
         return []
-    rows = [
-        (row["line"], row["status"], row["output"] or row["content"], row["error"])
+    # A list, since the page cuts off cells that are long.
+    listed = [
+        f"* line {row['line']}, {row['status']}, {_escaped(row['output'] or row['content'])}: "
+        f"{_escaped(why_of(row))}"
         for _, row in wrong.head(MOST_LISTED).iterrows()
     ]
-    more = (
-        [f"\n... and {len(wrong) - len(rows)} more in the table"] if len(wrong) > len(rows) else []
-    )
-    drawn = _table(("line", "status", "picture", "why"), rows)
-    return ["## Not done, and why", "", *drawn, *more]
+    rest = len(wrong) - len(listed)
+    more = [f"\n... and {rest} more in the table"] if rest else []
+    return ["## Not done, and why", "", *listed, *more]
 
 
 def _new_pictures(table: pd.DataFrame, output: Place) -> list[str]:

@@ -18,6 +18,7 @@ from tasks.manifest import ManifestError
 from tasks.runner_choice import RunnerError
 from tasks.statuses import WRONG
 from tasks.stopping import StoppedError
+from tasks.summary import why_of
 
 MOST_ROWS = 200
 """That are told one by one; the report and the table have all of them."""
@@ -54,11 +55,6 @@ def log_wrong_rows(table: pd.DataFrame) -> None:
         log.log(level, "%s: line %d, %s", row["status"], row["line"], why_of(row))
     if len(wrong) > MOST_ROWS:
         log.warning("... and %d more rows that are not done: see the table", len(wrong) - MOST_ROWS)
-
-
-def why_of(row: "pd.Series[str]") -> str:
-    """Why a row of the table is not done, without the line, which stands beside it everywhere."""
-    return str(row["error"]).replace(f"line {row['line']}, ", "")
 
 
 class _WithoutTraceback(logging.Filter):

@@ -128,3 +128,8 @@ def count_by_status(table: pd.DataFrame) -> dict[str, int]:
     """How many rows ended in each way, those that none did left out."""
     counts = table["status"].value_counts()
     return {status: int(counts[status]) for status in STATUSES if status in counts}
+
+
+def why_of(row: "pd.Series[Any]") -> str:
+    """Why a row of the table is not done, without the line, which stands beside it everywhere."""
+    return str(row["error"]).replace(f"line {row['line']}, ", "")

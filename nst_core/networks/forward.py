@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from functools import cache
 
-import tensorflow as tf
-
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.topology import (
     Convolution,
@@ -13,6 +11,7 @@ from nst_core.networks.topology import (
     Pool,
     Preprocessing,
 )
+from nst_core.quiet_tensorflow import tf
 
 
 def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dict[str, tf.Tensor]:

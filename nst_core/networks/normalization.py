@@ -7,12 +7,12 @@ network computes: what one layer multiplies, the next one divides by.
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from nst_core.networks.encoder import Encoder, Weights
 from nst_core.networks.forward import activations
 from nst_core.networks.topology import Convolution, LocalResponseNormalization, Topology
+from nst_core.quiet_tensorflow import tf
 
 Means = Mapping[str, NDArray[np.float64]]
 """By convolution, float64 (channels,): mean activation after its ReLU."""

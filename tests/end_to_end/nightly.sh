@@ -38,7 +38,15 @@ night bad.csv --watch --param "$settings" && die "a failed row ended as a succes
 [[ "$(statuses "$folder/results")" == "cached invalid" ]] || die "found $(statuses "$folder/results")"
 [[ "$(runs_in_state FAILED)" == 1 ]] || die "expected one failed run, found $(runs_in_state FAILED)"
 
-say "the schedule"
+say "the log of that night says which row is not done, and why, without a traceback"
+lines=$(ask /logs/filter '{"limit": 200, "logs": {"level": {"ge_": 30}}}')
+grep -q 'invalid: line 3, column content: .*missing.png' <<< "$lines" || die "the row is not told: $lines"
+grep -q 'Traceback\|FailedRun' <<< "$lines" && die "a row at fault is told as a bug: $lines"
+grep -q 'FailedRun' "$folder/worker.log" && die "a traceback: $(grep -B 20 FailedRun "$folder/worker.log")"
+
+say "the schedule is off until it is switched on"
+[[ "$(runs_in_state SCHEDULED)" == 0 ]] || die "nights are scheduled that nobody asked for"
+prefect deployment schedule resume --all
 for _ in $(seq 60); do
     [[ "$(runs_in_state SCHEDULED)" -gt 0 ]] && break
     sleep 1

@@ -113,6 +113,17 @@ def test_a_container_shares_the_locks_of_its_host() -> None:
     assert f"install -d -m 1777 {locks} " in (ROOT / "docs" / "nightly.md").read_text()
 
 
+def test_no_night_starts_before_somebody_switches_it_on() -> None:
+    """The manifest of the first deployment is for the user to write."""
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    schedules = [schedule for each in deployments for schedule in each["schedules"]]
+    assert schedules
+    assert not any(schedule["active"] for schedule in schedules)
+    switch = "prefect deployment schedule resume --all"
+    for page in ("README.md", "docs/nightly.md", "prefect.yaml"):
+        assert switch in (ROOT / page).read_text()
+
+
 def test_the_server_writes_its_page_where_it_may() -> None:
     """Else into the installation, which is not its own: there is no page then."""
     page = ENVIRONMENT["PREFECT_UI_STATIC_DIRECTORY"]

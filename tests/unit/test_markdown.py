@@ -66,7 +66,11 @@ def test_the_first_lines_answer_what_came_out_and_what_failed() -> None:
     head = report.split("## ")
     assert head[0] == "# night.csv: 1 done, 1 cached, 1 failed\n\n"
     assert head[1].startswith("Not done, and why")
-    assert "| 3 | failed | 3.png | MemoryError: no room |" in head[1]
+    assert "* line 3, failed, 3.png: MemoryError: no room\n" in head[1]
+    long = "line 3, column content: " + "found 'x.png'; " * 30 + "the end"
+    told = markdown_report(night(table({}, failed(long))))
+    assert "the end\n" in told
+    assert told.count("line 3") == 1
     assert "/nowhere/gallery.html" in report.replace("\\", "")
     without = markdown_report(night(table({}), has_gallery=False))
     assert "gallery.html" not in without.replace("\\", "")

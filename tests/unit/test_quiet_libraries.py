@@ -1,0 +1,94 @@
+"""What libraries have to say reaches no terminal, unless the user asks for it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+STYLIZE = """
+import sys
+import numpy as np
+from nst_core.settings import resolve
+from nst_core.stylize import stylize
+picture = np.full((32, 32, 3), 0.5, np.float32)
+picture[8:20, 4:30] = 0.1
+outcome = stylize(picture, picture[::-1], resolve({"steps": 1, "octaves": 1, "size": 32}))
+print(outcome.steps)
+sys.stderr.write("ours\\n")
+"""
+
+WARNS = """
+import sys, warnings
+from flows.commands import presets
+original = presets.presets
+def warned(terminal):
+    warnings.warn("a library's own words")
+    return original(terminal)
+presets.presets = warned
+sys.argv[1:] = ["presets"]
+from flows.main import main
+main()
+"""
+
+WARNS_IN_A_RUN = """
+import os, sys, warnings
+from pathlib import Path
+from flows.libraries_log import capture_warnings, libraries_log
+capture_warnings()
+with libraries_log(Path(sys.argv[1])):
+    warnings.warn("a library's own words")
+    os.write(2, b"past Python\\n")
+    print("ours", file=sys.stderr)
+"""
+
+
+def run_python(
+    program: str, *arguments: str, options: tuple[str, ...] = (), **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program that must succeed, with a user's environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    result = subprocess.run(
+        [sys.executable, *options, "-c", program, *arguments],
+        env=kept | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def test_tensorflow_starts_without_a_word_in_a_plain_script() -> None:
+    result = run_python(STYLIZE)
+    assert result.stdout == "1\n"
+    assert result.stderr == "ours\n"
+
+
+def test_tensorflow_is_heard_by_whoever_asks() -> None:
+    program = "from nst_core.quiet_tensorflow import tf"
+    assert run_python(program, TF_CPP_MIN_LOG_LEVEL="0").stderr
+
+
+def test_what_was_kept_back_is_shown_where_loading_fails() -> None:
+    program = """
+import os, sys
+sys.modules["tensorflow"] = None
+from nst_core import quiet_tensorflow
+"""
+    failed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert failed.returncode == 1
+    assert "import of tensorflow halted" in failed.stderr
+
+
+def test_warnings_are_not_printed_by_any_command() -> None:
+    assert run_python(WARNS).stderr == ""
+    assert "a library's own words" in run_python(WARNS, options=("-Walways",)).stderr
+
+
+def test_warnings_of_a_run_are_in_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "libraries.log"
+    assert run_python(WARNS_IN_A_RUN, str(log)).stderr == "ours\n"
+    assert "a library's own words" in log.read_text()
+    assert "past Python" in log.read_text()
