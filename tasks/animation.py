@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from nst_core.animation import AnimationFormat, encode_animation
 from nst_core.files import write_whole
-from nst_core.pictures import fit, load, resize
+from nst_core.pictures import fit, load, read_png_text, resize
 from nst_core.places import Place, told
 from tasks.finding import NoResultsError
 from tasks.layout import animation_path, intermediates_folder, intermediates_of
+from tasks.provenance import ROW_KEYWORD
 
 LAST_FRAME_MS = 1500
 
@@ -37,7 +38,7 @@ def animate_row(
         PictureError: one of them cannot be read.
         OSError: it cannot be written.
     """
-    pictures = intermediates_of(output, row["output"])
+    pictures = _own_intermediates(row, output)
     if not pictures:
         folder = told(intermediates_folder(output, row["output"]))
         raise NoResultsError(
@@ -55,6 +56,22 @@ def animate_row(
     path = animation_path(output, row["output"], f".{kind}")
     write_whole(path, animation)
     return path
+
+
+def _own_intermediates(row: "pd.Series[Any]", output: Place) -> list[Place]:
+    """Not those of another row that had the output's name before.
+
+    A row without a key in the table has begun only where it was interrupted, and it removed the
+    others then. Those of the version before do not say whose they are, and are taken for its own.
+    """
+    pictures = intermediates_of(output, row["output"])
+    if pd.isna(row["key"]):
+        return pictures if row["status"] == "interrupted" else []
+    return [
+        picture
+        for picture in pictures
+        if read_png_text(picture).get(ROW_KEYWORD, row["key"]) == row["key"]
+    ]
 
 
 def _frames(pictures: list[Place], size: int) -> Iterator[NDArray[np.uint8]]:

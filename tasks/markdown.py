@@ -126,7 +126,7 @@ def _changes(table: pd.DataFrame, gone: Sequence[str]) -> list[str]:
 
 
 def _numbers(table: pd.DataFrame) -> list[str]:
-    done = table[table["status"] == "done"]
+    done = table[(table["status"] == "done") & table["same_as"].isna()]
     targets = done["style_targets"].value_counts()
     new = (
         f"* {len(done)} rows are new, in {done['seconds'].sum():.0f} s of work: the style of "

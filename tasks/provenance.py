@@ -31,6 +31,9 @@ from tasks.records import Making
 KEYWORD = "nst-batch"
 """Of the PNG text chunk."""
 
+ROW_KEYWORD = "nst-batch-row"
+"""Of the text chunk of intermediates, which holds the key of the row that they are of."""
+
 
 def _as_utf_8(name: str) -> str:
     """A name as UTF-8 can hold it, whatever bytes a file system has in it."""

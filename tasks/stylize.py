@@ -24,7 +24,7 @@ from tasks.layout import (
 )
 from tasks.managed import INTERMEDIATE_MARK, INTERRUPTED_MARK, keep_others, remove_ours
 from tasks.previews import keep_content, keep_thumbnail
-from tasks.provenance import KEYWORD, Provenance
+from tasks.provenance import KEYWORD, ROW_KEYWORD, Provenance
 from tasks.records import FileReference, PictureRecord, StyleRecord
 from tasks.row_report import RowReport, wait_for_device
 from tasks.stopping import StoppedError, is_stopped
@@ -112,7 +112,8 @@ def _stylize(
             raise _given_up(job, iterate, output)
         if save_every and _is_due(iterate, save_every):
             path = intermediate_path(output, job.output, iterate.step)
-            write_whole(path, encode_png(iterate.pixels, text=INTERMEDIATE_MARK))
+            text = {**INTERMEDIATE_MARK, ROW_KEYWORD: job.key}
+            write_whole(path, encode_png(iterate.pixels, text=text))
 
     outcome = finish(steps, follow)
     seconds = time.perf_counter() - started

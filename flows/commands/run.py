@@ -285,7 +285,9 @@ def _path_or_pair(row: "pd.Series[Any]") -> str:
 
 def _show_counts(terminal: Terminal, table: pd.DataFrame) -> None:
     counts = count_by_status(table)
-    seconds = table.loc[table["status"] == "done", "seconds"].sum()
+    # Equal rows were stylized once.
+    stylized_here = (table["status"] == "done") & table["same_as"].isna()
+    seconds = table.loc[stylized_here, "seconds"].sum()
     stylized = f"; stylized for {duration(seconds)}" if seconds else ""
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
     terminal.say(f"{told}{stylized}")

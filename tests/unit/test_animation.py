@@ -1,12 +1,20 @@
 """Moving pictures, read back."""
 
 import io
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from nst_core.animation import FORMATS, SHORTEST_FRAME, encode_animation
+from nst_core.files import write_whole
+from nst_core.pictures import encode_png
+from tasks.animation import animate_row
+from tasks.finding import NoResultsError
+from tasks.layout import intermediate_path
+from tasks.provenance import ROW_KEYWORD
 
 SHADES = (0, 60, 120, 250)
 
@@ -49,3 +57,32 @@ def test_what_makes_no_moving_picture() -> None:
     shapes = [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8)]
     with pytest.raises(ValueError, match=r"\[\(4, 4\), \(5, 4\)\]"):
         encode_animation(shapes, "webp", frame_ms=50, last_frame_ms=50)
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "of_row", "count"),
+    [
+        ("k", "done", "k", 3),
+        # An output that was another row's before; and intermediates of the version before.
+        ("k", "done", "other", None),
+        ("k", "done", "", 3),
+        # The table knows no key of a row without a result.
+        (None, "interrupted", "k", 3),
+        (None, "pending", "other", None),
+    ],
+)
+def test_intermediates_of_another_row_are_not_taken_for_its_own(
+    tmp_path: Path, key: str | None, status: str, of_row: str, count: int | None
+) -> None:
+    text = {ROW_KEYWORD: of_row} if of_row else {}
+    for number, shade in enumerate(SHADES[:3]):
+        picture = encode_png(np.full((8, 8, 3), shade / 255, np.float32), text=text)
+        write_whole(intermediate_path(tmp_path, "a.png", number), picture)
+    row = pd.Series({"line": 2, "output": "a.png", "picture": None, "key": key, "status": status})
+    if count is None:
+        with pytest.raises(NoResultsError, match="no intermediates of line 2"):
+            animate_row(row, tmp_path, "gif", size=8, seconds=1)
+    else:
+        path = animate_row(row, tmp_path, "gif", size=8, seconds=1)
+        assert isinstance(path, Path)
+        assert Image.open(path).n_frames == count

@@ -26,6 +26,7 @@ def table(*rows: dict[str, Any]) -> pd.DataFrame:
         "device": "CPU:0",
         "stop_reason": "steps",
         "style_targets": "hit",
+        "same_as": None,
         "change": "",
         "previous_loss": float("nan"),
         "content_loss": 1.0,

@@ -16,7 +16,14 @@ from tasks import placement, records
 from tasks.layout import curve_path, moving_path, picture_path, row_records
 from tasks.placement import find_finished, places_named
 from tasks.records import PictureRecord, read_record
-from tests.finished_rows import curve_of, finish, job_of, key_of, night, picture_of
+from tests.finished_rows import (
+    curve_of,
+    finish,
+    job_of,
+    key_of,
+    night,
+    picture_of,
+)
 
 ROWS = "ABCD"
 NAMES = ("a.png", "b.png", "deep/c.png", "d.png")
