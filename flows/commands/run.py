@@ -32,7 +32,7 @@ from tasks.manifest import (
     read_manifest,
 )
 from tasks.runner_choice import RunnerError, check_runner
-from tasks.statuses import WRONG
+from tasks.statuses import STOPPED, WRONG
 from tasks.summary import count_by_status, read_summary
 
 REFUSALS = (ManifestError, InUseError, LockError, DeviceError, RunnerError, WeightsError)
@@ -208,6 +208,8 @@ def _tell_table(terminal: Terminal, outcome: Outcome, output: Place) -> int:
             "every row has ended and the table is whole, but Prefect's server could not be told "
             f"({_in_a_line(outcome.state)}): its page may show this run as running or failed"
         )
+    if table["status"].isin(STOPPED).any():
+        return INTERRUPTED
     return ROWS_FAILED if table["status"].isin(WRONG).any() else SUCCESS
 
 

@@ -1,6 +1,7 @@
 """A server that dies while a batch runs: no row and no table is lost with it."""
 
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 from tests.end_to_end.conftest import Server, Shell, make_shell
+from tests.end_to_end.test_stopping import servers_of
 from tests.pictures import write_csv
 
 pytestmark = pytest.mark.nights
@@ -36,10 +38,14 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def batch(tmp_path: Path, server: Server, **environment: str) -> "Iterator[Batch]":
-    """A run of twelve rows, in its third row."""
-    shell = make_shell(tmp_path, server.url)
+def batch(
+    tmp_path: Path, server: Server | None, until: str = "[2/12]", **environment: str
+) -> "Iterator[Batch]":
+    """A run of twelve rows, in its third row; without a server it has one of its own."""
+    shell = make_shell(tmp_path, server.url if server else "")
     shell.environment.update(environment)
+    if server is None:
+        del shell.environment["PREFECT_API_URL"]
     names = [shell.picture(f"{number}.png", 10 + number).name for number in range(ROWS)]
     manifest = write_csv(
         tmp_path / "m.csv", ("content", "style"), *((name, "s.png") for name in names)
@@ -50,7 +56,7 @@ def batch(tmp_path: Path, server: Server, **environment: str) -> "Iterator[Batch
     too_long.start()
     try:
         running = Batch(process, shell)
-        running.read_until("[2/12]")
+        running.read_until(until)
         yield running
     finally:
         process.kill()
@@ -136,4 +142,41 @@ def test_a_server_that_never_comes_back_costs_nothing_but_its_page(
         page, end = errors.splitlines()
         assert page.startswith("warning: Prefect's page lacks the report of this batch: ")
         assert end.endswith("its page may show this run as running or failed")
+        running.check_rows_and_table()
+
+
+@pytest.mark.parametrize("until", ["12 of 12 rows to run", "[2/12]"])
+def test_a_run_whose_own_server_dies_goes_on_and_ends(tmp_path: Path, until: str) -> None:
+    with batch(tmp_path, None, until) as running:
+        (server,) = servers_of(running.process.pid)
+        os.kill(server, signal.SIGKILL)
+        output, errors = running.end()
+        assert running.process.returncode == 0, errors
+        assert "12 done" in output
+        assert "Prefect's embedded server ended with the signal SIGKILL; the rows go on" in errors
+        assert "could not be told" not in errors
+        running.check_rows_and_table()
+        assert servers_of(running.process.pid) == []
+
+
+@pytest.mark.parametrize("until", ["12 of 12 rows to run", "[2/12]"])
+def test_a_run_whose_own_server_dies_each_time_goes_on_without_and_ends(
+    tmp_path: Path, until: str
+) -> None:
+    with batch(tmp_path, None, until) as running:
+        over = threading.Event()
+
+        def kill_all() -> None:
+            while not over.wait(0.5):
+                for server in servers_of(running.process.pid):
+                    os.kill(server, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_all, daemon=True)
+        killer.start()
+        output, errors = running.end()
+        over.set()
+        killer.join()
+        assert running.process.returncode == 0, errors
+        assert "12 done" in output
+        assert "the rows and the table go on without it" in errors
         running.check_rows_and_table()

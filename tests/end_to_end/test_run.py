@@ -93,7 +93,7 @@ def servers_of(shell: Shell) -> list[int]:
     marker = f"PREFECT_HOME={shell.environment['PREFECT_HOME']}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            is_server = b"create_app" in (entry / "cmdline").read_bytes()
+            is_server = b"server_process" in (entry / "cmdline").read_bytes()
             if is_server and marker in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
         except OSError:

@@ -56,7 +56,7 @@ class Stoppable:
     def has_pictures(self, count: int) -> bool:
         return len(pictures_in(self.out)) >= count
 
-    def wait_for(self, moment: Callable[["Stoppable"], bool], seconds: float = 200) -> None:
+    def wait_for(self, moment: Callable[["Stoppable"], bool], seconds: float = 600) -> None:
         deadline = time.monotonic() + seconds
         while not moment(self):
             assert self.process.poll() is None, "it ended before"
@@ -114,11 +114,12 @@ def stop_in_a_terminal(shell: Shell, moment: Callable[[Stoppable], bool]) -> tup
     """Type Ctrl-C: the exit code, and what the terminal shows."""
     terminal = PseudoTerminal([*COMMAND, *arguments()], shell.folder, shell.environment)
     try:
-        # Unread, it would wait for whoever reads.
         run = Stoppable(terminal.process, shell.folder / "out")
-        terminal.look_until(lambda _: moment(run), 200)
+        terminal.look_until(lambda _: moment(run), 600)
         terminal.type(CTRL_C)
+        since = time.monotonic()
         code, screen = terminal.end(SECONDS)
+        print(f"ended {time.monotonic() - since:.1f} s after Ctrl-C")  # noqa: T201
     finally:
         terminal.kill()
     return code, "\n".join(screen)
@@ -145,7 +146,9 @@ def stop_the_group(
         try:
             Stoppable(process, shell.folder / "out").wait_for(moment)
             os.killpg(process.pid, number)
+            since = time.monotonic()
             told, _ = process.communicate(timeout=SECONDS)
+            print(f"ended {time.monotonic() - since:.1f} s after {number.name}")  # noqa: T201
         finally:
             process.kill()
     return process.returncode, told

@@ -6,8 +6,9 @@ import pytest
 from prefect.states import Completed, Failed
 
 from flows.commands.run import Outcome, tell_outcome
-from flows.exit_codes import ENGINE_FAILED, ROWS_FAILED, SUCCESS
+from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal
+from tasks.summary import read_summary, write_summary
 from tests.pipeline.conftest import Batch
 
 LOST = ConnectionError("connection refused")
@@ -41,6 +42,16 @@ def test_rows_give_the_exit_code_and_the_server_a_line(
     assert str(batch.output / "summary.csv") in told.out
     assert (UNTOLD in told.err) == untold
     assert not untold or "connection refused" in told.err
+
+
+def test_rows_that_were_stopped_are_no_success_whatever_the_engine_says(batch: Batch) -> None:
+    batch.run(("content", "style"), ("a.png", "s.png"))
+    table = read_summary(batch.output)
+    for status in ("interrupted", "pending"):
+        write_summary(table.assign(status=status), batch.output)
+        for state in (LOST, Completed()):
+            outcome = Outcome(state, table_written=True, gallery="")
+            assert tell_outcome(Terminal(), outcome, batch.output) == INTERRUPTED
 
 
 def test_without_a_table_a_lost_server_broke_the_batch(

@@ -1,0 +1,34 @@
+"""What the server of a run is told: above all, which database is its own."""
+
+from pathlib import Path
+
+from prefect.settings import (
+    PREFECT_API_DATABASE_CONNECTION_URL,
+    PREFECT_HOME,
+    get_current_settings,
+    temporary_settings,
+)
+
+from flows.embedded_server import server_environment
+
+DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+
+
+def test_its_database_is_not_that_of_the_users_own_server(tmp_path: Path) -> None:
+    with temporary_settings(
+        {PREFECT_HOME: tmp_path}, restore_defaults={PREFECT_API_DATABASE_CONNECTION_URL}
+    ):
+        settings = get_current_settings()
+        given = server_environment(settings)
+        users = settings.server.database.connection_url
+    assert given[DATABASE] == f"sqlite+aiosqlite:///{tmp_path}/nst-batch.db"
+    assert users is not None
+    assert given[DATABASE] != users.get_secret_value()
+    assert Path(given["PREFECT_SERVER_MEMO_STORE_PATH"]) != settings.server.memo_store_path
+
+
+def test_a_database_that_the_user_names_is_used(tmp_path: Path) -> None:
+    named = f"sqlite+aiosqlite:///{tmp_path}/named.db"
+    with temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: named}):
+        given = server_environment(get_current_settings())
+    assert given[DATABASE] == named
