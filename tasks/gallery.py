@@ -66,6 +66,7 @@ class GalleryRow:
         width, height: of the result, in pixels.
         previous_loss: total loss the run before.
         change: against the run before; empty where there is nothing to compare with.
+        warnings: what is odd about it though it is done; empty normally.
         curve: total losses, octave by octave, between which they jump.
         curve_file: address of the CSV file, relative to the page; may be empty.
     """
@@ -89,6 +90,7 @@ class GalleryRow:
     stop_reason: str
     device: str
     error: str
+    warnings: str = ""
     curve: tuple[tuple[float, ...], ...] = ()
     curve_file: str = ""
 
@@ -142,6 +144,11 @@ class Page:
     def styles(self) -> dict[str, int]:
         """The styles in alphabetical order, and how many rows each has."""
         return dict(sorted(Counter(row.style.name for row in self.rows).items()))
+
+    @property
+    def with_warnings(self) -> int:
+        """How many rows have warnings."""
+        return sum(bool(row.warnings) for row in self.rows)
 
     @property
     def with_picture(self) -> int:

@@ -101,6 +101,7 @@ def _gallery_row(
         stop_reason=_text(row["stop_reason"]),
         device=_text(row["device"]),
         error=row["error"],
+        warnings=row["warnings"],
         curve=curve,
         curve_file=quote(_text(row["curve"])),
     )

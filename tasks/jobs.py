@@ -18,6 +18,7 @@ from nst_core.places import Place, PlaceField, name_of, told
 from nst_core.settings import Settings
 from tasks.encoders import Encoders
 from tasks.faults import Fault, as_fault, reason_of
+from tasks.row_warnings import warnings_of_pictures
 from tasks.rows import Row
 
 MOST_THREADS = min(4, os.cpu_count() or 1)
@@ -32,6 +33,7 @@ class Job(BaseModel):
         encoder: the network that sees, its weights checked.
         style_key: identity of the style's targets.
         key: identity of the result.
+        warnings: what is odd about the pictures.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +52,7 @@ class Job(BaseModel):
     key: str
     seed: int
     max_pixels: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def content_name(self) -> str:
@@ -223,6 +226,7 @@ def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_p
         key=key,
         seed=row_seed(key, row.settings),
         max_pixels=max_pixels,
+        warnings=tuple(warnings_of_pictures(content, style)),
     )
 
 

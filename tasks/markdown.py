@@ -13,7 +13,7 @@ from tasks.comparison import CHANGES
 from tasks.layout import gallery_path, summary_path
 from tasks.report import Night
 from tasks.statuses import UNDONE
-from tasks.summary import count_by_status, why_of
+from tasks.summary import count_by_status, why_of, with_warnings
 
 MOST_ROWS = 500
 """In the table on the page, which the server keeps in its database and the browser draws whole."""
@@ -24,7 +24,7 @@ MOST_PICTURES = 6
 PICTURE_SIDE = 192
 
 SHOWN_COLUMNS = (
-    *("line", "status", "output", "total_loss", "seconds", "change", "error"),
+    *("line", "status", "output", "total_loss", "seconds", "change", "warnings", "error"),
     *("content", "style", "content_loss", "style_loss", "previous_loss"),
     *("stop_reason", "device", "style_targets"),
 )
@@ -51,6 +51,7 @@ def markdown_report(night: Night) -> str:
     parts = [
         [f"# {_escaped(night.manifest)}: {_counted(table)}"],
         _undone(table),
+        _warnings(table),
         _new_pictures(table, night.output),
         _changes(table, night.gone),
         _numbers(table),
@@ -80,6 +81,19 @@ def _undone(table: pd.DataFrame) -> list[str]:
     rest = len(wrong) - len(listed)
     more = [f"\n... and {rest} more in the table"] if rest else []
     return ["## Not done, and why", "", *listed, *more]
+
+
+def _warnings(table: pd.DataFrame) -> list[str]:
+    odd = with_warnings(table)
+    if odd.empty:
+        return []
+    listed = [
+        f"* line {row['line']}, {_escaped(row['output'])}: {_escaped(row['warnings'])}"
+        for _, row in odd.head(MOST_LISTED).iterrows()
+    ]
+    rest = len(odd) - len(listed)
+    more = [f"\n... and {rest} more in the table"] if rest else []
+    return ["## Done, with warnings", "", *listed, *more]
 
 
 def _new_pictures(table: pd.DataFrame, output: Place) -> list[str]:

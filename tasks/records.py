@@ -56,6 +56,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 """As the table can hold it."""
 
 Name = Annotated[str, Field(max_length=300)]
+Sentence = Annotated[str, Field(max_length=2000)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -217,6 +218,7 @@ class PictureRecord(Making):
 
     Attributes:
         curve: where its loss curve was written.
+        warnings: what is odd about it; records of earlier versions have none.
         curve_file: the loss curve; None in records of the version that did not keep its SHA-256.
     """
 
@@ -230,6 +232,7 @@ class PictureRecord(Making):
     seconds: Finite
     device: Name
     peak_memory_mb: Finite
+    warnings: tuple[Sentence, ...] = ()
 
 
 Record = StyleRecord | PictureRecord

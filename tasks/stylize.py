@@ -1,5 +1,6 @@
 """One row -> one picture, its loss curve and one record."""
 
+import math
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,18 @@ from tasks.previews import keep_content, keep_thumbnail
 from tasks.provenance import KEYWORD, ROW_KEYWORD, Provenance
 from tasks.records import FileReference, PictureRecord, StyleRecord
 from tasks.row_report import RowReport, wait_for_device
+from tasks.row_warnings import warnings_of_losses
 from tasks.stopping import StoppedError, is_stopped
 from tasks.style_targets import read_or_compute
 
 if TYPE_CHECKING:
     from nst_core.statistics import StyleTargets
     from nst_core.stylize import Iterate, Outcome
+
+
+LARGEST_LOSS = float(np.finfo(np.float32).max)
+LONGEST_WARNING = 2000
+"""In characters, as records have it."""
 
 
 @task(name="stylize", task_run_name="{job.output}")
@@ -139,6 +146,9 @@ def _stylize(
         seconds=seconds,
         device=device,
         peak_memory_mb=round(peak_memory_mb(device), 1),
+        warnings=tuple(
+            warning[:LONGEST_WARNING] for warning in (*job.warnings, *warnings_of_losses(outcome))
+        ),
         **facts,
     )
 
@@ -203,17 +213,22 @@ def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:
         "settings": job.settings.model_dump(),
         "seed": job.seed,
         "encoder_fingerprint": job.encoder.fingerprint,
-        "total_loss": losses.total,
-        "content_loss": losses.content,
-        "style_loss": losses.style,
-        "tv_loss": losses.tv,
-        "style_layers": losses.style_layers,
-        "start_loss": outcome.start_losses.total,
+        "total_loss": _recordable(losses.total),
+        "content_loss": _recordable(losses.content),
+        "style_loss": _recordable(losses.style),
+        "tv_loss": _recordable(losses.tv),
+        "style_layers": {layer: _recordable(loss) for layer, loss in losses.style_layers.items()},
+        "start_loss": _recordable(outcome.start_losses.total),
         "steps": outcome.steps,
         "evaluations": outcome.evaluations,
         "stop_reason": outcome.stop_reason,
         "recoveries": outcome.recoveries,
     }
+
+
+def _recordable(loss: float) -> float:
+    """A loss that JSON can hold; a warning of the row tells where it was not finite."""
+    return loss if math.isfinite(loss) else LARGEST_LOSS
 
 
 def _sources(job: Job) -> dict[str, str]:

@@ -51,7 +51,7 @@ def summarize(rows: Iterable[Row], endings: Mapping[int, Ending]) -> pd.DataFram
     found = [layer for layer in layers if layer in table]
     trailing = ["style_targets", "curve", "output", "key", "same_as", "change", "previous_loss"]
     order = [*leading, *found, *MEASURES[5:], *trailing, *Settings.model_fields]
-    table = table.reindex(columns=[*dict.fromkeys(order), "error"])
+    table = table.reindex(columns=[*dict.fromkeys(order), "warnings", "error"])
     return table.astype(dict.fromkeys(WHOLE, "Int64"))
 
 
@@ -65,6 +65,7 @@ def _table_row(row: Row, ending: Ending) -> dict[str, Any]:
         "style": row.cell("style"),
         "output": row.output,
         **settings,
+        "warnings": "",
         "error": ending.error,
     }
     record = ending.record
@@ -81,6 +82,7 @@ def _table_row(row: Row, ending: Ending) -> dict[str, Any]:
             "curve": curve,
             "key": record.key,
             "style_targets": ending.style_targets,
+            "warnings": "; ".join(record.warnings),
         }
     )
 
@@ -122,6 +124,11 @@ def made_at(table: pd.DataFrame) -> datetime | None:
     """When a table was made; None where it does not say."""
     said = table.attrs.get("made_at")
     return datetime.fromisoformat(said) if said else None
+
+
+def with_warnings(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have any; a table of an earlier version knows of none."""
+    return table[table["warnings"] != ""] if "warnings" in table else table.head(0)
 
 
 def count_by_status(table: pd.DataFrame) -> dict[str, int]:

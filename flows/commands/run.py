@@ -33,7 +33,7 @@ from tasks.manifest import (
 )
 from tasks.runner_choice import RunnerError, check_runner
 from tasks.statuses import STOPPED, WRONG
-from tasks.summary import count_by_status, read_summary
+from tasks.summary import count_by_status, read_summary, with_warnings
 
 REFUSALS = (ManifestError, InUseError, LockError, DeviceError, RunnerError, WeightsError)
 """Errors of the flow for which nothing ran."""
@@ -202,6 +202,7 @@ def _tell_table(terminal: Terminal, outcome: Outcome, output: Place) -> int:
         terminal.say(f"gallery:  {gallery_path(output)}")
     terminal.say(f"pictures: {output / 'pictures'}")
     terminal.say(f"table:    {summary_path(output)}")
+    _show_warnings(terminal, table)
     _show_wrong(terminal, table)
     if not outcome.is_known_to_prefect:
         terminal.fail(
@@ -219,6 +220,7 @@ def _tell_interrupted(terminal: Terminal, outcome: Outcome, output: Place) -> in
         table = read_summary(output)
         terminal.result(_result(table, outcome, output))
         _show_counts(terminal, table)
+        _show_warnings(terminal, table)
         _show_wrong(terminal, table)
         kept = table[(table["status"] == "interrupted") & table["picture"].notna()]["picture"]
         for picture in kept.head(SHOWN_KEPT):
@@ -293,6 +295,15 @@ def _show_counts(terminal: Terminal, table: pd.DataFrame) -> None:
     stylized = f"; stylized for {duration(seconds)}" if seconds else ""
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
     terminal.say(f"{told}{stylized}")
+
+
+def _show_warnings(terminal: Terminal, table: pd.DataFrame) -> None:
+    """What is odd about rows that are done, a line each."""
+    odd = with_warnings(table)
+    for _, row in odd.head(SHOWN_ROWS).iterrows():
+        terminal.say(f"warning: line {row['line']}, {row['output']}: {row['warnings']}")
+    if len(odd) > SHOWN_ROWS:
+        terminal.say(f"... and {len(odd) - SHOWN_ROWS} more warnings in the table")
 
 
 def _show_wrong(terminal: Terminal, table: pd.DataFrame) -> None:

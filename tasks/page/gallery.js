@@ -11,6 +11,7 @@ const rows = Array.from(list.children, (element, place) => ({
   place,
   status: element.dataset.status,
   change: element.dataset.change,
+  warned: element.dataset.warned,
   style: element.dataset.style,
   line: Number(element.dataset.line),
   loss: numberOf(element.dataset.loss),
@@ -30,6 +31,7 @@ function readAddress() {
   return {
     status: new Set(said.getAll("status")),
     change: new Set(said.getAll("change")),
+    warned: new Set(said.getAll("warned")),
     style: said.get("style") ?? "",
     text: said.get("text") ?? "",
     sort: said.get("sort") ?? "listed",
@@ -38,7 +40,7 @@ function readAddress() {
 
 function writeAddress(choice) {
   const said = new URLSearchParams();
-  for (const name of ["status", "change"])
+  for (const name of ["status", "change", "warned"])
     for (const value of choice[name]) said.append(name, value);
   if (choice.style) said.set("style", choice.style);
   if (choice.text) said.set("text", choice.text);
@@ -57,6 +59,7 @@ function readForm() {
   return {
     status: pressed("status"),
     change: pressed("change"),
+    warned: pressed("warned"),
     style: form.elements.style.value,
     text: form.elements.text.value,
     sort: form.elements.sort.value,
@@ -81,6 +84,7 @@ function isChosen(row, choice, words) {
   return (
     (!choice.status.size || choice.status.has(row.status)) &&
     (!choice.change.size || choice.change.has(row.change)) &&
+    (!choice.warned.size || choice.warned.has(row.warned)) &&
     (!choice.style || choice.style === row.style) &&
     words.every((word) => row.text.includes(word))
   );
@@ -133,7 +137,8 @@ form.addEventListener("click", (event) => {
 form.addEventListener("input", choose);
 form.addEventListener("submit", (event) => event.preventDefault());
 none.querySelector("button").addEventListener("click", () => {
-  writeForm({ ...readForm(), status: new Set(), change: new Set(), style: "", text: "" });
+  const all = { status: new Set(), change: new Set(), warned: new Set(), style: "", text: "" };
+  writeForm({ ...readForm(), ...all });
   choose();
   form.elements.text.focus();
 });

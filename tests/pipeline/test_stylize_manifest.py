@@ -407,3 +407,24 @@ def test_without_its_decorator_the_flow_is_a_function(batch: Batch) -> None:
     settings = Overrides(size=32, steps=1, octaves=1)
     state = stylize_manifest.fn(manifest, batch.output, settings, cache=batch.cache)
     assert state.message == "1 done"
+
+
+def test_odd_rows_are_done_with_a_warning_that_stays(batch: Batch) -> None:
+    Image.new("RGB", (48, 36), (128, 128, 128)).save(batch.folder / "flat.png")
+    Image.new("RGBA", (48, 36), (200, 90, 30, 0)).save(batch.folder / "hidden.png")
+    with Image.open(batch.folder / "a.png") as whole:
+        whole.convert("RGB").save(batch.folder / "cut.jpg")
+    cut = batch.folder / "cut.jpg"
+    cut.write_bytes(cut.read_bytes()[:-2])
+    rows = (HEADER, ("a.png", "s.png"), ("a.png", "flat.png"), ("hidden.png", "s.png"))
+    rows = (*rows, ("cut.jpg", "s.png"))
+    for status in ("done", "cached"):
+        _, table = batch.run(*rows, settings={"match_colors": False})
+        assert set(table["status"]) == {status}
+        assert pd.isna(table.loc[2, "warnings"])
+        assert "style: it has just one color" in table.loc[3, "warnings"]
+        assert "has a relative loss of" in table.loc[3, "warnings"]
+        assert "content: it is transparent all over" in table.loc[4, "warnings"]
+        assert "content: its last bytes are missing" in table.loc[5, "warnings"]
+        page = (batch.output / "gallery.html").read_text("utf-8")
+        assert page.count('data-warned="yes"') == 3

@@ -95,6 +95,7 @@ def test_all_text_is_escaped() -> None:
         HOSTILE,
         output=HOSTILE,
         error=HOSTILE,
+        warnings=HOSTILE,
         device=HOSTILE,
         stop_reason=HOSTILE,
         result=Shown(HOSTILE, "a.jpg", "a.png"),
@@ -124,6 +125,18 @@ def test_the_counts_of_everything_that_there_is() -> None:
     assert "1 gone since the run before" in html
     assert "<strong>5</strong> of 6 pictures are here" in html
     assert "All 5 pictures are here." in page(*rows[:5])
+
+
+def test_rows_with_warnings_say_so_and_can_be_chosen() -> None:
+    odd = row(line=3, warnings="style: it has just one color")
+    html = page(row(), odd)
+    assert re.findall(r'data-line="(\d)"[^>]*data-warned="(\w+)"', html) == [
+        ("2", "no"),
+        ("3", "yes"),
+    ]
+    assert "style: it has just one color" in Seen(html).texts
+    assert re.findall(r'data-filter="warned".*?<b>(\d+)</b>', html) == ["1"]
+    assert 'data-filter="warned"' not in page(row())
 
 
 def test_pictures_are_fetched_when_they_are_seen_and_nothing_jumps() -> None:

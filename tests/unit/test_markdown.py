@@ -31,6 +31,7 @@ def table(*rows: dict[str, Any]) -> pd.DataFrame:
         "previous_loss": float("nan"),
         "content_loss": 1.0,
         "style_loss": 0.1,
+        "warnings": "",
         "error": "",
     }
     return pd.DataFrame(
@@ -107,6 +108,13 @@ def test_the_run_before() -> None:
     assert "Gone: old.png, older.png" in part
     assert "5.png | 0.25 | 0.25" not in part
     assert "Against" not in markdown_report(night(table({"change": "same"})))
+
+
+def test_rows_with_warnings_are_listed() -> None:
+    report = markdown_report(night(table({}, {"warnings": "content: 97% of it | is <gone>"})))
+    assert "## Done, with warnings" in report
+    assert "content: 97% of it | is &lt;gone&gt;" in rendered(report)
+    assert "with warnings" not in markdown_report(night(table({})))
 
 
 def test_pictures_are_in_the_report_itself(tmp_path: Path) -> None:
