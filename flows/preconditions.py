@@ -11,7 +11,7 @@ from nst_core.files import StorageError, local_cache, user_cache, write_whole
 from nst_core.locks import LockError, flock, lock_folder
 from nst_core.places import Place, PlaceError, told
 from nst_core.write_errors import reason
-from tasks.layout import writable_marker
+from tasks.layout import style_files, writable_marker
 
 LEAST_FREE = 64_000_000
 """Bytes without which a run does not begin: a dozen pictures, or Prefect's database."""
@@ -176,10 +176,21 @@ def _gpus(devices: str) -> Iterator[str]:
 def _cache(cache: Place) -> Finding:
     advice = "set NST_BATCH_CACHE or --cache to a folder that you may write"
     finding = _folder("cache", "the cache", cache, advice)
+    if finding.state == "error" and _serves_unwritten(cache):
+        advice = f"a style that is not kept there fails its rows: {advice}"
+        return Finding("cache", "warning", finding.found, advice)
     if finding.state == "ok" and isinstance(cache, Path) and cache.stat().st_mode & 0o022:
         advice = f"chmod go-w {cache}: whoever writes there decides what is painted"
         return Finding("cache", "warning", f"{cache}: others may write there", advice)
     return finding
+
+
+def _serves_unwritten(cache: Place) -> bool:
+    """Whether a cache has styles and may only be read, as one that belongs to somebody else."""
+    targets = style_files(cache)
+    if not isinstance(targets, Path) or os.access(targets, os.W_OK):
+        return False
+    return os.access(targets, os.R_OK | os.X_OK) and any(targets.glob("*.safetensors"))
 
 
 def _own_cache() -> Finding:

@@ -172,7 +172,7 @@ def folders_written(output: Place, cache: Place) -> Iterator[Path]:
         yield output
         for name in (PICTURES, *MANAGED_FOLDERS):
             yield from (Path(folder) for folder, _, _ in os.walk(output / name))
-    for folder in (style_files(cache), style_records(cache)):
+    for folder in (style_files(cache), style_records(cache), local_cache(cache) / "weights"):
         if isinstance(folder, Path):
             yield folder
 

@@ -183,6 +183,7 @@ def test_a_run_sweeps_what_killed_ones_were_writing(batch: Batch) -> None:
     folders = [
         *(batch.output, batch.output / "pictures", batch.output / "losses" / "deep"),
         *(batch.output / ".nst-batch" / "rows", style_files(batch.cache)),
+        batch.cache / "weights",
     ]
     for folder in folders:
         Path(folder).mkdir(exist_ok=True)

@@ -81,6 +81,26 @@ def test_folders_that_can_only_be_read(read_only: Path, monkeypatch: pytest.Monk
     assert re.match(f"the output folder {read_only} {wrong}choose another folder", output)
 
 
+@pytest.mark.parametrize(("is_kept", "state"), [(True, "warning"), (False, "error")])
+def test_a_cache_that_can_only_be_read_serves_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_kept: bool, state: str
+) -> None:
+    targets = tmp_path / "cache" / "styles" / "targets"
+    targets.mkdir(parents=True)
+    if is_kept:
+        (targets / "a.safetensors").touch()
+    temporary, access = preconditions.tempfile.NamedTemporaryFile, os.access
+
+    def refuse_in_cache(dir: Path, prefix: str) -> object:  # noqa: A002 - the library's name
+        if dir == tmp_path / "cache":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir))
+        return temporary(dir=dir, prefix=prefix)
+
+    monkeypatch.setattr(preconditions.tempfile, "NamedTemporaryFile", refuse_in_cache)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    assert found("cache", tmp_path).state == state
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_quota_shows_where_something_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
