@@ -1,6 +1,7 @@
 """Every command but `run`, as a subprocess."""
 
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -10,8 +11,9 @@ from PIL import Image
 
 from flows.commands import doctor
 from nst_core.settings import PRESETS, Settings
+from tasks.csv_cells import to_csv
 from tests.end_to_end.conftest import QUICK, Shell
-from tests.pictures import write_csv
+from tests.pictures import huge_png, write_csv
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +51,31 @@ def test_check_names_every_fault_with_line_and_column(shell: Shell, bad_manifest
     for name in ("missing.png", "text.jpg", "truncated.jpg", "-1", "colour"):
         assert name in plain.stdout
     assert "6 rows: 1 can run, 5 faults" in plain.stdout
+
+
+def test_one_row_never_ends_the_batch(shell: Shell) -> None:
+    (shell.folder / "loop.png").symlink_to("loop.png")
+    os.mkfifo(shell.folder / "pipe.png")
+    (shell.folder / "huge.png").write_bytes(huge_png())
+    bad = [
+        *(("loop.png", ""), ("a\0.png", ""), ("https://[bad/x.png", ""), ("file://[", "")),
+        *(("a.png", "/".join(["d" * 100] * 50)), ("huge.png", ""), ("pipe.png", "")),
+        *(("/dev/zero", ""), ("/dev/stdin", "")),
+    ]
+    rows = [("a.png", "s.png", "good"), *((content, "s.png", output) for content, output in bad)]
+    manifest = shell.folder / "m.csv"
+    manifest.write_text(to_csv([("content", "style", "output"), *rows]))
+    for arguments in (["--json"], ["--json", "--output", "out"]):
+        checked = shell.run("check", manifest, *arguments)
+        assert (checked.returncode, checked.stderr) == (1, "")
+        told = json.loads(checked.stdout)
+        assert told["usable"] == 1
+        assert [(fault["line"], fault["found"]) for fault in told["faults"]] == [
+            (line, output or content) for line, (content, output) in enumerate(bad, start=3)
+        ]
+    planned = shell.run("plan", manifest, "--output", "out", "--json", *QUICK)
+    counts = json.loads(planned.stdout)["counts"]
+    assert (counts["new"], counts["invalid"]) == (1, len(bad))
 
 
 def test_check_of_a_good_manifest(shell: Shell) -> None:
