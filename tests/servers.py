@@ -9,13 +9,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-MIGRATED = ("prefect.db", "memo_store.toml")
-"""What a server that was started once leaves in its home; the second start is quick with it."""
+OF_A_SERVER = {"prefect.db": "prefect.db", "memo_store.toml": "memo_store.toml"}
+OF_A_RUN = {"prefect.db": "nst-batch.db", "memo_store.toml": "nst-batch-memo.toml"}
+"""What a server that was started once leaves in its home, and by which names the next server, or the
+one that a run starts for itself, looks for it. Their start is quick with it."""
 
 
 def clean_environment(home: Path, **extra: str) -> dict[str, str]:
@@ -106,8 +109,8 @@ def make_migrated_home(shared: Path) -> Path:
     return home
 
 
-def copy_migrated(home: Path, new: Path, database: str = "prefect.db") -> None:
-    """Give a new home the database of a migrated one, by the name that its server expects."""
+def copy_migrated(home: Path, new: Path, names: Mapping[str, str] = OF_A_SERVER) -> None:
+    """Give a new home the database of a migrated one, by the names that its server expects."""
     new.mkdir(parents=True, exist_ok=True)
-    for name, copy in zip(MIGRATED, (database, "memo_store.toml"), strict=True):
+    for name, copy in names.items():
         shutil.copy(home / name, new / copy)

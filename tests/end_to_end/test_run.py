@@ -3,7 +3,9 @@
 import fcntl
 import json
 import os
+import shlex
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.end_to_end.conftest import QUICK, Shell, make_shell
+from tests.end_to_end.conftest import COMMAND, QUICK, Shell, make_shell
 from tests.end_to_end.test_commands import bad_manifest  # noqa: F401 - a fixture
 from tests.pictures import write_csv
 
@@ -79,12 +81,21 @@ def test_a_finished_batch_loads_no_tensorflow(finished: Shell) -> None:
     assert "4 cached" in done.stdout
 
 
-def test_without_a_server_it_brings_its_own_and_leaves_none(lone_shell: Shell) -> None:
-    manifest = write_csv(lone_shell.folder / "m.csv", HEADER, ("a.png", "s.png"))
-    result = lone_shell.run("run", manifest, "--output", "out", *QUICK)
+def test_without_a_server_it_brings_its_own_and_leaves_none(new_shell: Shell) -> None:
+    """Whatever proxies are set, and in a pipe that cannot encode a name."""
+    name = new_shell.picture("caf\u00e9 \u2603.png", 7).name
+    manifest = write_csv(new_shell.folder / "m.csv", HEADER, (name, "s.png"))
+    nobody = {"HTTP_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    new_shell.environment.update(nobody, ALL_PROXY="socks5://127.0.0.1:9")
+    new_shell.environment["PYTHONIOENCODING"] = "ascii:strict"
+    result = new_shell.run("run", manifest, "--output", "out", *QUICK)
     assert (result.returncode, result.stderr) == (0, "")
     assert "1 done" in result.stdout
-    assert servers_of(lone_shell) == []
+    assert "caf\\xe9 \\u2603" in result.stdout
+    assert servers_of(new_shell) == []
+    home = Path(new_shell.environment["PREFECT_HOME"])
+    # Not in the database of a server that the user has, or will have.
+    assert [path.name for path in home.glob("*.db")] == ["nst-batch.db"]
 
 
 def servers_of(shell: Shell) -> list[int]:
@@ -172,6 +183,15 @@ def test_nobody_need_read_on(shell: Shell) -> None:
     process.stdout.close()
     assert process.wait(200) == 0
     assert list(table_of(shell.folder / "out")["status"]) == ["done"] * 4
+    # Nor need there be anywhere to write to.
+    command = shlex.join([*COMMAND, "run", "grid.csv", "--output", "out", *QUICK])
+    for redirected in (">&- 2>&-", ">/dev/full"):
+        closed = ["sh", "-c", f"exec {command} {redirected}"]
+        ended = subprocess.run(
+            closed, cwd=shell.folder, env=shell.environment, timeout=200, check=False
+        )
+        assert ended.returncode == 0
+    assert list(table_of(shell.folder / "out")["status"]) == ["cached"] * 4
 
 
 def test_what_is_made_again_is_told(finished: Shell) -> None:
@@ -179,7 +199,7 @@ def test_what_is_made_again_is_told(finished: Shell) -> None:
     again = finished.run("run", grid(finished), "--output", "out", *QUICK)
     assert again.returncode == 0
     assert "1 done, 3 cached" in again.stdout
-    assert "warning: made again" in again.stderr
+    assert "warning: a_s.png: made again" in again.stderr
     assert "a_s.png" in again.stderr
 
 
