@@ -12,8 +12,8 @@ demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 test: .venv/installed ## all tests but the next two
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
-test-nights: .venv/installed ## nights by a worker, servers that die, and a power cut
-	$(BIN)/python -m pytest -m nights tests/end_to_end
+test-nights: .venv/installed ## nights by a worker, servers that die, and what else takes minutes
+	$(BIN)/python -m pytest -m nights
 
 test-cluster: .venv/installed ## on Ray and Dask clusters that the tests start
 	$(BIN)/python -m pytest -m cluster tests/cluster

@@ -181,7 +181,9 @@ def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fa
         is_named = column in row.cells and not row.has_fault_in(column)
         examination = found.get(path) if is_named else None
         if isinstance(examination, PictureError):
-            yield Fault(row.line, column, row.cells[column], str(examination))
+            # The fault itself says which file it is about.
+            why = str(examination).removeprefix(f"{told(path)}: ")
+            yield Fault(row.line, column, row.cells[column], why)
 
 
 def _size_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault]:

@@ -17,8 +17,8 @@ from filelock import FileLock
 
 OF_A_SERVER = {"prefect.db": "prefect.db", "memo_store.toml": "memo_store.toml"}
 OF_A_RUN = {"prefect.db": "nst-batch.db", "memo_store.toml": "nst-batch-memo.toml"}
-"""What a server that was started once leaves in its home, and by which names the next server, or the
-one that a run starts for itself, looks for it. Their start is quick with it."""
+"""What a server that was started once leaves in its home, and by which names the next server, or
+the one that a run starts for itself, looks for it. Their start is quick with it."""
 
 
 def clean_environment(home: Path, **extra: str) -> dict[str, str]:

@@ -96,7 +96,7 @@ def test_four_devices_work_on_four_rows_at_once_and_none_on_two(shell: Shell) ->
     assert set(devices_of(shell)) == {"CPU:0", "CPU:1", "CPU:2", "CPU:3"}
 
 
-@pytest.mark.slow
+@pytest.mark.nights
 def test_rows_move_away_from_a_device_that_fails(shell: Shell) -> None:
     told = run_watched(shell, broken="CPU:2", together=1)
     assert told["state"] == "Completed"

@@ -65,6 +65,7 @@ def test_the_second_run_does_nothing_and_says_so(finished: Shell) -> None:
     assert told["rows"][0]["error"] in ("", None)
 
 
+@pytest.mark.nights
 def test_another_process_and_folder_finds_the_style_targets(finished: Shell) -> None:
     other = finished.run("run", grid(finished), "--output", "other", "--json", *QUICK)
     told = json.loads(other.stdout)
@@ -112,7 +113,7 @@ def servers_of(shell: Shell) -> list[int]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.nights
 def test_killed_in_the_middle_it_goes_on_where_it_was(lone_shell: Shell) -> None:
     shell = lone_shell
     contents = [shell.picture(f"{number}.png", 10 + number).name for number in range(6)]
@@ -149,7 +150,14 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(lone_shell: Shell) -> None
     assert servers_of(shell) == [], "the killed run's server goes on without it"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.nights),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.nights),
+    ],
+)
 def test_a_signal_stops_it_soon_and_it_says_how_to_go_on(shell: Shell, number: int) -> None:
     rows = [("a.png", "s.png"), ("b.png", "s.png")]
     manifest = write_csv(shell.folder / "m.csv", HEADER, *rows)

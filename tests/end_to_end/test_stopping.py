@@ -191,13 +191,19 @@ def test_ctrl_c_in_a_terminal_ends_it_soon_with_its_table(six: Shell) -> None:
     check_that_it_goes_on(six)
 
 
+WAYS = (stop_in_a_terminal, stop_the_group)
+ALL = [(moment, way) for moment in MOMENTS for way in WAYS]
+HALF = [(moment, WAYS[number % 2]) for number, moment in enumerate(MOMENTS)]
+
+
 @pytest.mark.nights
-@pytest.mark.parametrize("stop", [stop_in_a_terminal, stop_the_group])
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    ("moment", "stop"), ALL if os.environ.get("NST_BATCH_TEST_STOPS") == "all" else HALF
+)
 def test_a_stop_at_any_moment(
     six: Shell,
-    stop: Callable[[Shell, Callable[[Stoppable], bool]], tuple[int, str]],
     moment: str,
+    stop: Callable[[Shell, Callable[[Stoppable], bool]], tuple[int, str]],
 ) -> None:
     code, told = stop(six, MOMENTS[moment])
     is_early = list(MOMENTS).index(moment) <= list(MOMENTS).index("when the flow begins")

@@ -117,7 +117,7 @@ def test_everything_in_object_storage_and_nothing_twice(cloud_shell: Shell, buck
     assert not any(SECRET.encode() in data for data in written)
 
 
-@pytest.mark.slow
+@pytest.mark.nights
 def test_the_same_pictures_as_on_a_disk(cloud_shell: Shell, bucket: Bucket) -> None:
     put_manifest(bucket, "a.png,s.png")
     assert cloud_shell.run(*RUN, *QUICK).returncode == 0
@@ -129,7 +129,7 @@ def test_the_same_pictures_as_on_a_disk(cloud_shell: Shell, bucket: Bucket) -> N
     )
 
 
-@pytest.mark.slow
+@pytest.mark.nights
 def test_pictures_of_one_size_are_told_apart(cloud_shell: Shell, bucket: Bucket) -> None:
     """Names are exchanged, and each picture is of just as many bytes as the other."""
     put_manifest(bucket, "a.png,s.png", "b.png,s.png")
@@ -144,7 +144,7 @@ def test_pictures_of_one_size_are_told_apart(cloud_shell: Shell, bucket: Bucket)
     assert bucket.get("out/pictures/b_s.png") == second
 
 
-@pytest.mark.slow
+@pytest.mark.nights
 @pytest.mark.usefixtures("bucket")  # which empties it: servers of one process share their buckets
 def test_a_storage_that_fails_under_a_run_ends_it_and_keeps_what_is_done(shell: Shell) -> None:
     with object_storage() as own:

@@ -258,7 +258,7 @@ def test_offline_and_without_weights_everything_needed_is_told(shell: Shell) -> 
         assert part in result.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.nights
 def test_normalize_makes_the_normalized_network_that_runs_find(
     shell: Shell, vgg_file: Path
 ) -> None:

@@ -74,7 +74,8 @@ def test_every_unreadable_picture_is_a_fault_of_its_cell(tmp_path: Path) -> None
     ]
     for fault, name in zip(examined.faults, ("missing", "text", "cut", "folder"), strict=True):
         assert name in fault.found
-        assert str(tmp_path / name) in fault.expected
+        assert any(word in fault.expected for word in ("expected", "Convert", "copy"))
+        assert str(tmp_path) not in fault.expected, "the path is told once"
 
 
 def test_too_many_pixels(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def only_fault(found: Examined) -> Fault:
         ("zero.png", "this is a device or terminal, expected a file"),
         ("pipe.png", "this is a pipe, expected a file"),
         ("socket.png", "this is a socket, expected a file"),
-        ("huge.png", "huge.png: "),
+        ("huge.png", "pixels"),
     ],
 )
 @pytest.mark.parametrize("column", ["content", "style"])
@@ -134,7 +134,8 @@ def test_whatever_a_decoder_raises(
     monkeypatch.setattr(jobs, "examine", raise_for_one)
     fault = only_fault(examined(folder, ("bad.png", "s.png", "bad")))
     assert (fault.column, fault.found) == ("content", "bad.png")
-    assert f"{folder}/bad.png: it cannot be used" in fault.expected
+    assert fault.expected.startswith("it cannot be used")
+    assert str(folder) not in fault.expected, "the path is told once"
 
 
 @pytest.mark.parametrize(
