@@ -13,7 +13,7 @@ test: .venv/installed ## all tests but the next two
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test-nights: .venv/installed ## nights by a worker, servers that die, and what else takes minutes
-	$(BIN)/python -m pytest -m nights
+	$(BIN)/python -m pytest -m nights --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test-cluster: .venv/installed ## on Ray and Dask clusters that the tests start
 	$(BIN)/python -m pytest -m cluster tests/cluster

@@ -24,7 +24,7 @@ def test_nights_by_a_worker(tmp_path: Path, script: str) -> None:
         env=environment | {"PATH": path},
         capture_output=True,
         text=True,
-        timeout=560,
+        timeout=900,
         check=False,
     )
     assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-3000:]
