@@ -23,8 +23,9 @@ def chromium() -> str | None:
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """As long as a module: Playwright has an event loop run meanwhile, which Prefect would join."""
     path = chromium()
     if path is None:
         told = "no Chromium: install one, or name it in NST_BATCH_CHROMIUM"

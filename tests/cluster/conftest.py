@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.clusters import Cluster, dask_cluster, ray_cluster
-from tests.end_to_end.conftest import Shell, clean_environment, make_shell, server_url
-
-__all__ = ["server_url"]
+from tests.end_to_end.conftest import Shell, clean_environment, make_shell
 
 A_ROW_A_WORKER = ("--nthreads", "1")
 

@@ -129,7 +129,7 @@ def test_the_table_has_the_right_rows_and_numbers(seen: Seen) -> None:
     rows = json.loads(artifact["data"])
     assert [row["line"] for row in rows] == [3, 6, 2, 4, 5]
     assert [row["status"] for row in rows] == ["failed", "invalid", "done", "done", "done"]
-    assert "NotADirectoryError" in rows[0]["error"]
+    assert "(Not a directory)" in rows[0]["error"]
     assert "line 6, column content" in rows[1]["error"]
     for row in rows[2:]:
         for column in ("total_loss", "content_loss", "style_loss", "seconds"):
@@ -141,7 +141,7 @@ def test_the_report_tells_what_failed_and_shows_pictures(seen: Seen) -> None:
     assert artifact["type"] == "markdown"
     report = artifact["data"]
     assert report.startswith("# My Night\\!.csv: 3 done, 1 failed, 1 invalid")
-    assert report.index("NotADirectoryError") < report.index("## New pictures")
+    assert report.index("Not a directory") < report.index("## New pictures")
     assert report.count("data:image/jpeg;base64,") == 3
     worst = seen.table.sort_values("total_loss", ascending=False)["output"].iloc[0]
     assert worst.replace("_", "\\_") in report.partition("## Highest losses")[2].splitlines()[4]

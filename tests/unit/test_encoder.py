@@ -15,8 +15,6 @@ from nst_core.networks.topology import (
     LocalResponseNormalization,
     Pool,
     Preprocessing,
-    Relu,
-    Topology,
 )
 from tests.encoders import TINY, tiny_encoder
 
@@ -72,11 +70,6 @@ def test_a_name_is_no_part_of_the_fingerprint() -> None:
     encoder = tiny_encoder()
     renamed = replace(encoder, topology=replace(TINY, name="other"))
     assert renamed.fingerprint == encoder.fingerprint
-
-
-def test_encoders_are_told_apart_by_identity() -> None:
-    topology = Topology("same", (Convolution("conv1_1", 1), Relu("relu1_1")))
-    assert Encoder(topology, {}) != Encoder(topology, {})
 
 
 def test_the_same_encoder_each_time() -> None:

@@ -1,11 +1,13 @@
 """The recipes of others against direct transcriptions of their formulas in float64."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from nst_core.losses import LossTerms, Targets, loss_terms, loss_weights
-from nst_core.networks import CATALOGUE
+from nst_core.networks import CATALOGUE, forward
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.pictures import resize
@@ -37,6 +39,8 @@ def losses_and_gradient(
 ) -> tuple[LossTerms, np.ndarray]:
     """As the optimization has them, in single precision; or the same graph in double."""
     kind = dtype.as_numpy_dtype
+    # Fingerprints, by which tensors of weights are kept, are of single precision.
+    forward._tensors.cache_clear()
     precise = Encoder(encoder.topology, {n: a.astype(kind) for n, a in encoder.weights.items()})
     content, style, point = (tf.constant(picture, dtype) for picture in (CONTENT, STYLE, PICTURE))
     of_style = activations(precise, style, settings.style_layer_weights)
@@ -50,6 +54,12 @@ def losses_and_gradient(
         tape.watch(point)
         terms = loss_terms(precise, settings.normalization, point, targets, weights)
     return terms, tape.gradient(terms.total, point).numpy()
+
+
+@pytest.fixture(autouse=True)
+def _no_tensors_are_kept() -> Iterator[None]:
+    yield
+    forward._tensors.cache_clear()
 
 
 @pytest.mark.slow
