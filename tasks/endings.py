@@ -209,7 +209,8 @@ def write_traceback(error: BaseException, path: Place) -> None:
 
 def has_begun(picture: PrefectFuture[PictureRecord]) -> bool:
     """Whether a task run that was waited for ever ran; without its style it cannot."""
-    return picture.state.name != "NotReady"
+    # Not from the future itself, which asks the server where its task broke off.
+    return ended(picture).name != "NotReady"
 
 
 def tell_end(job: Job, ending: Ending) -> None:
