@@ -79,7 +79,7 @@ def test_in_80_columns(shell: Shell, started: list[PseudoTerminal]) -> None:
     assert line_with(screen, "gallery:").endswith("out/gallery.html")
     last = text.partition("not done, and why\n")[2]
     assert re.search(r"3 +invalid +column content: found 'missing\.png'", last)
-    assert re.search(r"4 +failed +WriteError: ", last)
+    assert re.search(r"4 +failed +WriteError:", last)
     # Where lines break depends on how long the path of the folder is.
     unbroken = "".join(last.split())
     assert unbroken.endswith("(Notadirectory);chooseanotherfolder"), "it ends with what failed"
