@@ -23,22 +23,6 @@ LEVEL = 1 / 255
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 
 
-@pytest.fixture
-def save(tmp_path):
-    """save("a.png", array or Pillow image or bytes, **options of Image.save) -> path."""
-
-    def save(name, content, **options):
-        path = tmp_path / name
-        if isinstance(content, bytes):
-            path.write_bytes(content)
-        else:
-            image = content if isinstance(content, Image.Image) else Image.fromarray(content)
-            image.save(path, **options)
-        return path
-
-    return save
-
-
 def packed(levels, bits):
     """Rows of levels, each row padded to whole bytes."""
     rows = ["".join(f"{level:0{bits}b}" for level in row) for row in levels]
