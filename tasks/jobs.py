@@ -181,9 +181,11 @@ def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fa
         is_named = column in row.cells and not row.has_fault_in(column)
         examination = found.get(path) if is_named else None
         if isinstance(examination, PictureError):
-            # The fault itself says which file it is about.
-            why = str(examination).removeprefix(f"{told(path)}: ")
-            yield Fault(row.line, column, row.cells[column], why)
+            cell, why = row.cells[column], str(examination)
+            # A cell that is the whole path is told already; a name says not where it was looked for.
+            if cell == told(path):
+                why = why.removeprefix(f"{cell}: ")
+            yield Fault(row.line, column, cell, why)
 
 
 def _size_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault]:

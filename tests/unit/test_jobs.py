@@ -75,7 +75,10 @@ def test_every_unreadable_picture_is_a_fault_of_its_cell(tmp_path: Path) -> None
     for fault, name in zip(examined.faults, ("missing", "text", "cut", "folder"), strict=True):
         assert name in fault.found
         assert any(word in fault.expected for word in ("expected", "Convert", "copy"))
-        assert str(tmp_path) not in fault.expected, "the path is told once"
+        assert fault.expected.startswith(f"{tmp_path}/{fault.found}: "), "where it was looked for"
+    whole_path = str(tmp_path / "gone.png")
+    (told_once,) = examine(tmp_path, ("content", "style"), (whole_path, "s.png")).faults
+    assert whole_path not in told_once.expected, "the cell has said where"
 
 
 def test_too_many_pixels(tmp_path: Path) -> None:
