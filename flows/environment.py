@@ -22,6 +22,9 @@ DEFAULTS = {
     # Its own services say so by themselves when a server is gone.
     "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    # TensorFlow then loads the package tf_keras, where there is one, in place of Keras, which takes
+    # two fifths of its start. We use neither.
+    "TF_USE_LEGACY_KERAS": "1",
 }
 
 VERBOSE = {

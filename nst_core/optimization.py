@@ -202,7 +202,9 @@ class _AnySize:
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> "_AnySize":
-        return cls(tf.function(function))
+        # Our graphs branch and loop by TensorFlow's own functions, not by Python's statements, whose
+        # translation would take half of the time.
+        return cls(tf.function(function, autograph=False))
 
     def __call__(self, *arguments: Any) -> Any:
         specifications = tf.nest.map_structure(_without_size, arguments)
