@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import Server, copy_migrated, make_migrated_home
+from tests.servers import Server, start_with_migrated
 
 # Before anything imports Prefect or TensorFlow.
 os.environ.update(
@@ -36,20 +36,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def migrated_home(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """A Prefect home whose database is ready; for copies, with `copy_migrated`."""
+def server_and_migrated_home(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[tuple[Server, Path]]:
+    """A server for all tests of a process, and its home as it was at first."""
     own = tmp_path_factory.getbasetemp()
     is_one_of_many = hasattr(request.config, "workerinput")
-    return make_migrated_home(own.parent if is_one_of_many else own)
+    server = Server(tmp_path_factory.mktemp("server"))
+    try:
+        yield server, start_with_migrated(server, own.parent if is_one_of_many else own)
+    finally:
+        server.end()
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path) -> Iterator[str]:
+def server_url(server_and_migrated_home: tuple[Server, Path]) -> str:
     """The address of a server for all tests of a process, with a database of its own."""
-    server = Server(tmp_path_factory.mktemp("server"))
-    copy_migrated(migrated_home, server.home)
-    try:
-        server.start()
-        yield server.url
-    finally:
-        server.end()
+    return server_and_migrated_home[0].url
+
+
+@pytest.fixture(scope="session")
+def migrated_home(server_and_migrated_home: tuple[Server, Path]) -> Path:
+    """A Prefect home whose database is ready; for copies, with `copy_migrated`."""
+    return server_and_migrated_home[1]

@@ -4,12 +4,14 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -89,24 +91,33 @@ def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float)
     pytest.fail(f"no server at {url} after {seconds} s")
 
 
-def make_migrated_home(shared: Path) -> Path:
-    """A home that a server was started in once, made by whichever test process asks first.
+def start_with_migrated(server: Server, shared: Path) -> Path:
+    """Start a server; a copy of its home when it was new, for the homes of others.
+
+    Of all test processes only the first to ask waits until Prefect has made a database.
 
     Args:
+        server: in a home that is empty.
         shared: a folder of all test processes of a session.
     """
-    home = shared / "migrated"
+    migrated = shared / "migrated"
     with FileLock(shared / "migrated.lock"):
-        if not home.exists():
-            unfinished = shared / "migrating"
-            unfinished.mkdir()
-            server = Server(unfinished)
-            try:
-                server.start()
-            finally:
-                server.end()
-            unfinished.rename(home)
-    return home
+        if migrated.exists():
+            copy_migrated(migrated, server.home)
+            server.start()
+            return migrated
+        server.start()
+        unfinished = shared / "migrating"
+        unfinished.mkdir()
+        _copy_database(server.home / "prefect.db", unfinished / "prefect.db")
+        shutil.copy(server.home / "memo_store.toml", unfinished)
+        return unfinished.rename(migrated)
+
+
+def _copy_database(path: Path, copy: Path) -> None:
+    """Copy a database that is in use."""
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
 
 
 def copy_migrated(home: Path, new: Path, names: Mapping[str, str] = OF_A_SERVER) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from prefect import context
 from prefect.client.schemas.objects import State
+from prefect.logging.configuration import setup_logging
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from nst_core.settings import Overrides
@@ -20,6 +21,8 @@ def _server(server_url: str) -> Iterator[None]:
     with temporary_settings({PREFECT_API_URL: server_url}), pytest.MonkeyPatch.context() as patch:
         # Threads that a test starts have the process's settings, not the temporary ones.
         patch.setattr(context, "GLOBAL_SETTINGS_CONTEXT", context.SettingsContext.get())
+        # Else the first flow of a process does so, and takes away what pytest has put there.
+        setup_logging()
         yield
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -161,7 +162,9 @@ def test_a_page_that_cannot_be_written_costs_a_warning_and_no_row(
 
 
 @pytest.fixture
-def stopped_in_the_second_row(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def stopped_in_the_second_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[pytest.MonkeyPatch]:
     """Ctrl-C when a row's width is 31 and it has done some steps."""
     from nst_core import stylize
 
@@ -182,7 +185,10 @@ def stopped_in_the_second_row(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyP
             yield iterate
 
     monkeypatch.setattr(stylize, "iterates", iterates)
-    return monkeypatch
+    # A shell has what it starts in the background ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield monkeypatch
+    signal.signal(signal.SIGINT, before)
 
 
 def _wait_until_stopped() -> None:
