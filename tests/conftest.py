@@ -11,6 +11,7 @@ from tests.servers import Server, start_with_migrated
 # Before anything imports Prefect or TensorFlow.
 os.environ.update(
     TF_CPP_MIN_LOG_LEVEL="3",
+    TF_USE_LEGACY_KERAS="1",
     DO_NOT_TRACK="1",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     PREFECT_LOGGING_LEVEL="CRITICAL",

@@ -350,6 +350,7 @@ def test_text_stands_out(gallery: Path, opened: Opener, scheme: str) -> None:
     assert faint == []
 
 
+@pytest.mark.nights
 def test_two_thousand_rows_ask_for_few_pictures_and_are_found(
     tmp_path: Path, opened: Opener
 ) -> None:

@@ -122,7 +122,7 @@ def test_a_wrong_command_line_is_told(shell: Shell, arguments: list[str], messag
     assert "Traceback" not in result.stderr
 
 
-def test_plan_before_and_after(shell: Shell) -> None:
+def test_plan_before_and_after_and_the_cache_that_a_run_leaves(shell: Shell) -> None:
     rows = [("content", "style"), ("a.png", "s.png"), ("b.png", "s.png"), ("no.png", "t.png")]
     manifest = write_csv(shell.folder / "m.csv", *rows)
     before = shell.run("plan", manifest, "--output", "out", "--json", *QUICK)
@@ -132,12 +132,14 @@ def test_plan_before_and_after(shell: Shell) -> None:
     assert told["styles"] == {"needed": 1, "kept": 0, "to_compute": 1}
     assert told["seconds"] > 0
     assert told["memory_mb"] > 0
-    shell.run("run", write_csv(manifest, *rows[:2]), "--output", "out", *QUICK)
+    finished = [*rows[:2], ("a.png", "t.png")]
+    shell.run("run", write_csv(manifest, *finished), "--output", "out", *QUICK)
     after = shell.run("plan", write_csv(manifest, *rows), "--output", "out", "--json", *QUICK)
     told = json.loads(after.stdout)
     assert told["counts"] == {"new": 1, "equal": 0, "done": 1, "invalid": 1}
     assert told["styles"] == {"needed": 1, "kept": 1, "to_compute": 0}
     assert [row["status"] for row in told["rows"]] == ["done", "new", "invalid"]
+    cache_is_listed_and_pruned(shell)
 
 
 def test_manifest_of_all_pairs(shell: Shell) -> None:
@@ -202,11 +204,8 @@ def test_doctor_tells_a_server_that_does_not_answer() -> None:
     assert "prefect server start" in finding.advice
 
 
-def test_cache_list_and_prune(shell: Shell) -> None:
-    manifest = write_csv(
-        shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"), ("a.png", "t.png")
-    )
-    assert shell.run("run", manifest, "--output", "out", *QUICK).returncode == 0
+def cache_is_listed_and_pruned(shell: Shell) -> None:
+    """Where two styles were needed."""
     targets = sorted((shell.folder / "home" / "cache").rglob("*.safetensors"))
     assert len(targets) == 2
     targets[0].write_bytes(b"damaged")

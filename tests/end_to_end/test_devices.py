@@ -61,7 +61,7 @@ def broken_too(*arguments):
 statistics.style_targets = broken_too
 from flows.stylize_manifest import stylize_manifest
 state = stylize_manifest(
-    Path("m.csv"), Path("out"), Overrides(size=32, steps=2, octaves=1),
+    Path("m.csv"), Path("out"), Overrides(size=32, steps=2, octaves=1, optimizer="adam"),
     devices={devices!r}, return_state=True,
 )
 print(json.dumps({{"state": state.name, "seen": seen, "most": most}}))
@@ -110,9 +110,6 @@ def test_a_gpu_that_is_not_there_is_refused_before_any_row(shell: Shell) -> None
     assert result.returncode == 2
     assert "gpu:0 asked for, but TensorFlow sees cpu:0" in result.stderr
     assert not list((shell.folder / "out" / "pictures").iterdir())
-    every = shell.run("run", manifest, "-o", "out", *QUICK, "--devices", "gpu")
-    assert every.returncode == 2
-    assert "gpu asked for, but TensorFlow sees cpu:0" in every.stderr
     typo = shell.run("run", manifest, "-o", "out", "--devices", "gpu0")
     assert typo.returncode == 2
     assert "found 'gpu0'; expected auto, gpu, cpu, or devices such as gpu:0,gpu:2" in typo.stderr

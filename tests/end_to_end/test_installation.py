@@ -1,8 +1,6 @@
 """What the chosen versions of Prefect and its libraries must be able to do together."""
 
-import re
 import time
-from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
@@ -10,10 +8,6 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
-
-from tests.end_to_end.conftest import Shell
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
@@ -36,15 +30,3 @@ def test_a_deployment_with_a_cron_gets_scheduled_runs(server_url: str) -> None:
             time.sleep(1)
         assert runs, "the server's scheduler made no run in two minutes"
         assert {run.state_name for run in runs} == {"Scheduled"}
-
-
-def test_the_python_of_the_readme_runs(shell: Shell) -> None:
-    readme = (ROOT / "README.md").read_text()
-    program = "\n".join(re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL))
-    assert "stylize(" in program
-    assert "iterates(" in program
-    for name, seed in (("content.png", 1), ("style.png", 2)):
-        shell.picture(name, seed)
-    result = shell.python(program)
-    assert (shell.folder / "result.png").is_file()
-    assert "(36, 48, 3)" in result.stdout

@@ -15,6 +15,7 @@ from tests.end_to_end.conftest import Shell, make_shell
 from tests.pictures import write_csv
 
 SETTINGS = ["--size", "64", "--octaves", "2", "--steps", "20", "--tolerance", "0"]
+SETTINGS += ["--optimizer", "adam"]
 
 pytestmark = pytest.mark.slow
 

@@ -199,12 +199,11 @@ def test_nobody_need_read_on(shell: Shell) -> None:
     assert list(table_of(shell.folder / "out")["status"]) == ["done"] * 4
     # Nor need there be anywhere to write to.
     command = shlex.join([*COMMAND, "run", "grid.csv", "--output", "out", *QUICK])
-    for redirected in (">&- 2>&-", ">/dev/full"):
-        closed = ["sh", "-c", f"exec {command} {redirected}"]
-        ended = subprocess.run(
-            closed, cwd=shell.folder, env=shell.environment, timeout=200, check=False
-        )
-        assert ended.returncode == 0
+    closed = ["sh", "-c", f"exec {command} >/dev/full 2>&-"]
+    ended = subprocess.run(
+        closed, cwd=shell.folder, env=shell.environment, timeout=200, check=False
+    )
+    assert ended.returncode == 0
     assert list(table_of(shell.folder / "out")["status"]) == ["cached"] * 4
 
 

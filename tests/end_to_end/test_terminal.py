@@ -13,7 +13,8 @@ from tests.terminal import CTRL_C, PseudoTerminal
 
 # Adam, since L-BFGS may converge long before.
 LONG = ["--size", "32", "--octaves", "1", "--tolerance", "0", "--optimizer", "adam"]
-SOME_SECONDS = [*LONG, "--steps", "300"]
+STEPS = 200
+SOME_SECONDS = [*LONG, "--steps", str(STEPS)]
 ENDLESS = [*LONG, "--steps", "10000"]
 COLOR = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7])[;m]")
 
@@ -62,9 +63,9 @@ def is_at_step(least: int, line: str) -> bool:
 def test_in_80_columns(shell: Shell, started: list[PseudoTerminal]) -> None:
     terminal = run_in_terminal(shell, "out", SOME_SECONDS)
     started.append(terminal)
-    screen = terminal.look_until(lambda screen: is_at_step(100, line_with(screen, "a_s.png")))
+    screen = terminal.look_until(lambda screen: is_at_step(50, line_with(screen, "a_s.png")))
     row = line_with(screen, "a_s.png")
-    assert re.fullmatch(rf"  a_s\.png +[{BLOCKS}]{{6,12}} +step \d+/300 +loss 0\.\d+", row)
+    assert re.fullmatch(rf"  a_s\.png +[{BLOCKS}]{{6,12}} +step \d+/{STEPS} +loss 0\.\d+", row)
     assert re.fullmatch(r"stylizing ━.* 0/2.*", screen[screen.index(row) - 1])
     screen = terminal.look_until(lambda screen: bool(line_with(screen, "  file/in/way.png")))
     batch = line_with(screen, "stylizing")
@@ -89,9 +90,9 @@ def test_in_80_columns(shell: Shell, started: list[PseudoTerminal]) -> None:
 def test_in_a_narrow_terminal_without_color(shell: Shell, started: list[PseudoTerminal]) -> None:
     terminal = run_in_terminal(shell, "narrow", SOME_SECONDS, columns=40, NO_COLOR="1")
     started.append(terminal)
-    screen = terminal.look_until(lambda screen: is_at_step(100, line_with(screen, "a_s.png")))
+    screen = terminal.look_until(lambda screen: is_at_step(50, line_with(screen, "a_s.png")))
     row = line_with(screen, "a_s.png")
-    assert re.fullmatch(r"  a_s\.png +step \d+/300 +loss 0\.\d+", row)
+    assert re.fullmatch(rf"  a_s\.png +step \d+/{STEPS} +loss 0\.\d+", row)
     place = screen.index(row)
     assert re.fullmatch(r"━.* 0/2.*", screen[place - 1])
     assert not any(screen[place + 1 :]), "two lines, and neither runs over"

@@ -12,7 +12,8 @@ from nst_core.settings import resolve
 from nst_core.stylize import stylize
 picture = np.full((32, 32, 3), 0.5, np.float32)
 picture[8:20, 4:30] = 0.1
-outcome = stylize(picture, picture[::-1], resolve({"steps": 1, "octaves": 1, "size": 32}))
+settings = resolve({"steps": 1, "octaves": 1, "size": 32, "optimizer": "adam"})
+outcome = stylize(picture, picture[::-1], settings)
 print(outcome.steps)
 sys.stderr.write("ours\\n")
 """
