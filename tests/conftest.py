@@ -1,5 +1,6 @@
 """What every test may rely on: quiet, offline, and nobody's caches but its own."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,19 @@ for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME"):
     os.environ.pop(name, None)
 
 
+@pytest.fixture(scope="session")
+def unused_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folders that are not there yet, one after another."""
+    base = tmp_path_factory.mktemp("own")
+    return (base / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NST_BATCH_CACHE", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.setenv("NST_BATCH_DEVICE_LOCKS", str(tmp_path_factory.mktemp("devices")))
+def _own_cache(unused_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    own = next(unused_folders)
+    for variable, name in (("NST_BATCH_CACHE", "cache"), ("NST_BATCH_DEVICE_LOCKS", "devices")):
+        (own / name).mkdir(parents=True)
+        monkeypatch.setenv(variable, str(own / name))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -66,7 +66,7 @@ def test_prefect_knows_the_settings_of_the_units(
     assert storage.ConcurrencyLeaseStorage(tmp_path).storage_path == tmp_path
 
 
-@pytest.mark.slow
+@pytest.mark.nights
 def test_a_night_that_fails_is_told_once(shell: Shell, server_url: str) -> None:
     manifest = write_csv(shell.folder / "failing.csv", ("content", "style"), ("none.png", "s.png"))
     with serving(Answer(b"")) as told, SyncPrefectClient(server_url) as server:

@@ -162,6 +162,7 @@ def test_manifest_of_all_pairs(shell: Shell) -> None:
     assert "lists/all.csv: there is a file already" in again.stderr
 
 
+@pytest.mark.nights
 def test_demo_writes_good_rows_and_the_manifest_that_make_uses(shell: Shell) -> None:
     result = shell.run("demo", "demo")
     assert (result.returncode, result.stderr) == (0, "")

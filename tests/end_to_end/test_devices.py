@@ -104,6 +104,7 @@ def test_rows_move_away_from_a_device_that_fails(shell: Shell) -> None:
     assert 1 <= told["seen"].count("CPU:2") <= 2
 
 
+@pytest.mark.nights
 def test_a_gpu_that_is_not_there_is_refused_before_any_row(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     result = shell.run("run", manifest, "-o", "out", *QUICK, "--devices", "gpu:0")
@@ -115,6 +116,7 @@ def test_a_gpu_that_is_not_there_is_refused_before_any_row(shell: Shell) -> None
     assert "found 'gpu0'; expected auto, gpu, cpu, or devices such as gpu:0,gpu:2" in typo.stderr
 
 
+@pytest.mark.nights
 def test_rows_on_the_cpu_wait_for_nobody_and_say_who_else_is_there(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     folder = Path(shell.environment["NST_BATCH_DEVICE_LOCKS"])

@@ -16,7 +16,7 @@ from tests.pictures import write_csv
 HOSTILE = '"><script>alert(1)</script>.png'
 FAILED_LINE, INVALID_LINE = 5, 6
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nights
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Batch:
 
 @pytest.fixture(
     scope="module",
-    params=[(6, 8), pytest.param((20, 15), marks=pytest.mark.nights)],
+    params=[(6, 8), (20, 15)],
     ids=["small", "three hundred rows"],
 )
 def batch(

@@ -156,14 +156,8 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(lone_shell: Shell) -> None
     assert servers_of(shell) == [], "the killed run's server goes on without it"
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGTERM,
-        pytest.param(signal.SIGINT, marks=pytest.mark.nights),
-        pytest.param(signal.SIGHUP, marks=pytest.mark.nights),
-    ],
-)
+@pytest.mark.nights
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_it_soon_and_it_says_how_to_go_on(shell: Shell, number: int) -> None:
     rows = [("a.png", "s.png"), ("b.png", "s.png")]
     manifest = write_csv(shell.folder / "m.csv", HEADER, *rows)
@@ -189,6 +183,7 @@ def test_a_signal_stops_it_soon_and_it_says_how_to_go_on(shell: Shell, number: i
     assert "interrupted/a_s.png" in (out / "gallery.html").read_text()
 
 
+@pytest.mark.nights
 def test_nobody_need_read_on(shell: Shell) -> None:
     """`nst-batch run ... | head -1` still does the whole batch."""
     process = shell.start("run", grid(shell), "--output", "out", *QUICK)
@@ -207,6 +202,7 @@ def test_nobody_need_read_on(shell: Shell) -> None:
     assert list(table_of(shell.folder / "out")["status"]) == ["cached"] * 4
 
 
+@pytest.mark.nights
 def test_what_is_made_again_is_told(finished: Shell) -> None:
     (finished.folder / "out" / "pictures" / "a_s.png").write_bytes(b"damaged")
     again = finished.run("run", grid(finished), "--output", "out", *QUICK)

@@ -9,7 +9,7 @@ from tests.end_to_end.conftest import QUICK, Shell
 from tests.pictures import write_csv
 
 
-@pytest.mark.slow
+@pytest.mark.nights
 def test_a_served_manifest_runs_when_asked_and_is_scheduled(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     served = shell.start("serve", manifest, "-o", "out", *QUICK, "--timezone", "Europe/Berlin")

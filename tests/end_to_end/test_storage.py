@@ -240,6 +240,7 @@ def test_a_manifest_of_what_is_in_a_bucket(cloud_shell: Shell, bucket: Bucket) -
     assert len((cloud_shell.folder / "all.csv").read_text().splitlines()) == 5
 
 
+@pytest.mark.nights
 def test_a_signed_web_address_is_read_and_not_repeated(shell: Shell) -> None:
     picture = (shell.folder / "a.png").read_bytes()
     with serving(Answer(picture)) as web:

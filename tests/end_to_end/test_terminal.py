@@ -87,6 +87,7 @@ def test_in_80_columns(shell: Shell, started: list[PseudoTerminal]) -> None:
     assert COLOR.search(terminal.written)
 
 
+@pytest.mark.nights
 def test_in_a_narrow_terminal_without_color(shell: Shell, started: list[PseudoTerminal]) -> None:
     terminal = run_in_terminal(shell, "narrow", SOME_SECONDS, columns=40, NO_COLOR="1")
     started.append(terminal)
@@ -102,6 +103,7 @@ def test_in_a_narrow_terminal_without_color(shell: Shell, started: list[PseudoTe
     assert not COLOR.search(terminal.written)
 
 
+@pytest.mark.nights
 def test_ctrl_c_keeps_the_best_picture_and_says_how_to_go_on(
     shell: Shell, started: list[PseudoTerminal]
 ) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from nst_core.files import names_below
 from nst_core.pictures import load
 from tests.pictures import write_csv, write_picture
-from tests.pipeline.conftest import Batch
+from tests.pipeline.conftest import QUICK, Batch
 
 HEADER = ("content", "style")
 
@@ -211,7 +211,7 @@ def test_a_stop_keeps_the_best_so_far_and_the_next_run_goes_on(
     write_picture(batch.folder / "wide.png", 9, height=20, width=31)
     contents = ("a.png", "wide.png", "b.png", "missing.png")
     rows = (HEADER, *((content, "s.png") for content in contents))
-    settings = {"size": 32, "steps": 30, "octaves": 1, "tolerance": 0}
+    settings = QUICK | {"steps": 30, "tolerance": 0}
     manifest = write_csv(batch.folder / "m.csv", *rows)
     with pytest.raises(KeyboardInterrupt):
         stylize_manifest(manifest, batch.output, settings=Overrides(**settings), cache=batch.cache)

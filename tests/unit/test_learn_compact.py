@@ -35,6 +35,7 @@ def learn(learner: ModuleType, output: Path, seed: int) -> bytes:
     return output.read_bytes()
 
 
+@pytest.mark.nights
 def test_the_same_seed_gives_the_same_bytes(learner: ModuleType, tmp_path: Path) -> None:
     first, second = learn(learner, tmp_path / "a", 1), learn(learner, tmp_path / "b", 1)
     assert hashlib.sha256(first).digest() == hashlib.sha256(second).digest()

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 STYLIZE = """
 import sys
 import numpy as np
@@ -65,6 +67,7 @@ def test_tensorflow_starts_without_a_word_in_a_plain_script() -> None:
     assert result.stderr == "ours\n"
 
 
+@pytest.mark.nights
 def test_tensorflow_is_heard_by_whoever_asks() -> None:
     program = "from nst_core.quiet_tensorflow import tf"
     assert run_python(program, TF_CPP_MIN_LOG_LEVEL="0").stderr
