@@ -48,14 +48,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server_and_migrated_home(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Server, Path]]:
-    """A server for all tests of a process, and its home as it was at first."""
-    own = tmp_path_factory.getbasetemp()
-    is_one_of_many = hasattr(request.config, "workerinput")
+    """A server for all tests of a process, and a copy of its home as it was at first."""
     server = Server(tmp_path_factory.mktemp("server"))
+    copy = tmp_path_factory.mktemp("migrated") / "home"
     try:
-        yield server, start_with_migrated(server, own.parent if is_one_of_many else own)
+        start_with_migrated(server, copy)
+        yield server, copy
     finally:
         server.end()
 

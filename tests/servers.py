@@ -10,17 +10,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-OF_A_SERVER = {"prefect.db": "prefect.db", "memo_store.toml": "memo_store.toml"}
-OF_A_RUN = {"prefect.db": "nst-batch.db", "memo_store.toml": "nst-batch-memo.toml"}
-"""What a server that was started once leaves in its home, and by which names the next server, or
-the one that a run starts for itself, looks for it. Their start is quick with it."""
+LEFT_BY_A_START = {"prefect.db": "nst-batch.db", "memo_store.toml": "nst-batch-memo.toml"}
+"""What a server's first start leaves in its home, and by which names a server that a run starts
+for itself looks for it. With it, its start is quick."""
 
 
 def clean_environment(home: Path, **extra: str) -> dict[str, str]:
@@ -91,37 +88,26 @@ def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float)
     pytest.fail(f"no server at {url} after {seconds} s")
 
 
-def start_with_migrated(server: Server, shared: Path) -> Path:
-    """Start a server; a copy of its home when it was new, for the homes of others.
-
-    Of all test processes only the first to ask waits until Prefect has made a database.
+def start_with_migrated(server: Server, copy: Path) -> None:
+    """Start a server in a new home, and copy what its start leaves there.
 
     Args:
-        server: in a home that is empty.
-        shared: a folder of all test processes of a session.
+        copy: a folder that is made.
     """
-    migrated = shared / "migrated"
-    with FileLock(shared / "migrated.lock"):
-        if migrated.exists():
-            copy_migrated(migrated, server.home)
-            server.start()
-            return migrated
-        server.start()
-        unfinished = shared / "migrating"
-        unfinished.mkdir()
-        _copy_database(server.home / "prefect.db", unfinished / "prefect.db")
-        shutil.copy(server.home / "memo_store.toml", unfinished)
-        return unfinished.rename(migrated)
-
-
-def _copy_database(path: Path, copy: Path) -> None:
-    """Copy a database that is in use."""
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+    server.start()
+    copy.mkdir()
+    database, memo = LEFT_BY_A_START
+    shutil.copy(server.home / memo, copy)
+    with (
+        closing(sqlite3.connect(server.home / database)) as source,
+        closing(sqlite3.connect(copy / database)) as target,
+    ):
+        # The server may write to it meanwhile.
         source.backup(target)
 
 
-def copy_migrated(home: Path, new: Path, names: Mapping[str, str] = OF_A_SERVER) -> None:
-    """Give a new home the database of a migrated one, by the names that its server expects."""
+def copy_migrated(home: Path, new: Path) -> None:
+    """Have runs in a new home start their own server quickly, as if it had been started before."""
     new.mkdir(parents=True, exist_ok=True)
-    for name, copy in names.items():
+    for name, copy in LEFT_BY_A_START.items():
         shutil.copy(home / name, new / copy)

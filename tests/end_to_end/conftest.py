@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.conftest import browser, opened
 from tests.pictures import write_picture
-from tests.servers import OF_A_RUN, Server, clean_environment, copy_migrated, free_port
+from tests.servers import Server, clean_environment, copy_migrated, free_port
 
 __all__ = ["Server", "browser", "clean_environment", "free_port", "opened"]
 COMMAND = [str(Path(sys.executable).parent / "nst-batch")]
@@ -94,5 +94,5 @@ def new_shell(shell: Shell) -> Shell:
 @pytest.fixture
 def lone_shell(new_shell: Shell, migrated_home: Path) -> Shell:
     """The same where runs start their own server quickly, as it has been started before."""
-    copy_migrated(migrated_home, Path(new_shell.environment["PREFECT_HOME"]), OF_A_RUN)
+    copy_migrated(migrated_home, Path(new_shell.environment["PREFECT_HOME"]))
     return new_shell

@@ -86,6 +86,7 @@ def devices_of(shell: Shell) -> list[str]:
     return [row.split(",")[column] for row in rows]
 
 
+@pytest.mark.nights
 @pytest.mark.slow
 def test_four_devices_work_on_four_rows_at_once_and_none_on_two(shell: Shell) -> None:
     told = run_watched(shell, broken="", together=4)

@@ -29,6 +29,7 @@ def table_of(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "summary.csv").set_index("line")
 
 
+@pytest.mark.nights
 def test_good_and_bad_rows(shell: Shell, bad_manifest: Path) -> None:  # noqa: F811
     result = shell.run("run", bad_manifest, "--output", "out", *QUICK)
     assert result.returncode == 1
@@ -38,6 +39,9 @@ def test_good_and_bad_rows(shell: Shell, bad_manifest: Path) -> None:  # noqa: F
     assert list(table.index) == [2, 3, 4, 5, 6, 7]
     assert Image.open(shell.folder / "out" / table.loc[7, "picture"]).size == (32, 24)
     assert "1 done, 5 invalid" in result.stdout
+
+
+def test_strict_runs_nothing_where_a_row_is_bad(shell: Shell, bad_manifest: Path) -> None:  # noqa: F811
     strict = shell.run("run", bad_manifest, "--output", "strict", "--strict", *QUICK)
     assert strict.returncode == 2
     assert "line 5, column content_weight" in strict.stderr
