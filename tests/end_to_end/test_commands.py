@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -53,7 +54,9 @@ def test_check_names_every_fault_with_line_and_column(shell: Shell, bad_manifest
     assert "6 rows: 1 can run, 5 faults" in plain.stdout
 
 
-def test_one_row_never_ends_the_batch(shell: Shell) -> None:
+@pytest.fixture
+def hostile(shell: Shell) -> list[tuple[str, str]]:
+    """Contents and outputs that no row can have; `m.csv` has a good row, and then one of each."""
     (shell.folder / "loop.png").symlink_to("loop.png")
     os.mkfifo(shell.folder / "pipe.png")
     (shell.folder / "huge.png").write_bytes(huge_png())
@@ -63,19 +66,36 @@ def test_one_row_never_ends_the_batch(shell: Shell) -> None:
         *(("/dev/zero", ""), ("/dev/stdin", "")),
     ]
     rows = [("a.png", "s.png", "good"), *((content, "s.png", output) for content, output in bad)]
-    manifest = shell.folder / "m.csv"
-    manifest.write_text(to_csv([("content", "style", "output"), *rows]))
+    text = to_csv([("content", "style", "output"), *rows])
+    (shell.folder / "m.csv").write_text(text)
+    return bad
+
+
+def test_one_row_never_ends_the_batch(shell: Shell, hostile: list[tuple[str, str]]) -> None:
     for arguments in (["--json"], ["--json", "--output", "out"]):
-        checked = shell.run("check", manifest, *arguments)
+        checked = shell.run("check", "m.csv", *arguments)
         assert (checked.returncode, checked.stderr) == (1, "")
         told = json.loads(checked.stdout)
         assert told["usable"] == 1
         assert [(fault["line"], fault["found"]) for fault in told["faults"]] == [
-            (line, output or content) for line, (content, output) in enumerate(bad, start=3)
+            (line, output or content) for line, (content, output) in enumerate(hostile, start=3)
         ]
-    planned = shell.run("plan", manifest, "--output", "out", "--json", *QUICK)
+    planned = shell.run("plan", "m.csv", "--output", "out", "--json", *QUICK)
     counts = json.loads(planned.stdout)["counts"]
-    assert (counts["new"], counts["invalid"]) == (1, len(bad))
+    assert (counts["new"], counts["invalid"]) == (1, len(hostile))
+
+
+@pytest.mark.nights
+def test_rows_that_nothing_can_be_made_of_are_told_and_the_others_run(
+    shell: Shell, hostile: list[tuple[str, str]]
+) -> None:
+    done = shell.run("run", "m.csv", "--output", "out", *QUICK)
+    assert done.returncode == 1
+    assert f"1 done, {len(hostile)} invalid" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    table = pd.read_csv(shell.folder / "out" / "summary.csv")
+    assert list(table["status"]) == ["done"] + ["invalid"] * len(hostile)
+    assert (shell.folder / "out" / "gallery.html").is_file()
 
 
 def test_check_of_a_good_manifest(shell: Shell) -> None:

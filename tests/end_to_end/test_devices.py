@@ -87,7 +87,6 @@ def devices_of(shell: Shell) -> list[str]:
 
 
 @pytest.mark.nights
-@pytest.mark.slow
 def test_four_devices_work_on_four_rows_at_once_and_none_on_two(shell: Shell) -> None:
     told = run_watched(shell, broken="", together=4)
     assert told["state"] == "Completed"

@@ -2,7 +2,6 @@
 
 import time
 
-import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
@@ -10,7 +9,6 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 
 
-@pytest.mark.slow
 def test_a_deployment_with_a_cron_gets_scheduled_runs(server_url: str) -> None:
     """Fails without a word anywhere else where SQLAlchemy is too new for Prefect."""
     schedule = CronSchedule(cron="0 3 * * *", timezone="Europe/Berlin")

@@ -17,8 +17,6 @@ from tests.pictures import write_csv
 SETTINGS = ["--size", "64", "--octaves", "2", "--steps", "20", "--tolerance", "0"]
 SETTINGS += ["--optimizer", "adam"]
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Shell:

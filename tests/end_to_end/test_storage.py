@@ -77,7 +77,6 @@ def test_a_tag_stands_for_our_bytes_whoever_writes_next(
 
 
 @pytest.mark.nights
-@pytest.mark.slow
 def test_everything_in_object_storage_and_nothing_twice(cloud_shell: Shell, bucket: Bucket) -> None:
     put_manifest(bucket, "a.png,s.png", "b.png,s.png", "s3://pictures/in/a.png,../in/t.png")
     first = cloud_shell.run(*RUN, *QUICK)

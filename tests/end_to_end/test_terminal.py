@@ -18,8 +18,6 @@ SOME_SECONDS = [*LONG, "--steps", str(STEPS)]
 ENDLESS = [*LONG, "--steps", "10000"]
 COLOR = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7])[;m]")
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Shell:

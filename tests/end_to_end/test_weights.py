@@ -224,7 +224,6 @@ def test_what_cannot_be_fetched_is_told(shell: Shell, name: str) -> None:
 
 
 @pytest.mark.nights
-@pytest.mark.slow
 def test_offline_and_without_weights_everything_needed_is_told(shell: Shell) -> None:
     manifest = write_csv(
         shell.folder / "m.csv",

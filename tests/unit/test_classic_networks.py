@@ -68,7 +68,6 @@ def seen_by_keras(vgg: Encoder, model: keras.Model) -> dict[str, np.ndarray]:
     return {pools.get(name, name): np.asarray(features)[0] for name, features in seen.items()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ending", WRITERS)
 def test_vgg_sees_what_the_model_of_keras_sees(
     vgg: Encoder,
@@ -94,7 +93,6 @@ def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["trained", "average"])
 def test_vgg_before_and_after_the_relu_is_that_of_numpy(vgg: Encoder, pooling: str) -> None:
     encoder = Encoder(vgg.topology.with_pooling(pooling), vgg.weights)

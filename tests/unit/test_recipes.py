@@ -62,7 +62,6 @@ def _no_tensors_are_kept() -> Iterator[None]:
     forward._tensors.cache_clear()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_losses_and_gradient_are_those_of_the_published_formulas(name: str) -> None:
     settings = PRESETS[name]
