@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nst_core.pixels import PictureLike, as_pixels
+
 
 class ColorStatistics(NamedTuple):
     """Mean (3,) and covariance (3, 3) of a picture's sRGB values in [0, 1], float32."""
@@ -13,15 +15,19 @@ class ColorStatistics(NamedTuple):
     covariance: NDArray[np.float32]
 
 
-def color_statistics(pixels: NDArray[np.float32]) -> ColorStatistics:
-    """The statistics of sRGB pixels in [0, 1], (height, width, 3)."""
-    rows = pixels.reshape(-1, 3).astype(np.float64)
+def color_statistics(picture: PictureLike) -> ColorStatistics:
+    """The statistics of a picture, in any form that `nst_core.pixels.as_pixels` takes.
+
+    Raises:
+        ValueError: it is no picture, or its values are out of range.
+    """
+    rows = as_pixels(picture).reshape(-1, 3).astype(np.float64)
     covariance = np.cov(rows, rowvar=False, bias=True)
     return ColorStatistics(rows.mean(axis=0).astype(np.float32), covariance.astype(np.float32))
 
 
 def match_colors(
-    pixels: NDArray[np.float32], wanted: ColorStatistics, smallest_variance: float = 1e-5
+    picture: PictureLike, wanted: ColorStatistics, smallest_variance: float = 1e-5
 ) -> NDArray[np.float32]:
     """The picture with other colors: linearly mapped to a mean and covariance, then clipped.
 
@@ -30,11 +36,18 @@ def match_colors(
     mapping for example-based colour transfer").
 
     Args:
-        pixels: sRGB in [0, 1], float32, (height, width, 3).
+        picture: in any form that `nst_core.pixels.as_pixels` takes.
         wanted: of the picture whose colors it shall have.
         smallest_variance: below it a direction counts as having none, so that noise in a picture
             of one color is not blown up.
+
+    Returns:
+        sRGB in [0, 1], float32, (height, width, 3).
+
+    Raises:
+        ValueError: it is no picture, or its values are out of range.
     """
+    pixels = as_pixels(picture)
     found = color_statistics(pixels)
     root = _power(found.covariance, 0.5, smallest_variance)
     inverse_root = _power(found.covariance, -0.5, smallest_variance)

@@ -9,7 +9,8 @@ from nst_core.colors import ColorStatistics, color_statistics, match_colors
 def correlated(seed: int, spread: float = 0.06) -> np.ndarray:
     draw = np.random.default_rng(seed)
     mixing = draw.normal(0, spread, (3, 3))
-    return (0.5 + draw.normal(size=(40, 50, 3)) @ mixing).astype(np.float32)
+    pixels = 0.5 + draw.normal(size=(40, 50, 3)) @ mixing
+    return pixels.clip(0, 1).astype(np.float32)
 
 
 def test_statistics() -> None:
@@ -32,7 +33,7 @@ def test_a_matched_picture_has_the_statistics_wanted() -> None:
 def test_a_picture_matched_to_itself_stays() -> None:
     pixels = correlated(1)
     matched = match_colors(pixels, color_statistics(pixels))
-    np.testing.assert_allclose(matched, np.clip(pixels, 0, 1), atol=1e-4)
+    np.testing.assert_allclose(matched, pixels, atol=1e-4)
 
 
 def test_the_map_is_symmetric_so_that_hues_are_not_turned_needlessly() -> None:
@@ -60,3 +61,14 @@ def test_results_are_in_range() -> None:
     assert matched.min() >= 0
     assert matched.max() <= 1
     assert matched.dtype == np.float32
+
+
+def test_pictures_in_any_usual_form_are_taken_and_other_numbers_refused() -> None:
+    levels = np.round(correlated(1) * 255).astype(np.uint8)
+    pixels = levels.astype(np.float32) / 255
+    wanted = color_statistics(correlated(2))
+    np.testing.assert_array_equal(match_colors(levels, wanted), match_colors(pixels, wanted))
+    np.testing.assert_array_equal(color_statistics(levels).mean, color_statistics(pixels).mean)
+    for function in (color_statistics, lambda picture: match_colors(picture, wanted)):
+        with pytest.raises(ValueError, match="expected 0 to 1"):
+            function(levels.astype(np.float32))
