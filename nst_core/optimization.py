@@ -202,8 +202,8 @@ class _AnySize:
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> "_AnySize":
-        # Our graphs branch and loop by TensorFlow's own functions, not by Python's statements, whose
-        # translation would take half of the time.
+        # Our graphs branch and loop by TensorFlow's own functions. To look for Python's statements
+        # and translate them would take half of the time.
         return cls(tf.function(function, autograph=False))
 
     def __call__(self, *arguments: Any) -> Any:
