@@ -182,7 +182,7 @@ def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fa
         examination = found.get(path) if is_named else None
         if isinstance(examination, PictureError):
             cell, why = row.cells[column], str(examination)
-            # A cell that is the whole path is told already; a name says not where it was looked for.
+            # A cell with the whole path has said where; a name has not.
             if cell == told(path):
                 why = why.removeprefix(f"{cell}: ")
             yield Fault(row.line, column, cell, why)
