@@ -25,8 +25,8 @@ class Fault:
     expected: str
 
     def __post_init__(self) -> None:
-        """Leave out what is secret in addresses, in whatever column they stand."""
-        for name in ("found", "expected"):
+        """Leave out what is secret in addresses, even where one stands in the header."""
+        for name in ("column", "found", "expected"):
             object.__setattr__(self, name, without_secrets(getattr(self, name)))
 
     def __str__(self) -> str:

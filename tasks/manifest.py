@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from nst_core.files import read_whole, special_kind
-from nst_core.places import Place, name_of, resolved, told
+from nst_core.places import Place, name_of, resolved, told, without_secrets
 from nst_core.settings import Overrides, resolve
 from tasks.csv_cells import CsvError, Record, read_records
 from tasks.faults import Fault, as_fault
@@ -104,7 +104,8 @@ def _is_header(cells: Sequence[str]) -> bool:
 def _check_header(path: Place, line: int, columns: list[str]) -> None:
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
-        found = ", ".join(filter(None, columns))[:300]
+        # Without a header, the first row stands there: it may be an address, cut at its commas.
+        found = without_secrets(",".join(filter(None, columns))).replace(",", ", ")[:300]
         raise ManifestError(
             f"{told(path)}, line {line}: no column {' and '.join(missing)}; found the columns "
             f"{found or 'none'}; expected 'content,style', separated by commas, and any of "
@@ -113,7 +114,8 @@ def _check_header(path: Place, line: int, columns: list[str]) -> None:
     twice = [name for name, count in Counter(filter(None, columns)).items() if count > 1]
     if twice:
         raise ManifestError(
-            f"{told(path)}, line {line}: column {twice[0]} stands there twice; remove one"
+            f"{told(path)}, line {line}: column {without_secrets(twice[0])} stands there twice; "
+            "remove one"
         )
 
 

@@ -335,3 +335,18 @@ def test_a_missing_manifest_and_a_folder(tmp_path: Path) -> None:
         read_manifest(tmp_path / "nothing.csv")
     with pytest.raises(ManifestError, match="cannot be read: Is a directory"):
         read_manifest(tmp_path)
+
+
+def test_what_is_secret_in_a_header_is_not_told(tmp_path: Path) -> None:
+    """As where there is none, and the first row stands in its place."""
+    for text in (
+        b"https://host/a.png?page=1,2&key=hush,s.png\n",
+        b"content,style,s3://me:hush@a,s3://me:hush@a\na,b,c,d\n",
+    ):
+        with pytest.raises(ManifestError) as raised:
+            read(tmp_path, text)
+        assert "://" in str(raised.value)
+        assert "hush" not in str(raised.value)
+    (row,) = read(tmp_path, b"content,style,s3://me:hush@output\na.png,b.png,c\n")
+    (fault,) = row.faults
+    assert fault.column == "s3://output"
