@@ -85,7 +85,7 @@ def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
     settings = None
     with as_fault(faults, line, "(settings)", ""):
         settings, wrong = _read_settings(line, cells, defaults)
-        faults += wrong
+        faults += [_without_parts_of_addresses(fault) for fault in wrong]
     faults += [_unknown_column(line, name, cells) for name in cells if name not in COLUMNS]
     faults += [
         Fault(line, name, "", "expected the path of a picture")
@@ -181,6 +181,14 @@ def _read_settings(
         faults = [Fault(line, name, said[name], why) for name, why in wrong.items()]
         return settings, [*faults, *check_layers(line, settings, said)]
     return settings, check_layers(line, settings, said)
+
+
+def _without_parts_of_addresses(fault: Fault) -> Fault:
+    """The fault of a setting; what is wrong may be told by a part of an address that is secret."""
+    if "://" not in fault.found:
+        return fault
+    wrong = "expected no address in this column; look whether each cell stands under its own name"
+    return replace(fault, expected=wrong)
 
 
 def _allowed(message: str) -> str:

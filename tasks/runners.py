@@ -1,6 +1,7 @@
 """Where tasks run: in threads of this process, or on the workers of a Ray or Dask cluster."""
 
 import socket
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, NamedTuple
@@ -191,7 +192,8 @@ def ended(future: PrefectFuture[Any]) -> State[Any]:
         if future.state.is_final():
             return future.state
         return Crashed(message=f"the task did not end: {future.result()}")
-    except Exception as error:  # noqa: BLE001 - of the cluster's own kinds
+    # The first where Prefect gives a task up that has begun, but not come to its function yet.
+    except (CancelledError, Exception) as error:  # noqa: BLE001 - of the cluster's own kinds
         return Crashed(message=f"{type(error).__name__}: {error}", data=error)
 
 

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from prefect.task_engine import SyncTaskRunEngine
 
 from nst_core.files import names_below
 from nst_core.pictures import load
+from tasks.stopping import ask_to_stop
 from tests.pictures import write_csv, write_picture
 from tests.pipeline.conftest import QUICK, Batch
 
@@ -229,6 +231,29 @@ def test_a_stop_keeps_the_best_so_far_and_the_next_run_goes_on(
     assert list(table["change"]) == ["same", "new", "new", "same"]
     assert files_of(batch, "interrupted") == []
     assert files_of(batch, "pictures") == ["a_s.png", "b_s.png", "wide_s.png"]
+
+
+def test_a_stop_just_as_a_row_begins_leaves_a_table(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect then raises what is no `Exception`, before the task's function is called."""
+    is_cancelled = SyncTaskRunEngine.is_cancelled
+
+    def stopped_meanwhile(engine: SyncTaskRunEngine[Any, Any]) -> bool:
+        if engine.task_run.name == "b_s.png":
+            ask_to_stop()
+            assert engine.context["cancel_event"].wait(60)
+        return is_cancelled(engine)
+
+    rows = (HEADER, ("a.png", "s.png"), ("b.png", "s.png"))
+    with monkeypatch.context() as patch:
+        patch.setattr(SyncTaskRunEngine, "is_cancelled", stopped_meanwhile)
+        with pytest.raises(KeyboardInterrupt):
+            batch.run(*rows)
+    table = pd.read_csv(batch.output / "summary.csv")
+    assert list(table["status"]) == ["done", "pending"]
+    _, table = batch.run(*rows)
+    assert list(table["status"]) == ["cached", "done"]
 
 
 def test_a_stop_before_anything_is_known_leaves_a_table_all_the_same(

@@ -350,3 +350,8 @@ def test_what_is_secret_in_a_header_is_not_told(tmp_path: Path) -> None:
     (row,) = read(tmp_path, b"content,style,s3://me:hush@output\na.png,b.png,c\n")
     (fault,) = row.faults
     assert fault.column == "s3://output"
+    (row,) = read(
+        tmp_path, b"content,style,content_layers,size\na.png,b.png,s3://me:hush@a,a:hush\n"
+    )
+    assert [fault.found for fault in row.faults] == ["a:hush", "s3://a"]
+    assert "hush" not in row.faults[1].expected
