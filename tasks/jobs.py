@@ -182,9 +182,10 @@ def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fa
         examination = found.get(path) if is_named else None
         if isinstance(examination, PictureError):
             cell, why = row.cells[column], str(examination)
-            # A cell with the whole path has said where; a name has not.
-            if cell == told(path):
-                why = why.removeprefix(f"{cell}: ")
+            # A cell with the whole path has said where; a name has not. What looks like an address,
+            # and is a path, may have a secret that none would look for in a path.
+            if cell == told(path) or "://" in cell:
+                why = why.removeprefix(f"{told(path)}: ")
             yield Fault(row.line, column, cell, why)
 
 
