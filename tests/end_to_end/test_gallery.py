@@ -15,6 +15,7 @@ from tests.pictures import write_csv
 
 HOSTILE = '"><script>alert(1)</script>.png'
 FAILED_LINE, INVALID_LINE = 5, 6
+CONTENTS, STYLES = 20, 15
 
 pytestmark = pytest.mark.nights
 
@@ -54,19 +55,12 @@ class Batch:
         return Batch(Shell(folder, self.shell.environment), self.contents, self.styles)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(6, 8), (20, 15)],
-    ids=["small", "three hundred rows"],
-)
-def batch(
-    tmp_path_factory: pytest.TempPathFactory, server_url: str, request: pytest.FixtureRequest
-) -> Batch:
-    count, style_count = request.param
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Batch:
     shell = make_shell(tmp_path_factory.mktemp("gallery"), server_url)
-    made = Batch(shell, count, style_count)
-    contents = [f"contents/{number}.png" for number in range(count - 1)] + [HOSTILE]
-    styles = [f"styles/{number}.png" for number in range(style_count)]
+    made = Batch(shell, CONTENTS, STYLES)
+    contents = [f"contents/{number}.png" for number in range(CONTENTS - 1)] + [HOSTILE]
+    styles = [f"styles/{number}.png" for number in range(STYLES)]
     for seed, name in enumerate((*contents, *styles)):
         shell.picture(name, seed, height=24 + seed % 9, width=32)
     rows = [[content, style, ""] for content in contents for style in styles]
