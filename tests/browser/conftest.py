@@ -31,7 +31,12 @@ def browser() -> Iterator[Browser]:
         told = "no Chromium: install one, or name it in NST_BATCH_CHROMIUM"
         pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
+        started = playwright.chromium.launch(
+            executable_path=path,
+            args=list(OPTIONS),
+            # Chromium makes a socket there, whose path cannot be longer than some hundred bytes.
+            env={**os.environ, "TMPDIR": "/tmp"},
+        )
         yield started
         started.close()
 
