@@ -228,7 +228,7 @@ def without_secrets(text: str) -> str:
 
     Signed addresses carry a key there. Rather too much is cut than too little.
     """
-    text = re.sub(r"(\w://)[^/\s@]+(:[^\s@]*)?@", r"\1", text)
+    text = re.sub(r"(://)[^/\s@]+(:[^\s@]*)?@", r"\1", text)
     return re.sub(r"(?i)(https?://[^?#\n]*)[?#]\S*", r"\1?...", text)
 
 

@@ -342,6 +342,7 @@ def test_what_is_secret_in_a_header_is_not_told(tmp_path: Path) -> None:
     for text in (
         b"https://host/a.png?page=1,2&key=hush,s.png\n",
         b"content,style,s3://me:hush@a,s3://me:hush@a\na,b,c,d\n",
+        b"://me:hush@content,style\na,b\n",
     ):
         with pytest.raises(ManifestError) as raised:
             read(tmp_path, text)
