@@ -226,10 +226,20 @@ def told(named: str | os.PathLike[str] | UPath) -> str:
 def without_secrets(text: str) -> str:
     """A text whose web addresses have lost their users, passwords, and whatever follows the path.
 
-    Signed addresses carry a key there. Rather too much is cut than too little.
+    Signed addresses carry a key there. Rather too much is cut than too little; an address that has
+    lost its scheme has a password still.
     """
     text = re.sub(r"(://)[^/\s@]+(:[^\s@]*)?@", r"\1", text)
+    text = re.sub(r"(//)[^/\s@:]*:[^\s@]*@", r"\1", text)
     return re.sub(r"(?i)(https?://[^?#\n]*)[?#]\S*", r"\1?...", text)
+
+
+def may_be_address(text: str) -> bool:
+    """Whether an address with something secret may stand in a text, whole or damaged.
+
+    Then no part of the text may be told by itself, since `without_secrets` would not know it.
+    """
+    return "://" in text or ("//" in text and "@" in text)
 
 
 def without_secrets_of(named: UPath, text: str) -> str:

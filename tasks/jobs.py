@@ -14,7 +14,7 @@ from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
 from nst_core.octaves import octave_shapes
 from nst_core.pictures import Picture, PictureError, PictureFacts, examine, fit, load
-from nst_core.places import Place, PlaceField, name_of, told
+from nst_core.places import Place, PlaceField, may_be_address, name_of, told
 from nst_core.settings import Settings
 from tasks.encoders import Encoders
 from tasks.faults import Fault, as_fault, reason_of
@@ -184,7 +184,7 @@ def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fa
             cell, why = row.cells[column], str(examination)
             # A cell with the whole path has said where; a name has not. What looks like an address,
             # and is a path, may have a secret that none would look for in a path.
-            if cell == told(path) or "://" in cell:
+            if cell == told(path) or may_be_address(cell):
                 why = why.removeprefix(f"{told(path)}: ")
             yield Fault(row.line, column, cell, why)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from nst_core.networks import CATALOGUE
-from nst_core.places import Place, PlaceError, join, without_secrets
+from nst_core.places import Place, PlaceError, join, may_be_address, without_secrets
 from nst_core.settings import Overrides, Settings, resolve
 from tasks.faults import Fault, as_fault
 from tasks.output_names import OutputError, checked_output
@@ -85,7 +85,7 @@ def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
     settings = None
     with as_fault(faults, line, "(settings)", ""):
         settings, wrong = _read_settings(line, cells, defaults)
-        faults += [_without_parts_of_addresses(fault) for fault in wrong]
+        faults += [_discreet(fault, cells) for fault in wrong]
     faults += [_unknown_column(line, name, cells) for name in cells if name not in COLUMNS]
     faults += [
         Fault(line, name, "", "expected the path of a picture")
@@ -153,7 +153,7 @@ def _unknown_column(line: int, name: str, cells: Mapping[str, str]) -> Fault:
     if name:
         return Fault(line, _shortened(name), cells[name], f"unknown column; {_hint(name)}")
     # An address with a comma in it, unquoted, may have its key in the cell beyond.
-    has_address = any("://" in text for text in cells.values())
+    has_address = any(map(may_be_address, cells.values()))
     found = "" if has_address else cells[name]
     return Fault(line, "(no name)", found, "a cell too many: the header has no name for it")
 
@@ -183,9 +183,9 @@ def _read_settings(
     return settings, check_layers(line, settings, said)
 
 
-def _without_parts_of_addresses(fault: Fault) -> Fault:
+def _discreet(fault: Fault, cells: Mapping[str, str]) -> Fault:
     """The fault of a setting; what is wrong may be told by a part of an address that is secret."""
-    if "://" not in fault.found:
+    if not may_be_address(cells.get(fault.column, "")):
         return fault
     wrong = "expected no address in this column; look whether each cell stands under its own name"
     return replace(fault, expected=wrong)

@@ -96,12 +96,29 @@ def _stylize(
     save_every: int | None,
     report: RowReport,
 ) -> PictureRecord:
-    from nst_core.devices import peak_memory_mb
+    started = time.perf_counter()
+    content = _load(job, job.content, job.content_sha256)
+    outcome, curve = _optimize(job, content, targets, output, save_every, report)
+    seconds = time.perf_counter() - started
+    return _keep(job, content, outcome, curve, output, device=device, seconds=seconds)
+
+
+def _optimize(
+    job: Job,
+    content: Picture,
+    targets: "StyleTargets",
+    output: Place,
+    save_every: int | None,
+    report: RowReport,
+) -> tuple["Outcome", list[Point]]:
+    """The best picture and the loss at each step on the way to it.
+
+    Raises:
+        StoppedError: the batch was stopped.
+    """
     from nst_core.stylize import finish, iterates
 
     curve: list[Point] = []
-    started = time.perf_counter()
-    content = _load(job, job.content, job.content_sha256)
     _forget_intermediates(job, output)
     steps = iterates(
         job.encoder.load(),
@@ -122,8 +139,22 @@ def _stylize(
             text = {**INTERMEDIATE_MARK, ROW_KEYWORD: job.key}
             write_whole(path, encode_png(iterate.pixels, text=text))
 
-    outcome = finish(steps, follow)
-    seconds = time.perf_counter() - started
+    return finish(steps, follow), curve
+
+
+def _keep(
+    job: Job,
+    content: Picture,
+    outcome: "Outcome",
+    curve: list[Point],
+    output: Place,
+    *,
+    device: str,
+    seconds: float,
+) -> PictureRecord:
+    """Write the picture, its curve and what the page shows of it; the record of all of it."""
+    from nst_core.devices import peak_memory_mb
+
     facts = _facts(job, outcome)
     pixels = outcome.pixels.astype(np.float32) / np.float32(255)
     picture = encode_png(
@@ -136,6 +167,7 @@ def _stylize(
     keep_content(output, job.content_sha256, content.rgb)
     keep_thumbnail(output, job.content_sha256, content.rgb)
     keep_thumbnail(output, file.sha256, pixels)
+    warnings = (*job.warnings, *warnings_of_losses(outcome))
     return PictureRecord(
         key=job.key,
         file=file,
@@ -146,9 +178,7 @@ def _stylize(
         seconds=seconds,
         device=device,
         peak_memory_mb=round(peak_memory_mb(device), 1),
-        warnings=tuple(
-            warning[:LONGEST_WARNING] for warning in (*job.warnings, *warnings_of_losses(outcome))
-        ),
+        warnings=tuple(warning[:LONGEST_WARNING] for warning in warnings),
         **facts,
     )
 

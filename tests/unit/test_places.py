@@ -147,6 +147,8 @@ def test_names(text: str, name: str) -> None:
         "https://host/it's my \"cat\".png?x=a'b&sig=hush",
         "https://host/a.png#access_token=hush",
         "https://me:pa/ss-hush@host/a.png",
+        "//me:hush@host/a.png",
+        "columns //:hush@host/a.png",
     ],
 )
 def test_secrets_are_left_out_of_what_is_shown(text: str) -> None:
@@ -154,7 +156,13 @@ def test_secrets_are_left_out_of_what_is_shown(text: str) -> None:
 
 
 def test_what_has_no_secrets_is_shown_whole() -> None:
-    for text in ("a?b@c.png", "s3://bucket/a?b.png", "it failed: what? a@b"):
+    for text in (
+        "a?b@c.png",
+        "s3://bucket/a?b.png",
+        "it failed: what? a@b",
+        "a//b@2x.png",
+        "a/b:c@2x.png",
+    ):
         assert without_secrets(text) == text
     assert told(place("https://host/a.png?k=v")) == "https://host/a.png?..."
 
