@@ -36,6 +36,12 @@ AZURE = ("az", "abfs", "abfss")
 WEB_ADDRESS = r"^https?://[^\s?#@]+$"
 """Of a folder on the web, without anything that could be secret."""
 
+BEFORE_USER = re.compile(r"://(?=[^/:]+(?::|\Z))|//(?=[^/:]*:)")
+"""In what stands before an `@`; without its scheme, an address is known by its password."""
+
+AFTER_PATH = re.compile(r"(https?://[^?#\n]*)([?#]\S*)?", re.IGNORECASE)
+"""A web address up to the end of its path, and what follows that."""
+
 OPTIONS: dict[str, dict[str, Any]] = {
     # With more, it asks how large each object is before it fetches it.
     "s3": {"max_concurrency": 1},
@@ -229,9 +235,24 @@ def without_secrets(text: str) -> str:
     Signed addresses carry a key there. Rather too much is cut than too little; an address that has
     lost its scheme has a password still.
     """
-    text = re.sub(r"(://)[^/\s@]+(:[^\s@]*)?@", r"\1", text)
-    text = re.sub(r"(//)[^/\s@:]*:[^\s@]*@", r"\1", text)
-    return re.sub(r"(?i)(https?://[^?#\n]*)[?#]\S*", r"\1?...", text)
+    return AFTER_PATH.sub(lambda seen: seen[1] + ("?..." if seen[2] else ""), _without_users(text))
+
+
+def _without_users(text: str) -> str:
+    """Piece by piece, as one expression for all of it would look at a long text again and again."""
+    *pieces, rest = text.split("@")
+    shown: list[str] = []
+    opening = ""
+    for piece in pieces:
+        piece = opening + piece
+        word = len(piece) - len(piece.split()[-1]) if piece[-1:].strip() else len(piece)
+        if user := BEFORE_USER.search(piece, word):
+            shown.append(piece[: user.start()])
+            opening = user[0]
+        else:
+            shown.append(f"{piece}@")
+            opening = ""
+    return "".join([*shown, opening, rest])
 
 
 def may_be_address(text: str) -> bool:

@@ -17,6 +17,7 @@ from nst_core.places import (
     told,
     without_secrets,
 )
+from tests.fuzzing import bounded
 
 
 @pytest.mark.parametrize(
@@ -149,10 +150,19 @@ def test_names(text: str, name: str) -> None:
         "https://me:pa/ss-hush@host/a.png",
         "//me:hush@host/a.png",
         "columns //:hush@host/a.png",
+        "s3://key:hu@sh-hush@bucket/a.png",
     ],
 )
 def test_secrets_are_left_out_of_what_is_shown(text: str) -> None:
     assert "hush" not in without_secrets(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["http://", "a://b:", "//a:@", "//", "@", "a@b ", "?http://", "http://?", "http:// "]
+)
+def test_however_long_a_text_is_its_secrets_are_soon_left_out(piece: str) -> None:
+    with bounded(seconds=1):
+        without_secrets(piece * 100_000)
 
 
 def test_what_has_no_secrets_is_shown_whole() -> None:
