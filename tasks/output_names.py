@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from nst_core.places import without_secrets
+
 OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 LONGEST_STEM = 80
 LONGEST_NAME = 200
@@ -43,12 +45,15 @@ def checked_output(text: str) -> str:
     Raises:
         OutputError: it is no name for a file inside the output folder.
     """
-    path = PurePosixPath(unicodedata.normalize("NFC", text.replace("\\", "/")))
+    named = unicodedata.normalize("NFC", text.replace("\\", "/"))
+    path = PurePosixPath(named)
     suffix = path.suffix.lower()
     stem = path.with_suffix("") if suffix == ".png" else path
     refused = next(filter(_is_refused, text), "")
     if refused:
         wrong = f"expected a name without the character {refused!a}, which is no printable text"
+    elif "://" in named or without_secrets(named) != named:
+        wrong = "expected a place inside the output folder, not an address; --output may be one"
     elif path.is_absolute() or ".." in path.parts or _is_drive(path.parts):
         wrong = "expected a place inside the output folder: a relative path without '..'"
     elif not path.name:

@@ -81,6 +81,7 @@ def test_a_row_goes_before_the_batch_and_a_preset_before_both_bases(tmp_path: Pa
         ("output", "a/../../secret.png", "inside the output folder"),
         ("output", "/etc/passwd", "inside the output folder"),
         ("output", "C:\\windows\\a", "inside the output folder"),
+        ("output", "s3://bucket/a.png", "not an address; --output may be one"),
         ("output", "a.jpg", "results are PNG"),
         ("output", "a\x07b", "printable"),
         ("output", "a\u202egnp.exe", "without the character '\\u202e'"),
