@@ -142,6 +142,7 @@ main()
 """
 
 
+@pytest.mark.nights
 def test_a_row_that_waits_for_a_gpu_says_so_once_by_its_name(shell: Shell) -> None:
     manifest = write_csv(
         shell.folder / "m.csv", ("content", "style", "output"), ("a.png", "s.png", "night")

@@ -101,6 +101,7 @@ def test_animate_makes_large_pictures_smaller(shell: Shell) -> None:
     assert Image.open(shell.folder / "out" / "animations" / "deep" / "one.webp").size == (40, 40)
 
 
+@pytest.mark.nights
 def test_a_row_rebuilt_from_its_picture_is_cached(shell: Shell) -> None:
     shown = shell.run("show", "out/pictures/deep/one.png", "out/pictures/a_t.png")
     assert (shown.returncode, shown.stderr) == (0, "")

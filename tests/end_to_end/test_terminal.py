@@ -120,6 +120,7 @@ def test_ctrl_c_keeps_the_best_picture_and_says_how_to_go_on(
     assert (shell.folder / "stopped" / "interrupted" / "a_s.png").is_file()
 
 
+@pytest.mark.nights
 def test_in_a_pipe_a_line_a_row_and_nothing_that_commands_a_terminal(shell: Shell) -> None:
     (shell.folder / "evil").mkdir()
     evil = Path("evil") / "\x1b]0;mine\x07\x1b[2J.png"

@@ -73,6 +73,7 @@ def test_a_network_without_weights_is_a_fault_of_its_rows(batch: Batch) -> None:
     assert "--encoder compact" in told
 
 
+@pytest.mark.nights
 def test_other_weights_make_the_rows_of_their_network_again(
     batch: Batch, computed: list[str]
 ) -> None:
@@ -87,6 +88,7 @@ def test_other_weights_make_the_rows_of_their_network_again(
     assert before["style_loss"][2] != after["style_loss"][2]
 
 
+@pytest.mark.nights
 def test_weights_that_the_user_names_go_before_those_that_are_kept(
     batch: Batch, tmp_path: Path
 ) -> None:
