@@ -38,12 +38,16 @@ def _own_cache(unused_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(variable, str(own / name))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with whole programs, whose modules take longest, so that no process is left with one.
+LONGEST_FIRST = ("end_to_end", "pipeline", "browser")
 
-    Within that, modules and tests stay in the random order that they were given.
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders whose modules take longest, so that no process is left with one.
+
+    Within a folder, modules and tests stay in the random order that they were given.
     """
-    items.sort(key=lambda item: "end_to_end" not in item.nodeid)
+    ranks = {folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
 
 
 @pytest.fixture(scope="session")

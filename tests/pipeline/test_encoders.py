@@ -112,14 +112,8 @@ def test_damaged_weights_are_told_before_anything_runs(batch: Batch) -> None:
     assert str(path) in table["error"][2]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "article",
-        pytest.param("gatys", marks=pytest.mark.nights),
-        pytest.param("neural-style", marks=pytest.mark.nights),
-    ],
-)
+@pytest.mark.nights
+@pytest.mark.parametrize("name", ["article", "gatys", "neural-style"])
 def test_the_recipes_of_others_run(batch: Batch, name: str) -> None:
     encoder = {"article": "vgg16", "gatys": "vgg19-normalized", "neural-style": "vgg19"}[name]
     keep_random_weights(batch, encoder)

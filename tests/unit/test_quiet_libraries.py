@@ -61,6 +61,7 @@ def run_python(
     return result
 
 
+@pytest.mark.nights
 def test_tensorflow_starts_without_a_word_in_a_plain_script() -> None:
     result = run_python(STYLIZE)
     assert result.stdout == "1\n"

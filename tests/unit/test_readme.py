@@ -21,6 +21,7 @@ for folder in sys.argv[1:]:
 """
 
 
+@pytest.mark.nights
 def test_each_python_example_runs_alone_in_a_folder_of_its_own(tmp_path: Path) -> None:
     folders = [tmp_path / str(number) for number in range(len(EXAMPLES))]
     for folder, example in zip(folders, EXAMPLES, strict=True):
