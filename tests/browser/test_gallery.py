@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page as BrowserPage
+from playwright.sync_api import expect
 
 from nst_core.files import write_whole
 from nst_core.pictures import encode_jpeg
@@ -147,9 +148,10 @@ def test_sorts_by_loss_time_line_and_what_moved(gallery: Path, opened: Opener) -
     assert seconds == sorted(seconds, reverse=True)
     order.select_option("loss that moved most first")
     assert lines(page)[:2] == [45, 46]
-    moved = page.locator("#line-45 .state").inner_text()
-    assert "moved" in moved
-    assert "(−50 %)" in moved  # noqa: RUF001 - as people write it
+    # A row that has just come into view is drawn, and has a text, a moment later.
+    moved = expect(page.locator("#line-45 .state"))
+    moved.to_contain_text("moved", use_inner_text=True)
+    moved.to_contain_text("(−50 %)", use_inner_text=True)  # noqa: RUF001 - as people write it
     order.select_option("undone first")
     assert lines(page)[:3] == [42, 43, 2]
 
