@@ -28,10 +28,14 @@ def saved(image, name, **options):
 
 def whole_files():
     """Small files of every format and of most kinds within each, by what they are."""
+    return files_of_pillow() | files_that_pillow_cannot_write()
+
+
+def files_of_pillow():
     rgb, gray, rgba = (Image.fromarray(array) for array in (RGB, LEVELS, NOISE))
     palette, other = rgb.quantize(7), Image.fromarray(RGB[::-1].copy())
     several = {"save_all": True, "append_images": [other]}
-    files = {
+    return {
         f"{name} {kind}": saved(image, name, **options)
         for name, kind, image, options in [
             ("JPEG", "rgb", rgb, {"exif": exif(6), "icc_profile": LINEAR_RGB}),
@@ -63,6 +67,9 @@ def whole_files():
             ("JPEG2000", "codestream", gray, {"no_jp2": True}),
         ]
     }
+
+
+def files_that_pillow_cannot_write():
     deep = np.arange(24, dtype=np.uint16).reshape(4, 6, 1) * 2000
     rows = [struct.pack(">18H", *range(0, 54000, 3000)) for _ in range(4)]
     gamma, key = (b"gAMA", struct.pack(">I", 100_000)), (b"tRNS", struct.pack(">3H", 0, 3000, 6000))
@@ -70,7 +77,7 @@ def whole_files():
         b"cHRM",
         struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000),
     )
-    return files | {
+    return {
         "PNG deep": png_bytes(6, 4, 16, 2, rows, gamma, chromaticities, key),
         "PNG few bits": png_bytes(6, 4, 4, 0, [bytes([1, 35, 69])] * 4, (b"tRNS", b"\0\5")),
         "TIFF deep": tiff_bytes(deep, photometric=1),
