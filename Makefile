@@ -3,29 +3,29 @@ BIN := .venv/bin
 
 .PHONY: demo test test-nights test-cluster lint types lock clean help
 
-help: ## this list
+help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 	@$(BIN)/nst-batch run manifests/demo.csv --output build/demo --cache build/cache
 
-test: .venv/installed ## all tests but the next two
+test: .venv/installed ## all tests except the next two
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
-test-nights: .venv/installed ## nights by a worker, servers that die, and what else takes minutes
+test-nights: .venv/installed ## nightly runs by a worker, servers that die, and all else that takes minutes
 	$(BIN)/python -m pytest -m nights --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
-test-cluster: .venv/installed ## on Ray and Dask clusters that the tests start
+test-cluster: .venv/installed ## tests on Ray and Dask clusters, which they start
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
-lint: .venv/installed ## ruff: faults and format
+lint: .venv/installed ## ruff: errors and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .venv/installed ## mypy, strict for nst_core
+types: .venv/installed ## mypy, strict
 	$(BIN)/mypy
 
-lock: .venv/installed ## choose exact versions anew, within the ranges of pyproject.toml
+lock: .venv/installed ## update the exact versions, within the ranges of pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --group dev --extra dask --extra ray --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file requirements.lock

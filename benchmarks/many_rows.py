@@ -1,9 +1,10 @@
-"""What Prefect and we cost with very many rows: time, memory, the server's patience.
+"""Measure what Prefect and our code cost with very many rows: time, memory, server latency.
 
     python benchmarks/many_rows.py [--rows 100 1000 10000] [--styles 50]
 
-The flow as it is, against a fresh server each time, with a stylizer that does nothing: rows end as
-fast as everything around them allows. A second night of the same rows follows.
+Each number of rows runs through the real flow against a fresh server, with a stylizer that does
+nothing, so rows end as fast as everything around them allows. A second night with the same rows
+follows.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
 from nst_core.pictures import encode_png
 
 BATCH = """
@@ -59,13 +60,13 @@ print(json.dumps({
 
 
 def write_manifest(folder: Path, rows: int, styles: int) -> None:
-    """Tiny pictures, each unlike the others, and a manifest of pairs in turn."""
+    """Write tiny pictures, all of them different, and a manifest that pairs them in turn."""
     contents = rows // styles
     for kind, count in (("c", contents), ("s", styles)):
         for number in range(count):
             pixels = np.full((16, 16, 3), 0.2, np.float32)
             pixels.flat[number % 700] = (number // 700 + 1) / 50 + (0.5 if kind == "s" else 0.0)
-            write_whole(folder / f"{kind}{number}.png", encode_png(pixels))
+            write_atomic(folder / f"{kind}{number}.png", encode_png(pixels))
     lines = [f"c{c}.png,s{s}.png" for c in range(contents) for s in range(styles)]
     (folder / "m.csv").write_text("content,style\n" + "\n".join(lines) + "\n")
 
@@ -97,7 +98,7 @@ class Server:
         self.answers.clear()
 
     def ask(self) -> str | None:
-        """How many task runs there are, as the page asks; None where no answer comes in time."""
+        """Ask for the number of task runs, as the page does; None if no answer comes in time."""
         body = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/task_runs/count", b"{}", body)
         started = time.perf_counter()
@@ -110,7 +111,7 @@ class Server:
         return told
 
     def watch(self) -> None:
-        """Ask every second, and look at the memory, until told to stop."""
+        """Ask every second, and measure the memory, until `watching` is set."""
         process = psutil.Process(self.process.pid)
         while not self.watching.wait(1):
             self.ask()
@@ -119,17 +120,17 @@ class Server:
             self.peak_mb = max(self.peak_mb, resident)
 
     def database_mb(self) -> float:
-        """Of SQLite, its journal included."""
+        """Return the size of the SQLite database, including its journal."""
         return sum(path.stat().st_size for path in self.home.glob("prefect.db*")) / 1e6
 
     def end(self) -> None:
-        """Politely."""
+        """Ask the server to terminate, and wait until it has."""
         self.process.terminate()
         self.process.wait(60)
 
 
 def settled(server: Server) -> tuple[str | None, float]:
-    """The count of task runs once it stands still, and how many seconds that took."""
+    """Return the count of task runs once it stops changing, and how many seconds that took."""
     started, before = time.perf_counter(), None
     while time.perf_counter() - started < 600:
         now = server.ask()
@@ -141,7 +142,7 @@ def settled(server: Server) -> tuple[str | None, float]:
 
 
 def night(folder: Path, server: Server) -> dict[str, object]:
-    """One run of the manifest, and what it cost."""
+    """Run the manifest once, and return what it cost."""
     server.answers.clear()
     server.watching.clear()
     watcher = threading.Thread(target=server.watch)
@@ -176,7 +177,7 @@ def night(folder: Path, server: Server) -> dict[str, object]:
 
 
 def main() -> None:
-    """Print what each night of each size cost, one JSON line a night."""
+    """Print what each night of each size cost, as one line of JSON per night."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--styles", type=int, default=50)

@@ -1,8 +1,9 @@
-"""What a batch that is done already costs more than an empty Prefect flow.
+"""Measure how much longer a batch that is already done takes than an empty Prefect flow.
 
     python benchmarks/nothing_to_do.py MANIFEST OUTPUT [--cache DIR] [--runs 5]
 
-Whole processes, in turn, each with Prefect's embedded server; OUTPUT must hold the finished batch.
+It times complete processes in turn, each with Prefect's embedded server. OUTPUT must contain the
+finished batch.
 """
 
 import argparse
@@ -25,7 +26,7 @@ empty()
 
 
 def seconds(command: list[str]) -> float:
-    """Wall time of a process that must succeed."""
+    """Return the wall time of a process that must succeed."""
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     started = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=environment)
@@ -33,7 +34,7 @@ def seconds(command: list[str]) -> float:
 
 
 def main() -> None:
-    """Print the medians and the pairs' differences."""
+    """Print the medians, and those of the differences between the pairs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("manifest")
     parser.add_argument("output")

@@ -1,9 +1,9 @@
-"""How many evaluations of loss and gradient L-BFGS and Adam need for the same total loss.
+"""Count the evaluations of loss and gradient that L-BFGS and Adam need for equal total loss.
 
     python benchmarks/optimizers.py [--size 160] [--evaluations 300]
 
-Pairs of the demo, one octave each, both optimizers from the same start. Adam runs at several
-learning rates, so that it is compared at its best; its loss is then looked up in the curve of
+Both optimizers stylize pairs of the demo from the same start, with one octave. Adam runs at several
+learning rates, so that it is compared at its best. Its loss is then looked up in the curve of
 L-BFGS, which has a point every ten steps. The counts do not depend on the machine's speed.
 """
 
@@ -23,11 +23,11 @@ PAIRS = (("cat", "swirls"), ("cat", "woodcut"), ("coffee", "stained_glass"))
 COUNTS = (50, 100, 200, 300)
 
 Curve = list[tuple[int, float]]
-"""Evaluations and total loss at each report."""
+"""The number of evaluations and the total loss at each report."""
 
 
 def curve(content_name: str, style_name: str, settings: Settings) -> Curve:
-    """The way of one optimization."""
+    """Return the curve of one optimization."""
     content = photograph(content_name).astype(np.float32) / np.float32(255)
     style = PAINTINGS[style_name](512, 1).astype(np.float32) / np.float32(255)
     encoder = load_encoder(settings.encoder)
@@ -42,14 +42,14 @@ def curve(content_name: str, style_name: str, settings: Settings) -> Curve:
 
 
 def adam_settings(base: Settings, rate: float) -> Settings:
-    """The same with Adam, and as many steps as the table has evaluations."""
+    """Return the same settings with Adam, and as many steps as the table has evaluations."""
     return base.model_copy(
         update={"optimizer": "adam", "learning_rate": rate, "steps": max(COUNTS)}
     )
 
 
 def best_loss(adam: dict[float, Curve], count: int) -> tuple[float, float]:
-    """Adam's lowest loss after so many evaluations, and the learning rate that reached it."""
+    """Return Adam's lowest loss after `count` evaluations, and the learning rate that led to it."""
     return min(
         (min(total for done, total in points if done <= count + 1), rate)
         for rate, points in adam.items()

@@ -1,9 +1,9 @@
-"""How long a row of each preset takes, and its peak memory, once TensorFlow is loaded.
+"""Measure the time and peak memory of a row of each preset, once TensorFlow is loaded.
 
     python benchmarks/rows.py [--runs 3]
 
-Each run is a process of its own, square pictures (the most pixels that a size allows), the presets
-in turn, so that a machine that drifts drifts for all of them.
+Each run is a separate process with square pictures (the most pixels that a size allows). The
+presets take turns, so that changes in the machine's speed affect all of them.
 """
 
 import argparse
@@ -32,7 +32,7 @@ print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, outcome
 
 
 def measure(preset: str) -> tuple[float, float, float]:
-    """Seconds, peak resident memory in MB and evaluations of one row in a new process."""
+    """Return seconds, peak resident memory in MB, and evaluations of one row in a new process."""
     command = [sys.executable, "-c", RUN, preset]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     output = subprocess.run(

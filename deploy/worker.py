@@ -1,9 +1,9 @@
-"""A worker that, told to stop, first lets its run give up the row it is at.
+"""A worker that, when stopped, first lets its run give up the active row.
 
     python deploy/worker.py        with PREFECT_API_URL and NST_BATCH_HOME set
 
-`prefect worker start` kills the run at once when it is stopped itself, which leaves the run Running
-on Prefect's page and its place in the queue taken.
+`prefect worker start` kills the run at once when it is stopped. The run then stays Running on
+Prefect's page, and keeps its place in the queue.
 """
 
 import os
@@ -24,10 +24,10 @@ WORKER = [
 
 
 def children(process: int) -> set[int]:
-    """The processes that a process started and that still live, on Linux."""
+    """Return the living processes that a process started, on Linux."""
     found = set()
     for file in Path("/proc").glob("[0-9]*/stat"):
-        # Processes end while the folder is read.
+        # Processes may end while the folder is read.
         with suppress(OSError):
             state, parent = file.read_text().rpartition(")")[2].split()[:2]
             if int(parent) == process and state != "Z":
@@ -36,9 +36,9 @@ def children(process: int) -> set[int]:
 
 
 def end(worker: subprocess.Popen[bytes]) -> None:
-    """Ask its run to end, which reports so itself, and then the worker.
+    """Ask the worker's run to end and to report that itself, and then end the worker.
 
-    A worker whose run ended may take the next one at once, which is asked too.
+    A worker whose run ended may start the next one at once; that run is asked, too.
     """
     asked: set[int] = set()
     while runs := children(worker.pid):
@@ -51,12 +51,12 @@ def end(worker: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> int:
-    """Run a worker until it ends or is told to stop."""
-    # A shell has what it starts with `&` ignore Ctrl-C; a worker that inherited this would never
-    # end, as a SIGINT to itself is how it does.
+    """Run a worker until it ends or is asked to stop."""
+    # A shell makes what it starts with `&` ignore Ctrl-C. A worker that inherited this would never
+    # end, because it ends by sending SIGINT to itself.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     speak_directly(os.environ.get("PREFECT_API_URL"))
-    # Ctrl-C in a terminal shall reach us alone.
+    # Ctrl-C in a terminal must reach only this process.
     worker = subprocess.Popen(WORKER, start_new_session=True)
 
     def stop(*_: object) -> None:

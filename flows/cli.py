@@ -60,14 +60,16 @@ def _usage_error(error: CycloptsError) -> str:
 
 app = App(
     name="nst-batch",
-    help="Neural style transfer for thousands of pictures: a CSV manifest of content and style "
-    "pairs goes in; pictures and a table of losses come out.",
+    help="Neural style transfer for thousands of pictures. Reads a CSV manifest of content and "
+    "style pairs, and writes the pictures and a table of their losses.",
     version=lambda: version("nst-batch"),
     error_formatter=_usage_error,
 )
-cache_app = App(name="cache", help="Style targets that are kept between runs.")
+cache_app = App(name="cache", help="List and remove cached style targets.")
 app.command(cache_app)
-weights_app = App(name="weights", help="Weights of the encoders that are not in the package.")
+weights_app = App(
+    name="weights", help="Manage the weights of encoders that are not in the package."
+)
 app.command(weights_app)
 
 
@@ -84,14 +86,15 @@ def run(
 ) -> int:
     """Stylize every row of a manifest that is not done yet.
 
-    Exit code 0: every row has its picture. 1: some rows failed or are invalid, the others are
-    done. 2: the manifest or the command line cannot be used. 3: the batch broke off. 130: Ctrl-C.
+    Exit code 0: every row has its picture. 1: some rows failed or are invalid; the others are
+    done. 2: the manifest or an option cannot be used; nothing ran. 3: the batch ended early.
+    130: it was interrupted; rerun the same command to resume.
 
     Args:
-        manifest: CSV file with the columns content and style; others set a row's output, preset
-            or any setting.
-        refresh: stylize again what is done already.
-        verbose: show what Prefect and TensorFlow have to say.
+        manifest: CSV file with the columns content and style; other columns set a row's output,
+            preset or any setting.
+        refresh: stylize every row again, even if it is done.
+        verbose: show the logs of Prefect and TensorFlow.
     """
     # Until the flow runs nothing can be lost.
     answer_signals(end_on_signal)
@@ -110,18 +113,18 @@ def serve(
     *,
     output: Output,
     options: BatchOptions = BatchOptions(),  # noqa: B008
-    cron: Annotated[str, Parameter(help="when, as cron has it")] = "0 1 * * *",
-    timezone: Annotated[str, Parameter(help="whose clock the hour is of")] = "UTC",
-    name: Annotated[str, Parameter(help="of the deployment")] = "served",
+    cron: Annotated[str, Parameter(help="schedule as a cron expression")] = "0 1 * * *",
+    timezone: Annotated[str, Parameter(help="time zone of the schedule")] = "UTC",
+    name: Annotated[str, Parameter(help="name of the deployment")] = "served",
 ) -> int:
-    """Run a manifest every night, as long as this process lives; a server keeps the schedule.
+    """Run a manifest every night for as long as this process lives; a server keeps the schedule.
 
-    Needs a server (`prefect server start`, `PREFECT_API_URL`), but no work pool and no worker.
+    This needs a server (`prefect server start`, `PREFECT_API_URL`), but no work pool or worker.
 
-    Exit code 0: it was stopped (Ctrl-C, SIGTERM, SIGHUP). 2: it cannot be served as asked for.
+    Exit code 0: it was stopped (Ctrl-C, SIGTERM, SIGHUP). 2: the schedule or an option is wrong.
 
     Args:
-        manifest: CSV file, read anew each night.
+        manifest: CSV file, which is read again each night.
     """
     environment.prepare(verbose=True)
     from flows.commands.serve import serve as serve_manifest
@@ -145,14 +148,14 @@ def check(
     *,
     output: Annotated[
         Place | None,
-        Parameter(alias="-o", converter=to_place, help="check that this folder can be written"),
+        Parameter(alias="-o", converter=to_place, help="also check that this folder is writable"),
     ] = None,
     options: RowOptions = RowOptions(),  # noqa: B008
     json: Json = False,
 ) -> int:
-    """Report every fault of every row of a manifest at once; nothing is run or written.
+    """List every error in every row of a manifest; nothing is run or written.
 
-    Exit code 0: no fault. 1: some rows are at fault. 2: the manifest cannot be used at all.
+    Exit code 0: no errors. 1: some rows have errors. 2: the manifest cannot be used at all.
 
     Args:
         manifest: CSV file with the columns content and style.
@@ -174,7 +177,7 @@ def plan(
     devices: Devices = "auto",
     json: Json = False,
 ) -> int:
-    """Say what a run would do: rows new, done and invalid, styles to compute, time and memory.
+    """Show what a run would do: new, done and invalid rows, styles to compute, time and memory.
 
     Args:
         manifest: CSV file with the columns content and style.
@@ -200,7 +203,7 @@ def plot(output: Existing, row: str | None = None, /, *, json: Json = False) -> 
 
     Args:
         output: the output folder of a run.
-        row: its line in the manifest, or its output, such as `anna_night`.
+        row: a line number in the manifest, or the name of an output, such as `anna_night`.
     """
     from flows.commands.plot import plot as plot_losses
 
@@ -214,22 +217,24 @@ def animate(
     /,
     *,
     format: Annotated[  # noqa: A002 - as users call it
-        Literal["webp", "gif"], Parameter(help="webp has all colors; gif plays everywhere")
+        Literal["webp", "gif"], Parameter(help="webp keeps all colors; gif plays everywhere")
     ] = "webp",
     size: Annotated[
         int, Parameter(help="longest side, in pixels", validator=validators.Number(gte=16))
     ] = 512,
     seconds: Annotated[
         float,
-        Parameter(help="until the result is reached", validator=validators.Number(gt=0, lte=600)),
+        Parameter(
+            help="seconds until the result appears", validator=validators.Number(gt=0, lte=600)
+        ),
     ] = 4.0,
     json: Json = False,
 ) -> int:
-    """Make a moving picture of a row's way to its result, kept by `run --save-every`.
+    """Show a row's progress as an animation, if it was run with `--save-every`.
 
     Args:
         output: the output folder of a run.
-        row: its line in the manifest, or its output, such as `anna_night`.
+        row: a line number in the manifest, or the name of an output, such as `anna_night`.
     """
     from flows.commands.animate import animate as animate_row
 
@@ -247,20 +252,20 @@ def show_provenance(
         Parameter(
             converter=to_places,
             negative="",
-            help="folder in which contents and styles are searched for, by what they show",
+            help="folder in which to search for contents and styles by their pixels",
         ),
     ] = (),
     json: Json = False,
 ) -> int:
-    """Tell how pictures were made, and print the manifest that makes them again.
+    """Show how pictures were made, and print a manifest that makes them again.
 
-    In a pipe the manifest comes alone: `nst-batch show results/pictures/*.png > again.csv`.
+    In a pipe, only the manifest is printed: `nst-batch show results/pictures/*.png > again.csv`.
 
-    Exit code 0: all is found. 1: a content or style is not. 2: a picture says nothing.
+    Exit code 0: all contents and styles were found. 1: some were not. 2: a picture is not a result.
 
     Args:
         picture: the result of a run.
-        more: others, each for a row of its own.
+        more: more results, each of which gives another row.
     """
     from flows.commands.show import show
 
@@ -279,12 +284,12 @@ def write_manifest(
     overwrite: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
-    """Write a manifest of all pairs of two folders or globs of pictures.
+    """Write a manifest that pairs every content with every style, from two folders or globs.
 
     Args:
         contents: folder, or quoted glob such as 'photos/**/*.jpg'.
         styles: folder, or quoted glob.
-        overwrite: replace a file that is there already.
+        overwrite: replace the file if it exists.
     """
     from flows.commands.pairs import write_pairs
 
@@ -293,10 +298,10 @@ def write_manifest(
 
 @app.command
 def demo(folder: Annotated[Place, Parameter(converter=to_place)], /, *, json: Json = False) -> int:
-    """Write pictures to try it on, and a manifest of them, into a folder.
+    """Write sample pictures, and a manifest for them, into a folder.
 
     Args:
-        folder: made if need be.
+        folder: is created if it does not exist.
     """
     from flows.commands.demo import write_demo
 
@@ -305,7 +310,7 @@ def demo(folder: Annotated[Place, Parameter(converter=to_place)], /, *, json: Js
 
 @app.command
 def presets(*, json: Json = False) -> int:
-    """Show the presets: which settings each name stands for."""
+    """Show the settings of each preset."""
     from flows.commands.presets import presets as show_presets
 
     return show_presets(Terminal(as_json=json))
@@ -313,7 +318,7 @@ def presets(*, json: Json = False) -> int:
 
 @cache_app.command(name="list")
 def list_cache(*, cache: Cache = None, json: Json = False) -> int:
-    """List the style targets that are kept, and whether they are whole."""
+    """List the cached style targets, and whether each is complete."""
     from flows.commands.cache import list_styles
 
     return list_styles(Terminal(as_json=json), cache or user_cache())
@@ -323,11 +328,11 @@ def list_cache(*, cache: Cache = None, json: Json = False) -> int:
 def prune(
     *,
     cache: Cache = None,
-    older_than: Annotated[float, Parameter(help="days since they were last used")] = 90.0,
+    older_than: Annotated[float, Parameter(help="remove targets unused for this many days")] = 90.0,
     dry_run: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
-    """Remove style targets that are old or damaged; rows that need them compute them again."""
+    """Remove old and damaged style targets; rows that need them compute them again."""
     from flows.commands.cache import prune as prune_cache
 
     terminal = Terminal(as_json=json)
@@ -336,7 +341,7 @@ def prune(
 
 @weights_app.command(name="list")
 def list_weights(*, weights: WeightsPath = None, cache: Cache = None, json: Json = False) -> int:
-    """Show every network, whether its weights are here, and what to do if not."""
+    """Show every network, whether its weights are on this machine, and how to get them."""
     from flows.commands.weights import list_weights as show_networks
 
     return show_networks(Terminal(as_json=json), _store(weights, cache))
@@ -344,7 +349,7 @@ def list_weights(*, weights: WeightsPath = None, cache: Cache = None, json: Json
 
 @weights_app.command
 def fetch(*networks: str, cache: Cache = None, json: Json = False) -> int:
-    """Download the published weights of networks into the cache, verified by their checksums.
+    """Download published weights into the cache, and verify their checksums.
 
     Args:
         networks: vgg16, vgg19 or both.
@@ -361,17 +366,17 @@ def convert(
     *,
     output: Annotated[
         Path | None,
-        Parameter(alias="-o", help="the file to write [default: in the cache, where runs look]"),
+        Parameter(alias="-o", help="the file to write [default: in the cache, where runs find it]"),
     ] = None,
     from_rgb: Annotated[bool, Flag] = False,
     cache: Cache = None,
     json: Json = False,
 ) -> int:
-    """Write the weights of any known format as safetensors, checked.
+    """Check weights in any known format, and write them as safetensors.
 
     Args:
-        file: .h5, .weights.h5, .keras, .npz, .npy or .safetensors of a known network.
-        from_rgb: the file's first layer expects RGB; turn it round to the BGR of the network.
+        file: .h5, .weights.h5, .keras, .npz, .npy or .safetensors file of a known network.
+        from_rgb: the file's first layer expects RGB; convert it to the network's BGR.
     """
     from flows.commands.weights import convert as convert_weights
 
@@ -387,7 +392,7 @@ def normalize(
     *,
     output: Annotated[
         Path | None,
-        Parameter(alias="-o", help="the file to write [default: in the cache, where runs look]"),
+        Parameter(alias="-o", help="the file to write [default: in the cache, where runs find it]"),
     ] = None,
     size: Annotated[
         int, Parameter(help="longest side of the pictures", validator=validators.Number(gte=64))
@@ -399,8 +404,8 @@ def normalize(
     """Scale each filter to a mean activation of 1 over pictures, as Gatys et al. did with VGG-19.
 
     Args:
-        network: vgg16 or vgg19, whose plain weights must be there.
-        pictures: folder, or quoted glob such as 'photos/**/*.jpg'; some dozens of photographs do.
+        network: vgg16 or vgg19; its plain weights must be on this machine.
+        pictures: folder, or quoted glob such as 'photos/**/*.jpg'; a few dozen photographs suffice.
     """
     environment.prepare()
     from flows.commands.weights import normalize as normalize_weights
@@ -412,10 +417,10 @@ def normalize(
 
 @weights_app.command
 def show(file: Path, /, *, json: Json = False) -> int:
-    """Tell what a weight file holds, for which network, and what is wrong with it.
+    """Show what a weight file contains, for which network, and what is wrong with it.
 
     Args:
-        file: of any format that is known.
+        file: weights in any known format.
     """
     from flows.commands.weights import show as show_weights
 
@@ -424,7 +429,7 @@ def show(file: Path, /, *, json: Json = False) -> int:
 
 @app.command
 def doctor(*, cache: Cache = None, json: Json = False) -> int:
-    """Look at versions, devices, server, cache and weights: what works, and what to do if not."""
+    """Check versions, devices, server, cache and weights, and say how to fix what is wrong."""
     environment.prepare()
     from flows.commands.doctor import doctor as examine_installation
 

@@ -1,7 +1,7 @@
-"""Prefect's server for one run: started by it, watched, started again where it dies, ended with it.
+"""A Prefect server for one run: started, watched, restarted if it dies, and stopped with the run.
 
-The run holds the listening socket, and each server process inherits it. So there is no race for a
-free port, and while a server that died is started again, requests wait instead of being refused.
+The run holds the listening socket, and each server process inherits it. There is therefore no race
+for a free port, and while a dead server is restarted, requests wait instead of being refused.
 """
 
 import atexit
@@ -37,7 +37,7 @@ STEP_SECONDS = 0.2
 END_SECONDS = 5.0
 ERROR_LINE = re.compile(r"^(\w+\.)*\w*(Error|Exception|Exit)\b.*")
 ANSWER = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-"""In place of a server that is gone. Prefect's client tries again after many other answers."""
+"""The answer in place of a server that is gone; Prefect's client retries after many others."""
 
 
 class ServerError(Exception):
@@ -45,15 +45,15 @@ class ServerError(Exception):
 
 
 def server_environment(settings: "Settings") -> dict[str, str]:
-    """The environment of a server process.
+    """Return the environment of a server process.
 
-    Its database is its own, unless the user has named one. As Prefect's own embedded server it has
-    no page and no scheduler.
+    The server has its own database, unless the user has named one. Like Prefect's own embedded
+    server, it has no page and no scheduler.
     """
     named = settings.server.database.model_fields_set & {"connection_url", "host", "name"}
     own = {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{settings.home / DATABASE}",
-        # Says which blocks a database knows, so that two databases cannot share one.
+        # This file says which blocks a database knows, so two databases cannot share one.
         "PREFECT_SERVER_MEMO_STORE_PATH": str(settings.home / "nst-batch-memo.toml"),
     }
     return {
@@ -70,8 +70,8 @@ class EmbeddedServer:
     """A server process on a free port of 127.0.0.1.
 
     Args:
-        environment: of the process.
-        patience: seconds until it must answer.
+        environment: the environment of the process.
+        patience: the seconds within which it must answer.
     """
 
     def __init__(self, environment: Mapping[str, str], patience: float) -> None:
@@ -79,32 +79,32 @@ class EmbeddedServer:
         self._patience = patience
         self._ending = threading.Event()
         self._lock = threading.Lock()
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the server
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open while the server runs
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._process = self._start_process()
 
     @property
     def url(self) -> str:
-        """The address of its API."""
+        """The URL of the server's API."""
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
 
     @property
     def process_id(self) -> int:
-        """Of the server process that runs now, or ran last."""
+        """The ID of the server process that runs now, or ran last."""
         return self._process.pid
 
     def wait_until_up(self) -> None:
-        """Return once it answers.
+        """Return once the server answers.
 
         Raises:
-            ServerError: it ended, or does not answer in time.
+            ServerError: it ended, or did not answer in time.
         """
         deadline = time.monotonic() + self._patience
         while not self._answers():
             code = self._process.poll()
             if code is not None:
                 raise ServerError(
-                    f"Prefect's embedded server ended with {_told(code)} before it answered"
+                    f"Prefect's embedded server ended with {_exit_of(code)} before it answered"
                     f"{self._reason()}; `nst-batch doctor` says what is wrong"
                 )
             if time.monotonic() > deadline:
@@ -116,11 +116,11 @@ class EmbeddedServer:
             self._ending.wait(STEP_SECONDS)
 
     def watch(self) -> None:
-        """Start it again whenever it ends by itself, and answer in its place where that fails."""
+        """Restart the server whenever it dies, and answer in its place if that fails."""
         threading.Thread(target=self._keep_alive, name="embedded-server", daemon=True).start()
 
     def end(self) -> None:
-        """End the process, politely first. May be called again."""
+        """Stop the process, gracefully at first; may be called more than once."""
         with self._lock:
             self._ending.set()
             self._process.terminate()
@@ -131,7 +131,7 @@ class EmbeddedServer:
         self._socket.close()
 
     def log(self) -> str:
-        """What the processes wrote."""
+        """Return what the server processes wrote."""
         self._log.seek(0)
         return self._log.read().decode(errors="replace")
 
@@ -160,11 +160,11 @@ class EmbeddedServer:
             connection.close()
 
     def _reason(self) -> str:
-        """The last error that its log tells, if there is one."""
+        """Return the last error in the server's log, or else its last line, if there is one."""
         lines = [line.strip() for line in self.log().splitlines() if line.strip()]
         errors = [line for line in lines if ERROR_LINE.match(line)]
-        told = (errors or lines)[-1:]
-        return f": {told[0]}" if told else ""
+        last = (errors or lines)[-1:]
+        return f": {last[0]}" if last else ""
 
     def _keep_alive(self) -> None:
         for _ in range(MOST_RESTARTS):
@@ -175,7 +175,7 @@ class EmbeddedServer:
                 logger.warning(
                     "Prefect's embedded server ended with %s%s; the rows go on, and it is started "
                     "again",
-                    _told(code),
+                    _exit_of(code),
                     self._reason(),
                 )
                 self._process = self._start_process()
@@ -184,12 +184,12 @@ class EmbeddedServer:
             logger.warning(
                 "Prefect's embedded server ended with %s once more; the rows and the table go on "
                 "without it",
-                _told(code),
+                _exit_of(code),
             )
             self._answer_in_its_place()
 
     def _answer_in_its_place(self) -> None:
-        """Have Prefect's client give up at once, where it would try again for minutes."""
+        """Make Prefect's client give up at once, because it would otherwise retry for minutes."""
         while not self._ending.is_set():
             with contextlib.suppress(OSError):
                 connection, _ = self._socket.accept()
@@ -202,21 +202,21 @@ class EmbeddedServer:
                         pass
 
 
-def _told(code: int) -> str:
-    """An exit code as people say it."""
+def _exit_of(code: int) -> str:
+    """Return an exit code in words for people."""
     return f"exit code {code}" if code >= 0 else f"the signal {signal.Signals(-code).name}"
 
 
 def start_embedded_server(meanwhile: Callable[[], object]) -> EmbeddedServer:
-    """A server that this process uses from now on, where the user has not named one.
+    """Start a server that this process uses from now on, for a user who has named none.
 
-    It ends with the process, after Prefect has told it all that waits to be told.
+    It ends with the process, after Prefect has sent it everything that is queued.
 
     Args:
         meanwhile: called while the server starts.
 
     Raises:
-        ServerError: it does not start, or the user forbids it.
+        ServerError: the server does not start, or the user forbids it.
         OSError: Prefect's home or the temporary folder cannot be written.
     """
     from prefect.context import refresh_global_settings_context
@@ -229,7 +229,7 @@ def start_embedded_server(meanwhile: Callable[[], object]) -> EmbeddedServer:
             "forbids an embedded one; set one of them"
         )
     settings.home.mkdir(parents=True, exist_ok=True)
-    # The first start makes the database; two that did so at once would break each other's.
+    # The first start creates the database; two first starts at once would break it.
     with locked(settings.home / f"{DATABASE}.lock"):
         server = EmbeddedServer(
             server_environment(settings), settings.server.ephemeral.startup_timeout_seconds
@@ -239,7 +239,7 @@ def start_embedded_server(meanwhile: Callable[[], object]) -> EmbeddedServer:
         try:
             server.wait_until_up()
         except ServerError:
-            # Where libraries write to: a file, or the terminal of whoever wants to hear of them.
+            # Descriptor 2 leads to the libraries' log, or to the terminal if the user wants that.
             os.write(2, server.log().encode())
             raise
     server.watch()

@@ -1,4 +1,4 @@
-"""What must be in the environment before Prefect and TensorFlow are imported."""
+"""The environment variables that are set before Prefect and TensorFlow are imported."""
 
 import logging
 import os
@@ -9,21 +9,21 @@ from flows.proxies import speak_directly
 DEFAULTS = {
     # The first start on a machine migrates a database, which takes longer than Prefect waits.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-    # A server that is started anew is waited for: 2 + 4 + ... + 128 s, four minutes a request.
+    # Each request waits for a server that is restarted: 2 + 4 + ... + 128 s, four minutes.
     "PREFECT_CLIENT_MAX_RETRIES": "7",
-    # Nothing is sent to anyone unless the user asks for it.
+    # No data is sent to anybody unless the user asks for it.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Prefect's page has what happened; here rows that fail are told in our own words.
+    # Prefect's page shows what happened; here, failed rows are reported in our own words.
     "PREFECT_LOGGING_LEVEL": "INFO",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
-    # Its own services say so by themselves when a server is gone.
+    # Prefect's internal services would otherwise report a server that is gone.
     "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    # TensorFlow then loads the package tf_keras, where there is one, in place of Keras, which takes
-    # two fifths of its start. We use neither.
+    # TensorFlow then loads the package tf_keras, if there is one, instead of Keras, which takes two
+    # fifths of its startup time. We use neither.
     "TF_USE_LEGACY_KERAS": "1",
 }
 
@@ -35,11 +35,11 @@ VERBOSE = {
 
 
 def prepare(*, verbose: bool = False) -> None:
-    """Set what the user has not set, and keep libraries quiet unless they are to be heard."""
+    """Set the variables that the user has not set, and silence libraries unless `verbose`."""
     for name, value in (DEFAULTS | (VERBOSE if verbose else {})).items():
         os.environ.setdefault(name, value)
     speak_directly(os.environ.get("PREFECT_API_URL"))
-    # Else Prefect writes to the terminal whenever a server that is away cannot be given a log line.
+    # Otherwise Prefect writes to the terminal whenever a log line cannot reach a server.
     logging.raiseExceptions = verbose
     if verbose:
         print_warnings()

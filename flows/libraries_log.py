@@ -1,4 +1,4 @@
-"""A file for what libraries write to the terminal past Python: TensorFlow, CUDA, the server."""
+"""A file for what TensorFlow, CUDA and the server write to the terminal outside of Python."""
 
 import logging
 import os
@@ -10,11 +10,11 @@ from pathlib import Path
 from flows.streams import patient
 
 WARNINGS = "py.warnings"
-"""The logger that gets Python's warnings where they are captured."""
+"""The logger that receives Python's warnings while they are captured."""
 
 
 def capture_warnings() -> None:
-    """Have Python's warnings logged and not printed, unless the user asked for them (`-W`)."""
+    """Log Python's warnings instead of printing them, unless the user asked for them (`-W`)."""
     if not sys.warnoptions:
         logging.captureWarnings(True)
         logger = logging.getLogger(WARNINGS)
@@ -29,12 +29,12 @@ def print_warnings() -> None:
 
 @contextmanager
 def libraries_log(path: Path) -> Iterator[None]:
-    """Let file descriptor 2 lead to a file, `sys.stderr` to where it led before.
+    """Redirect file descriptor 2 to a file, and `sys.stderr` to where the descriptor led before.
 
-    Python's warnings that are captured go to the file, too.
+    Captured warnings of Python go to the file, too.
 
-    TensorFlow writes dozens of lines there before any of its settings can silence it, which would
-    tear the progress bar and hide what we have to say.
+    TensorFlow writes dozens of lines to the descriptor before any of its settings can silence it.
+    They would tear the progress bar and hide our own messages.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     ours = sys.stderr
@@ -42,7 +42,7 @@ def libraries_log(path: Path) -> Iterator[None]:
     original = os.dup(2)
     with path.open("ab") as file:
         os.dup2(file.fileno(), 2)
-    # Left open on purpose: log handlers made meanwhile keep it until the process ends.
+    # Left open on purpose: log handlers created meanwhile hold it until the process ends.
     sys.stderr = patient(os.dup(original), ours.encoding or "utf-8")
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     logging.getLogger(WARNINGS).addHandler(handler)

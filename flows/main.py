@@ -1,4 +1,4 @@
-"""The door of `nst-batch`: signals and standard streams come first, what takes time after them."""
+"""The entry point of `nst-batch`: signals and standard streams come before anything slow."""
 
 import os
 import sys
@@ -13,33 +13,33 @@ TOLD = "nst-batch: interrupted"
 
 
 def end_on_signal(*_: object) -> NoReturn:
-    """The answer where nothing can be lost: an exception could get lost in an import."""
+    """End the process at once, as nothing can be lost; an import could swallow an exception."""
     os.write(2, f"{TOLD}\n".encode())
     os._exit(INTERRUPTED)
 
 
 def interrupt_on_signal(*_: object) -> NoReturn:
-    """The answer where files may be in the midst of being written, or removed."""
+    """Raise an exception once, because files may be in the middle of being written or removed."""
     answer_signals(end_on_signal)
     raise KeyboardInterrupt
 
 
 def main() -> None:
-    """The command `nst-batch`."""
+    """Run the command `nst-batch`."""
     answer_signals(end_on_signal)
     open_standard_streams()
     code = _run_command()
     wrong = failure_of(sys.stdout)
     if wrong:
         _tell(f"standard output cannot be written: {wrong.strerror}")
-        # The rows of a batch are done whether or not they could be told.
+        # The rows of a batch are done, whether or not this could be printed.
         if code == SUCCESS and sys.argv[1:2] != ["run"]:
             code = ENGINE_FAILED
     sys.exit(code)
 
 
 def _run_command() -> int:
-    """Do what the command line says; the exit code."""
+    """Do what the command line says, and return the exit code."""
     from cyclopts.exceptions import CycloptsError
 
     from flows.cli import app
@@ -65,7 +65,7 @@ def _run_command() -> int:
             raise
         _tell(f"{type(error).__name__}: {error} (NST_BATCH_DEBUG=1 shows where)")
         code = ENGINE_FAILED
-    # What comes now is the end of the process.
+    # Only the end of the process is left.
     answer_signals(end_on_signal)
     return int(code or SUCCESS)
 

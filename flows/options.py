@@ -41,15 +41,15 @@ Output = Annotated[
     Parameter(
         alias="-o",
         converter=to_place,
-        help="folder for pictures, loss curves, gallery and the summary; s3://bucket/folder and "
-        "such, too",
+        help="folder for pictures, loss curves, the gallery and the summary table; may be an "
+        "address such as s3://bucket/folder",
     ),
 ]
 Cache = Annotated[
     Place | None,
     Parameter(
         converter=to_place,
-        help="where style targets and weights are kept "
+        help="folder for cached style targets and weights "
         "[default: NST_BATCH_CACHE or ~/.cache/nst-batch]",
     ),
 ]
@@ -57,14 +57,15 @@ WeightsPath = Annotated[
     Path | None,
     Parameter(
         name="--weights",
-        help="file or folder of weights, for encoders that need some [default: NST_BATCH_WEIGHTS]",
+        help="file or folder of weights, for encoders that are not in the package "
+        "[default: NST_BATCH_WEIGHTS]",
     ),
 ]
 Devices = Annotated[
     str,
     Parameter(
-        help="auto (the GPUs there are, or else the CPU), gpu (the GPUs, never the CPU), cpu, or "
-        "some such as gpu:0,gpu:2; each works on one row at a time"
+        help="auto (all GPUs, or the CPU if there is none), gpu (all GPUs, never the CPU), cpu, or "
+        "a list such as gpu:0,gpu:2; each device works on one row at a time"
     ),
 ]
 Json = Annotated[bool, Parameter(negative="", help="print the result as JSON")]
@@ -74,7 +75,7 @@ Flag = Parameter(negative="")
 @Parameter(name="*")
 @dataclass(frozen=True)
 class RowOptions:
-    """Of the commands that read a manifest."""
+    """The options of commands that read a manifest."""
 
     settings: Annotated[Overrides, Parameter(name="*")] = Overrides()  # noqa: RUF009 - frozen
     weights: WeightsPath = None
@@ -90,37 +91,39 @@ class RowOptions:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class BatchOptions(RowOptions):
-    """Of the commands that run one: the flow's parameters, by the same names."""
+    """The options of commands that run a manifest: the flow's parameters, by the same names."""
 
-    strict: Annotated[
-        bool, Parameter(negative="", help="run nothing where any row is at fault")
-    ] = False
+    strict: Annotated[bool, Parameter(negative="", help="run nothing if any row has an error")] = (
+        False
+    )
     save_every: Annotated[
         int | None,
         Parameter(
             validator=_check_save_every,
-            help="keep each picture after every so many steps at each size, a multiple of "
-            f"{REPORT_EVERY}, in intermediates/; `nst-batch animate` makes them move",
+            help="save each picture to intermediates/ after every N steps; N is a multiple of "
+            f"{REPORT_EVERY}; `nst-batch animate` turns them into an animation",
         ),
     ] = None
     devices: Devices = "auto"
     runner: Annotated[
         Literal["local", "ray", "dask"],
-        Parameter(help="where rows run: in this process, or on the workers of a cluster"),
+        Parameter(
+            help="where rows run: in this process, or on the workers of a Ray or Dask cluster"
+        ),
     ] = "local"
     address: Annotated[
         str | None,
         Parameter(
-            help="of a cluster that is running, such as tcp://scheduler:8786 (Dask), head:6379 or "
-            "auto (Ray) [default: one on this machine, started for the run]"
+            help="address of a running cluster, such as tcp://scheduler:8786 (Dask), head:6379 or "
+            "auto (Ray) [default: start one on this machine for the run]"
         ),
     ] = None
     served_at: Annotated[
         str | None,
         Parameter(
             validator=_check_address,
-            help="address at which people see the output folder, such as "
-            "https://pictures.example/night, for links on Prefect's page",
+            help="web address of the output folder, such as https://pictures.example/night, for "
+            "links on Prefect's page",
         ),
     ] = None
 

@@ -1,4 +1,4 @@
-"""What must hold around a run, looked at before any work: folders, room on disks, locks."""
+"""The preconditions of a run, checked before any work: folders, disk space, locks."""
 
 import os
 import tempfile
@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nst_core.devices import device_lock, parse_devices, visible_gpus
-from nst_core.files import StorageError, local_cache, user_cache, write_whole
+from nst_core.files import StorageError, local_cache, user_cache, write_atomic
 from nst_core.locks import LockError, flock, lock_folder
-from nst_core.places import Place, PlaceError, told
+from nst_core.places import Place, PlaceError, redacted
 from nst_core.write_errors import reason
 from tasks.layout import style_files, writable_marker
 
 LEAST_FREE = 64_000_000
-"""Bytes without which a run does not begin: a dozen pictures, or Prefect's database."""
+"""Free bytes without which a run does not begin: a dozen pictures, or Prefect's database."""
 
 LITTLE_FREE = 1_000_000_000
-"""Bytes below which `doctor` warns."""
+"""Free bytes below which `doctor` warns."""
 
 PROBE = b"\0" * 2**20
-"""Written to a folder and removed again, since a quota shows in no other way."""
+"""Written to a folder and removed again, because nothing else reveals a quota."""
 
 
 class NotReadyError(Exception):
-    """What must hold around a run does not; the message has a line for each reason."""
+    """A precondition of a run does not hold; the message has a line for each reason."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: `ok`, `warning` or `error`, what was found, and what to do."""
+    """The result of one check: `ok`, `warning` or `error`, what was found, and what to do."""
 
     subject: str
     state: str
@@ -38,15 +38,15 @@ class Finding:
 
 
 def check_ready(cache: Place, output: Place, devices: str) -> None:
-    """See that a run can begin; output and cache are made.
+    """Check that a run can begin, and create output and cache.
 
     Args:
-        cache: the one in use.
+        cache: the cache in use.
         output: the output folder.
-        devices: as `parse_devices` takes them.
+        devices: in the form that `parse_devices` takes.
 
     Raises:
-        NotReadyError: it cannot; all reasons at once.
+        NotReadyError: it cannot; the message has all reasons at once.
     """
     found = surroundings(cache, output, devices)
     if errors := [finding for finding in found if finding.state == "error"]:
@@ -54,12 +54,12 @@ def check_ready(cache: Place, output: Place, devices: str) -> None:
 
 
 def surroundings(cache: Place, output: Place | None = None, devices: str = "auto") -> list[Finding]:
-    """All that is looked at, by `run` and by `doctor`.
+    """Return the findings of all checks that `run` and `doctor` make.
 
     Args:
-        cache: the one in use.
+        cache: the cache in use.
         output: the output folder, if there is one.
-        devices: as `parse_devices` takes them.
+        devices: in the form that `parse_devices` takes.
     """
     findings = [_prefect_home(), _temporary_folder(), *_locks(devices)]
     if not isinstance(cache, Path) or not isinstance(output, Path | None):
@@ -72,7 +72,7 @@ def surroundings(cache: Place, output: Place | None = None, devices: str = "auto
 
 
 def _folder(subject: str, name: str, folder: Place, advice: str) -> Finding:
-    """Whether a folder can be made and written, and has room."""
+    """Check that a folder can be created and written, and has enough space."""
     if not isinstance(folder, Path):
         return _storage(subject, folder, advice)
     try:
@@ -87,34 +87,34 @@ def _folder(subject: str, name: str, folder: Place, advice: str) -> Finding:
         return Finding(subject, "error", reason(error, name, folder), advice)
     if free < LEAST_FREE:
         found = (
-            f"{name} {folder} is nearly full: found {free / 1e6:.0f} MB of room, "
+            f"{name} {folder} is nearly full: found {free / 1e6:.0f} MB of free space, "
             f"expected at least {LEAST_FREE / 1e6:.0f} MB"
         )
         return Finding(subject, "error", found, f"make room there, or {advice}")
     if free < LITTLE_FREE:
-        found = f"{folder}: {free / 1e6:.0f} MB of room are left"
+        found = f"{folder}: {free / 1e6:.0f} MB of free space are left"
         return Finding(subject, "warning", found, "pictures take a few MB each")
     return Finding(subject, "ok", str(folder))
 
 
 def _storage(subject: str, folder: Place, advice: str) -> Finding:
     try:
-        write_whole(writable_marker(folder), b"")
+        write_atomic(writable_marker(folder), b"")
     except OSError as error:
         cannot = "" if isinstance(error, StorageError) else "cannot be written: "
-        return Finding(subject, "error", f"{told(folder)}: {cannot}{error.strerror}", advice)
-    return Finding(subject, "ok", told(folder))
+        return Finding(subject, "error", f"{redacted(folder)}: {cannot}{error.strerror}", advice)
+    return Finding(subject, "ok", redacted(folder))
 
 
 def _free_bytes(folder: Path) -> float:
-    """Of the file system, for users other than root; infinity where it does not say."""
+    """Return the free bytes for non-root users; infinity if the file system does not say."""
     facts = os.statvfs(folder)
     return facts.f_bavail * facts.f_frsize if facts.f_blocks else float("inf")
 
 
 def _prefect_home() -> Finding:
-    """Where Prefect has its database; without importing Prefect, which would make the folder."""
-    subject, advice = "prefect home", "set PREFECT_HOME to a folder that you may write"
+    """Check Prefect's home, which has its database; importing Prefect would create the folder."""
+    subject, advice = "prefect home", "set PREFECT_HOME to a folder that you can write to"
     if os.environ.get("PREFECT_API_URL"):
         return Finding(subject, "ok", "not needed, as PREFECT_API_URL is set")
     try:
@@ -129,7 +129,7 @@ def _prefect_home() -> Finding:
 
 
 def _names_a_server(home: Path) -> bool:
-    """Whether a profile of Prefect's says which server to use, so that none is embedded."""
+    """Return whether a profile of Prefect's names a server, so that none is embedded."""
     try:
         return "PREFECT_API_URL" in (home / "profiles.toml").read_text()
     except (OSError, ValueError):
@@ -137,7 +137,7 @@ def _names_a_server(home: Path) -> bool:
 
 
 def _temporary_folder() -> Finding:
-    subject, advice = "temporary folder", "set TMPDIR to a folder that you may write"
+    subject, advice = "temporary folder", "set TMPDIR to a folder that you can write to"
     named = os.environ.get("TMPDIR")
     try:
         folder = Path(tempfile.gettempdir())
@@ -145,13 +145,13 @@ def _temporary_folder() -> Finding:
         found = f"no temporary folder can be written ({error.strerror or error})"
         return Finding(subject, "error", found, advice)
     if named and not Path(named).is_dir():
-        found = f"{named}: found no folder (TMPDIR); {folder} is used instead"
+        found = f"TMPDIR={named} is not a folder; {folder} is used instead"
         return Finding(subject, "warning", found, "make it, or unset TMPDIR")
     return _folder(subject, "the temporary folder", folder, advice)
 
 
 def _locks(devices: str) -> Iterator[Finding]:
-    """Of the GPUs that a run may use; rows on the CPU need none."""
+    """Check the locks of the GPUs that a run may use; rows on the CPU need none."""
     try:
         folder = lock_folder()
         for gpu in _gpus(devices):
@@ -174,19 +174,19 @@ def _gpus(devices: str) -> Iterator[str]:
 
 
 def _cache(cache: Place) -> Finding:
-    advice = "set NST_BATCH_CACHE or --cache to a folder that you may write"
+    advice = "set NST_BATCH_CACHE or --cache to a folder that you can write to"
     finding = _folder("cache", "the cache", cache, advice)
     if finding.state == "error" and _serves_unwritten(cache):
-        advice = f"a style that is not kept there fails its rows: {advice}"
+        advice = f"rows fail if their style is not cached there: {advice}"
         return Finding("cache", "warning", finding.found, advice)
     if finding.state == "ok" and isinstance(cache, Path) and cache.stat().st_mode & 0o022:
-        advice = f"chmod go-w {cache}: whoever writes there decides what is painted"
+        advice = f"chmod go-w {cache}: anyone who can write there can change your results"
         return Finding("cache", "warning", f"{cache}: others may write there", advice)
     return finding
 
 
 def _serves_unwritten(cache: Place) -> bool:
-    """Whether a cache has styles and may only be read, as one that belongs to somebody else."""
+    """Return whether a cache has styles but is read-only, like one that somebody else owns."""
     targets = style_files(cache)
     if not isinstance(targets, Path) or os.access(targets, os.W_OK):
         return False
@@ -194,10 +194,10 @@ def _serves_unwritten(cache: Place) -> bool:
 
 
 def _own_cache() -> Finding:
-    """What cannot be in object storage: downloaded weights, locks, what libraries write."""
-    advice = "set XDG_CACHE_HOME or NST_BATCH_CACHE to a folder that you may write"
+    """Check the local cache: downloaded weights, locks and logs cannot be in object storage."""
+    advice = "set XDG_CACHE_HOME or NST_BATCH_CACHE to a folder that you can write to"
     try:
         folder = local_cache(user_cache())
     except PlaceError as error:
         return Finding("own cache", "error", str(error), advice)
-    return _folder("own cache", "your cache on this machine,", folder, advice)
+    return _folder("own cache", "your local cache", folder, advice)

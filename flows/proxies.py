@@ -1,4 +1,4 @@
-"""Addresses on this machine are spoken to directly, whatever proxies the user has set."""
+"""Direct connections to addresses on this machine, whatever proxies the user has set."""
 
 import contextlib
 import ipaddress
@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 ALWAYS_DIRECT = ("localhost", "127.0.0.1", "::1")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
-"""What Prefect's client goes by, in lower or upper case."""
+"""The variables that Prefect's client reads, in lower or upper case."""
 
 
 def is_on_this_machine(host: str) -> bool:
-    """Whether a host's name or address is this machine's own; asks no other machine."""
+    """Return whether a host's name or address is this machine's own; ask no other machine."""
     name = host.lower().rstrip(".")
     try:
         address = ipaddress.ip_address(name)
@@ -23,7 +23,7 @@ def is_on_this_machine(host: str) -> bool:
     if address.is_loopback:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    # Only an address of its own can be bound.
+    # A machine can bind only its own addresses.
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asked:
         asked.bind((name, 0))
         return True
@@ -31,13 +31,13 @@ def is_on_this_machine(host: str) -> bool:
 
 
 def speak_directly(url: str | None, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Have whatever this process and its children use speak to this machine without a proxy.
+    """Make this process and its children connect to this machine without a proxy.
 
-    What the user has in `NO_PROXY` stays in it, and other addresses keep their proxies.
+    What the user has in `NO_PROXY` stays there, and other addresses keep their proxies.
 
     Args:
-        url: of Prefect's API; None where it will be on this machine.
-        environment: to be changed.
+        url: the address of Prefect's API; None if it will be on this machine.
+        environment: the environment to change.
     """
     if not set_proxies(environment):
         return
@@ -45,7 +45,7 @@ def speak_directly(url: str | None, environment: MutableMapping[str, str] = os.e
     host = urlsplit(url).hostname if url else None
     if host and host not in direct and is_on_this_machine(host):
         direct.append(host)
-    # Libraries prefer the lower-case name where both are set.
+    # Libraries prefer the lower-case name if both are set.
     theirs = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     named = [name.strip() for name in theirs.split(",") if name.strip()]
     extended = ",".join([*named, *(name for name in direct if name not in named)])
@@ -53,7 +53,7 @@ def speak_directly(url: str | None, environment: MutableMapping[str, str] = os.e
 
 
 def is_served_here(url: str | None) -> bool:
-    """Whether Prefect's API is, or will be, on this machine."""
+    """Return whether Prefect's API is, or will be, on this machine."""
     return not url or is_on_this_machine(urlsplit(url).hostname or "")
 
 
@@ -63,26 +63,26 @@ def settle_proxies(
     """Let no proxy come between this process and a server on this machine.
 
     Args:
-        url: of Prefect's API; None where it will be on this machine.
-        environment: to be changed.
+        url: the address of Prefect's API; None if it will be on this machine.
+        environment: the environment to change.
 
     Returns:
-        What is wrong with proxies that had to be left out.
+        What is wrong with the proxies that had to be removed.
     """
     speak_directly(url, environment)
     return leave_out_unusable(environment) if is_served_here(url) else []
 
 
 def set_proxies(environment: MutableMapping[str, str] = os.environ) -> dict[str, str]:
-    """The proxies that are set, by the names of their variables, as these are spelled."""
+    """Return the proxies that are set, by the names of their variables as they are spelled."""
     return {name: value for name, value in environment.items() if name.lower() in PROXIES and value}
 
 
 def leave_out_unusable(environment: MutableMapping[str, str] = os.environ) -> list[str]:
-    """Take out proxies that would end every client of Prefect's, also one that needs no proxy.
+    """Remove proxies that would break every client of Prefect's, even one that needs no proxy.
 
     Returns:
-        What is wrong with each, for people; without the value, which may hold a password.
+        What is wrong with each, for people; without its value, which may contain a password.
     """
     unusable = []
     for name, value in set_proxies(environment).items():
@@ -97,7 +97,7 @@ def _wrong_with(proxy: str) -> str:
     import httpx
 
     try:
-        # As httpx itself reads the environment.
+        # httpx itself reads the environment like this.
         httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
     except (ValueError, httpx.InvalidURL):
         scheme = proxy.partition("://")[0] if "://" in proxy else "http"

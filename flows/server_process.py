@@ -1,9 +1,9 @@
-"""The process of an embedded server: Prefect's API on a listening socket, as long as a run lives.
+"""The process of an embedded server: Prefect's API on a listening socket, while the run lives.
 
     python -P server_process.py DESCRIPTOR OWNER
 
-Started by `flows.embedded_server` alone. It imports nothing of ours, so that it may be run by its
-path, whatever folder the run was started in.
+Only `flows.embedded_server` starts it. It imports nothing of ours, so it can be run by its path,
+whatever folder the run was started in.
 """
 
 import os
@@ -19,10 +19,10 @@ GRACE_SECONDS = 5
 
 
 def end_with_owner(owner: int) -> None:
-    """Wait until that process is not our parent any more, then end, politely first.
+    """Wait until that process is no longer our parent, and then end, gracefully at first.
 
-    A run that is killed cannot end its server, which would go on for ever, hold a quarter of a
-    gigabyte, and keep open the pipe that the run's output went through.
+    A run that is killed cannot stop its server. The server would run forever, hold a quarter of a
+    gigabyte, and keep the pipe open that the run's output went through.
     """
     while os.getppid() == owner:
         time.sleep(POLL_SECONDS)
@@ -32,7 +32,7 @@ def end_with_owner(owner: int) -> None:
 
 
 def serve(listening: socket.socket) -> None:
-    """Answer on a socket until a signal comes."""
+    """Answer requests on a socket until a signal arrives."""
     import uvicorn
 
     config = uvicorn.Config(

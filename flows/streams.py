@@ -1,4 +1,4 @@
-"""Standard streams that never decide how a command ends: what cannot be written is let go."""
+"""Standard streams that never decide how a command ends: what cannot be written is dropped."""
 
 import contextlib
 import errno
@@ -9,14 +9,14 @@ import sys
 from typing import Any, TextIO
 
 NOBODY_READS = (errno.EPIPE, errno.EIO)
-"""`| head` has read enough, or the terminal is closed: what people do, not what fails."""
+"""`| head` has read enough, or the terminal is closed: that is normal use, not a failure."""
 
 
 class PatientFile(io.RawIOBase):
-    """A file descriptor that takes everything; once it fails, it leads nowhere.
+    """A file descriptor that accepts everything; once it fails, it leads to the null device.
 
     Attributes:
-        failure: why it failed, if it did, and not for want of a reader.
+        failure: why it failed, if it did, except for lack of a reader.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -24,24 +24,24 @@ class PatientFile(io.RawIOBase):
         self._descriptor = descriptor
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether it is a terminal."""
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """Always."""
+        """Return True, always."""
         return True
 
     def write(self, data: Any, /) -> int:
-        """Write some of the data; how much."""
+        """Write some of the data, and return how many bytes."""
         while True:
             try:
                 return os.write(self._descriptor, data)
             except BlockingIOError:
-                # Another program has set the pipe or terminal, which it shares, so.
+                # Another program that shares the pipe or terminal has made it non-blocking.
                 select.select([], [self._descriptor], [], 1)
             except OSError as error:
                 if error.errno not in NOBODY_READS:
@@ -50,7 +50,7 @@ class PatientFile(io.RawIOBase):
 
 
 def patient(descriptor: int, encoding: str = "utf-8") -> TextIO:
-    """A text stream on a descriptor; what its encoding cannot hold is escaped."""
+    """Return a text stream on a descriptor; what its encoding cannot represent is escaped."""
     return io.TextIOWrapper(
         io.BufferedWriter(PatientFile(descriptor)),
         encoding,
@@ -60,9 +60,9 @@ def patient(descriptor: int, encoding: str = "utf-8") -> TextIO:
 
 
 def open_standard_streams() -> None:
-    """Make standard output and error patient, and open those of the three that are closed.
+    """Make standard output and error patient, and open any of the three streams that is closed.
 
-    Else the next file that is opened would be what programs take for their output.
+    Otherwise programs would take the next file that is opened for their output.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -71,7 +71,7 @@ def open_standard_streams() -> None:
             _lead_nowhere(descriptor)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
-        # A test's own stream stays.
+        # A test's own stream is left alone.
         if stream is None or stream is getattr(sys, f"__{name}__"):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -80,7 +80,7 @@ def open_standard_streams() -> None:
 
 
 def failure_of(stream: TextIO) -> OSError | None:
-    """Why not everything could be written, if so, and not for want of a reader."""
+    """Return why output was lost, if it was, except for lack of a reader."""
     with contextlib.suppress(ValueError):
         stream.flush()
     file = getattr(getattr(stream, "buffer", None), "raw", None)

@@ -1,4 +1,4 @@
-"""The flow: read it and you have read the program."""
+"""The flow, which is also an outline of the whole program."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,20 +19,13 @@ from nst_core.files import StorageError, user_cache
 from nst_core.held_files import sweep_parts
 from nst_core.networks.store import WeightStore
 from nst_core.octaves import REPORT_EVERY
-from nst_core.places import WEB_ADDRESS, Place, checked_for_keeping, name_of, place, told
+from nst_core.places import WEB_ADDRESS, Place, name_of, place, redacted, reject_signed_address
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
 from nst_core.write_errors import writing_to
 from tasks.artifacts import show_on_page, shown_progress
 from tasks.caching import keep_by_key
 from tasks.encoders import check_weights_place, encoders_of
-from tasks.endings import (
-    Style,
-    ending_of_equal,
-    endings_of_finished,
-    gather,
-    has_begun,
-    tell_end,
-)
+from tasks.events import PictureExamined, RowsPlanned, emit
 from tasks.jobs import Job, examine_rows
 from tasks.layout import (
     folders_written,
@@ -52,29 +45,39 @@ from tasks.manifest import (
     read_manifest,
 )
 from tasks.placement import forget_foreign
-from tasks.progress import BatchProgress, tell_batch
 from tasks.records import PictureRecord, StyleRecord, find_style, remove_failures
 from tasks.report import write_report
+from tasks.results import (
+    Style,
+    gather,
+    has_begun,
+    result_of_equal,
+    results_of_finished,
+    tell_end,
+)
 from tasks.rows import Row
 from tasks.run_log import log_wrong_rows, omit_tracebacks
 from tasks.runner_choice import LOCAL, RunnerName, check_runner
 from tasks.runners import Workers, in_threads, start_workers
-from tasks.statuses import PENDING, Ending
-from tasks.stopping import raise_if_asked_to_stop, stopping_rows, undisturbed
+from tasks.statuses import PENDING, RowResult
+from tasks.stopping import deferring_signals, raise_if_asked_to_stop, stopping_rows
 from tasks.style_targets import compute_style_targets, mark_used
 from tasks.styles_in_use import using_styles
 from tasks.stylize import stylize_row
 from tasks.summary import count_by_status
 from tasks.weights import fetch_weights
 
-MOST_UNDER_WAY = 1000
-"""Rows that are submitted and not gathered yet; more would only take memory."""
+MAX_IN_FLIGHT = 1000
+"""The most rows that are submitted but not yet gathered; more would only take memory."""
 
-PlaceText = Annotated[str, BeforeValidator(lambda named: str(checked_for_keeping(place(named))))]
+PlaceText = Annotated[str, BeforeValidator(lambda named: str(reject_signed_address(place(named))))]
 """A path or an address, as text, so that the server's page has a field for it."""
 
-MOST_LOST = 3
-"""Rows in turn that could not reach the output's storage; then the batch ends, to go on later."""
+MAX_STORAGE_FAILURES = 3
+"""Rows in succession that could not reach the output's storage; after so many, the batch ends.
+
+A later run resumes it.
+"""
 
 SaveEvery = Annotated[int, Field(gt=0, multiple_of=REPORT_EVERY)]
 Devices = Annotated[str, Field(pattern=f"^({PATTERN})$")]
@@ -84,7 +87,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Batch:
-    """What was asked for, besides the rows: the flow's parameters, read and completed."""
+    """What was asked for, besides the rows: the flow's parameters, parsed and completed."""
 
     manifest: Place
     output: Place
@@ -99,26 +102,26 @@ class Batch:
     served_at: str | None
 
 
-class Work(NamedTuple):
-    """What is under way, and how it ended.
+class InFlight(NamedTuple):
+    """What is in flight, and what has ended.
 
     Attributes:
-        pictures: futures, by the keys of rows; each goes once it is gathered.
-        styles: records of what was kept, futures of what is computed, by the keys of styles.
-        ended: the line of the first row of a key, and how it ended.
+        pictures: futures, by the keys of rows; each is removed once it is gathered.
+        styles: records of cached targets, futures of those being computed, by the keys of styles.
+        ended: the line of the first row with a key, and how it ended.
     """
 
     pictures: dict[str, PrefectFuture[PictureRecord]]
     styles: dict[str, Style]
-    ended: dict[str, tuple[int, Ending]]
+    ended: dict[str, tuple[int, RowResult]]
 
 
-# A worker imports this module to run the flow, and logs how it ended after that.
+# A worker imports this module to run the flow, and afterwards logs how it ended.
 omit_tracebacks()
 
 
 def run_name() -> str:
-    """A run is called by its manifest and when it was to begin, as the clock here has it."""
+    """Return the name of a run: its manifest and its scheduled start in local time."""
     manifest = Path(name_of(place(runtime.flow_run.parameters["manifest"]))).stem
     return f"{manifest} {runtime.flow_run.scheduled_start_time.astimezone():%Y-%m-%d %H:%M}"
 
@@ -127,7 +130,7 @@ def run_name() -> str:
 def stylize_manifest(
     manifest: PlaceText,
     output: PlaceText,
-    settings: Overrides = Overrides(),  # noqa: B008 - frozen, so that sharing it is harmless
+    settings: Overrides = Overrides(),  # noqa: B008 - frozen, so it can be shared
     weights: Path | None = None,
     cache: PlaceText | None = None,
     refresh: bool = False,
@@ -139,27 +142,27 @@ def stylize_manifest(
     address: str | None = None,
     served_at: WebAddress | None = None,
 ) -> State:
-    """Stylize every row of a manifest that is not done yet; gather pictures and a table.
+    """Stylize every row of a manifest that is not done yet; collect pictures and a table.
 
     Args:
-        manifest: a CSV file with a content and a style picture a row: a path, or an address such as
-            s3://bucket/night.csv.
-        output: the folder for pictures, loss curves and the summary; made if need be. A path or an
-            address.
-        settings: a preset and settings for all rows; a row's own cells go before them.
-        weights: a file or folder of weights for encoders that need some, looked at before the
+        manifest: a CSV file with a content and a style picture in each row: a path, or an address
+            such as s3://bucket/night.csv.
+        output: the folder for pictures, loss curves and the summary; created if it does not exist.
+            A path or an address.
+        settings: a preset and settings for all rows; a row's own cells take precedence.
+        weights: a file or folder of weights for encoders that need some, searched before the
             cache; `NST_BATCH_WEIGHTS` if not given.
-        cache: where style targets and downloaded weights are kept (weights always on this
+        cache: the folder for style targets and downloaded weights (weights are always on this
             machine), a path or an address; the user's cache folder if not given.
         refresh: stylize every row again, and compute every style's targets again.
-        strict: refuse the whole manifest where one of its rows is at fault.
-        max_pixels: pictures with more pixels than this are refused.
-        save_every: keep the picture after every so many steps of an octave, a multiple of 10.
-        devices: `auto` (the GPUs there are, or else the CPU), `gpu` (the GPUs, never the CPU),
-            `cpu`, or some such as `gpu:0,gpu:2`; each works on one row at a time.
+        strict: refuse the whole manifest if any row has an error.
+        max_pixels: refuse pictures with more pixels than this.
+        save_every: save each picture after every N steps of an octave; N is a multiple of 10.
+        devices: `auto` (all GPUs, or the CPU if there is none), `gpu` (all GPUs, never the CPU),
+            `cpu`, or a list such as `gpu:0,gpu:2`; each device works on one row at a time.
         runner: `local` (this process), or the workers of a `ray` or `dask` cluster.
-        address: of a cluster that is running; one on this machine is started if not given.
-        served_at: the address at which people see the output folder, for links to the gallery.
+        address: the address of a running cluster; if not given, one is started on this machine.
+        served_at: the web address of the output folder, for links to the gallery.
     """
     raise_if_asked_to_stop()
     parse_devices(devices)
@@ -188,7 +191,7 @@ def stylize_manifest(
 
 
 def stylize_rows(rows: list[Row], store: WeightStore, batch: Batch) -> State:
-    """Examine rows, run those that can, write the table, and say how it went."""
+    """Examine rows, run those that can run, write the table, and return the final state."""
     rows = check_places(rows, batch.output)
     check_weights_place(store, batch.output)
     examined = examine_rows(
@@ -199,79 +202,79 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: Batch) -> State:
     )
     if batch.strict and examined.faults:
         raise ManifestError("\n".join(map(str, examined.faults)))
-    endings: dict[int, Ending] = {}
+    results: dict[int, RowResult] = {}
     try:
         with shown_progress(name_of(batch.manifest)):
-            stylize_jobs(examined.jobs, endings, batch)
+            stylize_jobs(examined.jobs, results, batch)
     except (KeyboardInterrupt, TerminationSignal):
-        with undisturbed():
-            night = write_report(examined, endings, batch.manifest, batch.output)
+        with deferring_signals():
+            night = write_report(examined, results, batch.manifest, batch.output)
             log_wrong_rows(night.table)
             show_on_page(night, batch.served_at, patiently=False)
         raise
-    night = write_report(examined, endings, batch.manifest, batch.output)
+    night = write_report(examined, results, batch.manifest, batch.output)
     log_wrong_rows(night.table)
     show_on_page(night, batch.served_at)
     return final_state(count_by_status(night.table))
 
 
 def tell_examined(count: int, total: int) -> None:
-    """Say how many pictures were looked at; a stop does not wait for the others."""
-    tell_batch(BatchProgress("examined", count, total))
+    """Report how many pictures were examined; a stop does not wait for the others."""
+    emit(PictureExamined(count, total))
     raise_if_asked_to_stop()
 
 
-def stylize_jobs(jobs: tuple[Job, ...], endings: dict[int, Ending], batch: Batch) -> None:
-    """Run the jobs that are not done, each after its own style only.
+def stylize_jobs(jobs: tuple[Job, ...], results: dict[int, RowResult], batch: Batch) -> None:
+    """Run the jobs that are not done; each waits only for its own style.
 
     Equal jobs run once, and equal styles are computed once.
 
     Args:
-        jobs: of the rows that can run.
-        endings: how each job ended, by its line in the manifest; added as they are known, also
-            where the batch is stopped.
+        jobs: the jobs of the rows that can run.
+        results: how each job ended, by its line in the manifest; entries are added as they become
+            known, even if the batch is stopped.
         batch: what was asked for.
     """
     remove_failures(row_records(batch.output))
     remove_failures(style_records(batch.cache))
     if not batch.refresh:
-        endings |= endings_of_finished(jobs, batch.output)
-    to_run = [job for job in jobs if job.line not in endings]
+        results |= results_of_finished(jobs, batch.output)
+    to_run = [job for job in jobs if job.line not in results]
     forget_foreign(to_run, batch.output)
-    tell_batch(planned(to_run, endings))
-    work = Work(pictures={}, styles={}, ended={})
+    emit(planned(to_run, results))
+    in_flight = InFlight(pictures={}, styles={}, ended={})
     try:
         with (
             workers_for(to_run, batch) as workers,
             using_styles(batch.cache) as use_style,
             stopping_rows(batch.output),
         ):
-            submitted = submit_rows(to_run, workers, work, batch, use_style)
-            ahead = drawn_ahead(submitted, MOST_UNDER_WAY)
-            gather_rows(ahead, work, endings, batch)
+            submitted = submit_rows(to_run, workers, in_flight, batch, use_style)
+            ahead = lookahead(submitted, MAX_IN_FLIGHT)
+            gather_rows(ahead, in_flight, results, batch)
     except (KeyboardInterrupt, TerminationSignal):
-        with undisturbed():
-            gather_what_is_there(to_run, work, endings, batch)
+        with deferring_signals():
+            gather_what_is_there(to_run, in_flight, results, batch)
         raise
 
 
-def planned(to_run: Sequence[Job], endings: Mapping[int, Ending]) -> BatchProgress:
-    """How many rows are to be run, and how many of those that can run are not done before."""
-    done = sum(ending.record is not None for ending in endings.values())
+def planned(to_run: Sequence[Job], results: Mapping[int, RowResult]) -> RowsPlanned:
+    """Count the rows to run, all rows that can run, and those to run that equal an earlier row."""
+    done = sum(result.record is not None for result in results.values())
     equal = len(to_run) - len({job.key for job in to_run})
-    return BatchProgress("planned", len(to_run), len(to_run) + done, equal)
+    return RowsPlanned(len(to_run), len(to_run) + done, equal)
 
 
 def submit_rows(
     jobs: Iterable[Job],
     workers: Workers,
-    work: Work,
+    in_flight: InFlight,
     batch: Batch,
     use_style: Callable[[str], None],
 ) -> Iterator[Job]:
-    """The jobs in turn, each once its picture is there or under way.
+    """Submit the jobs in order, and yield each once its picture is done or in flight.
 
-    A style is submitted just before the first row that needs it; `use_style` is told its key.
+    A style is submitted just before the first row that needs it; `use_style` receives its key.
     """
     refresh = batch.refresh
     keep = keep_by_key(row_records(batch.output), "job", "key", refresh=refresh)
@@ -280,64 +283,66 @@ def submit_rows(
     keep = keep_by_key(records, "job", "style_key", refresh=refresh, once_under=locks)
     compute = compute_style_targets.with_options(**keep)
     for job in jobs:
-        if job.key not in work.pictures and job.key not in work.ended:
-            if job.style_key not in work.styles:
+        if job.key not in in_flight.pictures and job.key not in in_flight.ended:
+            if job.style_key not in in_flight.styles:
                 use_style(job.style_key)
-                work.styles[job.style_key] = find_or_compute(workers, compute, job, batch)
+                in_flight.styles[job.style_key] = find_or_compute(workers, compute, job, batch)
             parameters = {
                 "job": job,
-                "style": work.styles[job.style_key],
+                "style": in_flight.styles[job.style_key],
                 "output": batch.output,
                 "cache": batch.cache,
                 "save_every": batch.save_every,
             }
-            work.pictures[job.key] = workers.submit(stylize, parameters)
+            in_flight.pictures[job.key] = workers.submit(stylize, parameters)
         yield job
 
 
 def gather_rows(
-    submitted: Iterable[Job], work: Work, endings: dict[int, Ending], batch: Batch
+    submitted: Iterable[Job], in_flight: InFlight, results: dict[int, RowResult], batch: Batch
 ) -> None:
-    """Wait for each job in turn and say how it ended, by its line in the manifest.
+    """Wait for each job in order, and store how it ended, by its line in the manifest.
 
     Raises:
-        StorageError: rows in turn could not reach the output.
+        StorageError: several rows in succession could not reach the output.
     """
     lost = 0
     for job in submitted:
         raise_if_asked_to_stop()
-        is_first, picture = job.key not in work.ended, work.pictures.get(job.key)
-        ending = endings[job.line] = gather_row(job, work, batch.output)
+        is_first, picture = job.key not in in_flight.ended, in_flight.pictures.get(job.key)
+        result = results[job.line] = gather_row(job, in_flight, batch.output)
         if not is_first or batch.runner != LOCAL or (picture and not has_begun(picture)):
-            tell_end(job, ending)
-        lost = lost + 1 if ending.is_output_lost else 0
-        if lost == MOST_LOST:
-            raise StorageError(f"{told(batch.output)} does not answer: {ending.error}")
+            tell_end(job, result)
+        lost = lost + 1 if result.is_output_lost else 0
+        if lost == MAX_STORAGE_FAILURES:
+            raise StorageError(f"{redacted(batch.output)} does not answer: {result.error}")
 
 
-def gather_row(job: Job, work: Work, output: Place) -> Ending:
-    """Wait for a job, or for the one in an earlier line that it is equal to; how it ended."""
-    if job.key in work.ended:
-        return ending_of_equal(job, *work.ended[job.key], output)
-    ending = gather(job, work.pictures[job.key], work.styles.get(job.style_key), output)
-    work.ended[job.key] = (job.line, ending)
-    # The future goes, and with it what Prefect holds of the task run.
-    del work.pictures[job.key]
-    return ending
+def gather_row(job: Job, in_flight: InFlight, output: Place) -> RowResult:
+    """Wait for a job, or for its equal in an earlier line, and return how it ended."""
+    if job.key in in_flight.ended:
+        return result_of_equal(job, *in_flight.ended[job.key], output)
+    result = gather(job, in_flight.pictures[job.key], in_flight.styles.get(job.style_key), output)
+    in_flight.ended[job.key] = (job.line, result)
+    # Without the future, Prefect can free what it holds of the task run.
+    del in_flight.pictures[job.key]
+    return result
 
 
 def gather_what_is_there(
-    jobs: Iterable[Job], work: Work, endings: dict[int, Ending], batch: Batch
+    jobs: Iterable[Job], in_flight: InFlight, results: dict[int, RowResult], batch: Batch
 ) -> None:
-    """How the other jobs of a batch that was stopped ended; a cluster is not waited for."""
+    """Store how the other jobs of a stopped batch ended, without waiting for a cluster."""
     for job in jobs:
-        if job.line not in endings:
-            is_known = job.key in work.ended or (batch.runner == LOCAL and job.key in work.pictures)
-            endings[job.line] = gather_row(job, work, batch.output) if is_known else PENDING
+        if job.line not in results:
+            is_known = job.key in in_flight.ended or (
+                batch.runner == LOCAL and job.key in in_flight.pictures
+            )
+            results[job.line] = gather_row(job, in_flight, batch.output) if is_known else PENDING
 
 
-def drawn_ahead(items: Iterable[Item], most: int) -> Iterator[Item]:
-    """The items in order, each only when so many more have been drawn, or all."""
+def lookahead(items: Iterable[Item], most: int) -> Iterator[Item]:
+    """Yield the items in order, each only when `most` more have been drawn, or all."""
     drawn: deque[Item] = deque()
     for item in items:
         drawn.append(item)
@@ -347,7 +352,7 @@ def drawn_ahead(items: Iterable[Item], most: int) -> Iterator[Item]:
 
 
 def workers_for(to_run: list[Job], batch: Batch) -> AbstractContextManager[Workers]:
-    """Where nothing is to run, neither TensorFlow nor a cluster is even asked."""
+    """Return the workers; if nothing is to run, without asking TensorFlow or a cluster."""
     if not to_run:
         return in_threads(1, batch.devices)
     return start_workers(batch.runner, batch.address, batch.devices)
@@ -356,7 +361,7 @@ def workers_for(to_run: list[Job], batch: Batch) -> AbstractContextManager[Worke
 def find_or_compute(
     workers: Workers, compute: Task[Any, StyleRecord], job: Job, batch: Batch
 ) -> Style:
-    """The targets of a job's style: kept from an earlier run, or as a task that computes them."""
+    """Return the targets of a job's style: cached by an earlier run, or a task's future."""
     records, files = style_records(batch.cache), style_files(batch.cache)
     if not batch.refresh and (found := find_style(records, job.style_key)):
         mark_used(found)
@@ -367,10 +372,10 @@ def find_or_compute(
 
 
 def final_state(counts: dict[str, int]) -> State:
-    """Completed only if every row has its picture; otherwise failed rows show in the name."""
-    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    """Return `Completed` only if every row has its picture; else the name shows failed rows."""
+    message = ", ".join(f"{count} {status}" for status, count in counts.items())
     wrong = counts.get("failed", 0) + counts.get("invalid", 0)
     if not wrong:
-        return Completed(message=told)
+        return Completed(message=message)
     name = "AllRowsFailed" if wrong == sum(counts.values()) else "SomeRowsFailed"
-    return Failed(name=name, message=told)
+    return Failed(name=name, message=message)

@@ -1,4 +1,4 @@
-"""How the command line speaks: rich on a terminal, plain lines in a pipe, JSON for machines."""
+"""The output of the command line: rich on a terminal, plain lines in a pipe, JSON for machines."""
 
 import json
 import sys
@@ -26,10 +26,10 @@ STYLES = {
 
 
 class Terminal:
-    """Standard output for results and standard error for what goes wrong.
+    """Standard output for results, and standard error for what goes wrong.
 
     Args:
-        as_json: results are one JSON value on standard output, and nothing else is printed there.
+        as_json: print the result as one JSON value on standard output, and nothing else there.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
@@ -39,32 +39,32 @@ class Terminal:
 
     @property
     def is_rich(self) -> bool:
-        """Whether a person is likely to look, at a terminal that can be drawn on."""
+        """Whether a person is likely to be watching, at a terminal that can be drawn on."""
         console = self.console
         return console.is_terminal and not console.is_dumb_terminal and not self.as_json
 
     def say(self, text: str = "", style: str = "") -> None:
-        """A line for people."""
+        """Print a line for people."""
         self.console.print(Text(printable(text), style=style))
 
     def fail(self, text: str) -> None:
-        """Something wrong that the user can mend, on standard error."""
+        """Print an error that the user can fix, on standard error."""
         line = Text(printable(text), style="bold red" if self.errors.is_terminal else "")
-        # Where both are the same terminal, only the console knows of what is drawn there.
+        # If both are the same terminal, only the console knows what is drawn there.
         (self.console if self.is_rich and self.errors.is_terminal else self.errors).print(line)
 
     def result(self, value: Any) -> None:
-        """The command's result for machines; prints only where JSON is wanted."""
+        """Print the command's result for machines, if JSON is wanted."""
         if self.as_json:
             sys.stdout.write(json.dumps(value, indent=2, default=str, allow_nan=False) + "\n")
 
     def table(self, rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
-        """Rows of equal columns: a drawn table on a terminal, else a tab-separated line each."""
+        """Print rows of equal columns: drawn on a terminal, otherwise a tab-separated line each."""
         if not rows or self.as_json:
             return
         if not self.is_rich:
             for row in (list(rows[0]), *(row.values() for row in rows)):
-                # Any text of its own would have its tabs made spaces.
+                # Rich would replace the tabs of a text with spaces.
                 line = "\t".join("" if cell is None else _in_a_cell(str(cell)) for cell in row)
                 self.console.print(Segments([Segment(line), Segment.line()]))
             return
@@ -72,7 +72,7 @@ class Terminal:
             self.say(f"\n{title}", style="bold")
         drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         for name in rows[0]:
-            # A path that is cut short is of no use.
+            # A path that is cut short is useless.
             drawn.add_column(name, overflow="fold")
         for row in rows:
             cells = ["" if cell is None else printable(str(cell)) for cell in row.values()]
@@ -81,7 +81,7 @@ class Terminal:
 
 
 def refuse(terminal: Terminal, error: Exception) -> int:
-    """Tell why nothing ran; the exit code for it."""
+    """Print why nothing ran, and return the exit code for it."""
     terminal.fail(str(error))
     terminal.result({"error": str(error)})
     return UNUSABLE
@@ -92,7 +92,7 @@ def _in_a_cell(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that cannot command a terminal, whatever a file's name or a server's answer holds."""
+    """Escape what could control a terminal in a text such as a file name or a server's answer."""
     return "".join(
         character
         if character.isprintable() or character in "\n\t"
@@ -102,7 +102,7 @@ def printable(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: `40 s`, `12 min`, `3 h 20 min`."""
+    """Return seconds as people say them: `40 s`, `12 min`, `3 h 20 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

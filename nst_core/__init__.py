@@ -1,5 +1,5 @@
-"""The art: neural style transfer after Gatys et al., for people with their own scripts.
+"""Neural style transfer (Gatys et al.) as a library for your own scripts.
 
-Import what is needed from its modules (`nst_core.stylize`, `nst_core.pictures`,
-`nst_core.settings`, ...); importing this package alone loads no TensorFlow.
+Import what you need from its modules (`nst_core.stylize`, `nst_core.pictures`,
+`nst_core.settings`, ...). Importing this package alone does not load TensorFlow.
 """

@@ -1,4 +1,4 @@
-"""Pictures of one shape -> a moving picture."""
+"""Animations made of pictures of one shape."""
 
 import io
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ AnimationFormat = Literal["webp", "gif"]
 FORMATS: tuple[AnimationFormat, ...] = get_args(AnimationFormat)
 
 SHORTEST_FRAME = 20
-"""In milliseconds; browsers show shorter ones much longer."""
+"""In milliseconds; browsers show shorter frames for much longer."""
 
 
 def encode_animation(
@@ -22,15 +22,15 @@ def encode_animation(
     frame_ms: int,
     last_frame_ms: int,
 ) -> bytes:
-    """A moving picture that begins anew for ever.
+    """Encode an animation that loops forever.
 
     Args:
-        frames: sRGB, uint8, (height, width, 3) of one shape; at least one.
-        kind: `webp` has all colors; `gif` has 256 of its own in each frame, and plays everywhere.
-        frame_ms, last_frame_ms: how long each is shown, and the last of them.
+        frames: sRGB, uint8, (height, width, 3), all of one shape; at least one.
+        kind: `webp` keeps all colors; `gif` has a palette of 256 per frame, and plays everywhere.
+        frame_ms, last_frame_ms: how long each frame is shown, and how long the last one.
 
     Raises:
-        ValueError: no frames, or of several shapes.
+        ValueError: there are no frames, or they have different shapes.
     """
     pictures = [Image.fromarray(frame) for frame in frames]
     if not pictures:

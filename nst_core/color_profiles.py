@@ -1,4 +1,4 @@
-"""ICC profiles: pictures through theirs into sRGB, and profiles for what other numbers say."""
+"""ICC profiles: conversion of pictures to sRGB, and profiles from gamma and chromaticities."""
 
 import io
 import struct
@@ -21,10 +21,10 @@ _BRADFORD = np.array(
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """Mode L or RGB, through the picture's ICC profile if it has one that works.
+    """Convert a picture to mode L or RGB, through its ICC profile if it has one that works.
 
     Args:
-        image: of mode L, LA, RGB, RGBA or CMYK; transparency is left out.
+        image: of mode L, LA, RGB, RGBA or CMYK; transparency is dropped.
     """
     color = image.convert(image.mode.removesuffix("A")) if "A" in image.mode else image
     profile = image.info.get("icc_profile")
@@ -37,10 +37,10 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Mode RGB, in sRGB.
+    """Convert a picture to sRGB, in mode RGB.
 
     Raises:
-        ImageCms.PyCMSError: the profile is for other pixels or lacks what a conversion needs.
+        ImageCms.PyCMSError: the profile is for other pixels, or lacks what a conversion needs.
     """
     if image.mode == "L" and profile.profile.xcolor_space == "RGB ":
         image = image.convert("RGB")
@@ -57,14 +57,14 @@ def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> I
 
 
 def rgb_profile(gamma: float, chromaticities: Sequence[float]) -> bytes:
-    """A profile of red, green and blue pixels, which serves gray ones as well.
+    """Return an ICC profile for RGB pixels, which also works for gray ones.
 
     Args:
-        gamma: levels are light to this power, as in PNG: 0.45455 is much like sRGB, 1 is linear.
+        gamma: levels are light to this power, as in PNG: 0.45455 is close to sRGB, 1 is linear.
         chromaticities: x and y of white, red, green and blue.
 
     Raises:
-        ValueError: there are no such colors, as two of them are the same, say.
+        ValueError: there are no such colors, for example because two of them are equal.
     """
     columns = _primaries(np.asarray(chromaticities, np.float64).reshape(4, 2))
     names = (b"rXYZ", b"gXYZ", b"bXYZ")
@@ -73,7 +73,7 @@ def rgb_profile(gamma: float, chromaticities: Sequence[float]) -> bytes:
 
 
 def _primaries(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """XYZ of red, green and blue at full level as columns, adapted to D50 (ICC.1, annex E)."""
+    """Return XYZ of full red, green and blue as columns, adapted to D50 (ICC.1, annex E)."""
     if (xy[:, 1] <= 0).any() or (xy < 0).any() or (xy > 1).any():
         raise ValueError("there are no colors of these chromaticities")
     xyz = np.stack([xy[:, 0], xy[:, 1], 1 - xy.sum(axis=1)]) / xy[:, 1]
@@ -90,7 +90,7 @@ def _primaries(xy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _profile(tags: dict[bytes, bytes]) -> bytes:
-    """ICC.1:2001-04, a display profile."""
+    """Return a display profile with these tags, according to ICC.1:2001-04."""
     tags = {b"desc": b"desc".ljust(90, b"\0"), b"wtpt": _xyz(_D50), **tags}
     start, table, data = 132 + 12 * len(tags), struct.pack(">I", len(tags)), b""
     for name, value in tags.items():

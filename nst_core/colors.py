@@ -1,4 +1,4 @@
-"""Colors as statistics: a picture can be given the mean and covariance of another's."""
+"""Color statistics: a picture can be given the mean and covariance of another's colors."""
 
 from typing import NamedTuple
 
@@ -16,10 +16,10 @@ class ColorStatistics(NamedTuple):
 
 
 def color_statistics(picture: PictureLike) -> ColorStatistics:
-    """The statistics of a picture, in any form that `nst_core.pixels.as_pixels` takes.
+    """Return the statistics of a picture, in any form that `nst_core.pixels.as_pixels` takes.
 
     Raises:
-        ValueError: it is no picture, or its values are out of range.
+        ValueError: it is not a picture, or its values are out of range.
     """
     rows = as_pixels(picture).reshape(-1, 3).astype(np.float64)
     covariance = np.cov(rows, rowvar=False, bias=True)
@@ -29,23 +29,23 @@ def color_statistics(picture: PictureLike) -> ColorStatistics:
 def match_colors(
     picture: PictureLike, wanted: ColorStatistics, smallest_variance: float = 1e-5
 ) -> NDArray[np.float32]:
-    """The picture with other colors: linearly mapped to a mean and covariance, then clipped.
+    """Map a picture's colors linearly to the wanted mean and covariance, then clip them.
 
-    Of all linear maps it is the one that moves colors least, the Monge-Kantorovich map of two
-    normal distributions (Pitie & Kokaram 2007, "The linear Monge-Kantorovitch linear colour
+    Of all such linear maps, this one moves colors the least: the Monge-Kantorovich map between
+    two normal distributions (Pitie & Kokaram 2007, "The linear Monge-Kantorovitch linear colour
     mapping for example-based colour transfer").
 
     Args:
         picture: in any form that `nst_core.pixels.as_pixels` takes.
-        wanted: of the picture whose colors it shall have.
-        smallest_variance: below it a direction counts as having none, so that noise in a picture
-            of one color is not blown up.
+        wanted: statistics of the picture whose colors it gets.
+        smallest_variance: a floor for the picture's variance in each direction, so that noise in
+            a picture of one color is not amplified.
 
     Returns:
         sRGB in [0, 1], float32, (height, width, 3).
 
     Raises:
-        ValueError: it is no picture, or its values are out of range.
+        ValueError: it is not a picture, or its values are out of range.
     """
     pixels = as_pixels(picture)
     found = color_statistics(pixels)

@@ -1,4 +1,4 @@
-"""All results of a grid in one picture: contents down, styles across."""
+"""Contact sheets: all results in one picture, a row for each content, a column for each style."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Levels = NDArray[np.uint8]
 
 LARGEST_CELL, SMALLEST_CELL = 256, 48
 LONGEST_SIDE = 16_000
-"""In pixels; viewers refuse or stumble over larger pictures."""
+"""In pixels; viewers refuse larger pictures or have trouble with them."""
 
 GAP = 8
 LABEL = 18
@@ -23,11 +23,11 @@ PAPER, INK, PALE = (255, 255, 255), (40, 40, 40), (238, 238, 238)
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture with what stands below it.
+    """A picture and the label below it.
 
     Attributes:
-        label: of any length; the middle of a long one is left out.
-        rgb: sRGB, uint8, (height, width, 3); None where there is no picture.
+        label: text of any length; the middle of a long one is left out.
+        rgb: sRGB, uint8, (height, width, 3); None if there is no picture.
     """
 
     label: str
@@ -35,10 +35,10 @@ class Tile:
 
 
 def largest_cell(contents: int, styles: int) -> int:
-    """The longest side that pictures may have in a sheet of so many, in pixels.
+    """Return the longest side, in pixels, that pictures may have in a sheet of this many.
 
     Returns:
-        0 where it would be too small to see anything.
+        0 if it would be too small to see anything.
     """
     room = LONGEST_SIDE // (1 + max(contents, styles)) - GAP - LABEL
     return min(LARGEST_CELL, room) if room >= SMALLEST_CELL else 0
@@ -47,17 +47,17 @@ def largest_cell(contents: int, styles: int) -> int:
 def contact_sheet(
     contents: Sequence[Tile], styles: Sequence[Tile], results: Mapping[tuple[int, int], Tile]
 ) -> Levels:
-    """The sheet, with the styles in its first row and the contents in its first column.
+    """Return the sheet, with the styles in its first row and the contents in its first column.
 
     Args:
-        contents, styles: in order, not too many for `largest_cell`.
-        results: by the numbers of content and style; a cell may be missing.
+        contents, styles: in order, and not too many for `largest_cell`.
+        results: by the indices of content and style; cells may be missing.
 
     Returns:
         uint8 (height, width, 3).
 
     Raises:
-        ValueError: they are too many.
+        ValueError: there are too many.
     """
     room = largest_cell(len(contents), len(styles))
     if not room:
@@ -82,7 +82,7 @@ def _longest_side(tiles: Sequence[Tile]) -> int:
 
 
 def _fitted(tile: Tile, cell: int) -> tuple[int, int]:
-    """Height and width in the sheet."""
+    """Return the tile's height and width in the sheet."""
     if tile.rgb is None:
         return cell // 2, cell
     tall, wide = tile.rgb.shape[:2]
@@ -90,7 +90,7 @@ def _fitted(tile: Tile, cell: int) -> tuple[int, int]:
 
 
 def _place(sheet: Image.Image, tile: Tile, left: int, bottom: int, cell: int) -> None:
-    """Bottoms are in a line, so that each label is close to its picture."""
+    """Draw a tile, aligned at the bottom so that the label is close to its picture."""
     height, width = _fitted(tile, cell)
     draw = ImageDraw.Draw(sheet)
     if tile.rgb is None:
@@ -104,7 +104,7 @@ def _place(sheet: Image.Image, tile: Tile, left: int, bottom: int, cell: int) ->
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """The text without its middle, as far as it takes to fit."""
+    """Cut as much out of the middle of a text as it takes to fit."""
     if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 1, -1):

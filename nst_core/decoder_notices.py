@@ -1,10 +1,9 @@
-"""What Pillow and libtiff say of damaged files: kept from the terminal, gathered by picture.
+"""Messages of Pillow and libtiff about damaged files, collected by picture, off the terminal.
 
-Pillow warns through `warnings.warn` and through its loggers, libtiff by printing to standard error.
-None of these names the file, and `warnings.catch_warnings` is not safe in several threads. So the
-three are led here instead: inside `gathered()` they become notes of the picture that this thread is
-decoding; outside of it, for other users of Pillow in this process, warnings and log lines are what
-they always were.
+Pillow warns through `warnings.warn` and its loggers; libtiff prints to standard error. None of
+these names the file, and `warnings.catch_warnings` is not thread-safe. So all three are redirected
+here: inside `gathered()`, they become notes about the picture that this thread is decoding. Outside
+of it, for other users of Pillow in this process, warnings and log lines work as usual.
 """
 
 import contextlib
@@ -23,10 +22,10 @@ _notes: ContextVar[list[str] | None] = ContextVar("notes", default=None)
 
 @contextlib.contextmanager
 def gathered() -> Iterator[list[str]]:
-    """Gather the notes that this thread makes meanwhile, each of them once.
+    """Collect the notes that this thread makes in the meantime, each of them once.
 
     Yields:
-        The list that they are added to: clauses such as "its ICC profile is ignored".
+        The list to which they are added: clauses such as "its ICC profile is ignored".
     """
     notes: list[str] = []
     token = _notes.set(notes)
@@ -37,14 +36,14 @@ def gathered() -> Iterator[list[str]]:
 
 
 def note(clause: str) -> None:
-    """Say something about the picture that is being decoded; without effect outside `gathered`."""
+    """Add a note about the picture that is being decoded; no effect outside `gathered`."""
     notes = _notes.get()
     if notes is not None and clause not in notes:
         notes.append(clause)
 
 
 class _Warnings(ModuleType):
-    """What Pillow's modules find under the name `warnings`."""
+    """The replacement of `warnings` in Pillow's modules."""
 
     def warn(
         self,
@@ -53,7 +52,7 @@ class _Warnings(ModuleType):
         stacklevel: int = 1,
         source: Any = None,
     ) -> None:
-        """Make a note, or warn as always."""
+        """Make a note inside `gathered`, or else warn as usual."""
         if _notes.get() is None:
             warnings.warn(message, category, stacklevel + 1, source)
         # Our own limit decides about large pictures.
@@ -65,7 +64,7 @@ class _Warnings(ModuleType):
 
 
 def _is_for_others(_: logging.LogRecord) -> bool:
-    """A filter of Pillow's loggers: what they tell of our pictures is told by an error as well."""
+    """Drop what Pillow's loggers say about our pictures, since an error says the same."""
     return _notes.get() is None
 
 
@@ -82,7 +81,7 @@ def _lead_here() -> None:
     for module in (Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin):
         setattr(module, "warnings", _Warnings("warnings"))  # noqa: B010 - not ours to declare
         logging.getLogger(module.__name__).addFilter(_is_for_others)
-    # Where Pillow was built without libtiff, or hides it, nothing is printed either.
+    # If Pillow was built without libtiff, or hides it, nothing is printed anyway.
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(_LIBTIFF_HANDLER)
 

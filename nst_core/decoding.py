@@ -1,4 +1,4 @@
-"""Pixels of open picture files -> upright pictures in a few modes, as they are meant to look."""
+"""Decoding of open picture files to upright pictures of a few modes, as they are meant to look."""
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -11,6 +11,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from nst_core.decoder_notices import note
 from nst_core.exif import orientation_in
 from nst_core.jpeg_ends import completed
+from nst_core.levels import to_levels
 from nst_core.picture_files import ADVICE, PictureError
 from nst_core.png_chunks import PngFacts, read_png_facts
 from nst_core.tiff_layouts import OrientedTiff, top_level
@@ -24,11 +25,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation -> what makes the picture upright (Pillow turns counterclockwise)."""
+"""EXIF orientation -> operation that makes a picture upright (Pillow turns counterclockwise)."""
 
 
 def sides(image: ImageFile.ImageFile) -> tuple[int, int]:
-    """Width and height of the upright picture; nothing is decoded for it."""
+    """Return width and height of the upright picture, without decoding it."""
     width, height = image.size
     return (height, width) if _orientation(image, _png_facts(image)) >= 5 else (width, height)
 
@@ -36,8 +37,8 @@ def sides(image: ImageFile.ImageFile) -> tuple[int, int]:
 def plain(image: Image.Image, path: str) -> Image.Image:
     """Decode, turn upright, and reduce Pillow's modes to F (in [0, 1]), L, LA, RGB, RGBA and CMYK.
 
-    Modes with A are kept only for pictures that are transparent somewhere. What the picture's
-    pixels need besides, an ICC profile, is in its `info`.
+    Modes with A are used only for pictures that are transparent somewhere. If the pixels need an
+    ICC profile, it is in the picture's `info`.
     """
     png = _png_facts(image)
     orientation = _orientation(image, png)
@@ -63,9 +64,9 @@ def _png_facts(image: Image.Image) -> PngFacts | None:
 
 
 def _orientation(image: Image.Image, png: PngFacts | None) -> int:
-    """EXIF orientation, 1 (upright) to 8; 1 also where it is missing or broken.
+    """Return the EXIF orientation from 1 (upright) to 8, or 1 if it is missing or broken.
 
-    What XMP says of it is left aside, as viewers do.
+    The orientation in XMP is ignored, as it is by viewers.
     """
     if isinstance(image, OrientedTiff):
         return image.orientation if image.orientation in _TURNS else 1
@@ -95,11 +96,11 @@ def _decode_jpeg(image: JpegImageFile) -> Image.Image:
 
 
 def _decode_gif(image: GifImageFile) -> Image.Image:
-    """Whatever the first frame does not cover is transparent."""
+    """Decode the first frame; whatever it does not cover is transparent."""
     extents = image.tile[0].extents if image.tile else None
     image.load()
     decoded = _in_plain_mode(image)
-    # Where the frame has a transparent color, the canvas has it around the frame already.
+    # If the frame has a transparent color, the canvas around the frame already has that color.
     if extents in (None, (0, 0, *image.size)) or "transparency" in image.info:
         return decoded
     mask = Image.new("L", image.size, 0)
@@ -110,7 +111,7 @@ def _decode_gif(image: GifImageFile) -> Image.Image:
 
 
 def _opaque_where_alpha_is_unused(image: Image.Image) -> Image.Image:
-    """Programs that know of no alpha leave 0 in the fourth byte of a BMP file's pixels."""
+    """Drop a BMP file's alpha if it is 0 everywhere, as programs without alpha support write it."""
     is_bitmap = isinstance(image, BmpImageFile) and image.mode == "RGBA"
     unused = is_bitmap and image.getchannel("A").getextrema() == (0, 0)
     return image.convert("RGB") if unused else image
@@ -132,7 +133,7 @@ def _decode_png(image: PngImageFile, facts: PngFacts, path: str) -> Image.Image:
 
 
 def _low_bytes(image: PngImageFile) -> Image.Image:
-    """Of 16-bit levels, of which Pillow keeps the high ones only."""
+    """Return the low bytes of 16-bit levels, of which Pillow decodes only the high ones."""
     assert image.fp is not None
     before = image.fp.tell()
     image.fp.seek(0)
@@ -147,12 +148,12 @@ def _low_bytes(image: PngImageFile) -> Image.Image:
 def _with_color_key(
     image: Image.Image, low_bytes: Image.Image | None, key: tuple[int, ...], depth: int
 ) -> Image.Image:
-    """Mode L or RGB, or LA or RGBA where some pixel has the transparent color."""
+    """Convert to mode L or RGB, or to LA or RGBA if some pixel has the transparent color."""
     pixels = np.asarray(image).astype(np.uint16)
     if low_bytes is not None:
         stored = pixels << 8 | np.asarray(low_bytes)
     elif depth < 8:
-        # Pillow spreads few bits over all levels of 8; a picture of mode "1" is one of truths.
+        # Pillow scales fewer bits to 8; pixels of mode "1" are truth values.
         stored = pixels if image.mode == "1" else pixels * (2**depth - 1) // 255
     else:
         stored = pixels
@@ -173,12 +174,12 @@ def _with_color_key(
 
 
 def _in_plain_mode(image: Image.Image, path: str = "", top: int = 65535) -> Image.Image:
-    """One of the modes of `plain`; `top` is the level of white where there are more than 8 bits."""
+    """Convert to a mode of `plain`; `top` is the level of white if there are more than 8 bits."""
     if image.mode[0] in "IF":
         return _deep_gray(image, path, top)
     if image.mode == "LAB":
         image = image.convert("RGB")
-        # It is in sRGB now, and Pillow adds a profile that says so and when it was made.
+        # It is in sRGB now, and Pillow adds a profile that says so, with the time it was made.
         image.info.pop("icc_profile", None)
     gray = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
@@ -191,10 +192,10 @@ def _in_plain_mode(image: Image.Image, path: str = "", top: int = 65535) -> Imag
 
 
 def _deep_gray(image: Image.Image, path: str, top: int) -> Image.Image:
-    """Gray of more than 8 bits as mode F in [0, 1], or as L where an ICC profile needs 8 bits.
+    """Return gray of more than 8 bits as mode F in [0, 1], or L if an ICC profile needs 8 bits.
 
     Raises:
-        PictureError: levels are not within 0 to `top`.
+        PictureError: some levels are outside 0 to `top`.
     """
     levels = np.asarray(image).astype(np.float32)
     if not (levels.min() >= 0 and levels.max() <= top):  # so that NaN is refused
@@ -204,6 +205,6 @@ def _deep_gray(image: Image.Image, path: str, top: int) -> Image.Image:
         )
     levels /= top
     profile = image.info.get("icc_profile")
-    gray = Image.fromarray(np.rint(levels * 255).astype(np.uint8) if profile else levels)
+    gray = Image.fromarray(to_levels(levels) if profile else levels)
     gray.info["icc_profile"] = profile
     return gray

@@ -1,4 +1,4 @@
-"""The devices to work on, each lent to one optimization at a time."""
+"""The devices to compute on, each used by one optimization at a time."""
 
 import os
 import re
@@ -17,28 +17,28 @@ from nst_core.locks import LockError, flock, holder_of, shared_lock
 
 AUTO = "auto"
 CPU = "cpu"
-EVERY_GPU = "gpu"
+ANY_GPU = "gpu"
 PATTERN = r"auto|gpu|cpu|(cpu|gpu):\d+(,(cpu|gpu):\d+)*"
-"""What may be asked for: the GPUs there are, or else the CPU; the GPUs; the CPU; or by number."""
+"""What users may request: `auto` (the GPUs or else the CPU), `gpu`, `cpu`, or devices by number."""
 
 UNLOCKED_CPU = "unlocked cpu"
-"""The CPU where a cluster counts how many rows share it; for workers, not for people."""
+"""The CPU of a cluster that limits how many rows share it; for workers, not for users."""
 
 MOST_FAILURES = 2
-"""In a row; a device with so many is not lent any more as long as there are others."""
+"""Consecutive failures after which a device is not used, as long as there are others."""
 
 Result = TypeVar("Result")
 
 
 class DeviceError(Exception):
-    """A device that was asked for is not there; the message says what to do."""
+    """A requested device that is not available; the message says what to do."""
 
 
 class DeviceFailedError(Exception):
-    """A device broke down under a row, which may be tried on another one."""
+    """A device that failed while it worked on a row, which may be tried on another one."""
 
     def __init__(self, device: str, reason: str) -> None:
-        # Both as arguments, or else it could not come back from another process.
+        # Both are arguments, or else the error could not be sent from another process.
         super().__init__(device, reason)
         self.device = device
 
@@ -47,10 +47,10 @@ class DeviceFailedError(Exception):
 
 
 def written_plainly(text: str) -> str:
-    """What people may write in capitals or with spaces, as `PATTERN` has it.
+    """Convert a user's text, which may have capitals and spaces, to the form of `PATTERN`.
 
     Raises:
-        DeviceError: it is none of `PATTERN`, or names a device twice.
+        DeviceError: it does not match `PATTERN`, or names a device twice.
     """
     parse_devices(text)
     return _without_spaces(text)
@@ -61,17 +61,17 @@ def _without_spaces(text: str) -> str:
 
 
 def parse_devices(text: str) -> tuple[str, ...]:
-    """`gpu:0,gpu:2` as TensorFlow names them, `GPU:0` and `GPU:2`; none for `auto` and `gpu`.
+    """Parse `gpu:0,gpu:2` to TensorFlow's names `GPU:0` and `GPU:2`; none for `auto` and `gpu`.
 
     Raises:
-        DeviceError: the text is none of `PATTERN`, or names a device twice.
+        DeviceError: the text does not match `PATTERN`, or names a device twice.
     """
     wanted = _without_spaces(text)
     if not re.fullmatch(PATTERN, wanted):
         raise DeviceError(
             f"devices: found {text!r}; expected auto, gpu, cpu, or devices such as gpu:0,gpu:2"
         )
-    if wanted in (AUTO, EVERY_GPU):
+    if wanted in (AUTO, ANY_GPU):
         return ()
     names = tuple("CPU:0" if name == CPU else name.upper() for name in wanted.split(","))
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -81,23 +81,23 @@ def parse_devices(text: str) -> tuple[str, ...]:
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """The NVIDIA GPUs that this process may use, as CUDA names them, found without TensorFlow."""
+    """Find the NVIDIA GPUs that this process may use, by CUDA's names, without TensorFlow."""
     nodes = [node for node in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", node.name)]
     listed = _listed_gpus()
     return tuple(map(str, range(len(nodes)))) if listed is None else listed[: len(nodes)]
 
 
 def _listed_gpus() -> tuple[str, ...] | None:
-    """Those that `CUDA_VISIBLE_DEVICES` has; None where it is not set."""
+    """Return the GPUs that `CUDA_VISIBLE_DEVICES` lists, or None if it is not set."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     return None if listed is None else tuple(filter(None, map(str.strip, listed.split(","))))
 
 
 def open_devices(text: str) -> tuple[str, ...]:
-    """The devices that were asked for, found to be there and made ready, as TensorFlow names them.
+    """Check and prepare the requested devices, and return TensorFlow's names for them.
 
-    GPUs take memory as they need it, not all at once. Several CPUs (`cpu:0,cpu:1`) are parts of
-    the one there is, so that as many rows are worked on at once.
+    GPUs allocate memory as they need it, not all at once. Several CPUs (`cpu:0,cpu:1`) are parts
+    of the one CPU, so that as many rows run at once.
 
     Raises:
         DeviceError: TensorFlow sees no such device in this process.
@@ -113,8 +113,8 @@ def open_devices(text: str) -> tuple[str, ...]:
     ]
     gpus = tuple(name for name in there if name.startswith("GPU"))
     missing = [name.lower() for name in wanted if name not in there]
-    if _without_spaces(text) == EVERY_GPU and not gpus:
-        missing = [EVERY_GPU]
+    if _without_spaces(text) == ANY_GPU and not gpus:
+        missing = [ANY_GPU]
     if missing:
         raise DeviceError(
             f"devices: {', '.join(missing)} asked for, but TensorFlow sees "
@@ -143,7 +143,7 @@ def _split_cpu(parts: int) -> None:
 
 @cache
 def _grow_as_needed() -> None:
-    """Otherwise the first process takes all of a GPU's memory, and the next one finds none."""
+    """Keep the first process from taking all of a GPU's memory, and leaving none for the next."""
     from nst_core.quiet_tensorflow import tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
@@ -151,12 +151,12 @@ def _grow_as_needed() -> None:
 
 
 def device_lock(device: str) -> Path:
-    """The file of a GPU's lock, by the name of the machine's GPU, not that of the process's.
+    """Return a GPU's lock file, named after the GPU on the machine, not its name in the process.
 
-    A process that is shown a single GPU calls it `GPU:0`, whichever it is.
+    A process that can see a single GPU calls it `GPU:0`, whichever it is.
 
     Raises:
-        LockError: as `shared_lock`.
+        LockError: as in `shared_lock`.
     """
     kind, _, number = device.partition(":")
     listed = _listed_gpus()
@@ -166,34 +166,34 @@ def device_lock(device: str) -> Path:
 
 
 _failures: Counter[str] = Counter()
-"""How often in a row each device failed, in this process."""
+"""The number of consecutive failures of each device in this process."""
 
 
 _cpu_parts: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-"""Of each part of the CPU, in this process: other runs have parts of their own."""
+"""The lock of each part of the CPU in this process; other runs have their own parts."""
 
 OnWait = Callable[[str], None]
-"""Gets who uses a device, such as `process 4711 of anna`; empty where nobody can tell."""
+"""Called with the user of a device, such as `process 4711 of anna`; empty if unknown."""
 
 
 @contextmanager
 def lend_device(devices: Sequence[str], on_wait: OnWait | None = None) -> Iterator[str]:
-    """Wait for an idle device, place TensorFlow's operations on it, give it back in the end.
+    """Wait for an idle device, place TensorFlow's operations on it, and release it at the end.
 
-    A GPU has one row at a time on the whole machine, and the kernel gives it back if the process
-    dies. A part of the CPU has one row at a time in this process, and no row of another run to wait
-    for.
+    A GPU works on one row at a time on the whole machine, and the kernel releases it if the process
+    dies. A part of the CPU works on one row at a time in this process, and never waits for a row of
+    another run.
 
     Args:
-        devices: of which one is lent, by `open_devices`.
-        on_wait: called every tenth of a second while all are in use; what it raises ends the
-            waiting.
+        devices: the choice, from `open_devices`.
+        on_wait: called every tenth of a second while all are in use; an exception in it ends the
+            wait.
 
     Yields:
-        Its name, such as `GPU:0`.
+        The device's name, such as `GPU:0`.
 
     Raises:
-        DeviceFailedError: the device broke down while it was lent.
+        DeviceFailedError: the device failed while it was in use.
         LockError: the lock of a GPU cannot be used.
     """
     from nst_core.quiet_tensorflow import tf
@@ -211,7 +211,7 @@ def lend_device(devices: Sequence[str], on_wait: OnWait | None = None) -> Iterat
 
 
 def _take(devices: Sequence[str], on_wait: OnWait | None) -> tuple[str, Callable[[], None]]:
-    """An idle device, and what gives it back."""
+    """Wait for an idle device, and return its name and a function that releases it."""
     while True:
         sound = [device for device in devices if _failures[device] < MOST_FAILURES]
         for device in sound or devices:
@@ -236,7 +236,7 @@ def using_cpu() -> Iterator[str]:
     """Let other runs know that this one works on the CPU, as long as the context lasts.
 
     Yields:
-        Another one that does so already, such as `process 4711 of anna`; empty if there is none.
+        Another run that already does so, such as `process 4711 of anna`; empty if there is none.
     """
     try:
         path = shared_lock("CPU")
@@ -246,7 +246,7 @@ def using_cpu() -> Iterator[str]:
             os.close(alone)
         descriptor = flock(path, timeout=1, together=True)
     except (OSError, LockError):
-        # Nobody waits for it, so that nothing is lost but a line on the terminal.
+        # Nobody waits for this lock, so only a line on the terminal is lost.
         other, descriptor = "", None
     try:
         yield other
@@ -260,11 +260,11 @@ def on_a_device(
     work: Callable[[str], Result],
     on_wait: OnWait | None = None,
 ) -> Result:
-    """Do work on an idle device; where that one fails, once more on another.
+    """Do work on an idle device and, if that device fails, once more on another.
 
     Args:
-        devices: by `open_devices`.
-        work: gets the device's name.
+        devices: from `open_devices`.
+        work: called with the device's name.
         on_wait: see `lend_device`.
 
     Raises:
@@ -284,7 +284,7 @@ def on_a_device(
 def on_asked_devices(
     text: str, work: Callable[[str], Result], on_wait: OnWait | None = None
 ) -> Result:
-    """`on_a_device` with the devices that were asked for, or with `UNLOCKED_CPU`."""
+    """Do work as in `on_a_device` on the requested devices, or on `UNLOCKED_CPU`."""
     if text != UNLOCKED_CPU:
         return on_a_device(open_devices(text), work, on_wait)
     from nst_core.quiet_tensorflow import tf
@@ -295,7 +295,7 @@ def on_asked_devices(
 
 
 def peak_memory_mb(device: str) -> float:
-    """The most memory in use so far, in MB: of the GPU, or resident of the process on a CPU."""
+    """Return the peak memory so far, in MB: of the GPU, or resident of the process on a CPU."""
     if device.startswith("GPU"):
         from nst_core.quiet_tensorflow import tf
 

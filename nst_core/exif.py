@@ -1,21 +1,21 @@
-"""The orientation in EXIF data, and nothing else of it."""
+"""The orientation in EXIF data, and nothing else."""
 
 import struct
 
 _HEADER = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _INTEGERS = {1: "B", 3: "H", 4: "I"}
-"""The field types that an orientation is stored in, and how `struct` calls them."""
+"""The field types in which an orientation is stored, and their codes in `struct`."""
 
 
 def orientation_in(exif: bytes) -> int:
-    """The orientation that EXIF data holds, usually 1 to 8; 1 where there is none.
+    """Return the orientation in EXIF data, usually 1 to 8, or 1 if there is none.
 
     Args:
         exif: a TIFF header and what follows it, with or without `Exif` before it.
 
     Raises:
-        ValueError: this is no EXIF data, or it is cut short.
+        ValueError: this is not EXIF data, or it is cut off.
     """
     while exif.startswith(_HEADER):
         exif = exif.removeprefix(_HEADER)

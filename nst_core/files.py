@@ -1,4 +1,4 @@
-"""Files: read and written whole, and where the user's cache is."""
+"""Reading and atomic writing of files, and the place of the user's cache."""
 
 import errno
 import hashlib
@@ -14,24 +14,24 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponen
 from upath import UPath
 
 from nst_core.held_files import create_held, part_name
-from nst_core.places import READ_ONLY, Place, PlaceError, place, told, without_secrets_of
+from nst_core.places import READ_ONLY, Place, PlaceError, place, redacted, redacted_reason
 
 Answer = TypeVar("Answer")
 WEB_ATTEMPTS = 3
 
 
 def user_cache() -> Place:
-    """`NST_BATCH_CACHE`, or `nst-batch` in the user's cache folder.
+    """Return `NST_BATCH_CACHE`, or `nst-batch` in the user's cache folder.
 
     Raises:
-        PlaceError: the variable is no place that can be used.
+        PlaceError: the variable does not name a usable place.
     """
     named = os.environ.get("NST_BATCH_CACHE")
     return place(named) if named else local_cache()
 
 
 def local_cache(cache: Place | None = None) -> Path:
-    """A cache, or the user's cache folder on this machine where the cache is elsewhere.
+    """Return the cache, or the user's cache folder if the cache is not on this machine.
 
     Raises:
         PlaceError: the user has no home folder.
@@ -48,12 +48,12 @@ def local_cache(cache: Place | None = None) -> Path:
 
 
 def make_private(*folders: Path) -> None:
-    """Make folders for their owner alone, outer ones first; what is there stays as it is.
+    """Make folders for their owner only, outer ones first, and leave existing ones unchanged.
 
-    Folders around the first are made as usual.
+    Folders around the first are made with the usual permissions.
 
     Raises:
-        OSError: one cannot be made.
+        OSError: a folder cannot be made.
     """
     folders[0].parent.mkdir(parents=True, exist_ok=True)
     for folder in folders:
@@ -61,14 +61,14 @@ def make_private(*folders: Path) -> None:
 
 
 class StorageError(OSError):
-    """An object storage refuses or does not answer, which says nothing of what is in it."""
+    """An object storage that refuses or does not answer, which says nothing about its contents."""
 
 
 def special_kind(path: Path) -> str:
-    """What a path leads to that is no file, without opening it: reading it may never end.
+    """Name what a path leads to if it is not a file, without opening it: reading may never end.
 
     Returns:
-        Such as "a pipe"; empty for files and folders, and for what is not there.
+        A name such as "a pipe"; empty for files and folders, and if nothing is there.
     """
     try:
         mode = path.stat().st_mode
@@ -80,11 +80,11 @@ def special_kind(path: Path) -> str:
 
 
 def read_whole(path: Place) -> bytes:
-    """A file's bytes, wherever it is.
+    """Return all bytes of a file, wherever it is.
 
     Raises:
         OSError: it is not there (`FileNotFoundError`) or cannot be read, with a reason in
-            `strerror`; `StorageError` where it may be there all the same.
+            `strerror`; `StorageError` if it may exist all the same.
     """
     if isinstance(path, Path):
         if kind := special_kind(path):
@@ -94,19 +94,19 @@ def read_whole(path: Place) -> bytes:
 
 
 class NotAFileError(OSError):
-    """A link, a folder, a pipe, a device or a file of any size lies where a small file should."""
+    """A link, folder, pipe, device or oversized file where a small file is expected."""
 
 
 def read_kept(path: Place, most: int | None = None) -> bytes:
-    """The bytes of a regular file or of an object; anything else is not opened.
+    """Return the bytes of a regular file or of an object; anything else is not opened.
 
     Args:
         path: where it is.
-        most: bytes that it may have on a disk, no more of which are read; it may then be no
-            symbolic link either.
+        most: bytes that it may have on a disk; a larger file is not read to its end. It may then
+            not be a symbolic link either.
 
     Raises:
-        OSError: as `read_whole`; `NotAFileError` where it is something else.
+        OSError: as in `read_whole`; `NotAFileError` if it is something else.
     """
     if not isinstance(path, Path):
         return read_whole(path)
@@ -120,17 +120,17 @@ def read_kept(path: Place, most: int | None = None) -> bytes:
 
 
 class Contents(NamedTuple):
-    """What a file holds: its size in bytes and its SHA-256."""
+    """A file's size in bytes, and its SHA-256."""
 
     size: int
     sha256: str
 
 
 def contents_of(path: Place, size: int) -> Contents:
-    """What a file holds, in little memory; the SHA-256 is empty where the size is another.
+    """Return a file's size and SHA-256, in little memory; no SHA-256 if the size is different.
 
     Raises:
-        OSError: as `read_kept`.
+        OSError: as in `read_kept`.
     """
     if not isinstance(path, Path):
         data = read_whole(path)
@@ -143,10 +143,10 @@ def contents_of(path: Place, size: int) -> Contents:
 
 
 def size_of(path: Place) -> int:
-    """The bytes of a regular file or an object, without reading it.
+    """Return the size in bytes of a regular file or an object, without reading it.
 
     Raises:
-        OSError: as `read_kept`.
+        OSError: as in `read_kept`.
     """
     if not isinstance(path, Path):
         return version_of(path).size
@@ -159,17 +159,17 @@ def size_of(path: Place) -> int:
 
 
 def _opened_regular(path: Path) -> io.BufferedReader:
-    # Merely opening a pipe would wait for whoever writes to it, and some devices act on it.
+    # Merely opening a pipe would wait for a writer, and some devices react to being opened.
     size_of(path)
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
 class Version(NamedTuple):
-    """What a storage says of an object without reading it.
+    """What a storage reports about an object without reading it.
 
     Attributes:
         size: in bytes.
-        tag: another for other bytes; empty where the storage has none.
+        tag: different for different bytes; empty if the storage has none.
     """
 
     size: int
@@ -177,10 +177,10 @@ class Version(NamedTuple):
 
 
 def version_of(path: UPath) -> Version:
-    """Of an object as it is now.
+    """Return the version of an object as it is now.
 
     Raises:
-        OSError: as `read_whole`.
+        OSError: as in `read_whole`.
     """
 
     def look(storage: Any, key: str) -> Version:
@@ -191,11 +191,11 @@ def version_of(path: UPath) -> Version:
     return ask_storage(path, look)
 
 
-def names_below(folder: Place) -> set[str]:
-    """All files in a folder and its folders, as relative paths with `/` between them.
+def list_files(folder: Place) -> set[str]:
+    """Return all files in a folder and its subfolders, as relative paths separated by `/`.
 
     Raises:
-        OSError: as `read_whole`; a folder that is not there has none.
+        OSError: as in `read_whole`; a folder that does not exist has no files.
     """
     if isinstance(folder, Path):
         return {
@@ -207,10 +207,10 @@ def names_below(folder: Place) -> set[str]:
 
 
 def sizes_below(folder: UPath) -> dict[str, int]:
-    """All objects in a folder of a storage, by their relative paths; few requests for many.
+    """Return the sizes of all objects in a storage folder by relative path, with few requests.
 
     Raises:
-        OSError: as `read_whole`.
+        OSError: as in `read_whole`.
     """
     root = f"{folder.path.rstrip('/')}/"
     found = ask_storage(folder, lambda storage, key: storage.find(key, detail=True))
@@ -230,15 +230,15 @@ def remove(path: Place) -> None:
         ask_storage(path, lambda storage, key: storage.rm_file(key))
 
 
-def write_whole(path: str | os.PathLike[str] | Place, data: bytes) -> None:
-    """Write a file so that readers see the old one or the new one, never a part.
+def write_atomic(path: str | os.PathLike[str] | Place, data: bytes) -> None:
+    """Write a file so that readers see either the old one or the new one, never a part.
 
-    Missing folders are made. On a disk the folder holds a part meanwhile (see `part_name`); it is
-    removed on any error. Only a killed process or a power cut can leave it behind, and
-    `sweep_parts` removes it then. In object storage an object is there once all of it has arrived.
+    Missing folders are made. On a disk, the data first goes to a temporary file in the same folder
+    (see `part_name`), which is removed on any error. Only a killed process or a power failure can
+    leave it behind; `sweep_parts` then removes it. In object storage, an object appears complete.
 
     Raises:
-        OSError: the folder cannot be made, is not writable or full; an old file is then unchanged.
+        OSError: the folder cannot be made, is not writable or is full; an old file is unchanged.
     """
     path = place(path)
     if isinstance(path, Path):
@@ -247,22 +247,26 @@ def write_whole(path: str | os.PathLike[str] | Place, data: bytes) -> None:
         _write_object(path, data)
 
 
-def write_tagged(path: Place, data: bytes) -> str:
-    """`write_whole`; the tag that the file's storage gives to just these bytes.
+write_whole = write_atomic
+"""The name of `write_atomic` in version 0.1.0, for users' scripts."""
 
-    Another machine may write to the same place at any moment, so that the tag of what is there
-    afterwards need not be that of these bytes. It is the one in the storage's answer to the write,
-    or else the one that was there both before and after these bytes were read back.
+
+def write_tagged(path: Place, data: bytes) -> str:
+    """Write a file like `write_atomic`, and return the storage's tag of exactly these bytes.
+
+    Another machine may write to the same place at any moment, so the tag of what is there
+    afterwards need not belong to these bytes. The tag is the one in the storage's answer to the
+    write, or else the one that was there both before and after these bytes were read back.
 
     Returns:
-        As `Version` has it; empty on a disk, where the storage has no tags, and where something
+        The tag, as in `Version`; empty on a disk, if the storage has no tags, and if something
         else is there by now.
 
     Raises:
-        OSError: as `write_whole`.
+        OSError: as in `write_atomic`.
     """
     if isinstance(path, Path):
-        write_whole(path, data)
+        write_atomic(path, data)
         return ""
     answer = _write_object(path, data)
     if isinstance(answer, Mapping) and answer.get("ETag"):
@@ -283,12 +287,12 @@ def _bare(tag: Any) -> str:
 
 
 def ask_storage(remote: UPath, ask: Callable[[Any, str], Answer]) -> Answer:
-    """What a storage answers; whatever its library raises becomes an `OSError` without secrets.
+    """Return a storage's answer; its library's errors become an `OSError` without secrets.
 
     Args:
-        remote: of which is asked; errors name it.
-        ask: gets fsspec's file system, and the place in it. Tried three times on the web; the
-            libraries of other storages do so themselves.
+        remote: the place to ask about; errors name it.
+        ask: called with fsspec's file system and the path in it. On the web, it is tried three
+            times; the libraries of other storages retry by themselves.
     """
     patiently = retry(
         retry=retry_if_exception(_may_pass),
@@ -301,13 +305,13 @@ def ask_storage(remote: UPath, ask: Callable[[Any, str], Answer]) -> Answer:
         return answer
     # Not chained: the library's own error may quote a signed address.
     except FileNotFoundError:
-        raise FileNotFoundError(errno.ENOENT, "No such file", told(remote)) from None
+        raise FileNotFoundError(errno.ENOENT, "No such file", redacted(remote)) from None
     except PermissionError:
-        raise StorageError(errno.EACCES, "access denied by the storage", told(remote)) from None
+        raise StorageError(errno.EACCES, "access denied by the storage", redacted(remote)) from None
     except Exception as error:  # noqa: BLE001 - each library raises errors of its own
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        reason = without_secrets_of(remote, reason)[:300]
-        raise StorageError(errno.EIO, reason, told(remote)) from None
+        reason = redacted_reason(remote, reason)[:300]
+        raise StorageError(errno.EIO, reason, redacted(remote)) from None
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -320,7 +324,7 @@ def _write_on_disk(path: Path, data: bytes) -> None:
     try:
         _write_beside(path, data)
     except OSError as error:
-        # The system names the part, or no file at all where the disk is full.
+        # The system's error names the temporary file, or no file at all if the disk is full.
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
@@ -332,7 +336,7 @@ def _write_beside(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            # Held until it has its name, or another run would sweep it away.
+            # It is locked until it has its final name, or else another run would sweep it.
             part.replace(path)
     except BaseException:
         with suppress(OSError):

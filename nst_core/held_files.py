@@ -1,4 +1,4 @@
-"""Files that belong to a process as long as it lives, and are swept once it is gone.
+"""Files that are locked while their process lives, and swept once it has ended.
 
 Their creator holds an `flock` on them, which the kernel releases however the process ends.
 """
@@ -16,25 +16,25 @@ from functools import cache
 from pathlib import Path
 
 FOREIGN_SECONDS = 86_400
-"""How long a file stays whose holder this machine cannot know: that of another machine."""
+"""How long another machine's file stays, as this machine cannot know whether it is locked."""
 
 _LONGEST_START = 40
 _PART = re.compile(rf"\..{{1,{_LONGEST_START}}}\.([0-9a-f]{{8}})[0-9a-f]{{8}}\.part", re.DOTALL)
 
 
 def part_name(name: str) -> str:
-    """A new name for the file that is to replace `name`, in the same folder.
+    """Return a new name for the temporary file that will replace `name` in the same folder.
 
-    It has `.<name>.<machine><random>.part`, with eight hexadecimal digits each for the machine and
-    the random part. The name is cut, as the longest name that file systems allow would leave no
-    room for the rest.
+    It is `.<name>.<machine><random>.part`, with eight hexadecimal digits each for the machine and
+    the random part. The name is shortened, as the longest name that file systems allow would leave
+    no room for the rest.
     """
     return f".{name[:_LONGEST_START]}.{_machine()}{secrets.token_hex(4)}.part"
 
 
 @cache
 def _machine() -> str:
-    """Eight digits for the running kernel: locks are known to all its processes, and no others."""
+    """Return eight digits for the running kernel, as only its processes can see its locks."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
     except OSError:
@@ -43,11 +43,11 @@ def _machine() -> str:
 
 
 def create_held(new_path: Callable[[], Path]) -> tuple[Path, int]:
-    """Create a file that nobody sweeps until its descriptor is closed or its process is gone.
+    """Create a file that is not swept until its descriptor is closed or its process ends.
 
     Args:
-        new_path: gives a path where nothing is; it is asked again if another process removed the
-            file before it was locked.
+        new_path: returns an unused path; it is called again if another process removed the file
+            before it was locked.
 
     Returns:
         The file's path, and a descriptor for reading and writing.
@@ -58,7 +58,7 @@ def create_held(new_path: Callable[[], Path]) -> tuple[Path, int]:
     while True:
         path = new_path()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        # Some network file systems have no locks; there the files' age alone decides.
+        # Some network file systems have no locks; there, only the file's age decides.
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
@@ -67,24 +67,24 @@ def create_held(new_path: Callable[[], Path]) -> tuple[Path, int]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process of this machine holds the file, or whether that is unknown.
+    """Return whether a living process of this machine locks the file; also True if unknown.
 
     Raises:
-        OSError: it is not there or cannot be opened.
+        OSError: it does not exist or cannot be opened.
     """
     with _locked_if_free(path) as is_free:
         return not is_free
 
 
 def remove_unless_held(path: Path, *, where_unknown: bool = False) -> bool:
-    """Remove a file that `create_held` made, unless its creator lives; whether it was removed.
+    """Remove a file made by `create_held` unless its creator lives; return whether it was removed.
 
     Args:
-        path: of the file.
-        where_unknown: remove it also where its file system has no locks.
+        path: path of the file.
+        where_unknown: whether to remove it if its file system has no locks.
 
     Raises:
-        OSError: it is not there, or cannot be opened or removed.
+        OSError: it does not exist, or cannot be opened or removed.
     """
     with _locked_if_free(path) as is_free:
         removable = where_unknown if is_free is None else is_free
@@ -95,7 +95,7 @@ def remove_unless_held(path: Path, *, where_unknown: bool = False) -> bool:
 
 @contextmanager
 def _locked_if_free(path: Path) -> Iterator[bool | None]:
-    """Lock a file unless its creator holds it; None where its file system has no locks."""
+    """Lock a file unless its creator locks it; yield None if its file system has no locks."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         yield _lock_at_once(descriptor)
@@ -114,20 +114,20 @@ def _lock_at_once(descriptor: int) -> bool | None:
 
 
 def sweep_parts(folders: Iterable[Path]) -> list[Path]:
-    """Remove `abandoned_parts`; what cannot be removed stays without a word.
+    """Remove `abandoned_parts`, and silently leave those that cannot be removed.
 
     Returns:
-        What was removed.
+        The removed files.
     """
     return [path for path in abandoned_parts(folders) if _is_removed(path)]
 
 
 def abandoned_parts(folders: Iterable[Path]) -> list[Path]:
-    """What killed processes were writing in these folders, though not in folders below.
+    """Return temporary files that killed processes left in these folders, not in subfolders.
 
-    A part of this machine is abandoned once nobody holds it. One of another machine (or of this one
-    before it was restarted), which may lie on a network disk, is once nobody has written to it for
-    a day. Files of other names never are, nor are links and folders.
+    A file of this machine is abandoned once no process has it locked. One of another machine (or of
+    this one before a reboot), which may be on a network disk, is abandoned once nobody has written
+    to it for a day. Files with other names never are, and neither are links and folders.
     """
     limit = time.time() - FOREIGN_SECONDS
     return [path for folder in folders for path in _parts_in(folder) if _is_abandoned(path, limit)]

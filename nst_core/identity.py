@@ -1,6 +1,6 @@
-"""Identity is content: the keys under which style targets and results are kept.
+"""The keys of style targets and results, which depend only on content.
 
-Names, places and times are not part of a key; whatever changes a pixel is.
+Names, places and times are not part of a key; everything that changes a pixel is.
 """
 
 import hashlib
@@ -11,20 +11,20 @@ from nst_core.octaves import style_sides
 from nst_core.settings import Settings
 
 STATISTICS_VERSION = 1
-"""Raised whenever the numbers in style targets change for the same picture and encoder."""
+"""Increased whenever the numbers in style targets change for the same picture and encoder."""
 
 STYLIZE_VERSION = 1
-"""Raised whenever the optimization gives other pixels for the same row."""
+"""Increased whenever the optimization gives different pixels for the same row."""
 
 
 def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -> str:
-    """The key of a style's targets.
+    """Return the key of a style's targets.
 
     Args:
         style_sha256: digest of the style picture's decoded content.
-        settings: of which only working sizes, style layers (not their weights) and the kind
-            of Gram matrix matter.
-        encoder_fingerprint: keeps targets of different networks apart.
+        settings: only the working sizes, the style layers (not their weights) and the kind of Gram
+            matrix matter.
+        encoder_fingerprint: distinguishes the targets of different networks.
 
     Returns:
         64 hexadecimal digits.
@@ -42,12 +42,12 @@ def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -
 
 
 def row_key(content_sha256: str, style: str, settings: Settings) -> str:
-    """The key of a result: the content picture, the style's key and the settings.
+    """Return the key of a result, from the content picture, the style's key and the settings.
 
     Args:
         content_sha256: digest of the content picture's decoded content.
-        style: what `style_key` gave; it stands for the encoder too.
-        settings: all but the encoder's name and pooling, for which the style's key stands.
+        style: the result of `style_key`, which also identifies the encoder.
+        settings: all but the encoder's name and pooling, which the style's key covers.
 
     Returns:
         64 hexadecimal digits.
@@ -63,7 +63,7 @@ def row_key(content_sha256: str, style: str, settings: Settings) -> str:
 
 
 def row_seed(key: str, settings: Settings) -> int:
-    """The seed that was asked for, or one that depends on nothing but the row's key."""
+    """Return the seed in the settings, or else one that depends only on the row's key."""
     return settings.seed if settings.seed is not None else int(key[:8], 16) // 2
 
 

@@ -1,7 +1,7 @@
-"""JPEG files whose end is missing: whether pixels are missing as well.
+"""JPEG files whose end is missing: a check of whether pixels are missing as well.
 
-A decoder fills up what is missing with gray and says nothing. So a cut file is read again with
-other bits after its last one: where these change no pixel, none was missing.
+A decoder silently fills missing parts with gray. So a file that was cut off is decoded again with
+different bits after its last one: if these change no pixel, none was missing.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ _END = b"\xff\xd9"
 _OTHER_BITS = tuple(
     hashlib.sha512(bytes([number])).digest().replace(b"\xff", b"\x7f") for number in range(5)
 )
-"""Of any kind, but always the same; no marker is in them."""
+"""Arbitrary bits without markers, but always the same ones."""
 
 _FRAMES = (0xC0, 0xC1, 0xC2)
 """The markers of baseline, extended and progressive frames."""
@@ -26,13 +26,13 @@ _COEFFICIENTS = 64
 
 
 def completed(data: bytes) -> Image.Image | None:
-    """The picture of a JPEG file that lacks nothing but its end marker, decoded.
+    """Decode a JPEG file that lacks nothing but its end marker.
 
     Args:
         data: the file; half of the marker may be there.
 
     Returns:
-        None where pixels may be missing, too.
+        The picture, or None if pixels may be missing, too.
     """
     cut = data.removesuffix(b"\xff")
     if not _has_all_scans(cut):
@@ -51,9 +51,10 @@ def _decoded(data: bytes) -> Image.Image:
 
 
 def _has_all_scans(data: bytes) -> bool:
-    """Whether every bit of every coefficient of all components is in some scan of the file.
+    """Return whether the scans contain every bit of every coefficient of all components.
 
-    Each scan of a progressive file refines the picture, so that no decoder would miss the last.
+    Each scan of a progressive file refines the picture, so no decoder would notice that the last
+    one is missing.
     """
     frame = _frame(data)
     if frame is None:
@@ -63,7 +64,7 @@ def _has_all_scans(data: bytes) -> bool:
     for scan in _SCAN.finditer(data, start):
         names = data[scan.end() : scan.end() + 2 * scan[1][0] : 2]
         rest = data[scan.end() + 2 * scan[1][0] :][:3]
-        # The lower half is the lowest bit that is in the scan; baseline scans have all at once.
+        # The lower half is the lowest bit in the scan; baseline scans contain all bits at once.
         if len(rest) == 3 and rest[2] & 0x0F == 0:
             for name in names:
                 missing.get(name, set()).difference_update(range(rest[0], rest[1] + 1))
@@ -71,7 +72,7 @@ def _has_all_scans(data: bytes) -> bool:
 
 
 def _frame(data: bytes) -> tuple[int, bytes] | None:
-    """Where what follows the frame's header begins, and the names of its components."""
+    """Return where the frame's header ends, and the identifiers of its components."""
     for marker, start, stop in _segments(data):
         if marker in _FRAMES and stop - start >= 8:
             return stop, data[start + 8 : stop : 3][: data[start + 7]]
@@ -79,7 +80,7 @@ def _frame(data: bytes) -> tuple[int, bytes] | None:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """The marker, begin and end of each segment; a thumbnail's segments are within another."""
+    """Yield marker, start and end of each segment; a thumbnail's segments are inside another."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         if data[at + 1] == 0xFF:

@@ -1,8 +1,8 @@
-"""Locks between processes, which die with their holder, also between the users of a machine.
+"""Locks between processes, also of different users, that are released when the holder dies.
 
-A lock is an `flock` on an empty file that stays. The kernel gives it back when its holder dies. It
-needs a file that can be opened, not one that can be written. So a lock file is writable for its
-owner alone, and readable for those who may look into its folder.
+A lock is an `flock` on an empty file that is never removed. The kernel releases it when its holder
+dies. It needs a file that can be opened, not one that can be written. So a lock file is writable
+for its owner only, and readable for those who may read its folder.
 """
 
 import fcntl
@@ -18,46 +18,46 @@ from pathlib import Path
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 LOCKS = "NST_BATCH_DEVICE_LOCKS"
-"""The variable with the folder of the locks that all runs on a machine share."""
+"""The environment variable that names the folder of the locks shared by all runs on a machine."""
 
 USUAL_LOCKS = Path("/tmp")
-"""Root's own. Not `TMPDIR`, which may differ between users who have to wait for each other."""
+"""Owned by root. Not `TMPDIR`, which may differ between users who must wait for each other."""
 
 OPENED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW_FILE_SECONDS = 1.0
-"""In which another user's new lock file gets its mode."""
+"""The time within which another user's new lock file gets its mode."""
 
 WHOLE_MACHINE = "0 0 4294967295"
-"""What Linux has in `uid_map` where a process sees the users of the machine as they are."""
+"""The `uid_map` of a Linux process that sees the machine's users by their own numbers."""
 
 
 class LockError(Exception):
-    """A lock that cannot be used; the message names its file and owner, and what to do."""
+    """A lock that cannot be used; the message names its file and owner, and says what to do."""
 
 
 def shared_lock(name: str) -> Path:
-    """The file of a lock for all runs on this machine, whoever started them.
+    """Return the file of a lock for all runs on this machine, whichever user started them.
 
     Raises:
-        LockError: the folder is another user's, is none, or cannot be made.
+        LockError: the folder is another user's, is not a folder, or cannot be made.
     """
     return lock_folder() / f"nst-batch-{name}.lock"
 
 
 def lock_folder() -> Path:
-    """The folder of the locks that all runs on this machine share, found to be fit for them.
+    """Check and return the folder of the locks that all runs on this machine share.
 
-    It is `/tmp`, or what `NST_BATCH_DEVICE_LOCKS` names, which is made for its owner alone.
+    It is `/tmp`, or what `NST_BATCH_DEVICE_LOCKS` names, which is made for its owner only.
 
     Raises:
-        LockError: it is another user's, is none, or cannot be made.
+        LockError: it is another user's, is not a folder, or cannot be made.
     """
     named = os.environ.get(LOCKS)
     folder = Path(named) if named else USUAL_LOCKS
     try:
         if named and not os.path.lexists(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A link must be from someone trustworthy, and so must what it leads to.
+        # Both a link and what it leads to must belong to a trusted user.
         owners = {os.lstat(folder).st_uid, folder.stat().st_uid}
     except OSError as error:
         raise LockError(f"{folder}: {error.strerror}; {_advice()}") from error
@@ -83,7 +83,7 @@ def _is_trusted(user: int) -> bool:
 
 
 def _overflow_user() -> int:
-    """The number that stands for all users of the machine that a container does not know."""
+    """Return the number that stands for all users of the machine unknown to a container."""
     try:
         return int(Path("/proc/sys/kernel/overflowuid").read_text())
     except (OSError, ValueError):
@@ -91,7 +91,7 @@ def _overflow_user() -> int:
 
 
 def _is_in_user_namespace() -> bool:
-    """Whether this is a container that calls the machine's root by another number."""
+    """Return whether this is a container in which the machine's root has another number."""
     try:
         return Path("/proc/self/uid_map").read_text().split() != WHOLE_MACHINE.split()
     except OSError:
@@ -99,19 +99,19 @@ def _is_in_user_namespace() -> bool:
 
 
 def flock(path: Path, timeout: float | None = None, *, together: bool = False) -> int | None:
-    """Wait for a lock that the kernel releases when its holder dies; its file stays, empty.
+    """Wait for a lock that the kernel releases when its holder dies; its empty file stays.
 
     Args:
-        path: of the lock's file, whose folder is there.
-        timeout: in seconds; None waits for ever.
-        together: hold it with others who ask for it like this.
+        path: path of the lock's file, whose folder exists.
+        timeout: in seconds; None waits forever.
+        together: share the lock with others who also set this.
 
     Returns:
-        A file descriptor, whose closing gives the lock back; None where the time is up first.
+        A file descriptor; closing it releases the lock. None if the time is up first.
 
     Raises:
-        LockError: the file is a link or no file, its owner forbids it, or its file system has no
-            locks.
+        LockError: the file is a link or not a file, its owner forbids it, or its file system has
+            no locks.
         OSError: the file cannot be made.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
@@ -119,11 +119,11 @@ def flock(path: Path, timeout: float | None = None, *, together: bool = False) -
     while True:
         descriptor = _open_lock(path)
         try:
-            # Never waits in the kernel, where Ctrl-C would not reach it.
+            # This never waits in the kernel, where Ctrl-C would not interrupt it.
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             if _is_still(path, descriptor):
                 return descriptor
-            # Whoever cleans up old files took it; then it keeps nobody out.
+            # The file was removed, perhaps by a cleanup of old files, so it keeps nobody out.
             os.close(descriptor)
             continue
         except BlockingIOError:
@@ -162,14 +162,14 @@ def _open_lock(path: Path) -> int:
 
 
 @retry(
-    # The one who makes a file opens it to others right after.
+    # The process that makes a file lets others open it right after.
     retry=retry_if_exception_type(PermissionError),
     stop=stop_after_delay(NEW_FILE_SECONDS),
     wait=wait_fixed(0.05),
     reraise=True,
 )
 def _open_or_make(path: Path) -> int:
-    """A descriptor of the lock's file; only what was just made is given a mode."""
+    """Return a descriptor of the lock's file; only a file that it makes gets a mode."""
     try:
         return _open(path)
     except FileNotFoundError:
@@ -184,16 +184,16 @@ def _open_or_make(path: Path) -> int:
 
 def _open(path: Path) -> int:
     try:
-        # NFS locks only what is open for writing.
+        # NFS locks only files that are open for writing.
         return os.open(path, os.O_RDWR | OPENED)
     except PermissionError:
         return os.open(path, os.O_RDONLY | OPENED)
 
 
 def _mode_in(folder: Path) -> int:
-    """Of a new lock file: whoever may look into the folder may wait for the lock.
+    """Return the mode of a new lock file: those who may read the folder may wait for the lock.
 
-    In a folder that is neither ours nor root's, others get nothing.
+    In a folder that is neither ours nor root's, others get no permission.
     """
     facts = folder.stat()
     allowed = 0o044 if _is_trusted(facts.st_uid) else 0o040
@@ -234,7 +234,7 @@ def _owner(path: Path) -> str:
 
 
 def user_name(number: int) -> str:
-    """What a user is called, or `user 1234` where nobody knows."""
+    """Return a user's name, or `user 1234` if it is unknown."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
@@ -242,12 +242,12 @@ def user_name(number: int) -> str:
 
 
 def holder_of(path: Path) -> str:
-    """Who holds a lock, such as `process 4711 of anna`; empty where the system does not tell."""
+    """Return a lock's holder, such as `process 4711 of anna`; empty if the system does not say."""
     try:
         facts = path.stat()
         device = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}"
-        told = Path("/proc/locks").read_text()
-        found = re.findall(rf"FLOCK .*? (\d+) {device}:{facts.st_ino} ", told)
+        table = Path("/proc/locks").read_text()
+        found = re.findall(rf"FLOCK .*? (\d+) {device}:{facts.st_ino} ", table)
         process = next(number for number in found if int(number) not in (0, os.getpid()))
         return f"process {process} of {user_name(Path('/proc', process).stat().st_uid)}"
     except (OSError, StopIteration):
@@ -259,7 +259,7 @@ def locked(path: Path) -> Iterator[None]:
     """Hold a lock, waiting for it as long as it takes.
 
     Raises:
-        LockError, OSError: as `flock`.
+        LockError, OSError: as in `flock`.
     """
     descriptor = flock(path)
     assert descriptor is not None

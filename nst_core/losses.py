@@ -1,11 +1,11 @@
-"""Pure functions of pixels, targets and weights: the losses of Gatys et al. (2016).
+"""The losses of Gatys et al. (2016), as pure functions of pixels, targets and weights.
 
     content = sum over layers of w_l content_loss(F_l, P_l)
     style   = sum over layers of w_l style_loss(G_l, A_l)
     total   = content_weight content + style_weight style + tv_weight tv
 
 F: activations of the picture, P: of the content; G: Gram matrices of the picture, A: of the style,
-each divided by its own picture's number of positions. A convention says what the three losses are.
+each divided by its own picture's number of positions. A convention defines the three losses.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from nst_core.statistics import gram_matrix
 
 
 class Targets(NamedTuple):
-    """What the picture shall resemble at one octave, by layer name."""
+    """What the losses compare the picture with at one octave, by layer name."""
 
     content: dict[str, tf.Tensor]
     grams: dict[str, tf.Tensor]
@@ -27,7 +27,7 @@ class Targets(NamedTuple):
 
 
 class LossWeights(NamedTuple):
-    """The weights as tensors, so that other weights need no other compiled function."""
+    """The weights as tensors, so that other weights do not need another compilation."""
 
     content: tf.Tensor
     style: tf.Tensor
@@ -37,7 +37,7 @@ class LossWeights(NamedTuple):
 
 
 class LossTerms(NamedTuple):
-    """Float32 scalars; `style_layers` are relative losses, comparable between rows and sizes."""
+    """Losses as float32 scalars; `style_layers` are relative, comparable between rows and sizes."""
 
     total: tf.Tensor
     content: tf.Tensor
@@ -47,7 +47,7 @@ class LossTerms(NamedTuple):
 
 
 def loss_weights(settings: Settings) -> LossWeights:
-    """The weights of these settings as float32 tensors."""
+    """Return the weights of these settings as float32 tensors."""
     return LossWeights(
         content=tf.constant(settings.content_weight, tf.float32),
         style=tf.constant(settings.style_weight, tf.float32),
@@ -62,35 +62,35 @@ def _as_tensors(weights: dict[str, float]) -> dict[str, tf.Tensor]:
 
 
 def relative_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """sum((value - target)^2) / sum(target^2), a scalar; 0 is equal, 1 is as far as nothing is."""
+    """Return the scalar sum((value - target)^2) / sum(target^2): 0 if equal, 1 if `value` is 0."""
     squared_norm = tf.reduce_sum(tf.square(target))
     return tf.math.divide_no_nan(tf.reduce_sum(tf.square(value - target)), squared_norm)
 
 
 def mean_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """mean((value - target)^2), a scalar."""
+    """Return mean((value - target)^2), a scalar."""
     return tf.reduce_mean(tf.square(value - target))
 
 
 def squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """sum((value - target)^2), a scalar."""
+    """Return sum((value - target)^2), a scalar."""
     return tf.reduce_sum(tf.square(value - target))
 
 
 def total_variation(pixels: tf.Tensor) -> tf.Tensor:
-    """mean(dx^2) + mean(dy^2) of neighboring pixels of (height, width, channels), a scalar."""
+    """Return mean(dx^2) + mean(dy^2) between neighbors in (height, width, channels), a scalar."""
     across, down = _differences(pixels)
     return tf.reduce_mean(tf.square(across)) + tf.reduce_mean(tf.square(down))
 
 
 def summed_variation(pixels: tf.Tensor) -> tf.Tensor:
-    """sum(dx^2) / 2 + sum(dy^2) / 2, a scalar."""
+    """Return sum(dx^2) / 2 + sum(dy^2) / 2, a scalar."""
     across, down = _differences(pixels)
     return tf.nn.l2_loss(across) + tf.nn.l2_loss(down)
 
 
 def common_variation(pixels: tf.Tensor) -> tf.Tensor:
-    """`summed_variation` of those pixels alone that have a neighbor both to the right and below."""
+    """Return `summed_variation` over pixels with a neighbor both to the right and below."""
     across, down = _differences(pixels)
     return tf.nn.l2_loss(across[:-1]) + tf.nn.l2_loss(down[:, :-1])
 
@@ -100,13 +100,13 @@ def _differences(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 class Convention(NamedTuple):
-    """What is called content loss, style loss and total variation.
+    """The definitions of content loss, style loss and total variation.
 
     Attributes:
-        content: of activations (height, width, channels) and their target.
-        style: of Gram matrices (channels, channels), divided by positions, and their target.
-        variation: of pixels (height, width, 3).
-        in_network_units: these pixels are scaled as the network's input is, else in [0, 1].
+        content: function of activations (height, width, channels) and their target.
+        style: function of a Gram matrix (channels, channels), divided by positions, and its target.
+        variation: function of pixels (height, width, 3).
+        in_network_units: these pixels are scaled like the network's input, or else in [0, 1].
     """
 
     content: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -131,12 +131,12 @@ def _mean_squared_loss_over_channels(value: tf.Tensor, target: tf.Tensor) -> tf.
 CONVENTIONS: Mapping[Normalization, Convention] = {
     "relative": Convention(relative_loss, relative_loss, total_variation, False),
     "mean": Convention(mean_squared_loss, mean_squared_loss, total_variation, False),
-    # G. Cucurull, "Neural art style transfer in TensorFlow": sum (F - P)^2, and with Gram matrices
-    # that are sums over M positions of N channels sum (G - A)^2 / (N^2 M^2).
+    # G. Cucurull, "Neural art style transfer in TensorFlow": sum (F - P)^2 and, for Gram matrices
+    # that are sums over M positions of N channels, sum (G - A)^2 / (N^2 M^2).
     "article": Convention(squared_loss, mean_squared_loss, summed_variation, True),
-    # Gatys et al. 2016, eq. 1 and 4: half, and 1 / (4 N^2 M^2).
+    # Gatys et al. 2016, eq. 1 and 4: the factors are 1/2 and 1 / (4 N^2 M^2).
     "gatys": Convention(_half_squared_loss, _quarter_mean_squared_loss, summed_variation, True),
-    # J. Johnson's neural-style: means, of Gram matrices divided by N M.
+    # J. Johnson's neural-style: means, with Gram matrices divided by N M.
     "neural-style": Convention(
         mean_squared_loss, _mean_squared_loss_over_channels, common_variation, True
     ),
@@ -150,14 +150,14 @@ def loss_terms(
     targets: Targets,
     weights: LossWeights,
 ) -> LossTerms:
-    """All losses of a picture.
+    """Return all losses of a picture.
 
     Args:
-        encoder: the network that sees.
-        normalization: the convention that says what the losses are.
+        encoder: the feature network.
+        normalization: the convention that defines the losses.
         pixels: sRGB in [0, 1], float32, (height, width, 3).
-        targets: of an equal height and width where content is concerned.
-        weights: of the losses and, within each, of the layers.
+        targets: those of the content must be for the same height and width.
+        weights: weights of the losses and, within each, of the layers.
     """
     convention = CONVENTIONS[normalization]
     seen = activations(encoder, pixels, {*targets.content, *targets.grams})

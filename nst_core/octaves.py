@@ -1,18 +1,18 @@
-"""Coarse to fine: the sizes at which a picture is worked through, each twice the one before."""
+"""The sizes at which a picture is optimized, coarse to fine, each twice the one before."""
 
 from nst_core.settings import Settings
 
 SMALLEST_SIDE = 32
-"""Below this many pixels an octave shows the encoder too little to be worth its steps."""
+"""In pixels; a smaller octave shows the encoder too little to be worth its steps."""
 
 REPORT_EVERY = 10
-"""Steps between two looks of the host at the device; the plateau is judged over two of them."""
+"""Steps between the host's reads of the device; the plateau is judged over two such intervals."""
 
 
 def style_sides(settings: Settings) -> tuple[int, ...]:
-    """Longest side of the style picture at each octave, coarse to fine, in pixels.
+    """Return the longest side of the style picture at each octave, coarse to fine, in pixels.
 
-    They depend on settings alone, so that one style's targets serve contents of any shape.
+    They depend only on the settings, so that one style's targets serve contents of any shape.
     """
     return tuple(
         max(1, round(settings.size * settings.style_scale / 2**halvings))
@@ -21,12 +21,12 @@ def style_sides(settings: Settings) -> tuple[int, ...]:
 
 
 def octave_shapes(height: int, width: int, octaves: int) -> dict[int, tuple[int, int]]:
-    """Height and width at each octave worth working at, by the octave's index, coarse to fine.
+    """Return height and width of each useful octave, by the octave's index, coarse to fine.
 
     Args:
-        height, width: of the result, in pixels.
+        height, width: size of the result, in pixels.
         octaves: how many are wanted; those with a side below `SMALLEST_SIDE` are left out, but
-            never the last, which is the result's own size.
+            never the last, which has the result's own size.
     """
     shapes = {}
     for index in range(octaves):

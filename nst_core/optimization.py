@@ -24,13 +24,13 @@ Pixels = NDArray[np.float32]
 
 FIRST_LBFGS_STEP = 0.05
 SMALLER_STEP = 0.1
-"""How far the first step of L-BFGS may change a pixel, and by how much less after a recovery."""
+"""The most that L-BFGS's first step changes a pixel, and the factor on it after a recovery."""
 
 Optimizer = Lbfgs | Adam
 
 
 def optimizer_of(settings: Settings) -> Optimizer:
-    """The optimizer that these settings choose."""
+    """Return the optimizer that these settings choose."""
     lower, upper = (0.0, 1.0) if settings.clip == "always" else (-math.inf, math.inf)
     if settings.optimizer == "lbfgs":
         return Lbfgs(lower, upper)
@@ -49,7 +49,7 @@ class Losses:
 
 
 class NotFiniteError(ArithmeticError):
-    """The loss of the start itself is not finite, so that there is nothing to go back to."""
+    """A start whose own loss is not finite, so that there is nothing to go back to."""
 
 
 class Totals(NamedTuple):
@@ -60,7 +60,7 @@ class Totals(NamedTuple):
     recoveries: int
 
     def plus(self, report: "Report") -> "Totals":
-        """With those of an octave's last report."""
+        """Return the sum of these counts and those of an octave's last report."""
         return Totals(
             self.steps + report.steps,
             self.evaluations + report.evaluations,
@@ -69,14 +69,14 @@ class Totals(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Where an octave is; `ending` is empty as long as it goes on."""
+    """The state of an octave; `stop_reason` is empty as long as it is running."""
 
     steps: int
     evaluations: int
     recoveries: int
     losses: Losses
     pixels: Pixels
-    ending: str
+    stop_reason: str
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class OctaveTask:
         octave: int,
         shape: tuple[int, int],
     ) -> "OctaveTask":
-        """With the targets at this octave, by its index, and shape (height, width)."""
+        """Prepare the octave of this index and shape (height, width), with its targets."""
         grams, centers = (
             {layer: tf.constant(octaves[octave][layer]) for layer in settings.style_layer_weights}
             for octaves in (targets.grams, targets.centers)
@@ -115,11 +115,11 @@ class OctaveTask:
         )
 
     def losses_of(self, pixels: Pixels) -> Losses:
-        """The losses of any picture of this octave's shape."""
+        """Return the losses of any picture of this octave's shape."""
         return _on_host(self.compiled.measure(tf.constant(pixels), self.targets, self.weights))
 
     def reports(self, start: Pixels) -> Generator[Report, None, None]:
-        """The state of things at the start and after every few steps; the last has an ending."""
+        """Yield the state at the start and after every few steps; the last has a stop reason."""
         step_size = (
             FIRST_LBFGS_STEP if self.settings.optimizer == "lbfgs" else self.settings.learning_rate
         )
@@ -133,8 +133,8 @@ class OctaveTask:
         before = Totals(0, 0, 0)
         history = [float(state.best.value)]
         yield self._report(state, before, "")
-        ending = ""
-        while not ending:
+        stop_reason = ""
+        while not stop_reason:
             left = self.settings.steps - before.steps - int(state.step)
             count = tf.constant(min(REPORT_EVERY, left))
             state = self.compiled.advance(state, self.targets, self.weights, count)
@@ -144,14 +144,14 @@ class OctaveTask:
                 state = self._begin(state.best.point, step_size * SMALLER_STEP)
                 history = [float(state.best.value)]
             steps = before.steps + int(state.step)
-            ending = self._ending(int(state.status), steps, history)
-            yield self._report(state, before, ending)
+            stop_reason = self._stop_reason(int(state.status), steps, history)
+            yield self._report(state, before, stop_reason)
 
     def _begin(self, start: Pixels, step_size: float) -> Any:
         size = tf.constant(step_size, tf.float32)
         return self.compiled.start(tf.constant(start), self.targets, self.weights, size)
 
-    def _ending(self, status: int, steps: int, history: list[float]) -> str:
+    def _stop_reason(self, status: int, steps: int, history: list[float]) -> str:
         if status != RUNNING:
             return {CONVERGED: "converged", DIVERGED: "diverged"}[status]
         if steps >= self.settings.steps:
@@ -161,14 +161,14 @@ class OctaveTask:
         )
         return "plateau" if settled else ""
 
-    def _report(self, state: Any, before: "Totals", ending: str) -> "Report":
+    def _report(self, state: Any, before: "Totals", stop_reason: str) -> "Report":
         return Report(
             steps=before.steps + int(state.step),
             evaluations=before.evaluations + int(state.evaluations),
             recoveries=before.recoveries,
             losses=_on_host(state.best.terms),
             pixels=state.best.point.numpy(),
-            ending=ending,
+            stop_reason=stop_reason,
         )
 
 
@@ -183,7 +183,7 @@ def _on_host(terms: LossTerms) -> Losses:
 
 
 def _without_size(tensor: tf.Tensor) -> tf.TensorSpec:
-    """(..., height, width, channels) -> (..., any, any, channels); lower ranks have no size."""
+    """Turn (..., height, width, channels) into (..., any, any, channels); keep lower ranks."""
     shape = tensor.shape.as_list()
     if len(shape) >= 3:
         shape[-3:-1] = [None, None]
@@ -192,18 +192,18 @@ def _without_size(tensor: tf.Tensor) -> tf.TensorSpec:
 
 @dataclass(frozen=True)
 class _AnySize:
-    """A function compiled for pictures of unknown height and width from the start.
+    """A function that is compiled for pictures of unknown height and width from the start.
 
-    Left to itself, TensorFlow compiles once for the first shape and again for all others, which
-    takes as much time and memory again.
+    By default, TensorFlow compiles once for the first shape and again for all others, which takes
+    twice as much time and memory.
     """
 
     traced: Any
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> "_AnySize":
-        # Our graphs branch and loop by TensorFlow's own functions. To look for Python's statements
-        # and translate them would take half of the time.
+        # Our graphs branch and loop with TensorFlow's own functions. Autograph would spend half of
+        # the time on looking for Python statements and translating them.
         return cls(tf.function(function, autograph=False))
 
     def __call__(self, *arguments: Any) -> Any:
@@ -213,7 +213,7 @@ class _AnySize:
 
 @dataclass(frozen=True)
 class Compiled:
-    """Functions of tensors alone: one trace serves every row, whatever its shape and weights."""
+    """Functions of tensors only: one trace serves every row, whatever its shape and weights."""
 
     start: _AnySize
     advance: _AnySize
@@ -225,9 +225,9 @@ def compile_for(
     encoder: Encoder,
     optimizer: Optimizer,
     normalization: Normalization,
-    device: str,  # noqa: ARG001 - a graph holds weights, which each device has for itself
+    device: str,  # noqa: ARG001 - a graph contains weights, of which each device has its own
 ) -> Compiled:
-    """The functions for an encoder, an optimizer and a normalization, compiled when first used."""
+    """Return the functions for these arguments, which are compiled when they are first used."""
 
     def measured(pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
         return loss_terms(encoder, normalization, pixels, targets, weights)

@@ -1,7 +1,7 @@
-"""L-BFGS and Adam within bounds: state is a value of tensors, and a run of steps is one graph call.
+"""L-BFGS and Adam within bounds, with tensors as their state, and one graph call for many steps.
 
-Both work on a point of any shape whose coordinates stay in [lower, upper], keep the best finite
-point that they met, and never talk to the host between steps. An objective is any function from a
+Both work on a point of any shape whose coordinates stay in [lower, upper], remember the best finite
+point so far, and never communicate with the host between steps. An objective is any function from a
 point to an `Evaluation`, written in TensorFlow operations.
 """
 
@@ -16,10 +16,10 @@ RUNNING, CONVERGED, DIVERGED = 0, 1, 2
 
 
 class Evaluation(NamedTuple):
-    """An objective at a point; `terms` is whatever should be known of the best point."""
+    """An objective at a point; `terms` is whatever should be known about the best point."""
 
     value: tf.Tensor  # scalar
-    gradient: tf.Tensor  # of the point's shape
+    gradient: tf.Tensor  # has the point's shape
     terms: Any
 
 
@@ -27,7 +27,7 @@ Objective = Callable[[tf.Tensor], Evaluation]
 
 
 class Best(NamedTuple):
-    """The best finite point so far; its value is infinite where there was none."""
+    """The best finite point so far; its value is infinite if there is none."""
 
     point: tf.Tensor
     value: tf.Tensor
@@ -35,7 +35,7 @@ class Best(NamedTuple):
 
 
 class AdamState(NamedTuple):
-    """Adam between two steps; `best` may lag behind `point` by the last step."""
+    """The state of Adam between two steps; `best` may lag one step behind `point`."""
 
     point: tf.Tensor
     best: Best
@@ -48,12 +48,12 @@ class AdamState(NamedTuple):
 
 
 class LbfgsState(NamedTuple):
-    """L-BFGS between two steps; the point is always the best one, as the value only falls."""
+    """The state of L-BFGS between two steps; its point is the best, as the value only falls."""
 
     best: Best
     gradient: tf.Tensor
-    moves: tf.Tensor  # (memory, *point): the last steps, newest last, zeros where there is none
-    changes: tf.Tensor  # (memory, *point): what each did to the gradient
+    position_deltas: tf.Tensor  # (memory, *point), newest last, zeros in empty places
+    gradient_deltas: tf.Tensor  # (memory, *point): how each step changed the gradient
     step: tf.Tensor
     step_size: tf.Tensor
     evaluations: tf.Tensor
@@ -85,14 +85,14 @@ def _repeat(step: Callable[[Any], Any], state: Any, steps: tf.Tensor) -> Any:
 
 @dataclass(frozen=True)
 class Adam:
-    """Kingma & Ba 2015, with pixels clipped to the bounds after each step.
+    """Adam (Kingma & Ba 2015), with pixels clipped to the bounds after each step.
 
-    The decay rates are those of K. Crowson's style-transfer-pytorch. An epsilon as large as some
-    style transfer programs have it (0.1) would drown gradients of losses that are means.
+    The decay rates are those of K. Crowson's style-transfer-pytorch. An epsilon as large as that of
+    some style transfer programs (0.1) would drown the gradients of losses that are means.
 
     Attributes:
-        best_of_every: only points after 1, 1 + this, 1 + twice this, ... steps can become the
-            best (and the start, so that there always is one).
+        best_of_every: only the start (so that there always is a best point), and the points after
+            1, 1 + this, 1 + twice this, ... steps can become the best.
     """
 
     lower: float = 0.0
@@ -103,7 +103,7 @@ class Adam:
     best_of_every: int = 1
 
     def start(self, objective: Objective, point: tf.Tensor, step_size: tf.Tensor) -> AdamState:
-        """The state before the first step, with the start's own value as the best so far."""
+        """Return the state before the first step, with the start's own value as the best so far."""
         evaluation = objective(point)
         finite = _is_finite(evaluation)
         return AdamState(
@@ -118,7 +118,7 @@ class Adam:
         )
 
     def advance(self, objective: Objective, state: AdamState, steps: tf.Tensor) -> AdamState:
-        """Up to that many steps, fewer where the value stops being finite."""
+        """Take up to this many steps, or fewer if the value stops being finite."""
         advanced: AdamState = _repeat(lambda now: self._step(objective, now), state, steps)
         return advanced
 
@@ -156,15 +156,15 @@ def _finite_or_infinity(evaluation: Evaluation) -> tf.Tensor:
 
 
 class _Trial(NamedTuple):
-    """One point of a line search, and the interval of step lengths that is left."""
+    """One point of a line search, and the remaining interval of step lengths."""
 
     length: tf.Tensor
     shortest: tf.Tensor
     longest: tf.Tensor
     tried: tf.Tensor
     accepted: tf.Tensor  # the last trial met both conditions
-    lowered: tf.Tensor  # some trial met the first; `best` holds the last of them
-    finite: tf.Tensor  # the last trial was
+    lowered: tf.Tensor  # some trial met the first condition; `best` is the last such trial
+    finite: tf.Tensor  # the last trial was finite
     best_point: tf.Tensor
     best: Evaluation
 
@@ -173,10 +173,10 @@ class _Trial(NamedTuple):
 class Lbfgs:
     """Limited-memory BFGS (Liu & Nocedal 1989) on the coordinates that the bounds leave free.
 
-    A coordinate at a bound with its gradient pointing out of the box is held for the step
-    (Bertsekas 1982), the trial points are clipped into the box, and the step length is found by
-    bisection on the weak Wolfe conditions (Lewis & Overton 2013), for which nearly always the
-    first trial, hence one evaluation a step, is enough.
+    A coordinate at a bound that descent would move out of the box is in the active set, which is
+    fixed for the step (Bertsekas 1982). Trial points are clipped to the box. The step length is
+    found by bisection on the weak Wolfe conditions (Lewis & Overton 2013); the first trial is
+    nearly always accepted, so that a step takes one evaluation.
     """
 
     lower: float = 0.0
@@ -187,10 +187,10 @@ class Lbfgs:
     most_trials: int = 20
 
     def start(self, objective: Objective, point: tf.Tensor, step_size: tf.Tensor) -> LbfgsState:
-        """The state before the first step.
+        """Return the state before the first step.
 
         Args:
-            step_size: by how much the first step, which knows no curvature yet, changes the
+            step_size: how much the first step, for which the curvature is unknown, changes the
                 coordinate that it changes most.
         """
         evaluation = objective(point)
@@ -199,8 +199,8 @@ class Lbfgs:
         return LbfgsState(
             best=Best(point, _finite_or_infinity(evaluation), evaluation.terms),
             gradient=evaluation.gradient,
-            moves=history,
-            changes=history,
+            position_deltas=history,
+            gradient_deltas=history,
             step=tf.constant(0),
             step_size=step_size,
             evaluations=tf.constant(1),
@@ -208,25 +208,25 @@ class Lbfgs:
         )
 
     def advance(self, objective: Objective, state: LbfgsState, steps: tf.Tensor) -> LbfgsState:
-        """Up to that many steps, fewer where no step lowers the value any more."""
+        """Take up to this many steps, or fewer if no step lowers the value any more."""
         advanced: LbfgsState = _repeat(lambda now: self._step(objective, now), state, steps)
         return advanced
 
     def _step(self, objective: Objective, state: LbfgsState) -> LbfgsState:
         point, gradient = state.best.point, state.gradient
-        held = ((point <= self.lower) & (gradient > 0)) | ((point >= self.upper) & (gradient < 0))
-        free_gradient = tf.where(held, tf.zeros_like(gradient), gradient)
-        direction, knows_curvature = self._direction(state, free_gradient, held)
+        active = ((point <= self.lower) & (gradient > 0)) | ((point >= self.upper) & (gradient < 0))
+        free_gradient = tf.where(active, tf.zeros_like(gradient), gradient)
+        direction, knows_curvature = self._direction(state, free_gradient, active)
         trial = self._search(objective, state, direction)
         return self._accept(state, trial, knows_curvature)
 
     def _direction(
-        self, state: LbfgsState, gradient: tf.Tensor, held: tf.Tensor
+        self, state: LbfgsState, gradient: tf.Tensor, active: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Downhill, by the two-loop recursion; plain descent where that does not point down."""
-        newton = -_inverse_hessian_times(gradient, state.moves, state.changes)
-        newton = tf.where(held, tf.zeros_like(newton), newton)
-        knows_curvature = _dot(state.moves[-1], state.changes[-1]) > 0
+        """Return the two-loop recursion's direction, or steepest descent if it is not downhill."""
+        newton = -_inverse_hessian_times(gradient, state.position_deltas, state.gradient_deltas)
+        newton = tf.where(active, tf.zeros_like(newton), newton)
+        knows_curvature = _dot(state.position_deltas[-1], state.gradient_deltas[-1]) > 0
         points_down = knows_curvature & (_dot(newton, gradient) < 0)
         steepest = -state.step_size * tf.math.divide_no_nan(
             gradient, tf.reduce_max(tf.abs(gradient))
@@ -290,20 +290,20 @@ class Lbfgs:
     def _accept(self, state: LbfgsState, trial: _Trial, knows_curvature: tf.Tensor) -> LbfgsState:
         move = trial.best_point - state.best.point
         change = trial.best.gradient - state.gradient
-        # As an angle, so that it holds for losses of any unit.
+        # This is a condition on the angle, so that it applies to losses of any unit.
         curved = _dot(move, change) > 1e-8 * tf.norm(move) * tf.norm(change)
-        memory = (state.moves, state.changes)
-        moves, changes = tf.cond(
+        memory = (state.position_deltas, state.gradient_deltas)
+        position_deltas, gradient_deltas = tf.cond(
             trial.lowered & curved,
-            lambda: (_append(state.moves, move), _append(state.changes, change)),
-            # After a failed search the memory is suspect: forget it.
+            lambda: (_append(state.position_deltas, move), _append(state.gradient_deltas, change)),
+            # After a failed search, the memory is unreliable and therefore cleared.
             lambda: tf.cond(trial.lowered, lambda: memory, lambda: _zeros_like(memory)),
         )
         return LbfgsState(
             best=Best(trial.best_point, trial.best.value, trial.best.terms),
             gradient=trial.best.gradient,
-            moves=moves,
-            changes=changes,
+            position_deltas=position_deltas,
+            gradient_deltas=gradient_deltas,
             step=state.step + 1,
             step_size=state.step_size,
             evaluations=state.evaluations + trial.tried,
@@ -327,22 +327,28 @@ def _append(history: tf.Tensor, newest: tf.Tensor) -> tf.Tensor:
     return tf.concat([history[1:], newest[tf.newaxis]], axis=0)
 
 
-def _inverse_hessian_times(gradient: tf.Tensor, moves: tf.Tensor, changes: tf.Tensor) -> tf.Tensor:
-    """Nocedal & Wright 2006, algorithm 7.4; empty places of the memory change nothing."""
-    count = moves.shape[0]
+def _inverse_hessian_times(
+    gradient: tf.Tensor, position_deltas: tf.Tensor, gradient_deltas: tf.Tensor
+) -> tf.Tensor:
+    """Apply algorithm 7.4 of Nocedal & Wright 2006; empty places of the memory change nothing."""
+    count = position_deltas.shape[0]
     inverse_curvatures = [
-        tf.math.divide_no_nan(tf.ones([], gradient.dtype), _dot(moves[i], changes[i]))
+        tf.math.divide_no_nan(
+            tf.ones([], gradient.dtype), _dot(position_deltas[i], gradient_deltas[i])
+        )
         for i in range(count)
     ]
     shares = []
     remainder = gradient
     for i in reversed(range(count)):
-        share = inverse_curvatures[i] * _dot(moves[i], remainder)
-        remainder = remainder - share * changes[i]
+        share = inverse_curvatures[i] * _dot(position_deltas[i], remainder)
+        remainder = remainder - share * gradient_deltas[i]
         shares.append(share)
-    newest = changes[count - 1]
-    scale = tf.math.divide_no_nan(_dot(moves[count - 1], newest), _dot(newest, newest))
+    newest = gradient_deltas[count - 1]
+    scale = tf.math.divide_no_nan(_dot(position_deltas[count - 1], newest), _dot(newest, newest))
     product = remainder * scale
     for i, share in zip(range(count), reversed(shares), strict=True):
-        product += moves[i] * (share - inverse_curvatures[i] * _dot(changes[i], product))
+        product += position_deltas[i] * (
+            share - inverse_curvatures[i] * _dot(gradient_deltas[i], product)
+        )
     return product

@@ -1,4 +1,4 @@
-"""Picture files -> pictures with their headers read; whatever fails says why, and names the file.
+"""Opening of picture files, which reads their headers; errors name the file and the reason.
 
 Nothing here changes Pillow's process-wide settings, so every function may run in several threads.
 """
@@ -23,7 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from nst_core.decoder_notices import gathered
 from nst_core.files import read_whole, special_kind
-from nst_core.places import Place, PlaceError, place, told
+from nst_core.places import Place, PlaceError, place, redacted
 from nst_core.tiff_layouts import OrientedTiff
 
 FORMATS = tuple(
@@ -39,10 +39,10 @@ FORMATS = tuple(
         Jpeg2KImageFile,
     )
 )
-"""What is read, by Pillow's names: few, as its other readers are rarely used and less tested."""
+"""The supported formats, by Pillow's names; its other readers are rarely used and less tested."""
 
 LONGEST_SIDE = 1_000_000
-"""In pixels. Decoders count the bits of a row in 31 bits, and some say that memory is short."""
+"""In pixels. Decoders count a row's bits in 31 bits, and some call an overflow a lack of memory."""
 
 ADVICE = "save it again as an 8-bit JPEG or PNG, or leave it out"
 
@@ -53,13 +53,13 @@ class PictureError(ValueError):
 
 @dataclass(frozen=True)
 class OpenPicture:
-    """A picture whose header was read.
+    """A picture whose header has been read.
 
     Attributes:
-        image: whose pixels can be decoded as long as the file is open.
-        shown: the file, as messages call it.
-        notes: what is odd about the file, as far as it is known by now: clauses such as "its ICC
-            profile is ignored".
+        image: its pixels can be decoded as long as the file is open.
+        shown: the file's name in messages.
+        notes: what is known so far to be odd about the file: clauses such as "its ICC profile is
+            ignored".
     """
 
     image: ImageFile.ImageFile
@@ -69,12 +69,12 @@ class OpenPicture:
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str] | Place, max_pixels: int) -> Iterator[OpenPicture]:
-    """The picture with its header read.
+    """Open a picture and read its header.
 
     Raises:
-        PictureError: whatever fails, inside the context too.
+        PictureError: anything fails, also inside the context.
     """
-    shown = told(path)
+    shown = redacted(path)
     try:
         with gathered() as notes, _binary(place(path)) as file:
             image = _identify(file, shown)
@@ -97,14 +97,14 @@ def opened(path: str | os.PathLike[str] | Place, max_pixels: int) -> Iterator[Op
 def _binary(path: Place) -> BinaryIO:
     if not isinstance(path, Path):
         return io.BytesIO(read_whole(path))
-    # Opening a pipe would wait for whoever writes to it, and a device may never end.
+    # Opening a pipe would wait for a writer, and reading a device may never end.
     if kind := special_kind(path):
         raise PictureError(f"{path}: this is {kind}, expected a file. Save it as a file first.")
     return path.open("rb")
 
 
 def _identify(file: BinaryIO, path: str) -> ImageFile.ImageFile:
-    """Like `Image.open`, whose pixel limit is one for the whole process and warns besides."""
+    """Open a file like `Image.open`, but without its process-wide pixel limit and warnings."""
     start = file.read(16)
     if not start:
         raise PictureError(f"{path}: the file is empty, expected a picture. Copy it here again.")

@@ -1,4 +1,4 @@
-"""Bytes <-> pixels: read common pictures as they are meant to look, write PNG and JPEG.
+"""Reading of common picture files as they are meant to look, and encoding of PNG and JPEG.
 
 Nothing here changes Pillow's process-wide settings, so every function may run in several threads.
 """
@@ -17,10 +17,11 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from nst_core.color_profiles import to_srgb
 from nst_core.decoding import plain, sides
+from nst_core.levels import from_levels, to_levels
 from nst_core.picture_files import FORMATS as FORMATS
 from nst_core.picture_files import PictureError as PictureError
 from nst_core.picture_files import opened
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from nst_core.settings import DEFAULT_MAX_PIXELS
 
 _logger = logging.getLogger(__name__)
@@ -35,8 +36,8 @@ class Picture:
     Attributes:
         rgb: float32 (height, width, 3), sRGB in [0, 1], composited on white where transparent.
         alpha: float32 (height, width), 0 is transparent and 1 opaque; None if all is opaque.
-        sha256: of the file's content at its own size, as in `PictureFacts`.
-        warnings: what is odd about the file, as clauses: "its ICC profile is ignored".
+        sha256: digest of the file's content at its own size, as in `PictureFacts`.
+        warnings: what is odd about the file: clauses such as "its ICC profile is ignored".
     """
 
     rgb: NDArray[np.float32]
@@ -47,16 +48,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What is known of a picture once it was decoded.
+    """What is known about a picture once it has been decoded.
 
     Attributes:
         width, height: in pixels, upright (after EXIF orientation).
         format: Pillow's name, such as "JPEG".
         sha256: digest of upright pixels and ICC profile, as 64 hexadecimal digits. It does not
             change with names, compression or other metadata.
-        warnings: as of `Picture`.
+        warnings: as in `Picture`.
         hidden: share of the pixels that are fully transparent, from 0 to 1.
-        is_flat: whether it has just one color, within two levels of 255.
+        is_flat: whether it has just one color, within 2 of 255 levels.
     """
 
     width: int
@@ -69,10 +70,10 @@ class PictureFacts:
 
 
 def read_header(path: _Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int, str]:
-    """Width, height (upright, in pixels) and format, without decoding any pixel.
+    """Return width, height (upright, in pixels) and format, without decoding any pixel.
 
     Raises:
-        PictureError: not a picture that can be read, or one of more than `max_pixels`.
+        PictureError: it is not a readable picture, or has more than `max_pixels`.
     """
     with opened(path, max_pixels) as picture:
         return *sides(picture.image), str(picture.image.format)
@@ -81,20 +82,20 @@ def read_header(path: _Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[i
 def examine(
     path: _Path, *, max_pixels: int = DEFAULT_MAX_PIXELS, warn: bool = True
 ) -> PictureFacts:
-    """Decode the whole picture, which finds damage that its header does not show.
+    """Decode the entire picture, which finds damage that its header does not show.
 
     Args:
-        path: of a file in one of `FORMATS`.
+        path: path of a file in one of `FORMATS`.
         max_pixels: larger pictures are refused before they are decoded.
-        warn: log a warning of what is odd about a picture that can be read all the same.
+        warn: log a warning if a readable picture is odd in some way.
 
     Raises:
-        PictureError: whatever would keep `load` from reading it.
+        PictureError: something would keep `load` from reading it.
     """
     with opened(path, max_pixels) as picture:
         whole = plain(picture.image, picture.shown)
         if whole.mode != "F":
-            # A profile that does not work is told of now, not in the midst of the night's work.
+            # A profile that does not work is reported now, not in the middle of the run.
             to_srgb(whole.crop((0, 0, 1, 1)))
         facts = PictureFacts(
             whole.width,
@@ -117,14 +118,14 @@ def load(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     warn: bool = True,
 ) -> Picture:
-    """The picture as it is meant to look: upright, in sRGB, its first frame if it has several.
+    """Load a picture as it is meant to look: upright, in sRGB, its first frame if it has several.
 
     Args:
-        path: of a file in one of `FORMATS`.
+        path: path of a file in one of `FORMATS`.
         size: longest side of the result in pixels; None keeps the picture's own.
         enlarge: whether a picture with a smaller longest side is enlarged to `size`.
         max_pixels: larger pictures are refused before they are decoded.
-        warn: as of `examine`.
+        warn: as in `examine`.
 
     Raises:
         PictureError: the file is missing, damaged, too large or not a picture.
@@ -158,26 +159,26 @@ def _warn(shown: str, warnings: Sequence[str]) -> None:
 def pixels_of(
     whole: Image.Image, size: int | None = None, *, enlarge: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """What `Picture` has of a decoded picture: `rgb` and `alpha`.
+    """Return the `rgb` and `alpha` that a `Picture` of this decoded picture has.
 
     Args:
-        whole: by `nst_core.decoding.plain`.
-        size, enlarge: as of `load`.
+        whole: the result of `nst_core.decoding.plain`.
+        size, enlarge: as in `load`.
     """
     height, width = whole.height, whole.width
     if size is not None:
         height, width = fit(height, width, size, enlarge=enlarge)
-    alpha = _levels(whole.getchannel("A")) if "A" in whole.mode else None
-    # Composited before it is resized: averages of straight color would bleed hidden pixels.
+    alpha = from_levels(np.asarray(whole.getchannel("A"))) if "A" in whole.mode else None
+    # Composite before resizing, since averages of straight color would mix in hidden pixels.
     bands = [resize(on_white(band, alpha), height, width) for band in _srgb_bands(whole)]
     rgb = np.stack(bands if len(bands) == 3 else bands * 3, axis=-1)
     return rgb, None if alpha is None else resize(alpha, height, width)
 
 
 def fit(height: int, width: int, size: int, *, enlarge: bool = False) -> tuple[int, int]:
-    """Height and width of the same aspect with `size` as the longest side, never 0.
+    """Return height and width of the same aspect with `size` as the longest side, never 0.
 
-    A picture that is smaller keeps its shape unless `enlarge`.
+    A smaller picture keeps its size unless `enlarge` is set.
     """
     longest = max(height, width)
     if longest <= size and not enlarge:
@@ -186,11 +187,11 @@ def fit(height: int, width: int, size: int, *, enlarge: bool = False) -> tuple[i
 
 
 def resize(array: ArrayLike, height: int, width: int) -> NDArray[np.float32]:
-    """Resample bicubically, averaging over what falls into one pixel when shrinking.
+    """Resample bicubically; when shrinking, average over everything that falls into one pixel.
 
     Args:
         array: (h, w) or (h, w, channels), of any range.
-        height, width: of the result, in pixels.
+        height, width: size of the result, in pixels.
 
     Returns:
         float32 (height, width) or (height, width, channels); no channel leaves its range in
@@ -211,7 +212,7 @@ def encode_png(
     *,
     text: Mapping[str, str] | None = None,
 ) -> bytes:
-    """An 8-bit PNG file, rounded to the nearest level and tagged as sRGB.
+    """Encode an 8-bit PNG file, rounded to the nearest level and tagged as sRGB.
 
     Args:
         rgb: (height, width, 3), sRGB; uint8, or floating point that is clipped to [0, 1].
@@ -219,7 +220,7 @@ def encode_png(
         text: keyword (1 to 79 Latin-1 characters) -> any text, for `read_png_text`.
 
     Raises:
-        ValueError: `rgb` is of another kind of numbers, or some are not numbers.
+        ValueError: `rgb` has another type of numbers, or contains NaN.
     """
     levels = _as_levels(rgb)
     if alpha is not None:
@@ -227,7 +228,7 @@ def encode_png(
     info = PngInfo()
     info.add(b"sRGB", b"\0")  # 0: perceptual intent
     for keyword, value in (text or {}).items():
-        # Paths may hold lone surrogates, which UTF-8 cannot.
+        # Paths may contain lone surrogates, which UTF-8 cannot encode.
         info.add_itxt(keyword, value.encode("utf-8", "backslashreplace").decode())
     data = io.BytesIO()
     Image.fromarray(levels).save(data, "PNG", pnginfo=info)
@@ -235,11 +236,11 @@ def encode_png(
 
 
 def encode_jpeg(rgb: NDArray[np.float32] | NDArray[np.uint8], *, quality: int = 85) -> bytes:
-    """A JPEG file, for pictures that are only looked at.
+    """Encode a JPEG file, for pictures that are only looked at.
 
     Args:
-        rgb: as of `encode_png`.
-        quality: from 1 to 95, as Pillow has it.
+        rgb: as in `encode_png`.
+        quality: from 1 to 95, as in Pillow.
     """
     data = io.BytesIO()
     Image.fromarray(_as_levels(rgb)).save(data, "JPEG", quality=quality, progressive=True)
@@ -254,20 +255,20 @@ def _as_levels(array: NDArray[np.floating] | NDArray[np.uint8]) -> NDArray[np.ui
             f"found pixels of {array.dtype}{' with NaN' if array.dtype.kind == 'f' else ''}, "
             "expected uint8 from 0 to 255 or floating point from 0 to 1"
         )
-    return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+    return to_levels(array)
 
 
 def read_png_text(path: _Path) -> dict[str, str]:
-    """The text before a PNG file's pixels, where `encode_png` puts it; pixels are not decoded.
+    """Return the text before a PNG file's pixels, where `encode_png` puts it; decode no pixels.
 
     Raises:
         PictureError: the file is missing, damaged or not a PNG.
     """
-    # The text of a picture of any size is cheap to read.
+    # No limit is needed, as text is cheap to read from a picture of any size.
     with opened(path, max_pixels=2**62) as picture:
         image = picture.image
         if not isinstance(image, PngImageFile):
-            raise PictureError(f"{told(path)}: this is a {image.format} file, expected a PNG.")
+            raise PictureError(f"{redacted(path)}: this is a {image.format} file, expected a PNG.")
         return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
 
 
@@ -275,29 +276,22 @@ def _digest(image: Image.Image) -> str:
     profile = image.info.get("icc_profile") or b""
     shape = f"{image.mode} {image.width} {image.height} {len(profile)} "
     digest = hashlib.sha256(shape.encode() + profile)
-    for top in range(0, image.height, 256):  # in strips, as tobytes() takes twice what it returns
+    for top in range(0, image.height, 256):  # in strips, as tobytes() needs twice the memory
         bottom = min(top + 256, image.height)
         digest.update(image.crop((0, top, image.width, bottom)).tobytes())
     return digest.hexdigest()
 
 
 def _srgb_bands(image: Image.Image) -> Iterator[NDArray[np.float32]]:
-    """Red, green and blue, or one band for all, as float32 (height, width) in [0, 1]."""
+    """Yield red, green and blue, or one band for all, as float32 (height, width) in [0, 1]."""
     if image.mode == "F":
         yield np.asarray(image)
         return
     srgb = to_srgb(image)
     for band in srgb.getbands():
-        yield _levels(srgb.getchannel(band))
-
-
-def _levels(band: Image.Image) -> NDArray[np.float32]:
-    """0 to 255 -> float32 in [0, 1]."""
-    levels = np.asarray(band).astype(np.float32)
-    levels /= 255
-    return levels
+        yield from_levels(np.asarray(srgb.getchannel(band)))
 
 
 def on_white(band: NDArray[np.float32], alpha: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """A band of straight color in [0, 1] before white, with its alpha in [0, 1], if any."""
+    """Composite a band of straight color in [0, 1] on white, with its alpha in [0, 1], if any."""
     return band if alpha is None else 1 + alpha * (band - 1)

@@ -1,4 +1,4 @@
-"""What people have in their hands -> pixels ready for the network."""
+"""Conversion of arrays and pictures of any usual form to pixels ready for the network."""
 
 from typing import TypeAlias
 
@@ -11,31 +11,31 @@ from nst_core.decoding import plain
 from nst_core.pictures import Picture, PictureError, on_white, pixels_of
 
 PictureLike: TypeAlias = ArrayLike | Image.Image | Picture
-"""What `as_pixels` takes."""
+"""The forms of a picture that `as_pixels` takes."""
 
 _OVERSHOOT = 1e-3
-"""What resizing in floating point may leave beyond 0 and 1; it is cut off."""
+"""How far values may exceed 0 and 1 after resizing in floating point; they are clipped."""
 
 _TOPS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 _CHANNELS = (1, 3, 4)
 
 
 def as_pixels(picture: PictureLike, name: str = "picture") -> NDArray[np.float32]:
-    """Pixels of a picture in any of the usual forms, read as `nst_core.pictures.load` reads files.
+    """Return the pixels of a picture of any usual form, as `nst_core.pictures.load` reads files.
 
     Args:
         picture: an array of uint8 (0 to 255), uint16 (0 to 65535) or floating point (0 to 1), of
             the shape (height, width) or (height, width, channels) with 1 channel for gray, 3 for
             sRGB or 4 for sRGB and alpha; or a Pillow image, whose orientation, color profile and
-            transparency count; or what `load` returns.
-        name: what messages call it.
+            transparency are respected; or what `load` returns.
+        name: the picture's name in messages.
 
     Returns:
-        float32 (height, width, 3), sRGB in [0, 1], composited on white where transparent. Such an
-        array is returned as it is.
+        float32 (height, width, 3), sRGB in [0, 1], composited on white where transparent. An array
+        that is already like this is returned as it is.
 
     Raises:
-        ValueError: anything else; the message says what was found and what is expected.
+        ValueError: it is anything else; the message says what was found and what is expected.
     """
     if isinstance(picture, Picture):
         return picture.rgb
@@ -65,7 +65,7 @@ def _checked_shape(array: NDArray[np.generic], name: str) -> NDArray[np.generic]
 
 
 def _levels(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:
-    """Float32 in [0, 1], of the same shape."""
+    """Convert an array to float32 in [0, 1], of the same shape."""
     top = _TOPS.get(array.dtype)
     if top is not None:
         levels = array.astype(np.float32)

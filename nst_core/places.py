@@ -34,16 +34,16 @@ READ_ONLY = ("http", "https")
 AZURE = ("az", "abfs", "abfss")
 
 WEB_ADDRESS = r"^https?://[^\s?#@]+$"
-"""Of a folder on the web, without anything that could be secret."""
+"""The address of a folder on the web, without anything that could be secret."""
 
 BEFORE_USER = re.compile(r"://(?=[^/:]+(?::|\Z))|//(?=[^/:]*:)")
-"""In what stands before an `@`; without its scheme, an address is known by its password."""
+"""Where a user begins before an `@`; an address without a scheme is recognized by a password."""
 
 AFTER_PATH = re.compile(r"(https?://[^?#\n]*)([?#]\S*)?", re.IGNORECASE)
-"""A web address up to the end of its path, and what follows that."""
+"""A web address up to the end of its path, and what follows the path."""
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    # With more, it asks how large each object is before it fetches it.
+    # With more, the library asks for each object's size before it fetches the object.
     "s3": {"max_concurrency": 1},
 }
 
@@ -53,11 +53,11 @@ class PlaceError(ValueError):
 
 
 def place(named: str | os.PathLike[str] | UPath) -> Place:
-    """A path of this machine, or an address such as `s3://bucket/folder/picture.png`.
+    """Return a path on this machine, or an address such as `s3://bucket/folder/picture.png`.
 
     Raises:
-        PlaceError: the scheme is not known, its library is not installed, there are credentials
-            in the address, or no address and no path can be like this.
+        PlaceError: the scheme is unknown, its library is not installed, the address contains
+            credentials, or the text can be neither an address nor a path.
     """
     if isinstance(named, UPath) and not isinstance(named, Path):
         return named
@@ -70,20 +70,20 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
         return _path_of_address(text)
     if scheme not in EXTRAS:
         raise PlaceError(
-            f"{without_secrets(text)}: expected a path or an address that begins with "
+            f"{redacted(text)}: expected a path or an address that begins with "
             f"{', '.join(f'{known}://' for known in EXTRAS)}"
         )
     if _has_credentials(scheme, rest):
         raise PlaceError(
-            f"{without_secrets(text)}: found credentials in the address; keep them where the "
+            f"{redacted(text)}: found credentials in the address; keep them where the "
             "storage's own tools look for them (such as AWS_* variables or ~/.aws) and leave them "
             "out here"
         )
     _check_library(scheme, text)
     if scheme in READ_ONLY and not _host_of(text):
-        raise PlaceError(f"{without_secrets(text)}: found no host; expected {scheme}://host/path")
+        raise PlaceError(f"{redacted(text)}: found no host; expected {scheme}://host/path")
     try:
-        # Listings that are kept would not show what other machines write meanwhile.
+        # Cached listings would not show what other machines write in the meantime.
         address: UPath = UPath(
             f"{scheme}://{rest}", use_listings_cache=False, **OPTIONS.get(scheme, {})
         )
@@ -93,11 +93,11 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
 
 
 def _path(text: str) -> Path:
-    """A path of this machine; an address that became one would make folders of odd names."""
+    """Return a path on this machine; refuse addresses, which would make folders with odd names."""
     scheme, slash, rest = text.partition(":/")
     if slash and scheme.lower() in EXTRAS:
         raise PlaceError(
-            f"{text}: an address needs two slashes and must not be made a Path; expected "
+            f"{text}: an address needs two slashes (a pathlib.Path drops one); expected "
             f"{scheme.lower()}://{rest.lstrip('/')}"
         )
     if "\0" in text:
@@ -106,7 +106,7 @@ def _path(text: str) -> Path:
         os.fsencode(text)
     except UnicodeEncodeError as error:
         raise PlaceError(
-            f"{text!a}: file names here are {sys.getfilesystemencoding()}, which has no "
+            f"{text!a}: file names here are in {sys.getfilesystemencoding()}, which cannot encode "
             f"{text[error.start : error.end]!a}; run with a UTF-8 locale, such as LC_ALL=C.UTF-8, "
             "or rename the file"
         ) from error
@@ -131,9 +131,7 @@ def _host_of(text: str) -> str:
 
 
 def _no_address(text: str, error: Exception) -> PlaceError:
-    return PlaceError(
-        f"{without_secrets(text)}: this is no address ({without_secrets(str(error))})"
-    )
+    return PlaceError(f"{redacted(text)}: this is not a valid address ({redacted(str(error))})")
 
 
 def _has_credentials(scheme: str, rest: str) -> bool:
@@ -141,7 +139,7 @@ def _has_credentials(scheme: str, rest: str) -> bool:
     user, at, _ = host.rpartition("@")
     if scheme in AZURE and ":" not in user:
         return False
-    # A password with a slash in it ends the host early.
+    # A slash in a password seems to end the host early.
     _, colon, port = host.partition(":")
     return bool(at) or bool(colon and not port.isdigit() and "@" in rest)
 
@@ -149,12 +147,12 @@ def _has_credentials(scheme: str, rest: str) -> bool:
 def _check_library(scheme: str, text: str) -> None:
     try:
         fsspec.get_filesystem_class(scheme)
-    # A scheme that only its library makes known is an unknown value without it.
+    # Without the library that registers it, a scheme is an unknown value.
     except (ImportError, ValueError) as error:
         needed = EXTRAS[scheme]
         package = f"nst-batch[{needed}]" if needed else "aiohttp"
         raise PlaceError(
-            f"{without_secrets(text)}: {scheme}:// needs a library that is not installed: "
+            f"{redacted(text)}: {scheme}:// needs a library that is not installed: "
             f"pip install '{package}'"
         ) from error
 
@@ -165,11 +163,11 @@ PlaceField = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string"}),
 ]
-"""A place as a field of a pydantic model, a string in JSON."""
+"""A place as a field of a pydantic model; it is a string in JSON."""
 
 
 def join(folder: Place, text: str) -> Place:
-    """What a text means to a file in the folder: an address, an absolute path or a relative one.
+    """Return what an address, an absolute or a relative path in a file in the folder refers to.
 
     Raises:
         PlaceError: see `place`.
@@ -180,66 +178,62 @@ def join(folder: Place, text: str) -> Place:
     joined = folder / text
     if isinstance(joined, Path) or joined.protocol in READ_ONLY:
         return joined
-    # A store keeps a/../b apart from b; web servers do not.
+    # Object storage distinguishes a/../b from b; web servers do not.
     return joined.resolve()
 
 
 def as_seen_from(folder: Place, named: Place) -> str:
-    """The text that means a place to a file in the folder; undoes `join`.
+    """Return the text that refers to a place from a file in the folder; undoes `join`.
 
-    Relative where both are on this machine, else whole.
+    It is relative if both are on this machine, and otherwise absolute.
     """
     if not isinstance(named, Path):
         return str(named)
-    whole = resolved(named.parent) / named.name
+    whole = without_links(named.parent) / named.name
     if not isinstance(folder, Path):
         return str(whole)
-    text = os.path.relpath(str(whole), str(resolved(folder)))
-    # A folder may be called `s3:`, and a file may be called by a blank.
+    text = os.path.relpath(str(whole), str(without_links(folder)))
+    # A folder may be called `s3:`, and a file's name may be blank.
     scheme, slash, _ = text.partition(":/")
     is_mistakable = not text.strip() or (slash and scheme.lower() in EXTRAS)
     return f"./{text}" if is_mistakable else text
 
 
 def path_below(folder: Place, named: Place) -> str:
-    """A place in a folder, or in a folder of it, as a relative path with `/` between folders."""
+    """Return a place in a folder or its subfolders as a relative path separated by `/`."""
     return str(named.absolute()).removeprefix(f"{str(folder.absolute()).rstrip('/')}/")
 
 
-def resolved(named: Place) -> Place:
-    """The place itself, past links, as far as they lead anywhere; object storage has none."""
+def without_links(named: Place) -> Place:
+    """Follow the links in a place, as far as they lead anywhere; object storage has none."""
     if not isinstance(named, Path):
         return named
     try:
         return named.resolve()
-    # Links that lead in a circle; which of the two is raised depends on Python's version.
+    # The links form a loop; which of the two is raised depends on Python's version.
     except (OSError, RuntimeError):
         return named.absolute()
 
 
 def name_of(named: Place) -> str:
-    """The last part, without what an address has after the path."""
+    """Return the last part of a place, without what an address has after the path."""
     if isinstance(named, Path) or named.protocol not in READ_ONLY:
         return named.name
     return PurePosixPath(unquote(urlsplit(str(named)).path)).name
 
 
-def told(named: str | os.PathLike[str] | UPath) -> str:
-    """A place as it may be shown."""
-    return without_secrets(str(named))
+def redacted(named: str | os.PathLike[str] | UPath) -> str:
+    """Return a place or any other text without whatever may be secret in its web addresses.
 
-
-def without_secrets(text: str) -> str:
-    """A text whose web addresses have lost their users, passwords, and whatever follows the path.
-
-    Signed addresses carry a key there. Rather too much is cut than too little; an address that has
-    lost its scheme has a password still.
+    Users, passwords and whatever follows the path are removed; signed addresses have a key there.
+    In doubt, too much is removed: an address without its scheme may still contain a password.
     """
-    return AFTER_PATH.sub(lambda seen: seen[1] + ("?..." if seen[2] else ""), _without_users(text))
+    text = _without_users(str(named))
+    return AFTER_PATH.sub(lambda seen: seen[1] + ("?..." if seen[2] else ""), text)
 
 
 def _without_users(text: str) -> str:
-    """Leave out users and passwords, in a time that grows with the length of the text only."""
+    """Remove users piece by piece, as a single expression would scan a long text many times."""
     *pieces, rest = text.split("@")
     shown: list[str] = []
     opening = ""
@@ -256,25 +250,25 @@ def _without_users(text: str) -> str:
 
 
 def may_be_address(text: str) -> bool:
-    """Whether an address with something secret may stand in a text, whole or damaged.
+    """Return whether a text may contain an address with a secret, complete or damaged.
 
-    Then no part of the text may be told by itself, since `without_secrets` would not know it.
+    If so, no part of the text may be shown by itself, since `redacted` would not recognize it.
     """
     return "://" in text or ("//" in text and "@" in text)
 
 
-def without_secrets_of(named: UPath, text: str) -> str:
-    """What a storage's library says of an address, in whatever way it writes it."""
+def redacted_reason(named: UPath, text: str) -> str:
+    """Redact an address in a message of a storage's library, however the library writes it."""
     for written in (str(named), quote(str(named), safe=":/?#&=%"), unquote(str(named))):
-        text = text.replace(written, told(named))
+        text = text.replace(written, redacted(named))
     query = str(named).partition("?")[2]
     for secret in filter(None, (query, unquote(query), quote(query, safe="&=%"))):
         text = text.replace(secret, "...")
-    return without_secrets(text)
+    return redacted(text)
 
 
-def checked_for_keeping(named: Place) -> Place:
-    """An address that may be kept by others, as Prefect's server keeps the parameters of a run.
+def reject_signed_address(named: Place) -> Place:
+    """Return an address that others may store, as Prefect's server stores a run's parameters.
 
     Raises:
         PlaceError: it is signed.
@@ -282,7 +276,7 @@ def checked_for_keeping(named: Place) -> Place:
     text = str(named)
     if not isinstance(named, Path) and named.protocol in READ_ONLY and re.search("[?#]", text):
         raise PlaceError(
-            f"{told(named)}: found a signed address, which Prefect's server would keep; expected "
-            "one without '?' here (pictures within a manifest may have one)"
+            f"{redacted(named)}: found a signed address, which Prefect's server would keep; "
+            "expected one without '?' or '#' (those of pictures in a manifest may have them)"
         )
     return named

@@ -1,4 +1,4 @@
-"""What a PNG file says besides its pixels, read from its chunks without decoding any of them."""
+"""What a PNG file contains besides its pixels, read from its chunks without decoding pixels."""
 
 import struct
 import zlib
@@ -13,26 +13,26 @@ from nst_core.decoder_notices import note
 
 _MOST_EXIF = 1 << 20
 _EXIF_TEXT = b"Raw profile type exif\0"
-"""The keyword of text in which ImageMagick kept EXIF data before there was a chunk for it."""
+"""The keyword of text in which ImageMagick stored EXIF data before there was a chunk for it."""
 
 _NEEDED = {b"IHDR": 13, b"tRNS": 6, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}
 _NEEDED |= {b"eXIf": _MOST_EXIF, b"tEXt": len(_EXIF_TEXT), b"zTXt": len(_EXIF_TEXT)}
-"""The chunks that are looked at, and how much of them is read at first."""
+"""The chunks that are read, and the number of bytes that are read at first."""
 
 _CICP_SRGB = bytes([1, 13, 0, 1])
 _CLOSE = 0.05
-"""The share by which a gamma may differ from that of sRGB and mean the same, as in libpng."""
+"""The share by which a gamma may differ from that of sRGB and still mean it, as in libpng."""
 
 _CHROMATICITY_STEP = 0.005
 
 
 @dataclass(frozen=True)
 class PngFacts:
-    """What the chunks of a file say.
+    """What the chunks of a file contain.
 
     Attributes:
         depth: bits of a sample, 1 to 16.
-        chunks: the content of those chunks that are looked at, by name.
+        chunks: the content of the chunks that are read, by name.
         is_whole: whether the file ends with its end chunk.
     """
 
@@ -42,20 +42,20 @@ class PngFacts:
 
     @property
     def exif(self) -> bytes:
-        """The EXIF data, wherever in the file it is; empty where there is none."""
+        """The EXIF data, wherever it is in the file; empty if there is none."""
         return self.chunks.get(b"eXIf") or _exif_in_text(self.chunks.get(_EXIF_TEXT, b""))
 
     def color_key(self) -> tuple[int, ...]:
-        """The levels of the transparent color, one for gray or three, in the file's own depth.
+        """Return the levels of the transparent color, one for gray or three, in the file's depth.
 
-        Only as many low bits count as a sample has. Empty where there is no such color.
+        Only as many low bits count as a sample has. Empty if there is no such color.
         """
         data = self.chunks.get(b"tRNS", b"")
         levels = struct.unpack(f">{len(data) // 2}H", data[: len(data) // 2 * 2])
         return tuple(level & (2**self.depth - 1) for level in levels)
 
     def color_profile(self) -> bytes | None:
-        """An ICC profile that stands for `gAMA` and `cHRM`; None where they ask for sRGB.
+        """Return an ICC profile equivalent to `gAMA` and `cHRM`, or None if they mean sRGB.
 
         The order of precedence is that of the PNG specification: `cICP`, an embedded profile
         (which the caller looks for), `sRGB`, then these two.
@@ -86,9 +86,9 @@ def _chromaticities(data: bytes) -> tuple[float, ...]:
 
 
 def read_png_facts(file: IO[bytes]) -> PngFacts:
-    """Go through the chunks of a file, which is left where it was.
+    """Read the chunks of a file, and restore its position.
 
-    What is cut off or damaged is left out, as whoever decodes the pixels tells of it.
+    Whatever is cut off or damaged is left out, as it is reported when the pixels are decoded.
     """
     before = file.tell()
     try:
@@ -117,10 +117,10 @@ def _read(file: IO[bytes]) -> PngFacts:
 
 
 def _exif_in_text(text: bytes) -> bytes:
-    """EXIF data in hexadecimal digits after a line of its name and one of its length.
+    """Decode EXIF data in hexadecimal digits after a line with its name and one with its length.
 
     Args:
-        text: what follows the keyword; a compressed one begins with a 0 for its method.
+        text: what follows the keyword; a compressed text begins with a 0 for its method.
     """
     try:
         if text.startswith(b"\0"):

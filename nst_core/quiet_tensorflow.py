@@ -1,6 +1,6 @@
-"""TensorFlow, loaded without the lines that it writes to standard error past its own settings.
+"""TensorFlow, loaded without the lines that it writes to standard error despite its settings.
 
-All modules take it from here. Whoever sets `TF_CPP_MIN_LOG_LEVEL` to less than 3 hears everything.
+All modules import it from here. If you set `TF_CPP_MIN_LOG_LEVEL` below 3, you see everything.
 """
 
 import os
@@ -15,9 +15,9 @@ VARIABLE, SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
 
 @contextmanager
 def without_start_lines() -> Iterator[None]:
-    """Keep what libraries write to file descriptor 2 to ourselves, unless an error follows.
+    """Hide what libraries write to file descriptor 2, unless an error follows.
 
-    Where the descriptor leads elsewhere than `sys.stderr`, as to a log, it is left alone.
+    If the descriptor leads somewhere other than `sys.stderr`, such as to a log, it is left alone.
     """
     if os.environ.setdefault(VARIABLE, SILENT) != SILENT or not _is_seen():
         yield
@@ -41,7 +41,7 @@ def _is_seen() -> bool:
         sys.stderr.flush()
         return os.path.sameopenfile(2, sys.stderr.fileno())
     except (AttributeError, OSError, ValueError):
-        # A closed descriptor, or a notebook, whose `sys.stderr` is no file.
+        # The descriptor is closed, or this is a notebook, whose `sys.stderr` is not a file.
         return False
 
 
@@ -49,7 +49,7 @@ def _load() -> Any:
     with without_start_lines():
         import tensorflow
 
-        # CUDA, too, is looked for now, and says that it is not there.
+        # This also looks for CUDA now, which prints a message if it is missing.
         tensorflow.config.list_physical_devices()
         return tensorflow
 

@@ -1,4 +1,4 @@
-"""How to stylize: one frozen, validated object, and the named presets that users start from."""
+"""Settings of a stylization: one frozen, validated object, and the presets to start from."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
@@ -31,14 +31,14 @@ DEFAULT_PRESET: PresetName = "standard"
 
 
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15
-"""Of a loss or a layer, besides 0: their products with losses, and sums of these, are float32."""
+"""Limits of weights of losses and layers, besides 0, as sums of weighted losses are float32."""
 
 
 def parse_layer_weights(text: str) -> dict[str, float]:
-    """Read `relu1_1:1 relu2_1:0.5` into layer name -> weight; a name alone weighs 1.
+    """Parse `relu1_1:1 relu2_1:0.5` to layer name -> weight; a name alone has weight 1.
 
     Raises:
-        ValueError: no layer, a layer named twice, or a weight that is no number, or out of range.
+        ValueError: no layer, a layer named twice, or a weight that is not a number or out of range.
     """
     weights: dict[str, float] = {}
     for item in text.replace(",", " ").split():
@@ -66,7 +66,7 @@ def _is_weight(weight: float) -> bool:
 
 
 def _plain_zero(number: float) -> float:
-    """-0 is 0: the same row has the same key, however it is written."""
+    """Turn -0 into 0, so that a row has the same key however it is written."""
     return number + 0.0
 
 
@@ -81,7 +81,7 @@ def _canonical_layer_weights(text: str) -> str:
 
 
 DEFAULT_MAX_PIXELS = 200_000_000
-"""Lets the largest cameras through (a 200-megapixel phone: 16320 x 12240) at about 4 GB to load."""
+"""Fits the largest cameras (a 200-megapixel phone: 16320 x 12240); loading takes about 4 GB."""
 
 LayerWeights = Annotated[str, AfterValidator(_canonical_layer_weights)]
 Number = Annotated[float, AfterValidator(_plain_zero)]
@@ -92,7 +92,8 @@ class Settings(BaseModel):
     """Everything besides the two pictures that changes a single pixel of the result.
 
     Field names are the manifest's column names, the command line's options and the flow's
-    parameters. What does not change pixels (where files go, how many rows run at once) is not here.
+    parameters. Whatever does not change pixels (where files go, how many rows run at once) is not
+    here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -107,20 +108,20 @@ class Settings(BaseModel):
     tv_weight: Weight = Field(0.5, ge=0, description="weight of the total variation loss")
     content_layers: LayerWeights = Field(
         CATALOGUE[DEFAULT_ENCODER].content_layers,
-        description="layers of the content loss, with weights; empty: as the encoder has them",
+        description="layers of the content loss, with weights; if empty, the encoder's defaults",
     )
     style_layers: LayerWeights = Field(
         CATALOGUE[DEFAULT_ENCODER].style_layers,
-        description="layers of the style loss, with weights; empty: as the encoder has them",
+        description="layers of the style loss, with weights; if empty, the encoder's defaults",
     )
     normalization: Normalization = Field(
         "relative",
-        description="of the losses; relative: squared error over the target's square, mean: mean "
-        "squared error, the others: as those programs have it",
+        description="formula of the losses; relative: squared error divided by the target's "
+        "square; mean: mean squared error; the others: as in the recipe of that name",
     )
     gram: GramKind = Field(
         "centered",
-        description="centered: of activations less the style's mean; raw: of activations as such",
+        description="Gram matrices: centered (of activations minus the style's mean) or raw",
     )
     match_colors: bool = Field(
         True, description="first give the content the style's mean color and color covariance"
@@ -130,7 +131,7 @@ class Settings(BaseModel):
         description="what the optimization starts from; gray: the network's mean color with noise",
     )
     start_noise: Number = Field(
-        1.0, ge=0, le=255, description="standard deviation of the noise of gray, in levels of 255"
+        1.0, ge=0, le=255, description="standard deviation of a gray start's noise, from 0 to 255"
     )
     optimizer: OptimizerName = Field("lbfgs", description="L-BFGS or Adam")
     learning_rate: Number = Field(
@@ -138,14 +139,14 @@ class Settings(BaseModel):
     )
     beta_2: Number = Field(0.99, gt=0, le=0.999999, description="decay of Adam's second moment")
     best_of_every: int = Field(
-        1, ge=1, le=1000, description="Adam looks for the best picture every so many steps"
+        1, ge=1, le=1000, description="steps between Adam's checks for the best picture so far"
     )
     clip: Clip = Field(
-        "always", description="keep pixels between 0 and 1 at every step, or only in the end"
+        "always", description="keep pixels between 0 and 1 at every step, or only at the end"
     )
     steps: int = Field(60, ge=1, le=10_000, description="optimizer steps at each octave")
     octaves: int = Field(
-        3, ge=1, le=6, description="sizes worked through, each twice the one before, up to size"
+        3, ge=1, le=6, description="number of sizes, each twice the one before, up to size"
     )
     tolerance: Number = Field(
         1e-3,
@@ -157,7 +158,7 @@ class Settings(BaseModel):
         None, ge=0, lt=2**31, description="seed of a noise start; empty: derived from the row"
     )
     keep_alpha: bool = Field(False, description="give the result the content's transparency")
-    encoder: EncoderName = Field(DEFAULT_ENCODER, description="the network that sees")
+    encoder: EncoderName = Field(DEFAULT_ENCODER, description="the feature network")
     pooling: Pooling = Field(
         "trained", description="of the encoder: as it was trained, or all average, or all max"
     )
@@ -167,7 +168,7 @@ class Settings(BaseModel):
     def _take_layers_of_the_encoder(cls, said: Any) -> Any:
         encoder = said.get("encoder", DEFAULT_ENCODER) if isinstance(said, Mapping) else None
         if not isinstance(encoder, str) or encoder not in CATALOGUE:
-            return said  # which the fields themselves refuse
+            return said  # which the fields themselves reject
         network = CATALOGUE[encoder]
         layers = {"content_layers": network.content_layers, "style_layers": network.style_layers}
         return layers | said
@@ -199,7 +200,7 @@ _PUBLISHED_RECIPE: Mapping[str, Any] = {
     "tolerance": 0,
     "clip": "end",
 }
-"""What the recipes of others have in common."""
+"""What the published recipes of others have in common."""
 
 PRESET_CHOICES: Mapping[PresetName, Mapping[str, Any]] = {
     "draft": {"size": 256, "steps": 40, "octaves": 2},
@@ -247,7 +248,7 @@ PRESET_CHOICES: Mapping[PresetName, Mapping[str, Any]] = {
         "steps": 1000,
     },
 }
-"""What each preset chooses; docs/recipes.md tells where the last three are from."""
+"""What each preset chooses; docs/recipes.md gives the sources of the last three."""
 
 PRESETS: Mapping[PresetName, Settings] = {
     name: Settings.model_validate(choices) for name, choices in PRESET_CHOICES.items()
@@ -255,7 +256,7 @@ PRESETS: Mapping[PresetName, Settings] = {
 
 
 def _overrides_model() -> type[BaseModel]:
-    """`Settings` with every field optional and a preset in front: what a user may say of a row."""
+    """Make the model of what a user may choose: a preset and all `Settings`, each optional."""
     fields: dict[str, Any] = {}
     for name, field in Settings.model_fields.items():
         said = Field(None, description=field.description)
@@ -271,17 +272,17 @@ if TYPE_CHECKING:
     Overrides: TypeAlias = BaseModel
 else:
     Overrides = _overrides_model()
-"""What a user may say: a preset and any of the settings; None means: as the preset has it."""
+"""What a user may choose: a preset and any of the settings; None means the preset's value."""
 
 
 def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:
-    """Settings from choices of rising precedence; the last preset named is what all start from.
+    """Return settings from choices of rising precedence, based on the last preset named.
 
     Args:
-        choices: `Overrides`, or mappings of their field names; None values choose nothing.
+        choices: `Overrides`, or mappings with their field names; None values choose nothing.
 
     Raises:
-        pydantic.ValidationError: a name or value that `Overrides` does not admit.
+        pydantic.ValidationError: `Overrides` does not allow a name or value.
     """
     said: dict[str, Any] = {}
     for choice in choices:
@@ -292,5 +293,5 @@ def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:
 
 
 def preset_names() -> tuple[str, ...]:
-    """Our own presets, from quick to fine, and the recipes of others."""
+    """Return our own presets, from quick to fine, and then the recipes of others."""
     return get_args(PresetName)

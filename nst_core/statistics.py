@@ -1,4 +1,4 @@
-"""Features -> the statistics that stand for style and content; style targets are a saved value."""
+"""The statistics of features that represent style and content; style targets can be saved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class StyleTargets:
-    """What a style is to the optimization, by octave and layer; and its colors.
+    """The targets of a style, by octave and layer, and its colors.
 
     Attributes:
-        grams: one mapping an octave, coarse to fine; layer name -> float32 (channels, channels).
-        centers: likewise; what is subtracted from activations first, float32 (channels,).
-        colors: of the style at its largest working size.
+        grams: one mapping per octave, coarse to fine; layer name -> float32 (channels, channels).
+        centers: likewise; what is first subtracted from activations, float32 (channels,).
+        colors: statistics of the style at its largest working size.
     """
 
     grams: tuple[Mapping[str, Array], ...]
@@ -34,7 +34,7 @@ class StyleTargets:
     colors: ColorStatistics
 
     def to_bytes(self) -> bytes:
-        """A safetensors file: `<octave>.<layer>.gram` and `.center`, and `colors.<statistic>`."""
+        """Return a safetensors file of `<octave>.<layer>.gram`, `.center`, `colors.<statistic>`."""
         arrays = {
             f"{octave}.{layer}.{kind}": array
             for kind, octaves in (("gram", self.grams), ("center", self.centers))
@@ -48,7 +48,7 @@ class StyleTargets:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "StyleTargets":
-        """The targets that `to_bytes` wrote."""
+        """Read the targets that `to_bytes` wrote."""
         arrays = safetensors.numpy.load(data)
         colors = {name: arrays.pop(f"colors.{name}") for name in ColorStatistics._fields}
         found: dict[str, dict[int, dict[str, Array]]] = {"gram": {}, "center": {}}
@@ -62,12 +62,12 @@ class StyleTargets:
 
 
 def gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
-    """G = (F - c)^T (F - c) / M, M the number of positions.
+    """Return G = (F - c)^T (F - c) / M, where M is the number of positions.
 
-    With c = 0 it is that of Gatys et al. 2016, eq. 3, divided by M: divided by the picture's own
-    M, it does not depend on the picture's size or shape. With the style's mean as c, it tells
-    textures apart that have much in common with every picture (Novak & Nikulin 2016, "Improving
-    the Neural Algorithm of Artistic Style", section 3.2, who subtract a constant).
+    With c = 0, it is that of Gatys et al. 2016, eq. 3, divided by the picture's own M, so that it
+    does not depend on the picture's size or shape. With the style's mean as c, it distinguishes
+    textures that have much in common with every picture (Novak & Nikulin 2016, "Improving the
+    Neural Algorithm of Artistic Style", section 3.2, who subtract a constant).
 
     Args:
         features: float32 (height, width, channels).
@@ -81,15 +81,15 @@ def gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
 
 
 def style_targets(encoder: Encoder, style: PictureLike, settings: Settings) -> StyleTargets:
-    """The statistics of a style picture at every octave that the settings work through.
+    """Return the statistics of a style picture at every octave of the settings.
 
     Args:
-        encoder: the network that sees.
-        style: at any size and in any form that `as_pixels` takes.
-        settings: give the working sizes, the layers and the kind of Gram matrix.
+        encoder: the feature network.
+        style: of any size and in any form that `as_pixels` takes.
+        settings: determine the working sizes, the layers and the kind of Gram matrix.
 
     Raises:
-        ValueError: `style` is no picture, or its values are out of range.
+        ValueError: `style` is not a picture, or its values are out of range.
     """
     style = as_pixels(style, "style")
     layers = tuple(settings.style_layer_weights)
@@ -119,10 +119,10 @@ def _at_side(encoder: Encoder, style: Array, side: int, layers: tuple[str, ...])
 def content_targets(
     encoder: Encoder, content: Array, layers: tuple[str, ...]
 ) -> dict[str, tf.Tensor]:
-    """The content picture's activations.
+    """Return the content picture's activations.
 
     Args:
-        encoder: the network that sees.
+        encoder: the feature network.
         content: sRGB in [0, 1], float32, (height, width, 3), at the working size.
         layers: names of the content layers.
 

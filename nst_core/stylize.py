@@ -1,4 +1,4 @@
-"""Two pictures and settings -> one outcome: coarse to fine, a generator of iterates on the way."""
+"""Stylization of a picture, coarse to fine: a generator of iterates, with an outcome at the end."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.colors import match_colors
+from nst_core.levels import from_levels, to_levels
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
 from nst_core.octaves import octave_shapes
@@ -20,15 +21,15 @@ from nst_core.statistics import StyleTargets, style_targets
 
 @dataclass(frozen=True)
 class Iterate:
-    """The best picture so far, as a preview or a progress bar wants it.
+    """The best picture so far, for a preview or a progress bar.
 
     Attributes:
-        octave, octaves: which of the sizes worked through, from 1, and how many there are.
-        step, steps: done and planned over all octaves; an octave that ends early skips some.
-        step_of_octave: done at this octave's size.
-        work_done: share of all work, from 0 to 1, a step weighing as many pixels as it has.
-        evaluations: of loss and gradient so far.
-        losses: of `pixels`, at this octave's size.
+        octave, octaves: number of the current size, from 1, and how many there are.
+        step, steps: steps done and planned, over all octaves; an octave that ends early skips some.
+        step_of_octave: steps done at this octave's size.
+        work_done: share of all work, from 0 to 1; a step counts by its number of pixels.
+        evaluations: number of evaluations of loss and gradient so far.
+        losses: losses of `pixels`, at this octave's size.
         pixels: sRGB in [0, 1], float32, (height, width, 3) of this octave.
     """
 
@@ -45,16 +46,17 @@ class Iterate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished picture and what is to be told of it.
+    """A finished picture and the facts to report about it.
 
     Attributes:
         pixels: sRGB, uint8, (height, width, 3): what is saved.
-        losses: of exactly these 8-bit pixels.
-        start_losses: of the picture that the optimization started from, at the result's size.
-        steps, evaluations: taken over all octaves.
+        losses: losses of exactly these 8-bit pixels.
+        start_losses: losses of the picture that the optimization started from, at the result's
+            size.
+        steps, evaluations: totals over all octaves.
         stop_reason: why the last octave ended: `steps` (all done), `plateau`, `converged` (no
             step lowers the loss) or `diverged` (not finite a second time; the best is kept).
-        recoveries: how often a loss that was not finite sent it back to the best iterate.
+        recoveries: how often it went back to the best iterate because a loss was not finite.
     """
 
     pixels: NDArray[np.uint8]
@@ -74,24 +76,24 @@ def stylize(
     weights: Path | None = None,
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
-    """Stylize one picture after another (Gatys et al. 2016).
+    """Stylize one picture in the style of another (Gatys et al. 2016).
 
     Args:
-        content, style: at any size and in any form that `nst_core.pixels.as_pixels` takes: arrays
+        content, style: of any size and in any form that `nst_core.pixels.as_pixels` takes: arrays
             of uint8, or of floating point from 0 to 1, gray, RGB or RGBA; Pillow images; or what
             `nst_core.pictures.load` returns.
-        settings: how; the result's longest side is `settings.size`, or the content's if smaller
-            (unless `settings.enlarge`).
+        settings: how to stylize; the result's longest side is `settings.size`, or the content's if
+            smaller (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
         on_iterate: called with the best picture so far every few steps.
 
     Raises:
-        ValueError: no picture, or one whose values are out of range; an unknown layer, or a
+        ValueError: not a picture, or one whose values are out of range; an unknown layer, or a
             picture too small for the deepest layer.
-        WeightsError: the encoder's weights are not there, or cannot be used.
-        NotFiniteError: the start has no finite loss.
+        WeightsError: the encoder's weights are missing, or cannot be used.
+        NotFiniteError: the loss of the start is not finite.
     """
-    # Before weights are read, or even downloaded.
+    # The pictures are checked before weights are read, or even downloaded.
     content, style = as_pixels(content, "content"), as_pixels(style, "style")
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
     targets = style_targets(encoder, style, settings)
@@ -103,7 +105,7 @@ def finish(
     steps: Generator[Iterate, None, Outcome],
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
-    """Run a generator of iterates to its outcome."""
+    """Run a generator of iterates to its end, and return the outcome."""
     while True:
         try:
             iterate = next(steps)
@@ -123,18 +125,18 @@ def iterates(
     seed: int,
     style: PictureLike | None = None,
 ) -> Generator[Iterate, None, Outcome]:
-    """The iterates of one stylization, every few steps; the outcome is its return value.
+    """Yield the iterates of one stylization, every few steps, and return its outcome.
 
     Args:
-        encoder: the network that sees, by `load_encoder`.
-        content: as of `stylize`.
-        targets: of the style, by `style_targets` with the same encoder and settings.
-        settings: as of `stylize`.
-        seed: of the noise to start from.
-        style: as of `stylize`, needed where the settings start from the style.
+        encoder: the feature network, from `load_encoder`.
+        content: as in `stylize`.
+        targets: targets of the style, from `style_targets` with the same encoder and settings.
+        settings: as in `stylize`.
+        seed: seed of the noise to start from.
+        style: as in `stylize`; needed if the settings start from the style.
 
     Raises:
-        ValueError, NotFiniteError: as `stylize`.
+        ValueError, NotFiniteError: as in `stylize`.
     """
     content = as_pixels(content, "content")
     style = None if style is None else as_pixels(style, "style")
@@ -145,7 +147,7 @@ def iterates(
         content = match_colors(content, targets.colors)
     shapes = octave_shapes(height, width, settings.octaves)
     start = _start(encoder, content, style, settings, (height, width), seed)
-    pixels, totals, ending = start, Totals(0, 0, 0), "steps"
+    pixels, totals, stop_reason = start, Totals(0, 0, 0), "steps"
     for number, (index, shape) in enumerate(shapes.items(), start=1):
         task = OctaveTask.prepare(encoder, content, targets, settings, index, shape)
         for report in task.reports(resize(pixels, *shape)):
@@ -160,23 +162,23 @@ def iterates(
                 losses=report.losses,
                 pixels=np.clip(report.pixels, 0, 1),
             )
-        pixels, ending = report.pixels, report.ending
+        pixels, stop_reason = report.pixels, report.stop_reason
         totals = totals.plus(report)
-    return _outcome(task, start, pixels, totals, ending)
+    return _outcome(task, start, pixels, totals, stop_reason)
 
 
 def _outcome(
-    last: OctaveTask, start: Pixels, pixels: Pixels, totals: Totals, ending: str
+    last: OctaveTask, start: Pixels, pixels: Pixels, totals: Totals, stop_reason: str
 ) -> Outcome:
-    """What is saved, with its own losses, not those of the pixels before rounding."""
-    saved = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    """Return the picture as saved, with its own losses, not those of the pixels before rounding."""
+    saved = to_levels(pixels)
     return Outcome(
         pixels=saved,
-        losses=last.losses_of(saved.astype(np.float32) / np.float32(255)),
+        losses=last.losses_of(from_levels(saved)),
         start_losses=last.losses_of(start),
         steps=totals.steps,
         evaluations=totals.evaluations,
-        stop_reason=ending,
+        stop_reason=stop_reason,
         recoveries=totals.recoveries,
     )
 
@@ -206,7 +208,7 @@ def _start(
     shape: tuple[int, int],
     seed: int,
 ) -> Pixels:
-    """The picture to start from, at the result's height and width."""
+    """Return the picture to start from, at the result's height and width."""
     if settings.start == "content":
         return resize(content, *shape)
     if settings.start == "style":
@@ -222,7 +224,7 @@ def _start(
 
 
 def _cover(picture: Pixels, height: int, width: int) -> Pixels:
-    """The middle of a picture, scaled so that it fills the shape without being stretched."""
+    """Return the middle of a picture, scaled so that it fills the shape without being stretched."""
     scale = max(height / picture.shape[0], width / picture.shape[1])
     tall = max(height, round(picture.shape[0] * scale))
     wide = max(width, round(picture.shape[1] * scale))

@@ -1,4 +1,4 @@
-"""TIFF pictures as Pillow reads them, and those that it would read as something else."""
+"""TIFF pictures as Pillow reads them, and a check for those that it would misread."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from PIL.TiffImagePlugin import TiffImageFile
 _Base = ExifTags.Base
 
 _SIGNED = 2
-"""Of the tag SampleFormat."""
+"""The value of the tag SampleFormat for signed levels."""
 
 
 class OrientedTiff(TiffImageFile):
     """A TIFF file whose pixels stay as they are stored.
 
-    Pillow turns them itself, and even where only XMP asks for it, unlike with any other format.
+    Pillow turns them by itself, even if only XMP asks for it, unlike pictures of other formats.
     """
 
     def _setup(self) -> None:
@@ -25,22 +25,22 @@ class OrientedTiff(TiffImageFile):
         self._size = self._tile_size
 
     def load_prepare(self) -> None:
-        """Unlike Pillow's, it does not ask the process-wide pixel limit once more."""
+        """Prepare like Pillow, but without checking the process-wide pixel limit again."""
         if self._im is None:
             self.im = Image.new(self.mode, self._tile_size).im
         super().load_prepare()
 
     def load_end(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing, where Pillow would turn the picture."""
 
     @property
     def orientation(self) -> int:
-        """The tag's value; 1 where there is none."""
+        """The tag's value; 1 if there is none."""
         value = self.tag_v2.get(_Base.Orientation, 1)
         return value if isinstance(value, int) else 1
 
     def fault(self) -> str:
-        """Why Pillow (13.0) would read it as something else, without a word; empty where not."""
+        """Return why Pillow (13.0) would silently misread the file; empty if it would not."""
         tags = self.tag_v2
         bits = max(_numbers(tags.get(_Base.BitsPerSample, (1,))), default=1)
         split = tags.get(_Base.PlanarConfiguration) == 2 and self.mode[0] not in "IF"
@@ -56,9 +56,9 @@ class OrientedTiff(TiffImageFile):
 
 
 def top_level(image: TiffImageFile) -> int:
-    """The level of white in gray of more than 8 bits, 1 for floating point.
+    """Return the level of white in gray of more than 8 bits, or 1 for floating point.
 
-    Levels of 32 bits count as 16 bits: programs that write them (Pillow is one) have no more.
+    Levels of 32 bits count as 16 bits: programs that write them (Pillow is one) use no more.
     """
     if image.mode == "F":
         return 1

@@ -1,4 +1,4 @@
-"""Why a file cannot be written: which one, whose folder is at fault, and what to do."""
+"""Messages about files that cannot be written: which file, which folder, why, and what to do."""
 
 import errno
 import os
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from nst_core.files import StorageError
 from nst_core.locks import user_name
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 
 REASONS = {
     errno.ENOSPC: ("is full", "make room there"),
     errno.EDQUOT: ("has no room left in your quota", "remove something there, or ask for more"),
     errno.EROFS: ("can only be read", "choose another folder"),
-    errno.EACCES: ("may not be written by {user}", "choose another folder, or change its mode"),
-    errno.EPERM: ("may not be written by {user}", "choose another folder, or change its mode"),
+    errno.EACCES: ("is not writable by {user}", "choose another folder, or change its mode"),
+    errno.EPERM: ("is not writable by {user}", "choose another folder, or change its mode"),
     errno.EIO: ("is on a disk that fails", "see the system's log"),
-    errno.ENOTDIR: ("leads through a file", "choose another folder"),
-    errno.EEXIST: ("is no folder", "choose another folder"),
+    errno.ENOTDIR: ("has a file in its path where a folder is expected", "choose another folder"),
+    errno.EEXIST: ("is not a folder", "choose another folder"),
 }
 """By `OSError.errno`: what is wrong with a folder, and what to do about it."""
 
@@ -28,24 +28,24 @@ class WriteError(OSError):
 
 
 def reason(error: OSError, name: str, folder: Place) -> str:
-    """What is wrong with a folder that cannot be written, in a sentence.
+    """Return a sentence that says what is wrong with a folder that cannot be written.
 
     Args:
-        error: what the system says.
-        name: what people call the folder, such as `the output folder`.
+        error: the system's error.
+        name: the folder's name for users, such as `the output folder`.
         folder: where it is.
     """
     wrong, _ = REASONS.get(error.errno or 0, ("cannot be written", ""))
     wrong = wrong.format(user=user_name(os.geteuid()))
-    return f"{name} {told(folder)} {wrong} ({error.strerror or error})"
+    return f"{name} {redacted(folder)} {wrong} ({error.strerror or error})"
 
 
 def explained(error: OSError, folders: Mapping[str, Place]) -> str:
-    """The same with the file that was to be written; empty where the error is of another kind.
+    """Return a sentence on why a file cannot be written; empty if the error is of another kind.
 
     Args:
-        error: what the system says.
-        folders: those that may be at fault, by what people call them.
+        error: the system's error.
+        folders: those that may be the cause, by their names for users.
     """
     if isinstance(error, StorageError | WriteError) or error.errno not in REASONS:
         return ""
@@ -66,10 +66,10 @@ def explained(error: OSError, folders: Mapping[str, Place]) -> str:
 
 @contextmanager
 def writing_to(folders: Mapping[str, Place]) -> Iterator[None]:
-    """Say of errors which of these folders they are about.
+    """Make write errors say which of these folders they concern.
 
     Args:
-        folders: by what people call them, such as `the output folder`.
+        folders: by their names for users, such as `the output folder`.
 
     Raises:
         WriteError: a file in one of them, or beside them, cannot be written.

@@ -1,1 +1,1 @@
-"""Prefect tasks, each a few lines around nst_core, and what they exchange."""
+"""Prefect tasks, each a few lines around nst_core, and the data they exchange."""

@@ -1,4 +1,4 @@
-"""The pictures that a row was on its way -> `animations/`."""
+"""An animation of a row's intermediates, written to `animations/`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,9 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nst_core.animation import AnimationFormat, encode_animation
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
+from nst_core.levels import to_levels
 from nst_core.pictures import fit, load, read_png_text, resize
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from tasks.finding import NoResultsError
 from tasks.layout import animation_path, intermediates_folder, intermediates_of
 from tasks.provenance import ROW_KEYWORD
@@ -21,26 +22,26 @@ LAST_FRAME_MS = 1500
 def animate_row(
     row: "pd.Series[Any]", output: Place, kind: AnimationFormat, *, size: int, seconds: float
 ) -> Place:
-    """Write a row's way as a moving picture, from its first intermediate to its result.
+    """Write an animation of a row, from its first intermediate to its result.
 
     Args:
-        row: of the batch's table.
+        row: a row of the batch's table.
         output: the batch's output folder.
-        kind: of the file.
-        size: longest side in pixels; smaller pictures stay as they are.
-        seconds: that the way takes; its end is then shown for a while.
+        kind: the format of the file.
+        size: the longest side in pixels; smaller pictures keep their size.
+        seconds: how long the animation takes; its last picture is then shown for a while.
 
     Returns:
-        Where it is.
+        The place of the file.
 
     Raises:
-        NoResultsError: no intermediates were kept of the row.
-        PictureError: one of them cannot be read.
-        OSError: it cannot be written.
+        NoResultsError: the row has no intermediates.
+        PictureError: one of the pictures cannot be read.
+        OSError: the file cannot be written.
     """
     pictures = _own_intermediates(row, output)
     if not pictures:
-        folder = told(intermediates_folder(output, row["output"]))
+        folder = redacted(intermediates_folder(output, row["output"]))
         raise NoResultsError(
             f"{folder}: no intermediates of line {row['line']}; run the batch with "
             "--save-every 10, and with --refresh if the row is done"
@@ -54,15 +55,16 @@ def animate_row(
         last_frame_ms=LAST_FRAME_MS,
     )
     path = animation_path(output, row["output"], f".{kind}")
-    write_whole(path, animation)
+    write_atomic(path, animation)
     return path
 
 
 def _own_intermediates(row: "pd.Series[Any]", output: Place) -> list[Place]:
-    """Not those of another row that had the output's name before.
+    """Return a row's intermediates, but not those of another row that had the same output before.
 
-    A row without a key in the table has begun only where it was interrupted, and it removed the
-    others then. Those of the version before do not say whose they are, and are taken for its own.
+    A row without a key in the table has begun only if it was interrupted, and it removed the
+    others when it began. Intermediates of the previous version do not name their row, and count as
+    this row's.
     """
     pictures = intermediates_of(output, row["output"])
     if pd.isna(row["key"]):
@@ -75,9 +77,9 @@ def _own_intermediates(row: "pd.Series[Any]", output: Place) -> list[Place]:
 
 
 def _frames(pictures: list[Place], size: int) -> Iterator[NDArray[np.uint8]]:
-    """All of the shape of the last, as earlier ones are of coarser sizes."""
+    """Yield all pictures in the shape of the last one, because earlier ones have coarser sizes."""
     tall, wide = load(pictures[-1], size=size).rgb.shape[:2]
     height, width = fit(tall, wide, size)
     for picture in pictures:
         rgb = load(picture, size=size).rgb
-        yield np.rint(resize(rgb, height, width) * 255).astype(np.uint8)
+        yield to_levels(resize(rgb, height, width))

@@ -1,4 +1,4 @@
-"""What Prefect's page shows of a batch: progress, and in the end a report, a table and links."""
+"""What Prefect's page shows of a batch: progress, and at the end a report, a table and links."""
 
 import logging
 import re
@@ -21,31 +21,32 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from nst_core.places import told
+from nst_core.places import redacted
+from tasks.events import subscribed
 from tasks.layout import CONTACT_SHEET, GALLERY, summary_path
 from tasks.markdown import markdown_report, shown_rows
-from tasks.progress import Tally, listened_to_by
 from tasks.report import Night
+from tasks.tally import Tally
 
 logger = logging.getLogger("nst_batch.artifacts")
 
 UPDATE_SECONDS = 5.0
 PATIENT_RETRIES = 5
-"""2 + 4 + 8 + 16 + 32 seconds; the flow's own end, which counts for more, waits longer."""
+"""These take 2 + 4 + 8 + 16 + 32 seconds; the flow's own end, which matters more, waits longer."""
 
 LONGEST_WAIT_SECONDS = 10.0
-"""For the last update, should the server not answer."""
+"""How long to wait for the last update if the server does not answer."""
 
 
 def key_of(manifest: str, kind: str) -> str:
-    """An artifact's key: the nights of a manifest are versions of one artifact.
+    """Return an artifact's key; the runs of a manifest are versions of one artifact.
 
     Args:
-        manifest: its name.
-        kind: such as `report`.
+        manifest: the manifest's name.
+        kind: the kind of artifact, such as `report`.
 
     Returns:
-        Lower-case letters, digits and dashes, which is all that Prefect takes.
+        Lowercase letters, digits and dashes, which is all that Prefect accepts.
     """
     name = re.sub("[^a-z0-9]+", "-", PurePath(manifest).stem.lower()).strip("-")
     return f"{name or 'manifest'}-{kind}"
@@ -53,10 +54,10 @@ def key_of(manifest: str, kind: str) -> str:
 
 @contextmanager
 def shown_progress(manifest: str) -> Iterator[None]:
-    """Keep a progress artifact up to date from a thread of its own, which no row waits for.
+    """Keep a progress artifact up to date from a separate thread, so that no row waits for it.
 
     Args:
-        manifest: its name.
+        manifest: the manifest's name.
     """
     if FlowRunContext.get() is None:
         yield
@@ -67,7 +68,7 @@ def shown_progress(manifest: str) -> Iterator[None]:
         args=(_update_until, over, tally, key_of(manifest, "progress")),
         daemon=True,
     )
-    with listened_to_by(tally):
+    with subscribed(tally.count):
         updates.start()
         try:
             yield
@@ -79,7 +80,7 @@ def shown_progress(manifest: str) -> Iterator[None]:
 def _update_until(over: threading.Event, tally: Tally, key: str) -> None:
     artifact = None
     is_over = False
-    # A server that is away is not waited for, but told with the next update.
+    # If the server is away, do not wait for it: the next update makes up for this one.
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         while not is_over:
             is_over = over.wait(UPDATE_SECONDS)
@@ -99,10 +100,10 @@ def _update(artifact: UUID | None, tally: Tally, key: str) -> UUID | None:
 
 
 def show_on_page(night: Night, served_at: str | None, *, patiently: bool = True) -> None:
-    """Make the artifacts of a batch that ended; what Prefect does not take costs a warning.
+    """Create the artifacts of a batch that has ended; if Prefect refuses one, only log a warning.
 
     Args:
-        night: what there is to show.
+        night: the batch to show.
         served_at: the address at which people see the output folder, if there is one.
         patiently: wait a minute for a server that is away.
     """
@@ -132,7 +133,7 @@ def _show_report(night: Night) -> None:
 def _show_table(night: Night) -> None:
     rows, count = shown_rows(night.table), len(night.table)
     of_these = "" if len(rows) == count else f"the first {len(rows)} of "
-    whole = told(summary_path(night.output))
+    whole = redacted(summary_path(night.output))
     create_table_artifact(
         rows,
         key_of(night.manifest, "summary"),

@@ -1,4 +1,4 @@
-"""How results are kept: keys, serializer, storage and locks. No other file knows."""
+"""How Prefect stores results: cache keys, serializer, storage and locks. All of it is here."""
 
 import asyncio
 import hashlib
@@ -31,17 +31,18 @@ from tasks.records import (
 
 
 class RecordSerializer(Serializer):
-    """JSON records whose file is verified on reading; never pickle, as the cache may be shared.
+    """Serializer of JSON records that verifies a record's file when it reads the record.
 
-    Prefect reads a record to learn whether a result exists, so that a record whose file is
-    missing or damaged is simply not there, and the task runs again. It does so within the task run
-    that the record is of, whose parameters say where the file has to be.
+    It never uses pickle, because the cache may be shared. Prefect reads a record to learn whether
+    a result exists, so a record whose file is missing or damaged counts as absent, and the task
+    runs again. Prefect reads it within the task run of that record, whose parameters say where the
+    file must be.
     """
 
     type: str = Field(default=SERIALIZER, frozen=True)
 
     def dumps(self, obj: Any) -> bytes:
-        """The record as JSON; an exception, which Prefect persists when a task fails, as text."""
+        """Return a record as JSON; exceptions, which Prefect persists if a task fails, as text."""
         if isinstance(obj, StyleRecord | PictureRecord):
             return obj.model_dump_json().encode()
         if isinstance(obj, BaseException):
@@ -49,7 +50,7 @@ class RecordSerializer(Serializer):
         raise TypeError(f"only records are persisted, not {type(obj).__name__}")
 
     def loads(self, blob: bytes) -> Record:
-        """The record; raises `RecordError` where it or its file is damaged, or another's."""
+        """Return the record; raise `RecordError` if it or its file is damaged or of another key."""
         task_run = TaskRunContext.get()
         if task_run is None:
             raise RecordError("a record is only read for the task that it is of")
@@ -62,10 +63,10 @@ class RecordSerializer(Serializer):
 
 
 class FlockLockManager(LockManager):
-    """Locks that die with their holder: `flock` on a file a key, released by the kernel.
+    """Locks that the kernel releases when their holder dies: an `flock` on one file for each key.
 
-    Prefect's own managers leave a lock behind when a process is killed, which would hang every
-    later night; these do not. The files themselves stay, empty.
+    Prefect's own lock managers leave a lock behind when a process is killed, which would make every
+    later run hang; these do not. The files themselves stay, empty.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,9 +78,9 @@ class FlockLockManager(LockManager):
         key: str,
         holder: str,
         acquire_timeout: float | None = None,
-        hold_timeout: float | None = None,  # noqa: ARG002 - held until released, or death
+        hold_timeout: float | None = None,  # noqa: ARG002 - held until released or the holder dies
     ) -> bool:
-        """Wait for the lock and take it; False where the time is up first."""
+        """Wait for the lock and take it; return False if the time runs out first."""
         if self.is_lock_holder(key, holder):
             return True
         descriptor = self._flock(key, acquire_timeout)
@@ -93,21 +94,21 @@ class FlockLockManager(LockManager):
         return flock(self.folder / f"{key}.lock", timeout)
 
     def release_lock(self, key: str, holder: str) -> None:
-        """Give the lock back; nothing happens where it is not held, as Prefect releases twice."""
+        """Release the lock; do nothing if it is not held, because Prefect releases twice."""
         descriptor = self._held.pop((key, holder), None)
         if descriptor is not None:
             os.close(descriptor)
 
     def is_lock_holder(self, key: str, holder: str) -> bool:
-        """Whether this holder has the lock."""
+        """Return whether this holder has the lock."""
         return (key, holder) in self._held
 
     def is_locked(self, key: str) -> bool:
-        """Whether anyone has the lock."""
+        """Return whether anyone has the lock."""
         return not self.wait_for_lock(key, timeout=0)
 
     def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Wait until nobody has the lock; False where the time is up first."""
+        """Wait until nobody has the lock; return False if the time runs out first."""
         descriptor = self._flock(key, timeout)
         if descriptor is not None:
             os.close(descriptor)
@@ -120,13 +121,13 @@ class FlockLockManager(LockManager):
         acquire_timeout: float | None = None,
         hold_timeout: float | None = None,
     ) -> bool:
-        """`acquire_lock` beside the event loop."""
+        """Run `acquire_lock` without blocking the event loop."""
         return await asyncio.to_thread(
             self.acquire_lock, key, holder, acquire_timeout, hold_timeout
         )
 
     async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """`wait_for_lock` beside the event loop."""
+        """Run `wait_for_lock` without blocking the event loop."""
         return await asyncio.to_thread(self.wait_for_lock, key, timeout)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FlockLockManager":
@@ -140,9 +141,10 @@ def _lock_manager(folder: Path) -> FlockLockManager:
 
 
 def record_storage(folder: Place) -> Path | RemoteFileSystem:
-    """Where Prefect keeps records: a folder, or a block, which it wants to know by name.
+    """Return where Prefect stores records: a folder, or a block, which must be saved under a name.
 
-    A block holds the address and nothing else; credentials are those of whoever runs the task.
+    A block contains the address and nothing else; the credentials are those of the user who runs
+    the task.
     """
     if isinstance(folder, Path):
         return folder
@@ -159,14 +161,14 @@ def keep_by_key(
     refresh: bool,
     once_under: Path | None = None,
 ) -> dict[str, Any]:
-    """Options for `task.with_options` that keep the task's records, one a key, in a folder.
+    """Return options for `task.with_options` that store the task's records by key in a folder.
 
     Args:
-        folder: where records are kept.
+        folder: where records are stored.
         argument, attribute: the key is this attribute of this argument of the task.
-        refresh: run even where a record is there, and replace it.
-        once_under: a folder of locks by which runs of the same key wait for each other, in whatever
-            thread or process, so that only the first computes.
+        refresh: run even if there is a record, and replace it.
+        once_under: a folder of locks that make runs of the same key wait for each other, in any
+            thread or process, so that only the first one computes.
     """
     policy: CachePolicy = CacheKeyFnPolicy(
         cache_key_fn=lambda _, arguments: getattr(arguments[argument], attribute)

@@ -1,4 +1,4 @@
-"""A batch against the one before it in the same output folder: what is new, gone and changed."""
+"""Comparison of a batch with the previous one in its output folder: what is new, gone, changed."""
 
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
@@ -9,21 +9,21 @@ from tasks.statuses import WITH_PICTURE, WRONG
 
 Change = Literal["", "same", "new", "changed", "moved", "mended", "broken"]
 CHANGES: tuple[Change, ...] = get_args(Change)
-"""Against the table before; `docs/outputs.md` says what each means."""
+"""How a row can compare with the previous table; `docs/outputs.md` explains each."""
 
 COMPARED = ("output", "key", "status", "picture", "total_loss")
-"""The columns that it takes; a table of another version may lack some."""
+"""The columns that a comparison needs; a table of another version may lack some."""
 
 MOVED = 1e-3
-"""The share by which a loss must differ; devices and libraries differ by less."""
+"""The share by which a loss must differ to count as moved; devices and libraries differ by less."""
 
 
 def compare(table: pd.DataFrame, earlier: pd.DataFrame | None) -> pd.DataFrame:
-    """The table with the columns `change` and `previous_loss`, rows being known by their output.
+    """Return the table with the columns `change` and `previous_loss`, with rows matched by output.
 
     Args:
-        table: by `summarize`.
-        earlier: the one that was there before; None if there was none.
+        table: made by `summarize`.
+        earlier: the previous table; None if there was none.
     """
     before = _by_output(earlier)
     changes, losses = [], []
@@ -35,13 +35,13 @@ def compare(table: pd.DataFrame, earlier: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def gone(table: pd.DataFrame, earlier: pd.DataFrame | None) -> list[str]:
-    """The outputs that the table before had and this one has not, in order."""
+    """Return the outputs that the previous table had and this one does not, in order."""
     there = set(table["output"])
     return [output for output in _by_output(earlier) if output not in there]
 
 
 def is_comparable(table: pd.DataFrame) -> bool:
-    """Whether a table has what a comparison takes."""
+    """Return whether a table has the columns that a comparison needs."""
     return set(COMPARED) <= set(table.columns)
 
 
@@ -50,7 +50,7 @@ def _by_output(table: pd.DataFrame | None) -> dict[str, Any]:
 
 
 def _named_rows(table: pd.DataFrame) -> Iterator[Any]:
-    """Those whose output is known; the first of two, as the second is at fault."""
+    """Return the rows with an output, without a second row of the same one, which has a fault."""
     named = table[table["output"] != ""].drop_duplicates("output")
     return (row for _, row in named[list(COMPARED)].iterrows())
 

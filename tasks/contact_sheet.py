@@ -1,14 +1,13 @@
-"""A batch that is a grid -> `contact_sheet.png`."""
+"""The contact sheet, `contact_sheet.png`, made from the gallery's rows if they form a grid."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-import numpy as np
-
 from nst_core.contact_sheet import LARGEST_CELL, Levels, Tile, contact_sheet, largest_cell
-from nst_core.files import remove, write_whole
+from nst_core.files import remove, write_atomic
+from nst_core.levels import to_levels
 from nst_core.pictures import PictureError, encode_png, load
 from nst_core.places import Place
 from tasks.gallery import GalleryRow, Shown
@@ -20,32 +19,32 @@ logger = logging.getLogger("nst_batch.contact_sheet")
 
 
 MARK = {"Software": "nst-batch contact sheet"}
-"""In its text chunks, so that no picture of somebody's own is removed as an old sheet."""
+"""The mark in its text chunks, so that no user's own picture is removed as an old contact sheet."""
 
 
 def is_grid(rows: tuple[GalleryRow, ...]) -> bool:
-    """Whether each content is paired with each style, once, and there are two rows or more."""
+    """Return whether each content meets each style exactly once, and there are two rows or more."""
     pairs = [(row.content.name, row.style.name) for row in rows]
     contents, styles = {content for content, _ in pairs}, {style for _, style in pairs}
     return len(pairs) == len(set(pairs)) == len(contents) * len(styles) > 1
 
 
 def write_contact_sheet(rows: tuple[GalleryRow, ...], output: Place) -> bool:
-    """Write the sheet of a batch that is a grid, and remove that of an earlier one otherwise.
+    """Write the contact sheet if the batch is a grid; otherwise remove that of an earlier batch.
 
     Args:
-        rows: of the gallery, whose thumbnails the sheet is made of.
+        rows: the gallery's rows, whose thumbnails make up the sheet.
         output: the batch's output folder.
 
     Returns:
-        Whether there is one.
+        Whether there is a sheet.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the sheet cannot be written.
     """
     path = contact_sheet_path(output)
     if is_grid(rows) and _fits(rows):
-        write_whole(path, _sheet(rows, output))
+        write_atomic(path, _sheet(rows, output))
         return True
     if is_marked(path, MARK):
         remove(path)
@@ -75,7 +74,7 @@ def _sheet(rows: tuple[GalleryRow, ...], output: Place) -> bytes:
         for row, tile in zip(rows, results, strict=True)
     }
     sheet = contact_sheet(left, top, cells)
-    return encode_png(sheet.astype(np.float32) / np.float32(255), text=MARK)
+    return encode_png(sheet, text=MARK)
 
 
 def _head(shown: Shown, output: Place) -> Tile:
@@ -97,4 +96,4 @@ def _pixels(shown: Shown, output: Place) -> Levels | None:
     except PictureError as error:
         logger.warning("not shown in the contact sheet: %s", error)
         return None
-    return np.rint(rgb * 255).astype(np.uint8)
+    return to_levels(rgb)

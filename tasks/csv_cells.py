@@ -1,4 +1,4 @@
-"""CSV text <-> cells: separators as spreadsheets write them, lines as editors count them."""
+"""Conversion between CSV text and cells: separators of spreadsheets, line numbers of editors."""
 
 import csv
 import io
@@ -10,30 +10,30 @@ from typing import Any, NamedTuple
 SEPARATORS = (",", ";", "\t")
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
-"""What spreadsheets may take for the start of a formula, and the apostrophe that says it is none.
+"""What spreadsheets may take for the start of a formula, and the apostrophe that prevents it.
 
 The wide forms are those of Japanese and Chinese keyboards, which spreadsheets there accept too.
 """
 
 
 class CsvError(ValueError):
-    """A text whose rows cannot be told apart; the message names the line."""
+    """A text that cannot be split into rows; the message names the line."""
 
 
 class Record(NamedTuple):
-    """The cells of a row, and the line of the text on which it begins; the first line is 1."""
+    """The cells of a row, and the line of the text on which it begins, counted from 1."""
 
     line: int
     cells: list[str]
 
 
 def read_records(text: str, is_header: Callable[[Sequence[str]], bool]) -> list[Record]:
-    """Every row that is not blank, the header first.
+    """Return every row that is not blank, the header first.
 
     Args:
-        text: of a CSV file whose cells are separated by commas, semicolons or tabs. A first line
-            such as `sep=;`, by which spreadsheets say so, is not a row.
-        is_header: whether cells are those of the header; it finds out what separates them.
+        text: a CSV file whose cells are separated by commas, semicolons or tabs. A first line such
+            as `sep=;`, in which spreadsheets name the separator, is not a row.
+        is_header: returns whether cells are those of the header; used to find the separator.
 
     Raises:
         CsvError: a quote is never closed, or is followed by more of its cell.
@@ -61,7 +61,7 @@ def _records(text: str, separator: str) -> Iterator[Record]:
 
 
 def _separator(text: str, is_header: Callable[[Sequence[str]], bool]) -> str:
-    """What separates the cells of the first line that is not blank; a comma where none fits."""
+    """Return the separator of the first line that is not blank; a comma if none fits."""
     first = next((line for line in text.splitlines() if line.strip(" ,;\t")), "")
     fitting = (
         separator
@@ -73,9 +73,9 @@ def _separator(text: str, is_header: Callable[[Sequence[str]], bool]) -> str:
 
 @contextmanager
 def _cells_of_any_length(text: str) -> Iterator[None]:
-    """Lift the limit that the csv module has for the whole process, beyond which it reads nothing.
+    """Lift the csv module's process-wide limit on cells, beyond which it reads nothing.
 
-    A row with a very long cell is at fault, but the others are not.
+    A row with a very long cell has a fault, but the other rows do not.
     """
     limit = csv.field_size_limit(len(text) + 1)
     try:
@@ -85,33 +85,33 @@ def _cells_of_any_length(text: str) -> Iterator[None]:
 
 
 def to_csv(rows: Iterable[Sequence[str]]) -> str:
-    """Rows as CSV text that reads back as it was, whatever the cells hold."""
+    """Return rows as CSV text that reads back unchanged, whatever the cells contain."""
     text = io.StringIO()
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in rows:
-        # By itself the module leaves a carriage return without quotes, where it ends a row.
+        # The module itself would not quote a carriage return, which would then end the row.
         (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
     return text.getvalue()
 
 
 def escape_formula(cell: Any) -> Any:
-    """A cell; where it is a text that a spreadsheet might run, with an apostrophe before it.
+    """Return a cell, with an apostrophe in front if it is a text that a spreadsheet might run.
 
-    Texts that begin with an apostrophe get another one, so that `unescape_formula` gives every text
-    back as it was.
+    Texts that begin with an apostrophe get another one, so that `unescape_formula` restores every
+    text.
     """
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
 def unescape_formula(cell: str) -> str:
-    """The text that `escape_formula` made a cell of."""
+    """Return the text from which `escape_formula` made a cell."""
     return cell.removeprefix("'")
 
 
 def harmless_path(text: str) -> str:
-    """A relative path as a manifest may have it, so that no spreadsheet takes it for a formula.
+    """Return a manifest's relative path in a form that no spreadsheet takes for a formula.
 
-    It means the same file, and is read as it is.
+    It means the same file, and needs no unescaping.
     """
     return f"./{text}" if text.startswith(FORMULA_STARTS) else text

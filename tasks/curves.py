@@ -1,4 +1,4 @@
-"""The loss curve of a row: what is kept of its iterates, as a CSV file."""
+"""The loss curve of a row: the part of its iterates that is stored in a CSV file."""
 
 import csv
 import io
@@ -7,27 +7,27 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nst_core.files import read_kept
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from tasks.records import PictureRecord
 
 MOST_BYTES = 64 << 20
-"""Of a curve's file; ours have some 60 bytes for every ten steps."""
+"""The largest size of a curve's file; ours have about 60 bytes for every ten steps."""
 
 ROUNDING = 0.02
-"""By which share the loss of the saved 8-bit picture may differ from that before rounding."""
+"""The share by which the loss of the saved 8-bit picture may differ from that before rounding."""
 
 
 class CurveError(ValueError):
-    """A file that is no loss curve of ours; the message names it."""
+    """A file that is not one of our loss curves; the message names it."""
 
 
 class Point(NamedTuple):
-    """Where a row was after so many steps; the fields are the file's columns.
+    """The state of a row after some steps; the fields are the file's columns.
 
     Attributes:
-        octave: from 1.
-        width, height: that were worked at, in pixels.
-        step: over all octaves.
+        octave: counted from 1.
+        width, height: the working size, in pixels.
+        step: counted over all octaves.
         evaluations: of loss and gradient so far.
         total_loss, content_loss, style_loss, tv_loss: at this octave's size; the last three before
             their weights.
@@ -45,33 +45,33 @@ class Point(NamedTuple):
 
 
 def curve_csv(points: list[Point]) -> bytes:
-    """The file."""
+    """Return the contents of a loss curve's file."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([Point._fields, *points])
     return text.getvalue().encode()
 
 
 def read_curve(path: Place) -> list[Point]:
-    """The points of a file, in the order of their steps.
+    """Return the points of a file, in the order of their steps.
 
     Raises:
-        OSError: it is not there, or cannot be read.
-        CurveError: it is no loss curve.
+        OSError: the file does not exist, or cannot be read.
+        CurveError: it is not a loss curve.
     """
     try:
         return points_of(read_kept(path, MOST_BYTES))
     except ValueError as error:
         raise CurveError(
-            f"{told(path)}: found no loss curve; expected a CSV file with the columns "
+            f"{redacted(path)}: found no loss curve; expected a CSV file with the columns "
             f"{', '.join(Point._fields)}"
         ) from error
 
 
 def points_of(data: bytes) -> list[Point]:
-    """The points that a file's bytes hold.
+    """Return the points in a file's bytes.
 
     Raises:
-        ValueError: they are no loss curve.
+        ValueError: they are not a loss curve.
     """
     rows = csv.reader(io.StringIO(data.decode(errors="replace")))
     try:
@@ -83,7 +83,7 @@ def points_of(data: bytes) -> list[Point]:
 
 
 def is_curve_of(data: bytes, record: PictureRecord) -> bool:
-    """Whether a file's bytes are a loss curve that ends where a record's picture does."""
+    """Return whether a file's bytes are a loss curve that ends where a record's picture does."""
     try:
         last = points_of(data)[-1]
     except (ValueError, IndexError):
@@ -95,7 +95,7 @@ def is_curve_of(data: bytes, record: PictureRecord) -> bool:
 
 
 def thinned(losses: Sequence[float], most: int) -> Sequence[float]:
-    """At most so many of the losses, spread evenly, the first and the last among them."""
+    """Return at most `most` of the losses, evenly spread, including the first and the last."""
     if len(losses) <= most:
         return losses
     last = len(losses) - 1

@@ -1,4 +1,4 @@
-"""The encoders that rows name: their weights found and read, before any row runs."""
+"""The encoders that rows name, with their weights found and read before any row runs."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -9,26 +9,26 @@ from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.loading import EncoderReference, refer_to
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from tasks.managed import ManagedPlaces
 from tasks.rows import Row
 
 Encoders = Mapping[tuple[str, str], EncoderReference | WeightsError]
-"""By the settings `encoder` and `pooling`; an error where there are no weights."""
+"""Encoders by the settings `encoder` and `pooling`; an error if there are no weights."""
 
 
 def encoders_of(
     rows: Iterable[Row], store: WeightStore, fetch: Callable[[PublishedFile], Path] | None = None
 ) -> Encoders:
-    """Every encoder that rows name.
+    """Return every encoder that rows name.
 
     Args:
-        rows: of a manifest.
+        rows: the rows of a manifest.
         store: where weights are looked for.
-        fetch: see `refer_to`; called once a file, however it ends.
+        fetch: see `refer_to`; called once for each file, even if it fails.
 
     Raises:
-        WeightsError: weights were named for this run, and none of the rows needs them.
+        WeightsError: weights were named for this run, but none of the rows needs them.
     """
     choices = sorted({(row.settings.encoder, row.settings.pooling) for row in rows})
     store.check_use(CATALOGUE[name] for name, _ in choices)
@@ -43,24 +43,24 @@ def encoders_of(
 
 
 def check_weights_place(store: WeightStore, output: Place) -> None:
-    """Refuse weights of the user's own that lie where runs write.
+    """Refuse the user's own weights if they are in a place where runs write.
 
     Raises:
-        WeightsError: they do.
+        WeightsError: they are.
     """
     name = ""
-    # A link to itself is told when it is read.
+    # A link to itself is reported when it is read.
     with suppress(OSError, RuntimeError):
         name = ManagedPlaces(output).name_at(store.chosen) if store.chosen else ""
     if name:
         raise WeightsError(
-            f"{store.chosen}: runs replace and remove files in {told(output / name)}; keep weights "
-            "elsewhere, or choose another output folder"
+            f"{store.chosen}: runs replace and remove files in {redacted(output / name)}; keep "
+            "weights elsewhere, or choose another output folder"
         )
 
 
 def _once(fetch: Callable[[PublishedFile], Path]) -> Callable[[PublishedFile], Path]:
-    """So that a download that failed is not tried for each kind of pooling."""
+    """Let `fetch` try each file once, so that no kind of pooling repeats a failed download."""
     known: dict[PublishedFile, Path | WeightsError] = {}
 
     def fetch_once(published: PublishedFile) -> Path:
@@ -78,7 +78,7 @@ def _once(fetch: Callable[[PublishedFile], Path]) -> Callable[[PublishedFile], P
 
 
 def downloads_of(encoders: Encoders) -> list[PublishedFile]:
-    """The files that a run would download before its first row."""
+    """Return the files that a run would download before its first row."""
     found = [
         encoder.download for encoder in encoders.values() if isinstance(encoder, EncoderReference)
     ]

@@ -1,21 +1,21 @@
-"""What is wrong with a cell of a manifest, whatever it was that found it out."""
+"""Faults of a manifest's cells, whichever check finds them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from nst_core.files import StorageError
-from nst_core.places import without_secrets
+from nst_core.places import redacted
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong.
+    """One error in a manifest.
 
     Attributes:
-        line: of the manifest, where the row begins; 0 for what concerns all rows.
-        column: of the cell.
-        found: the text of the cell; empty where it is empty or there is none.
+        line: the line of the manifest where the row begins; 0 for an error that concerns all rows.
+        column: the column of the cell.
+        found: the text of the cell; empty if the cell is empty or missing.
         expected: what is wrong with it, and what is allowed.
     """
 
@@ -25,9 +25,9 @@ class Fault:
     expected: str
 
     def __post_init__(self) -> None:
-        """Leave out what is secret in addresses, even where one stands in the header."""
+        """Redact secrets in addresses, even if an address is in the header."""
         for name in ("column", "found", "expected"):
-            object.__setattr__(self, name, without_secrets(getattr(self, name)))
+            object.__setattr__(self, name, redacted(getattr(self, name)))
 
     def __str__(self) -> str:
         found = repr(self.found) if self.found else "nothing"
@@ -36,25 +36,25 @@ class Fault:
 
 @contextmanager
 def as_fault(faults: list[Fault], line: int, column: str, found: str) -> Iterator[None]:
-    """Make whatever is raised inside a fault of this cell, so that no row ends the batch.
+    """Turn any exception in the context into a fault of this cell, so that no row ends the batch.
 
     Args:
-        faults: gets one more where something is raised.
-        line, column, found: of the fault.
+        faults: the list to which a fault is added if an exception is raised.
+        line, column, found: see `Fault`.
 
     Raises:
-        StorageError: a storage refuses or does not answer, which is not the row's doing.
+        StorageError: a storage refuses or does not answer, which is not the row's fault.
     """
     try:
         yield
     except StorageError:
         raise
-    except Exception as error:  # noqa: BLE001 - that anything may be raised is why this is here
+    except Exception as error:  # noqa: BLE001 - catching everything is the purpose
         faults.append(Fault(line, column, found, reason_of(error)))
 
 
 def reason_of(error: Exception) -> str:
-    """Why something cannot be used, as a user needs to hear it."""
+    """Return why something cannot be used, in words for users."""
     if isinstance(error, OSError) and error.strerror:
         return f"it cannot be used: the system says {error.strerror!r}"
     if isinstance(error, MemoryError):

@@ -1,11 +1,11 @@
-"""A row of a finished batch, as a user names it."""
+"""Lookup of a finished batch's row by what a user calls it."""
 
 from difflib import get_close_matches
 from typing import Any
 
 import pandas as pd
 
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from tasks.layout import summary_path
 from tasks.summary import read_summary
 
@@ -13,15 +13,15 @@ NEEDED = (
     *("line", "status", "output", "picture", "key", "content", "style", "curve", "error"),
     *("total_loss", "content_weight", "style_weight", "tv_weight"),
 )
-"""Columns that are looked at."""
+"""The columns that are read."""
 
 
 class NoResultsError(Exception):
-    """A folder or a row that there is nothing of; the message says what to do."""
+    """A folder or a row without results; the message says what to do."""
 
 
 def table_of(output: Place) -> pd.DataFrame:
-    """The table of an output folder.
+    """Return the table of an output folder.
 
     Raises:
         NoResultsError: there is none.
@@ -30,20 +30,20 @@ def table_of(output: Place) -> pd.DataFrame:
         table = read_summary(output)
     except (OSError, ValueError) as error:
         raise NoResultsError(
-            f"{told(output)}: found no summary.parquet; expected the output folder of a run "
+            f"{redacted(output)}: found no summary.parquet; expected the output folder of a run "
             f"({getattr(error, 'strerror', None) or error})"
         ) from error
     missing = [column for column in NEEDED if column not in table.columns]
     if missing:
         raise NoResultsError(
-            f"{told(summary_path(output, '.parquet'))}: found no column {missing[0]}, as in tables "
-            "of other versions; run the batch once more, which keeps what is done"
+            f"{redacted(summary_path(output, '.parquet'))}: found no column {missing[0]}, as in "
+            "tables of other versions; run the batch once more, which keeps what is done"
         )
     return table
 
 
 def find_row(table: pd.DataFrame, output: Place, named: str) -> "pd.Series[Any]":
-    """A row by its line in the manifest, or by its output (`.png` may be left out).
+    """Return the row with this line in the manifest, or with this output (`.png` may be left out).
 
     Raises:
         NoResultsError: there is no such row.
@@ -57,6 +57,6 @@ def find_row(table: pd.DataFrame, output: Place, named: str) -> "pd.Series[Any]"
     near = get_close_matches(f"{named.removesuffix('.png')}.png", names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"such as {names[0]!r}" if names else ""
     raise NoResultsError(
-        f"{told(output)}: no row {named!r}; expected a line of the manifest, "
+        f"{redacted(output)}: no row {named!r}; expected a line of the manifest, "
         f"{table['line'].min()} to {table['line'].max()}, or an output; {hint}"
     )

@@ -1,7 +1,7 @@
-"""The gallery: one page that shows what came out of a batch, as a pure function of its rows.
+"""The gallery: one page that shows the results of a batch, as a pure function of its rows.
 
-The page asks nobody for anything but the pictures beside it: style and script are in it, and its
-Content-Security-Policy allows just these two, by their hashes. It can be read without a script.
+The page loads nothing but the pictures beside it. Its style and script are inside it, and its
+Content-Security-Policy allows only these two, by their hashes. It can be read without a script.
 """
 
 import base64
@@ -23,7 +23,7 @@ from tasks.statuses import STATUSES, UNDONE, Status
 
 CURVE_WIDTH, CURVE_HEIGHT = 120, 32
 MOST_CURVE_POINTS = 40
-"""Of an octave; more than there are pixels for would only make the page longer."""
+"""The most points of an octave; more than there are pixels would only make the page longer."""
 
 SHOWN_CHANGES = [change for change in CHANGES if change not in ("", "same")]
 
@@ -36,7 +36,7 @@ SORTS = {
     "seconds-up": "quickest first",
     "moved-down": "loss that moved most first",
 }
-"""By their names in the page's address; `gallery.js` knows them too."""
+"""The sort orders, by their names in the page's address; `gallery.js` knows them too."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Shown:
 
     Attributes:
         name: any text.
-        thumbnail: address of it in small, relative to the page; empty where there is none.
-        whole: address of it at full size, likewise.
+        thumbnail: address of a small version, relative to the page; empty if there is none.
+        whole: address of the picture at full size, likewise.
     """
 
     name: str
@@ -56,18 +56,18 @@ class Shown:
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """A row of the manifest on the page; numbers are None where there are none.
+    """A row of the manifest on the page; numbers that do not exist are None.
 
     Attributes:
-        line: in the manifest.
-        output: name of the result, with `/` between folders.
-        content: `whole` is the content at the size of the result.
-        result: None where there is no picture; of an `interrupted` row the best so far.
-        width, height: of the result, in pixels.
-        previous_loss: total loss the run before.
-        change: against the run before; empty where there is nothing to compare with.
-        warnings: what is odd about it though it is done; empty normally.
-        curve: total losses, octave by octave, between which they jump.
+        line: its line in the manifest.
+        output: the name of the result, with `/` between folders.
+        content: the content; `whole` shows it at the size of the result.
+        result: None if there is no picture; for an `interrupted` row, the best picture so far.
+        width, height: the size of the result, in pixels.
+        previous_loss: the total loss in the previous run.
+        change: the change since the previous run; empty if there is nothing to compare with.
+        warnings: what is odd about the row although it is done; usually empty.
+        curve: total losses by octave; they jump between octaves.
         curve_file: address of the CSV file, relative to the page; may be empty.
     """
 
@@ -96,7 +96,7 @@ class GalleryRow:
 
     @property
     def moved(self) -> float | None:
-        """By which share the loss is higher than the run before."""
+        """The share by which the loss is higher than in the previous run."""
         if not self.previous_loss or self.total_loss is None or self.change in ("", "same"):
             return None
         return self.total_loss / self.previous_loss - 1
@@ -109,8 +109,8 @@ class Page:
     Attributes:
         title: the manifest's name.
         made_at: when the batch ended, with a time zone.
-        gone: outputs that the run before had and this manifest has not.
-        compared_with: when the run before ended; None where there is nothing to compare with.
+        gone: outputs that the previous run had and this manifest does not.
+        compared_with: when the previous run ended; None if there is nothing to compare with.
         table_file, contact_sheet: addresses relative to the page; the latter may be empty.
     """
 
@@ -124,40 +124,40 @@ class Page:
 
     @property
     def rows_to_show(self) -> list[GalleryRow]:
-        """What is not done on top, then by line."""
+        """The rows in the page's order: first those that are not done, then by line."""
         order = {status: place for place, status in enumerate(UNDONE)}
         return sorted(self.rows, key=lambda row: (order.get(row.status, len(order)), row.line))
 
     @property
     def statuses(self) -> dict[str, int]:
-        """How many rows there are of each status that there is."""
+        """The number of rows for each status that occurs."""
         counts = Counter(row.status for row in self.rows)
         return {status: counts[status] for status in STATUSES if counts[status]}
 
     @property
     def changes(self) -> dict[str, int]:
-        """How many rows there are of each change that there is."""
+        """The number of rows for each change that occurs."""
         counts = Counter(row.change for row in self.rows)
         return {change: counts[change] for change in SHOWN_CHANGES if counts[change]}
 
     @property
     def styles(self) -> dict[str, int]:
-        """The styles in alphabetical order, and how many rows each has."""
+        """The number of rows for each style, in alphabetical order."""
         return dict(sorted(Counter(row.style.name for row in self.rows).items()))
 
     @property
     def with_warnings(self) -> int:
-        """How many rows have warnings."""
+        """The number of rows with warnings."""
         return sum(bool(row.warnings) for row in self.rows)
 
     @property
     def with_picture(self) -> int:
-        """How many rows have their result."""
+        """The number of rows that have their result."""
         return sum(row.status not in UNDONE for row in self.rows)
 
 
 def render(page: Page) -> str:
-    """The page, as HTML."""
+    """Return the page as HTML."""
     style, script = _part("gallery.css"), _part("gallery.js")
     environment = Environment(
         loader=PackageLoader("tasks", "page"),
@@ -185,7 +185,7 @@ def _part(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    # Of a page that was opened as a file, `self` is no origin; its pictures are files, too.
+    # In a page that is opened as a file, `self` matches nothing, and the pictures are files, too.
     return (
         f"default-src 'none'; img-src 'self' file:; style-src '{_digest(style)}'; "
         f"script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
@@ -197,10 +197,10 @@ def _digest(text: str) -> str:
 
 
 def curve_lines(octaves: Sequence[Sequence[float]]) -> list[str]:
-    """The points of a line an octave, as SVG has them; losses on a logarithmic scale.
+    """Return the points of one SVG line for each octave, with losses on a logarithmic scale.
 
     Args:
-        octaves: losses; those that are not positive and finite are left out.
+        octaves: losses by octave; those that are not positive and finite are left out.
     """
     shown = [
         thinned([loss for loss in octave if 0 < loss < math.inf], MOST_CURVE_POINTS)
@@ -225,12 +225,12 @@ def curve_lines(octaves: Sequence[Sequence[float]]) -> list[str]:
 
 
 def loss_text(loss: float | None) -> str:
-    """Three digits, as far as that is short."""
+    """Return a loss with three significant digits, in short form."""
     return "" if loss is None else f"{loss:.3g}"
 
 
 def duration_text(seconds: float | None) -> str:
-    """`4.2 s`, `42 s`, `3 min 5 s`, `2 h 4 min`."""
+    """Return a duration such as `4.2 s`, `42 s`, `3 min 5 s` or `2 h 4 min`."""
     if seconds is None:
         return ""
     if seconds < 9.95:
@@ -243,6 +243,6 @@ def duration_text(seconds: float | None) -> str:
 
 
 def share_text(share: Any) -> str:
-    """`+12 %`, with a real minus."""
+    """Return a share such as `+12 %`, with a true minus sign."""
     digits = 0 if abs(share) >= 0.1 else 1
     return f"{share:+.{digits}%}".replace("-", "\N{MINUS SIGN}").replace("%", " %")

@@ -1,4 +1,4 @@
-"""The table, jobs and previews of a batch -> what the gallery shows."""
+"""The rows of the gallery, made from the table, jobs and previews of a batch."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,23 +16,23 @@ from tasks.jobs import Job
 from tasks.layout import PREVIEWS
 from tasks.placement import LOOKS_AT_ONCE
 from tasks.previews import Preview, content_name, thumbnail_name
-from tasks.statuses import Ending
+from tasks.statuses import RowResult
 
 logger = logging.getLogger("nst_batch.gallery")
 
 
 def previews_of(
-    jobs: Iterable[Job], endings: Mapping[int, Ending], *, may_be_missing: bool
+    jobs: Iterable[Job], results: Mapping[int, RowResult], *, may_be_missing: bool
 ) -> Iterator[Preview]:
-    """The files that the page shows: contents and styles of all rows that could run, and results.
+    """Yield the files that the page shows: contents and styles of rows that could run, and results.
 
     Args:
-        jobs: of those rows.
-        endings: by line.
-        may_be_missing: those that are there are shown, and none is made.
+        jobs: the jobs of those rows.
+        results: the results by line.
+        may_be_missing: show the files that exist, and make no others.
     """
     for job in jobs:
-        record = endings[job.line].record
+        record = results[job.line].record
         content, style, most = job.content_sha256, job.style_sha256, job.max_pixels
         for sha256, source in ((content, job.content), (style, job.style)):
             name = thumbnail_name(sha256)
@@ -51,17 +51,17 @@ def previews_of(
 def gallery_rows(
     table: pd.DataFrame,
     jobs: Iterable[Job],
-    endings: Mapping[int, Ending],
+    results: Mapping[int, RowResult],
     previews: set[str],
     output: Place,
 ) -> tuple[GalleryRow, ...]:
-    """The rows of the page, in the table's order.
+    """Return the rows of the page, in the table's order.
 
     Args:
-        table: by `summarize` and `compare`.
-        jobs: of the rows that could run.
-        endings: by line.
-        previews: the names of those that are there.
+        table: made by `summarize` and `compare`.
+        jobs: the jobs of the rows that could run.
+        results: the results by line.
+        previews: the names of the previews that exist.
         output: the batch's output folder, from which curves are read.
     """
     by_line = {job.line: job for job in jobs}
@@ -69,7 +69,7 @@ def gallery_rows(
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
         curves = list(pool.map(lambda row: _curve(_text(row["curve"]), output), rows))
     return tuple(
-        _gallery_row(row, by_line.get(row["line"]), endings[row["line"]], previews, curve)
+        _gallery_row(row, by_line.get(row["line"]), results[row["line"]], previews, curve)
         for row, curve in zip(rows, curves, strict=True)
     )
 
@@ -77,7 +77,7 @@ def gallery_rows(
 def _gallery_row(
     row: "pd.Series[Any]",
     job: Job | None,
-    ending: Ending,
+    result: RowResult,
     previews: set[str],
     curve: tuple[tuple[float, ...], ...],
 ) -> GalleryRow:
@@ -87,7 +87,7 @@ def _gallery_row(
         output=row["output"],
         content=_content(row, job, previews),
         style=_style(row, job, previews),
-        result=_result(row, ending, previews),
+        result=_result(row, result, previews),
         width=_whole(row["width"]),
         height=_whole(row["height"]),
         total_loss=_number(row["total_loss"]),
@@ -122,23 +122,23 @@ def _style(row: "pd.Series[Any]", job: Job | None, previews: set[str]) -> Shown:
     return Shown(row["style"], thumbnail=_url(name, previews), whole=_url(name, previews))
 
 
-def _result(row: "pd.Series[Any]", ending: Ending, previews: set[str]) -> Shown | None:
+def _result(row: "pd.Series[Any]", result: RowResult, previews: set[str]) -> Shown | None:
     if pd.isna(row["picture"]):
         return None
     whole = quote(row["picture"])
-    if ending.record is None:
+    if result.record is None:
         return Shown(row["output"], thumbnail=whole, whole=whole)
-    thumbnail = _url(thumbnail_name(ending.record.file.sha256), previews)
+    thumbnail = _url(thumbnail_name(result.record.file.sha256), previews)
     return Shown(row["output"], thumbnail=thumbnail or whole, whole=whole)
 
 
 def _url(name: str, previews: set[str]) -> str:
-    """Relative to the page; empty where the preview could not be made."""
+    """Return an address relative to the page; empty if the preview could not be made."""
     return f"{PREVIEWS}/{name}" if name in previews else ""
 
 
 def _curve(name: str, output: Place) -> tuple[tuple[float, ...], ...]:
-    """Total losses by octave; none where the file cannot be read."""
+    """Return total losses by octave; empty if the file cannot be read."""
     if not name:
         return ()
     try:

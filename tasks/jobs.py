@@ -1,4 +1,4 @@
-"""Rows -> jobs: pictures examined, identities known, so that the work can begin or be skipped."""
+"""Conversion of rows to jobs, with pictures examined and identities known, to be run or skipped."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
 from nst_core.octaves import octave_shapes
 from nst_core.pictures import Picture, PictureError, PictureFacts, examine, fit, load
-from nst_core.places import Place, PlaceField, may_be_address, name_of, told
+from nst_core.places import Place, PlaceField, may_be_address, name_of, redacted
 from nst_core.settings import Settings
 from tasks.encoders import Encoders
 from tasks.faults import Fault, as_fault, reason_of
@@ -22,15 +22,15 @@ from tasks.row_warnings import warnings_of_pictures
 from tasks.rows import Row
 
 MOST_THREADS = min(4, os.cpu_count() or 1)
-"""Of those that decode pictures; more would need many gigabytes where pictures are very large."""
+"""The most threads that decode pictures; more would need many gigabytes for very large pictures."""
 
 
 class Job(BaseModel):
-    """A row that can run: small and plain, as it crosses task boundaries.
+    """A row that can run; small and plain, because it crosses task boundaries.
 
     Attributes:
-        content_shape, style_shape: height and width of the pictures as they are, in pixels.
-        encoder: the network that sees, its weights checked.
+        content_shape, style_shape: height and width of the original pictures, in pixels.
+        encoder: the feature network, with its weights checked.
         style_key: identity of the style's targets.
         key: identity of the result.
         warnings: what is odd about the pictures.
@@ -56,12 +56,12 @@ class Job(BaseModel):
 
     @property
     def content_name(self) -> str:
-        """What people call the content."""
+        """The content's name, for people."""
         return name_of(self.content)
 
     @property
     def style_name(self) -> str:
-        """What people call the style."""
+        """The style's name, for people."""
         return name_of(self.style)
 
     @property
@@ -71,24 +71,27 @@ class Job(BaseModel):
 
     @property
     def multiplications(self) -> float:
-        """Of a forward pass in every step of all octaves, to which time is nearly proportional."""
+        """Multiplications of the forward passes in all steps and octaves.
+
+        The time that a row takes is nearly proportional to them.
+        """
         shapes = octave_shapes(*self.shape, self.settings.octaves).values()
         pixels = sum(height * width for height, width in shapes)
-        return self.settings.steps * pixels * work_of(self.settings).multiplications_per_pixel
+        return self.settings.steps * pixels * cost_of(self.settings).multiplications_per_pixel
 
 
-class Work(NamedTuple):
-    """What each pixel of a forward pass takes."""
+class Cost(NamedTuple):
+    """What a forward pass needs for each pixel."""
 
     multiplications_per_pixel: float
     activations_per_pixel: float
 
 
-def work_of(settings: Settings) -> Work:
-    """Of the layers that these settings look at, and those before them."""
+def cost_of(settings: Settings) -> Cost:
+    """Return the cost of the layers that these settings use, and of those before them."""
     taps = {*settings.content_layer_weights, *settings.style_layer_weights}
     topology = CATALOGUE[settings.encoder].topology
-    return Work(topology.work_per_pixel(taps), topology.activations_per_pixel(taps))
+    return Cost(topology.work_per_pixel(taps), topology.activations_per_pixel(taps))
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Examined:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """Everything that is wrong, in manifest order."""
+        """All faults, in manifest order."""
         return tuple(fault for row in self.rows for fault in row.faults)
 
 
@@ -114,12 +117,12 @@ def examine_rows(
     max_pixels: int,
     on_picture: Callable[[int, int], None] | None = None,
 ) -> Examined:
-    """Open every picture that the rows name, once each, and give the good rows their identity.
+    """Open every picture that the rows name, once, and give the rows without faults an identity.
 
     Args:
-        rows: of a manifest.
-        encoders: that these rows name.
-        max_pixels: a picture with more is refused.
+        rows: the rows of a manifest.
+        encoders: the encoders that these rows name.
+        max_pixels: a picture with more pixels is refused.
         on_picture: called after each picture with how many are done and how many there are.
     """
     paths = {
@@ -142,8 +145,8 @@ def _examine_all(
             return examine(path, max_pixels=max_pixels)
         except PictureError as error:
             return error
-        except Exception as error:  # noqa: BLE001 - whatever a file brings, others go on
-            return PictureError(f"{told(path)}: {reason_of(error)}")
+        except Exception as error:  # noqa: BLE001 - whatever a file causes, others continue
+            return PictureError(f"{redacted(path)}: {reason_of(error)}")
 
     found: dict[Place, Examination] = {}
     with ThreadPoolExecutor(max_workers=MOST_THREADS) as pool:
@@ -157,7 +160,7 @@ def _examine_all(
 def _examine_row(
     row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_pixels: int
 ) -> tuple[Row, Job | None]:
-    """The row with all its faults, and its job where there are none."""
+    """Return the row with all its faults, and its job if it has none."""
     faults: list[Fault] = []
     job = None
     with as_fault(faults, row.line, "content", row.cell("content")):
@@ -182,10 +185,10 @@ def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fa
         examination = found.get(path) if is_named else None
         if isinstance(examination, PictureError):
             cell, why = row.cells[column], str(examination)
-            # A cell with the whole path has said where; a name has not. What looks like an address,
-            # and is a path, may have a secret that none would look for in a path.
-            if cell == told(path) or may_be_address(cell):
-                why = why.removeprefix(f"{told(path)}: ")
+            # A cell with the complete path already says where; a name does not. A path that looks
+            # like an address may contain a secret, which nobody would look for in a path.
+            if cell == redacted(path) or may_be_address(cell):
+                why = why.removeprefix(f"{redacted(path)}: ")
             yield Fault(row.line, column, cell, why)
 
 
@@ -236,12 +239,14 @@ def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_p
 
 
 def load_picture(path: Place, sha256: str, *, size: int, enlarge: bool, max_pixels: int) -> Picture:
-    """The picture, if it is still the one that was examined.
+    """Load a picture, if it is still the one that was examined.
 
     Raises:
-        PictureError: it changed meanwhile, so that its result would be kept as another's.
+        PictureError: it has changed, so that its result would be stored under the wrong key.
     """
     picture = load(path, size=size, enlarge=enlarge, max_pixels=max_pixels, warn=False)
     if picture.sha256 != sha256:
-        raise PictureError(f"{told(path)}: the picture changed while the batch ran. Run it again.")
+        raise PictureError(
+            f"{redacted(path)}: the picture changed while the batch ran. Run it again."
+        )
     return picture

@@ -1,4 +1,4 @@
-"""Where things lie: below the output folder, and in the cache that all batches share."""
+"""The locations of all files: below the output folder, and in the cache that all batches share."""
 
 import errno
 import hashlib
@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from nst_core.files import local_cache, make_private, names_below, user_cache, write_whole
+from nst_core.files import list_files, local_cache, make_private, user_cache, write_atomic
 from nst_core.locks import shared_lock
-from nst_core.places import READ_ONLY, Place, told
+from nst_core.places import READ_ONLY, Place, redacted
 
 PICTURES, CURVES, INTERRUPTED, PREVIEWS = "pictures", "losses", "interrupted", "gallery"
 INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS = "intermediates", "plots", "animations", "errors"
@@ -21,7 +21,7 @@ KEPT = ".nst-batch"
 MANAGED_FOLDERS = (
     *(CURVES, INTERRUPTED, PREVIEWS, INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS, KEPT),
 )
-"""In these, below the output folder, runs replace and remove what earlier runs have written."""
+"""Folders below the output folder in which runs replace and remove files of earlier runs."""
 
 MANAGED_FILES = (
     *(CONTACT_SHEET, GALLERY, f"{SUMMARY}.csv", f"{SUMMARY}.parquet"),
@@ -31,102 +31,102 @@ MANAGED_FILES = (
 
 
 def picture_path(output: Place, name: str) -> Place:
-    """The picture of a row, `name` being its output with `/` between folders."""
+    """Return the place of a row's picture; `name` is its output, with `/` between folders."""
     return output / PICTURES / name
 
 
 def curve_name(name: str) -> str:
-    """A row's loss curve, in the folder of them."""
+    """Return the path of a row's loss curve within the folder of loss curves."""
     return str(PurePosixPath(name).with_suffix(".csv"))
 
 
 def curve_path(output: Place, name: str) -> Place:
-    """The loss curve of a row."""
+    """Return the place of a row's loss curve."""
     return output / CURVES / curve_name(name)
 
 
 def intermediates_folder(output: Place, name: str) -> Place:
-    """The pictures on a row's way, `--save-every` so many steps, named by their step."""
+    """Return the folder of a row's intermediates (see `--save-every`), which are named by step."""
     return output / INTERMEDIATES / str(PurePosixPath(name).with_suffix(""))
 
 
 def intermediate_path(output: Place, name: str, step: int) -> Place:
-    """The picture of a row after so many steps; names sort as the steps do."""
+    """Return the place of a row's picture after this step; names sort in the order of steps."""
     return intermediates_folder(output, name) / f"{step:06d}.png"
 
 
 def intermediates_of(output: Place, name: str) -> list[Place]:
-    """The pictures on a row's way that are there, in order.
+    """Return the existing intermediates of a row, in order.
 
     Raises:
         OSError: the folder cannot be read.
     """
     folder = intermediates_folder(output, name)
-    # In it there may be folders of other rows, and what a killed run was writing.
-    names = sorted(name for name in names_below(folder) if re.fullmatch(r"\d{6,}\.png", name))
+    # The folder may also contain folders of other rows, and what a killed run was writing.
+    names = sorted(name for name in list_files(folder) if re.fullmatch(r"\d{6,}\.png", name))
     return [folder / name for name in names]
 
 
 def interrupted_path(output: Place, name: str) -> Place:
-    """The best picture that a row had when its batch was stopped; its result is still to come."""
+    """Return the place of a stopped row's best picture so far; its result is still to come."""
     return output / INTERRUPTED / name
 
 
-def plot_path(output: Place, name: str, ending: str) -> Place:
-    """The plot of a row's loss curve, `.png` or `.svg`."""
-    return output / PLOTS / str(PurePosixPath(name).with_suffix(ending))
+def plot_path(output: Place, name: str, suffix: str) -> Place:
+    """Return the place of the plot of a row's loss curve, `.png` or `.svg`."""
+    return output / PLOTS / str(PurePosixPath(name).with_suffix(suffix))
 
 
-def all_curves_path(output: Place, ending: str) -> Place:
-    """The plot of the total losses of all rows, `.png` or `.svg`."""
-    return output / f"{ALL_CURVES}{ending}"
+def all_curves_path(output: Place, suffix: str) -> Place:
+    """Return the place of the plot of all rows' total losses, `.png` or `.svg`."""
+    return output / f"{ALL_CURVES}{suffix}"
 
 
-def animation_path(output: Place, name: str, ending: str) -> Place:
-    """A row's way as a moving picture, `.gif` or `.webp`."""
-    return output / ANIMATIONS / str(PurePosixPath(name).with_suffix(ending))
+def animation_path(output: Place, name: str, suffix: str) -> Place:
+    """Return the place of a row's animation, `.gif` or `.webp`."""
+    return output / ANIMATIONS / str(PurePosixPath(name).with_suffix(suffix))
 
 
 def gallery_path(output: Place) -> Place:
-    """The page that shows the last run."""
+    """Return the place of the page that shows the last run."""
     return output / GALLERY
 
 
 def contact_sheet_path(output: Place) -> Place:
-    """All results of a batch that is a grid, in one picture."""
+    """Return the place of the picture of all results, for a batch that is a grid."""
     return output / CONTACT_SHEET
 
 
 def previews_folder(output: Place) -> Place:
-    """What the page shows: small pictures, and contents at the size of results."""
+    """Return the folder of the page's small pictures, and contents at the size of results."""
     return output / PREVIEWS
 
 
 def error_path(output: Place, name: str) -> Place:
-    """The traceback of a row that failed."""
+    """Return the place of a failed row's traceback."""
     return output / ERRORS / str(PurePosixPath(name).with_suffix(".txt"))
 
 
-def summary_path(output: Place, ending: str = ".csv") -> Place:
-    """The table of the last run."""
-    return output / f"{SUMMARY}{ending}"
+def summary_path(output: Place, suffix: str = ".csv") -> Place:
+    """Return the place of the last run's table."""
+    return output / f"{SUMMARY}{suffix}"
 
 
 def row_records(output: Place) -> Place:
-    """The records of finished rows; they belong to the pictures, hence to the output folder."""
+    """Return the folder of finished rows' records; like the pictures, they belong to the output."""
     return output / KEPT / "rows"
 
 
 def moving_path(output: Place, sha256: str) -> Place:
-    """Where a picture or curve waits while rows change places, named by what it holds."""
+    """Return where a picture or curve waits while rows change places, named by its SHA-256."""
     return output / KEPT / "moving" / sha256
 
 
 def output_lock(output: Place) -> Path:
-    """Held by the run that writes to the output folder.
+    """Return the lock file that is held by the run that writes to the output folder.
 
-    Object storage has no locks that die with their holder, so that there only runs of one machine
-    are kept apart.
+    Object storage has no locks that are released when their holder dies, so there the lock only
+    excludes other runs on the same machine.
     """
     if isinstance(output, Path):
         return output / KEPT / "lock"
@@ -134,10 +134,10 @@ def output_lock(output: Place) -> Path:
 
 
 def style_locks(cache: Place) -> Path:
-    """The folder of locks under which one run computes a style's targets while others wait.
+    """Return the folder of locks under which one run computes a style's targets while others wait.
 
-    For a cache in object storage it is the user's own: another user of this machine, like another
-    machine, may compute the same targets at the same time.
+    For a cache in object storage, this folder is the user's own: another user of this machine, like
+    another machine, may compute the same targets at the same time.
     """
     if isinstance(cache, Path):
         return cache / "styles" / "records" / "locks"
@@ -145,29 +145,29 @@ def style_locks(cache: Place) -> Path:
 
 
 def libraries_log_path(output: Place) -> Path:
-    """What TensorFlow and Prefect's server wrote during runs, always on this machine."""
+    """Return the file for what TensorFlow and Prefect's server write, always on this machine."""
     if isinstance(output, Path):
         return output / KEPT / "libraries.log"
     return local_cache(user_cache()) / "libraries.log"
 
 
 def style_records(cache: Place) -> Place:
-    """The records of style targets; they belong to no batch."""
+    """Return the folder of the records of style targets, which belong to no batch."""
     return cache / "styles" / "records"
 
 
 def style_files(cache: Place) -> Place:
-    """The style targets themselves."""
+    """Return the folder of the style targets themselves."""
     return cache / "styles" / "targets"
 
 
 def styles_in_use(cache: Place) -> Place:
-    """The lists of the style targets that runs need now, a file for each run."""
+    """Return the folder of lists of the style targets that runs need now, one file for each run."""
     return cache / "styles" / "in-use"
 
 
 def folders_written(output: Place, cache: Place) -> Iterator[Path]:
-    """The folders of this machine's disks in which runs write files."""
+    """Yield the folders on this machine's disks in which runs write files."""
     if isinstance(output, Path):
         yield output
         for name in (PICTURES, *MANAGED_FOLDERS):
@@ -178,37 +178,37 @@ def folders_written(output: Place, cache: Place) -> Iterator[Path]:
 
 
 def targets_path(records: Place, key: str) -> Place:
-    """The targets that a record is of, beside the folder of records."""
+    """Return the place of a record's targets, beside the folder of records."""
     return records.parent / "targets" / f"{key}.safetensors"
 
 
 def make_folders(output: Place, cache: Place) -> None:
-    """Make what is missing; records and targets for their owner alone.
+    """Create missing folders; those of records and targets are for their owner only.
 
-    Whoever writes to those decides what is painted. In object storage there are no folders to be
-    made; whether it can be written is found out instead.
+    Anybody who can write to those decides what is painted. Object storage has no folders to create;
+    instead, this checks that the storage can be written to.
 
     Raises:
-        OSError: a folder cannot be made, or the storage cannot be written.
+        OSError: a folder cannot be created, or the storage cannot be written to.
     """
     if isinstance(output, Path):
         picture_path(output, "").mkdir(parents=True, exist_ok=True)
         make_private(output / KEPT, output / KEPT / "rows")
     else:
-        write_whole(writable_marker(output), b"")
+        write_atomic(writable_marker(output), b"")
     if isinstance(cache, Path):
         styles = cache / "styles"
         make_private(cache, styles, styles / "targets", styles / "records")
     else:
-        write_whole(writable_marker(cache), b"")
+        write_atomic(writable_marker(cache), b"")
 
 
 def writable_marker(folder: Place) -> Place:
-    """Where a run writes an empty object first, to find out at once whether it can write there.
+    """Return where a run writes an empty object first, to learn at once whether it can write there.
 
     Raises:
         OSError: nothing can be written to such an address.
     """
     if not isinstance(folder, Path) and folder.protocol in READ_ONLY:
-        raise OSError(errno.EROFS, f"{folder.protocol}:// can only be read", told(folder))
+        raise OSError(errno.EROFS, f"{folder.protocol}:// can only be read", redacted(folder))
     return folder / KEPT / "writable"

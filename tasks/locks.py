@@ -1,4 +1,4 @@
-"""A lock on a folder that dies with its holder."""
+"""A lock on a folder that is released when its holder dies."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nst_core.locks import flock, holder_of
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 
 
 class InUseError(Exception):
@@ -15,18 +15,18 @@ class InUseError(Exception):
 
 @contextmanager
 def exclusive(path: Path, owned: Place) -> Iterator[None]:
-    """Hold a lock file for a folder; the kernel releases it however we end.
+    """Hold a lock file for a folder; the kernel releases it, however the process ends.
 
     Raises:
-        InUseError: at once, where another run holds it.
+        InUseError: another run holds it; raised at once.
         LockError: the lock cannot be used.
     """
     descriptor = flock(path, timeout=0)
     if descriptor is None:
         holder = holder_of(path)
         raise InUseError(
-            f"{told(owned)}: another run is writing there{f' ({holder})' if holder else ''}; wait "
-            "for it, or choose another output folder"
+            f"{redacted(owned)}: another run is writing there{f' ({holder})' if holder else ''}; "
+            "wait for it, or choose another output folder"
         )
     try:
         yield

@@ -1,7 +1,7 @@
-"""What runs replace and remove in an output folder: no input may lie there, and no file of others.
+"""What runs replace and remove in an output folder: never an input, never a file of somebody else.
 
-Pictures on a row's way and the best so far of a stopped row have a mark in their text, so that a
-picture which somebody put there is told from them.
+Intermediates, and the best picture so far of a stopped row, have a mark in their text, so that they
+can be distinguished from pictures that somebody put there.
 """
 
 import itertools
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from nst_core.files import read_whole, remove, version_of, write_whole
+from nst_core.files import read_whole, remove, version_of, write_atomic
 from nst_core.pictures import PictureError, read_png_text
-from nst_core.places import Place, path_below, resolved, told
+from nst_core.places import Place, path_below, redacted, without_links
 from tasks.layout import MANAGED_FILES, MANAGED_FOLDERS
 
 logger = logging.getLogger("nst_batch.managed")
@@ -28,7 +28,7 @@ _Identity = tuple[int, int]
 class ManagedPlaces:
     """The folders and files below an output folder that belong to runs.
 
-    A place is found to be in one by its name, past links, and on a disk by the folder itself, so
+    A place is recognized by its name, with links followed, and on a disk by the folder itself, so
     that neither a link nor another spelling (`INTERRUPTED` where case does not matter) hides it.
     """
 
@@ -42,10 +42,10 @@ class ManagedPlaces:
         }
 
     def name_at(self, named: Place) -> str:
-        """The managed folder or file that a place is in or is, as `losses`; empty for others."""
+        """Return the managed folder or file that a place is or is in, such as `losses`, or ''."""
         named = named.absolute()
-        past_links = resolved(named)
-        places = ((self.output, named), (resolved(self.output), past_links))
+        past_links = without_links(named)
+        places = ((self.output, named), (without_links(self.output), past_links))
         for output, place in places:
             first, _, rest = path_below(output, place).partition("/")
             if first in (MANAGED_FOLDERS if rest else MANAGED_FILES):
@@ -62,7 +62,7 @@ class ManagedPlaces:
         return next(filter(None, map(self._file_name, places)), "")
 
     def _file_name(self, place: Path) -> str:
-        """Another spelling of a managed file; a hard link elsewhere is a file of its own."""
+        """Return the managed file that a path spells differently; a hard link elsewhere is none."""
         name = place.name.casefold()
         if name in MANAGED_FILES and self._identity(place.parent) == self._identity(self.output):
             with suppress(OSError):
@@ -81,7 +81,7 @@ class ManagedPlaces:
 
 
 def is_marked(picture: Place, mark: Mark) -> bool:
-    """Whether a run has written the picture as what the mark says."""
+    """Return whether a run wrote the picture as the kind that the mark says."""
     try:
         return read_png_text(picture).items() >= mark.items()
     except PictureError:
@@ -89,7 +89,7 @@ def is_marked(picture: Place, mark: Mark) -> bool:
 
 
 def remove_ours(picture: Place, mark: Mark) -> None:
-    """Remove a picture that an earlier run has written; any other is moved aside, with a warning.
+    """Remove a picture that an earlier run wrote; move any other aside, with a warning.
 
     Raises:
         OSError: it can be neither removed nor moved.
@@ -101,7 +101,7 @@ def remove_ours(picture: Place, mark: Mark) -> None:
 
 
 def keep_others(picture: Place, mark: Mark) -> None:
-    """Move a picture aside that no run has written, with a warning, as its place is needed.
+    """Move aside a picture that no run wrote, with a warning, because its place is needed.
 
     Raises:
         OSError: it cannot be moved.
@@ -112,12 +112,12 @@ def keep_others(picture: Place, mark: Mark) -> None:
         kept = _move_aside(picture)
         logger.warning(
             "%s: no run has written this picture, and its place is needed; it is %s now",
-            *(told(picture), told(kept)),
+            *(redacted(picture), redacted(kept)),
         )
 
 
 def _move_aside(file: Place) -> Place:
-    """Give a file another name in its folder; what it has then."""
+    """Give a file another name in its folder, and return its new place."""
     free: Place = next(
         place
         for number in itertools.count(1)
@@ -126,7 +126,7 @@ def _move_aside(file: Place) -> Place:
     if isinstance(file, Path) and isinstance(free, Path):
         file.rename(free)
     else:
-        write_whole(free, read_whole(file))
+        write_atomic(free, read_whole(file))
         remove(file)
     return free
 

@@ -1,4 +1,4 @@
-"""A manifest -> rows, with every fault of every row found before any work."""
+"""Conversion of a manifest to rows, with every fault of every row found before any work."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from nst_core.files import read_whole, special_kind
-from nst_core.places import Place, name_of, resolved, told, without_secrets
+from nst_core.places import Place, name_of, redacted, without_links
 from nst_core.settings import Overrides, resolve
 from tasks.csv_cells import CsvError, Record, read_records
 from tasks.faults import Fault, as_fault
@@ -24,10 +24,10 @@ from tasks.output_names import Unnamed, as_one_file, choose_outputs, places_of
 from tasks.rows import COLUMNS, REQUIRED, Cells, Row, check_layers, read_row
 
 LONGEST_PATH = 4096
-"""In bytes, where the system does not say."""
+"""The longest path in bytes, if the system does not say."""
 
 ROOM_IN_PATHS = 80
-"""Bytes of a path that are kept for what lies beside a picture, such as its intermediates."""
+"""Bytes of a path that are reserved for files beside a picture, such as its intermediates."""
 
 
 class ManifestError(Exception):
@@ -35,44 +35,48 @@ class ManifestError(Exception):
 
 
 def read_manifest(path: Place, defaults: BaseModel | None = None) -> list[Row]:
-    """Every row of a CSV manifest, in order, with the faults that its text alone shows.
+    """Return every row of a CSV manifest, in order, with the faults that its text alone shows.
 
     Args:
         path: a UTF-8 CSV file with the columns `content` and `style` and, if wanted, `output`,
-            `preset` and any setting, or a pipe that gives one. An empty cell is the default. What
-            spreadsheets write is read: byte order marks, CRLF, quoted cells, semicolons or tabs
-            between cells, an unnamed first column of numbers, more empty cells than the header.
-        defaults: `Overrides` for all rows; a row's own cells go before them.
+            `preset` and any setting, or a pipe that gives one. An empty cell means the default.
+            Whatever spreadsheets write is accepted: byte order marks, CRLF, quoted cells,
+            semicolons or tabs between cells, an unnamed first column of numbers, more empty cells
+            than the header has.
+        defaults: `Overrides` for all rows; a row's own cells take precedence.
 
     Raises:
-        ManifestError: no file, not UTF-8, not CSV, a column missing or twice, or no row at all.
+        ManifestError: there is no file, it is not UTF-8 or not CSV, a column is missing or appears
+            twice, or there is no row at all.
     """
     defaults = defaults or Overrides()
     _check_defaults(path, defaults)
     is_pipe = isinstance(path, Path) and special_kind(path) == "a pipe"
     columns, records = _read_table(path, is_pipe)
     has_index = _has_index(columns, records)
-    # Whoever writes into a pipe means the folder in which both are.
+    # Paths from a pipe are relative to the folder in which both its writer and we run.
     folder = Path.cwd() if is_pipe else path.parent
     rows = [read_row(folder, _cells_of(record, columns, has_index), defaults) for record in records]
     return _with_outputs(rows)
 
 
 def _read_table(path: Place, is_pipe: bool) -> tuple[list[str], list[Record]]:
-    """The names of the columns, and the rows below them, of which there is at least one."""
+    """Return the names of the columns, and the rows below them, of which there is at least one."""
     try:
         records = read_records(_read_text(path, is_pipe), _is_header)
     except CsvError as error:
-        raise ManifestError(f"{told(path)}, {error}") from error
+        raise ManifestError(f"{redacted(path)}, {error}") from error
     if not records:
         raise ManifestError(
-            f"{told(path)}: not a CSV file, as there is nothing in it; expected the header "
-            "'content,style' and one row a picture"
+            f"{redacted(path)}: not a CSV file, as there is nothing in it; expected the header "
+            "'content,style' and one row per picture"
         )
     columns = [_column(name) for name in records[0].cells]
     _check_header(path, records[0].line, columns)
     if not records[1:]:
-        raise ManifestError(f"{told(path)}: nothing below the header; expected one row a picture")
+        raise ManifestError(
+            f"{redacted(path)}: nothing below the header; expected one row per picture"
+        )
     return columns, records[1:]
 
 
@@ -81,18 +85,20 @@ def _read_text(path: Place, is_pipe: bool) -> str:
         data = path.read_bytes() if is_pipe else read_whole(path)
         return data.decode("utf-8-sig")
     except OSError as error:
-        raise ManifestError(f"{told(path)}: cannot be read: {error.strerror or error}") from error
+        raise ManifestError(
+            f"{redacted(path)}: cannot be read: {error.strerror or error}"
+        ) from error
     except UnicodeDecodeError as error:
         raise ManifestError(
-            f"{told(path)}: byte {error.start} is not UTF-8; save the manifest as 'CSV UTF-8'"
+            f"{redacted(path)}: byte {error.start} is not UTF-8; save the manifest as 'CSV UTF-8'"
         ) from error
 
 
 def _column(name: str) -> str:
-    """A column's name as we know it, however a spreadsheet writes it; others stay as they are."""
+    """Return our name for a column, however a spreadsheet writes it; keep other names."""
     seen = "".join(each for each in name if unicodedata.category(each) != "Cf").strip()
     if re.fullmatch(r"Unnamed: \d+", seen):
-        # What pandas calls a column without a name.
+        # This is the name that pandas gives to a column without one.
         return ""
     return seen.lower() if seen.lower() in COLUMNS else seen
 
@@ -104,18 +110,17 @@ def _is_header(cells: Sequence[str]) -> bool:
 def _check_header(path: Place, line: int, columns: list[str]) -> None:
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
-        # Without a header, the first row stands there: it may be an address, cut at its commas.
-        found = without_secrets(",".join(filter(None, columns))).replace(",", ", ")[:300]
+        # Without a header, this is the first row, and may be an address that was cut at its commas.
+        found = redacted(",".join(filter(None, columns))).replace(",", ", ")[:300]
         raise ManifestError(
-            f"{told(path)}, line {line}: no column {' and '.join(missing)}; found the columns "
+            f"{redacted(path)}, line {line}: no column {' and '.join(missing)}; found the columns "
             f"{found or 'none'}; expected 'content,style', separated by commas, and any of "
             "output, preset, size, ..."
         )
     twice = [name for name, count in Counter(filter(None, columns)).items() if count > 1]
     if twice:
         raise ManifestError(
-            f"{told(path)}, line {line}: column {without_secrets(twice[0])} stands there twice; "
-            "remove one"
+            f"{redacted(path)}, line {line}: column {redacted(twice[0])} appears twice; remove one"
         )
 
 
@@ -123,13 +128,13 @@ def _check_defaults(path: Place, defaults: BaseModel) -> None:
     faults = check_layers(0, resolve(defaults), {})
     if faults:
         raise ManifestError(
-            f"{told(path)}: not read, as the settings for all rows are at fault: "
+            f"{redacted(path)}: not read, because the settings for the batch are wrong: "
             + "; ".join(f"{fault.column}: {fault.expected}" for fault in faults)
         )
 
 
 def _has_index(columns: list[str], records: Iterable[Record]) -> bool:
-    """Whether the first column only numbers the rows, as spreadsheets and data frames write it."""
+    """Return whether the first column only numbers the rows, as in spreadsheets and data frames."""
     return not columns[0] and all(
         not text or text.isdecimal() for text in (record.cells[0].strip() for record in records)
     )
@@ -144,9 +149,9 @@ def _cells_of(record: Record, columns: list[str], has_index: bool) -> Cells:
 
 
 def _with_outputs(rows: list[Row]) -> list[Row]:
-    """Give rows their outputs where they name none, and refuse those that are named twice.
+    """Give outputs to rows that name none, and refuse outputs that are named twice.
 
-    Rows that are at fault take what the others leave, so that they change no other row's result.
+    Rows with faults take the names that the others leave, so that no other row's result changes.
     """
     good, bad = (
         [row for row in rows if bool(row.faults) == at_fault] for at_fault in (False, True)
@@ -168,7 +173,7 @@ def _with_outputs(rows: list[Row]) -> list[Row]:
 
 
 def _first_lines(rows: Iterable[Row]) -> dict[str, int]:
-    """By what each row claims, the line of the row that has it."""
+    """Return, by what rows claim, the line of the row that gets it."""
     first: dict[str, int] = {}
     for row in rows:
         first.setdefault(_claim(row), row.line)
@@ -176,7 +181,7 @@ def _first_lines(rows: Iterable[Row]) -> dict[str, int]:
 
 
 def _claim(row: Row) -> str:
-    """What no two rows may have in common: the output, or where none is named all that is said."""
+    """Return what no two rows may share: the output, or all of the row's text if it names none."""
     return as_one_file(row.output) if row.output else f"/{_digest(row.cells)}"
 
 
@@ -200,20 +205,20 @@ def _unnamed(digest: str, row: Row) -> Unnamed:
 
 
 def _digest(cells: Mapping[str, str]) -> str:
-    """Digits that depend on nothing but what the row says, so that its name stays its own."""
+    """Return digits that depend only on what the row says, so that its name never changes."""
     return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
 
 
 def check_places(rows: Iterable[Row], output: Place) -> list[Row]:
-    """Refuse results that would take the place of a picture that is read, or of a folder.
+    """Refuse results that would replace a picture that is read, or a folder.
 
     Args:
-        rows: of a manifest.
+        rows: the rows of a manifest.
         output: the output folder; it need not exist.
     """
     rows = list(rows)
     sources = {
-        resolved(path)
+        without_links(path)
         for row in rows
         for column, path in (("content", row.content), ("style", row.style))
         if column in row.cells
@@ -226,45 +231,45 @@ def check_places(rows: Iterable[Row], output: Place) -> list[Row]:
 
 
 def check_manifest_place(manifest: Place, output: Place) -> None:
-    """Refuse a manifest that lies where runs write.
+    """Refuse a manifest that is in a place where runs write.
 
     Raises:
-        ManifestError: it does.
+        ManifestError: it is.
     """
     if name := ManagedPlaces(output).name_at(manifest):
         raise ManifestError(
-            f"{told(manifest)}: runs replace and remove files in {told(output / name)} and would "
-            "overwrite the manifest; keep it elsewhere, or choose another output folder"
+            f"{redacted(manifest)}: runs replace and remove files in {redacted(output / name)} and "
+            "would overwrite the manifest; keep it elsewhere, or choose another output folder"
         )
 
 
 def check_manifest_kind(manifest: Place) -> None:
-    """Refuse a manifest that can be read only once: a run reads it again, and so does the next.
+    """Refuse a manifest that can be read only once: a run reads it again, and so does the next run.
 
     Raises:
         ManifestError: it is a pipe.
     """
     if isinstance(manifest, Path) and special_kind(manifest) == "a pipe":
         raise ManifestError(
-            f"{told(manifest)}: this is a pipe, which can be read only once; expected a file. Save "
-            "it as a file first (check and plan read pipes)"
+            f"{redacted(manifest)}: this is a pipe, which can be read only once; expected a file. "
+            "Save it as a file first (check and plan read pipes)"
         )
 
 
 class PathLimits(NamedTuple):
-    """How long, in bytes, a path may be, and each name in it."""
+    """The longest path, and the longest name in a path, in bytes."""
 
     path: int
     name: int
 
     @classmethod
     def of(cls, folder: Path) -> "PathLimits":
-        """Those of the file system where the folder is, or will be."""
+        """Return the limits of the file system where the folder is, or will be."""
         for place in (folder.absolute(), *folder.absolute().parents):
             try:
                 return cls(os.pathconf(place, "PC_PATH_MAX"), os.pathconf(place, "PC_NAME_MAX"))
             except OSError:
-                # It is not there yet.
+                # The folder does not exist yet.
                 continue
         return cls(LONGEST_PATH, 255)
 
@@ -284,8 +289,8 @@ def _faults_of_places(
         with as_fault(faults, row.line, column, row.cell(column)):
             if column in row.cells and (name := managed.name_at(source)):
                 wrong = (
-                    f"runs replace and remove files in {told(output / name)}; keep it elsewhere, "
-                    "or choose another output folder"
+                    f"runs replace and remove files in {redacted(output / name)}; keep it "
+                    "elsewhere, or choose another output folder"
                 )
                 faults.append(Fault(row.line, column, row.cells[column], wrong))
     return faults
@@ -309,7 +314,7 @@ def _length_faults(row: Row, output: Place, limits: PathLimits | None) -> Iterat
 
 def _place_faults(row: Row, output: Place, sources: set[Place]) -> Iterator[Fault]:
     place, found = picture_path(output, row.output), row.cell("output")
-    if resolved(place) in sources:
+    if without_links(place) in sources:
         wrong = f"the result {row.output!r} would overwrite a picture that is read"
         yield Fault(
             row.line, "output", found, f"{wrong}; choose another output, or another output folder"

@@ -1,4 +1,4 @@
-"""A batch that ended -> what Prefect's page shows of it: a report in Markdown, its first rows."""
+"""What Prefect's page shows of a batch that has ended: a Markdown report, and its first rows."""
 
 import base64
 import re
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from nst_core.pictures import PictureError, encode_jpeg, load
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from tasks.comparison import CHANGES
 from tasks.layout import gallery_path, summary_path
 from tasks.report import Night
@@ -16,7 +16,7 @@ from tasks.statuses import UNDONE
 from tasks.summary import count_by_status, why_of, with_warnings
 
 MOST_ROWS = 500
-"""In the table on the page, which the server keeps in its database and the browser draws whole."""
+"""The most rows in the page's table, which the server's database stores and the browser draws."""
 
 MOST_LISTED = 20
 MOST_HIGHEST = 5
@@ -28,25 +28,25 @@ SHOWN_COLUMNS = (
     *("content", "style", "content_loss", "style_loss", "previous_loss"),
     *("stop_reason", "device", "style_targets"),
 )
-"""What is looked at first comes first, as the page is not wide enough for all."""
+"""The columns on the page, the most important first, because it is not wide enough for all."""
 
 
 def shown_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows for the page, wrong ones first, as many as it takes; numbers to four digits."""
+    """Return as many rows as the page takes, those not done first; numbers have four digits."""
     wrong = table["status"].isin(UNDONE)
     first = pd.concat([table[wrong], table[~wrong]]).head(MOST_ROWS)
     return [{name: _plain(row[name]) for name in SHOWN_COLUMNS} for _, row in first.iterrows()]
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it."""
+    """Return a value in a form that JSON has."""
     if pd.isna(value):
         return ""
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def markdown_report(night: Night) -> str:
-    """What came out, what failed and why, what changed, and what to look at first."""
+    """Return what came out, what failed and why, what changed, and what to look at first."""
     table = night.table
     parts = [
         [f"# {_escaped(night.manifest)}: {_counted(table)}"],
@@ -57,8 +57,8 @@ def markdown_report(night: Night) -> str:
         _numbers(table),
         _highest("Slowest rows", table[table["status"] == "done"], "seconds"),
         _highest("Highest losses", table, "total_loss"),
-        [f"Gallery: {_escaped(told(gallery_path(night.output)))}"] if night.has_gallery else [],
-        [f"Table: {_escaped(told(summary_path(night.output)))}"],
+        [f"Gallery: {_escaped(redacted(gallery_path(night.output)))}"] if night.has_gallery else [],
+        [f"Table: {_escaped(redacted(summary_path(night.output)))}"],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -72,7 +72,7 @@ def _undone(table: pd.DataFrame) -> list[str]:
     wrong = table[table["status"].isin(UNDONE)]
     if wrong.empty:
         return []
-    # A list, since the page cuts off cells that are long.
+    # This is a list, because the page cuts off long table cells.
     listed = [
         f"* line {row['line']}, {row['status']}, {_escaped(row['output'] or row['content'])}: "
         f"{_escaped(why_of(row))}"
@@ -97,13 +97,13 @@ def _warnings(table: pd.DataFrame) -> list[str]:
 
 
 def _new_pictures(table: pd.DataFrame, output: Place) -> list[str]:
-    """A few of those that are new, as the page cannot show files of this machine."""
+    """Return a few new pictures, inlined, because the page cannot show files of this machine."""
     new = table[table["status"] == "done"].head(MOST_PICTURES)
     pictures = {row["output"]: _inlined(row["picture"], output) for _, row in new.iterrows()}
     shown = {name: picture for name, picture in pictures.items() if picture}
     if not shown:
         return []
-    # Side by side, which pictures outside a table are not.
+    # A table shows the pictures side by side.
     return ["## New pictures", "", *_drawn(map(_escaped, shown), [shown.values()])]
 
 
@@ -152,7 +152,7 @@ def _numbers(table: pd.DataFrame) -> list[str]:
 
 
 def _highest(title: str, table: pd.DataFrame, column: str) -> list[str]:
-    """The rows with the highest numbers in a column."""
+    """Return the rows with the highest numbers in a column."""
     highest = table[table[column].notna()].nlargest(MOST_HIGHEST, column)
     if highest.empty:
         return []
@@ -165,12 +165,12 @@ def _highest(title: str, table: pd.DataFrame, column: str) -> list[str]:
 
 
 def _table(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
-    """Of any texts and numbers."""
+    """Yield a Markdown table of any texts and numbers."""
     return _drawn(names, ([_escaped(str(cell)) for cell in row] for row in rows))
 
 
 def _drawn(names: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Of Markdown."""
+    """Yield a Markdown table whose cells are Markdown already."""
     names = list(names)
     yield f"| {' | '.join(names)} |"
     yield f"|{' --- |' * len(names)}"
@@ -183,7 +183,7 @@ def _short(number: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    """A text that Markdown, and the HTML in it, take as it is, in a line."""
+    """Return a text on one line, escaped so that Markdown and its HTML show it literally."""
     in_a_line = " ".join(text.split())
     harmless = in_a_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", harmless)

@@ -1,7 +1,7 @@
 """Names of results: one rule for those that users give and those that we make.
 
-A name is allowed wherever a file system can hold it, unless it could command a terminal or deceive
-its reader. Names are NFC-normalized, as one and the same name may else be written in two ways.
+A name is allowed if file systems can hold it, unless it could control a terminal or deceive its
+reader. Names are NFC-normalized, because the same name could otherwise be written in two ways.
 """
 
 import re
@@ -11,25 +11,25 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from nst_core.places import without_secrets
+from nst_core.places import redacted
 
 OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 LONGEST_STEM = 80
 LONGEST_NAME = 200
-"""In bytes; file systems allow 255, of which what is put around a name takes some."""
+"""The longest name in bytes; file systems allow 255, but what is put around a name takes some."""
 
 LONGEST_OUTPUT = 1000
-"""In bytes, all folders included; macOS and object storage allow 1024."""
+"""The longest output in bytes, with all folders; macOS and object storage allow 1024."""
 
 CONTROLS = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode's categories of characters that are no text: control characters, halves of characters,
+"""Unicode categories of characters that are not text: control characters, halves of characters,
 and line ends. Joiners, spaces of all widths and new emoji are text."""
 
 DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Characters that show what follows from right to left or back, so that `gnp.exe` ends in .png."""
+"""Characters that change the direction of what follows, so that `gnp.exe` seems to end in .png."""
 
 DIGITS = (0, 6, 12, 32)
-"""How many hexadecimal digits follow a name that we make, where a shorter one is not unique."""
+"""How many hexadecimal digits follow a name that we make, if fewer do not make it unique."""
 
 
 class OutputError(ValueError):
@@ -37,13 +37,13 @@ class OutputError(ValueError):
 
 
 def checked_output(text: str) -> str:
-    r"""The output that a user's name stands for, with `/` between folders, ending in `.png`.
+    r"""Return the output that a user's name means, with `/` between folders, ending in `.png`.
 
     Args:
         text: without blanks around it; `\` separates folders, too, and `.png` may be left out.
 
     Raises:
-        OutputError: it is no name for a file inside the output folder.
+        OutputError: it does not name a file inside the output folder.
     """
     named = unicodedata.normalize("NFC", text.replace("\\", "/"))
     path = PurePosixPath(named)
@@ -52,12 +52,12 @@ def checked_output(text: str) -> str:
     refused = next(filter(_is_refused, text), "")
     if refused:
         wrong = f"expected a name without the character {refused!a}, which is no printable text"
-    elif "://" in named or without_secrets(named) != named:
+    elif "://" in named or redacted(named) != named:
         wrong = "expected a place inside the output folder, not an address; --output may be one"
     elif path.is_absolute() or ".." in path.parts or _is_drive(path.parts):
         wrong = "expected a place inside the output folder: a relative path without '..'"
     elif not path.name:
-        wrong = "expected the name of a file, which this is not"
+        wrong = "expected a file name"
     elif max(len(part.encode()) for part in stem.parts) > LONGEST_NAME:
         wrong = f"expected names of at most {LONGEST_NAME} bytes"
     elif len(str(path).encode()) > LONGEST_OUTPUT:
@@ -74,23 +74,23 @@ def _is_refused(character: str) -> bool:
 
 
 def _is_drive(parts: Sequence[str]) -> bool:
-    """Whether a path is one of another system, such as `C:/pictures`."""
+    """Return whether a path belongs to another system, such as `C:/pictures`."""
     return bool(parts and re.fullmatch("[A-Za-z]:", parts[0]))
 
 
 def nearest_output(path: str) -> str:
-    """The output that is as near as can be to a path below `pictures/`, whatever it holds.
+    """Return the output that is closest to a path below `pictures/`, whatever the path contains.
 
-    Of an output it is the output itself.
+    An output is closest to itself.
     """
     *folders, name = map(_allowed, path.split("/"))
-    ending = PurePosixPath(name).suffix
-    if ending.lower() in (".png", *OTHER_FORMATS):
-        name = name.removesuffix(ending)
+    suffix = PurePosixPath(name).suffix
+    if suffix.lower() in (".png", *OTHER_FORMATS):
+        name = name.removesuffix(suffix)
     parts = [_cut(part, LONGEST_NAME) for part in (*folders, name)]
     parts = [part for part in parts[:-1] if part not in ("", ".", "..")] + parts[-1:]
     while parts:
-        # Readers of a manifest drop blanks around a cell.
+        # Blanks around a cell are dropped when a manifest is read.
         parts[0] = parts[0].lstrip()
         is_folder = parts[0] in ("", ".", "..") and (len(parts) > 1 or not parts[0])
         if not is_folder and len("/".join(parts).encode()) <= LONGEST_OUTPUT - len(".png"):
@@ -102,24 +102,24 @@ def nearest_output(path: str) -> str:
 
 
 def _allowed(text: str) -> str:
-    """The text as a part of a path: what is refused becomes `_`."""
+    """Return the text as a part of a path, with `_` in place of what is refused."""
     kept = "".join("_" if _is_refused(each) or each in "/\\" else each for each in text)
     return unicodedata.normalize("NFC", kept)
 
 
 def _cut(text: str, most: int) -> str:
-    """So many bytes of a text at most, as file systems count."""
+    """Cut a text to a maximum number of bytes, which is what file systems count."""
     return text.encode()[:most].decode(errors="ignore")
 
 
 def as_one_file(output: str) -> str:
-    """What two outputs have in common that some file systems, such as a Mac's, take for one."""
+    """Return a text that is equal for outputs that some file systems, such as a Mac's, equate."""
     decomposed = unicodedata.normalize("NFD", output).casefold()
     return unicodedata.normalize("NFC", decomposed)
 
 
 def places_of(output: str) -> Iterator[str]:
-    """An output and the folders that it lies in, each as `as_one_file` has them."""
+    """Yield an output and the folders that it is in, each in the form of `as_one_file`."""
     path = PurePosixPath(as_one_file(output))
     yield str(path)
     yield from map(str, path.parents)
@@ -131,7 +131,7 @@ class Unnamed:
 
     Attributes:
         content, style: file names.
-        digest: hexadecimal digits that depend on all that the row says, and on nothing else.
+        digest: hexadecimal digits that depend on everything that the row says, and nothing else.
     """
 
     content: str
@@ -139,7 +139,7 @@ class Unnamed:
     digest: str
 
     def output(self, digits: int) -> str:
-        """Its name, told apart from others by so many digits."""
+        """Return its name, with this number of digits to distinguish it from others."""
         stems = (PurePosixPath(name).stem for name in (self.content, self.style))
         content, style = (_cut(_allowed(stem).strip(), LONGEST_STEM) for stem in stems)
         more = f"_{self.digest[:digits]}" if digits else ""
@@ -147,11 +147,11 @@ class Unnamed:
 
 
 def choose_outputs(rows: Sequence[Unnamed], taken: Collection[str]) -> list[str]:
-    """A name for each row, as short as makes it unique, whatever the order of the rows.
+    """Return a unique name for each row, as short as possible, whatever the order of the rows.
 
     Args:
-        rows: no two of them with the same digest.
-        taken: by other results, as `places_of` has them.
+        rows: no two of them have the same digest.
+        taken: the names of other results, in the form of `places_of`.
     """
     taken = set(taken)
     chosen: dict[str, str] = {}

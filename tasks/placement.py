@@ -1,10 +1,10 @@
-"""Finished rows: where their pictures and loss curves lie, and putting them where they belong.
+"""Placement of finished rows: where their pictures and loss curves are, and where they belong.
 
-A row may be given another output, also one that was another row's. All finished rows are looked at
-first, without a change to anything. What a row needs and another row's file is about to replace is
-then set aside, named by what it holds; only after that are files replaced. So a process that is
-killed at any moment leaves every picture either in a place that its record names, or in the place
-of its row, or set aside, and the next run finds it by what it holds.
+A row may be given another output, even one that was another row's. First, all finished rows are
+examined, read-only. Then whatever a row needs and another row's file is about to replace is set
+aside, named by its contents. Only after that are files replaced. If a process is killed at any
+moment, every picture is therefore in a place that its record names, or in the place of its row, or
+set aside, and the next run finds it by its contents.
 """
 
 import logging
@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from nst_core.files import StorageError, names_below, read_kept, remove, size_of
-from nst_core.places import Place, told
+from nst_core.files import StorageError, list_files, read_kept, remove, size_of
+from nst_core.places import Place, redacted
 from tasks.curves import MOST_BYTES as MOST_CURVE_BYTES
 from tasks.curves import is_curve_of
 from tasks.jobs import Job
@@ -34,18 +34,18 @@ from tasks.records import (
 logger = logging.getLogger("nst_batch.placement")
 
 LOOKS_AT_ONCE = 8
-"""Records that are looked for at the same time: storage answers slowly, but many at once."""
+"""How many records are looked up at once; storage answers slowly, but many requests in parallel."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What an earlier run left of a row, or of several equal ones.
+    """What an earlier run left of a row, or of several equal rows.
 
     Attributes:
-        record: as it is kept.
-        picture: where the picture lies.
-        curve: where the loss curve lies; None where none can be told to be the row's own.
-        in_place: the places of its rows that hold the picture or the curve already.
+        record: as it is stored.
+        picture: where the picture is.
+        curve: where the loss curve is; None if no curve is known to be the row's own.
+        in_place: the places of its rows that already hold the picture or the curve.
     """
 
     record: PictureRecord
@@ -55,16 +55,16 @@ class Finished:
 
     @property
     def found(self) -> PictureRecord:
-        """The record, naming the files where they lie."""
+        """The record, with the places where the files are."""
         return self.record.model_copy(update={"file": self.picture, "curve_file": self.curve})
 
 
 @dataclass(frozen=True)
 class Placed:
-    """How finished rows were put in their places.
+    """The result of putting finished rows in their places.
 
     Attributes:
-        records: by line, naming the row's own files.
+        records: by line, each naming the row's own files.
         errors: by line, why a picture could not be put in its place.
     """
 
@@ -73,7 +73,7 @@ class Placed:
 
 
 def by_key(jobs: Iterable[Job]) -> dict[str, list[Job]]:
-    """Equal jobs together, in the manifest's order."""
+    """Group equal jobs by key, in the manifest's order."""
     grouped: dict[str, list[Job]] = {}
     for job in jobs:
         grouped.setdefault(job.key, []).append(job)
@@ -81,15 +81,15 @@ def by_key(jobs: Iterable[Job]) -> dict[str, list[Job]]:
 
 
 def first_lines(jobs: Iterable[Job]) -> list[int]:
-    """Of each job, the line of the first one that is equal to it, its own where it is the first."""
+    """Return, for each job, the line of the first job that is equal to it, or its own line."""
     first: dict[str, int] = {}
     return [first.setdefault(job.key, job.line) for job in jobs]
 
 
 def find_finished(jobs: Iterable[Job], output: Place) -> dict[str, Finished]:
-    """By their keys, the jobs that are done; changes nothing.
+    """Return the jobs that are done, by key; change nothing.
 
-    This is the one answer to whether a row is done.
+    This is the only place that decides whether a row is done.
 
     Raises:
         StorageError: a storage does not say whether there is a record.
@@ -120,7 +120,7 @@ def find_finished(jobs: Iterable[Job], output: Place) -> dict[str, Finished]:
 
 
 def forget_foreign(jobs: Iterable[Job], output: Place) -> None:
-    """Remove what lies where these jobs' records will be and Prefect could take for another's."""
+    """Remove what is in place of these jobs' records if it is foreign (`ForeignRecordError`)."""
     records = row_records(output)
 
     def look(key: str) -> None:
@@ -136,13 +136,13 @@ def forget_foreign(jobs: Iterable[Job], output: Place) -> None:
 
 
 class FilesBySize:
-    """The pictures and curves in an output folder on a disk, looked at once and only if need be."""
+    """The pictures and curves in an output folder on a disk, listed once and only if necessary."""
 
     def __init__(self, output: Place) -> None:
         self.output = output
 
     def of(self, folder: str, size: int) -> list[Path]:
-        """Those of a size in `pictures/` or in `losses/`."""
+        """Return the files of this size in `pictures/` or `losses/`."""
         if not isinstance(self.output, Path):
             return []
         return (self._pictures if folder == PICTURES else self._curves).get(size, [])
@@ -159,7 +159,7 @@ class FilesBySize:
 def _by_size(folder: Place) -> dict[int, list[Path]]:
     found: dict[int, list[Path]] = {}
     with suppress(OSError):
-        for name in sorted(names_below(folder)):
+        for name in sorted(list_files(folder)):
             path = folder / name
             assert isinstance(path, Path)
             if not path.is_symlink():
@@ -168,27 +168,27 @@ def _by_size(folder: Place) -> dict[int, list[Path]]:
 
 
 def look_for(record: PictureRecord, names: Sequence[str], there: FilesBySize) -> Finished:
-    """Where the files of a record lie.
+    """Find the files of a record.
 
-    They are looked for in the places of its rows, then where the record says, in this output folder
-    whatever folder it names, then where a run that was killed set them aside, and on a disk among
-    all pictures.
+    They are looked for in the places of its rows, then where the record says (but always in this
+    output folder, whatever folder it names), then where a killed run set them aside, and on a disk
+    among all pictures.
 
     Args:
-        record: as it is kept.
+        record: as it is stored.
         names: the outputs of its rows.
         there: the output folder.
 
     Raises:
         RecordError: its picture is not there.
-        StorageError: a storage does not say.
+        StorageError: a storage refuses or does not answer.
     """
     output = there.output
     pictures = [picture_path(output, name) for name in names]
     picture, in_place = _locate(record.file, pictures, PICTURES, there)
     if picture is None:
         raise RecordError(
-            f"{told(pictures[0])} is not there as it was, and no other file is: expected "
+            f"{redacted(pictures[0])} is not there as it was, and no other file is: expected "
             f"{record.file.size} bytes with SHA-256 {record.file.sha256[:12]}..."
         )
     curves = [curve_path(output, name) for name in names]
@@ -203,7 +203,7 @@ def look_for(record: PictureRecord, names: Sequence[str], there: FilesBySize) ->
 def _locate(
     contents: FileReference, wanted: Sequence[Place], folder: str, there: FilesBySize
 ) -> tuple[FileReference | None, set[Place]]:
-    """Where a file is, if it is anywhere, and which of the wanted places hold it."""
+    """Return where a file is, if it is anywhere, and which of the wanted places hold it."""
     held = {path: found for path in wanted if (found := _at(contents, path))}
     if held:
         return next(iter(held.values())), set(held)
@@ -216,7 +216,7 @@ def _locate(
 
 
 def _at(contents: FileReference, path: Place) -> FileReference | None:
-    """A file, if it is in this place."""
+    """Return a reference to a file in this place, if it is there."""
     try:
         return contents.at(path).verify()
     except RecordError:
@@ -224,10 +224,10 @@ def _at(contents: FileReference, path: Place) -> FileReference | None:
 
 
 def places_named(named: Place, folder: str, output: Place) -> list[Place]:
-    """The places in the output folder that a record's path may mean, wherever it was written.
+    """Return places in the output folder that a record's path may mean, wherever it was written.
 
-    Only what follows `pictures/` or `losses/` in it counts, and nothing outside that folder is
-    meant, whether by `..` or by symbolic links.
+    Only the part after `pictures/` or `losses/` counts, and it never leads outside that folder,
+    neither through `..` nor through symbolic links.
     """
     parts = PurePosixPath(str(named)).parts
     below = [parts[start + 1 :] for start, part in enumerate(parts) if part == folder]
@@ -245,16 +245,17 @@ def _is_within(folder: Place, names: Sequence[str]) -> bool:
     try:
         return folder.joinpath(*names).resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):
-        # A name that no file can have, or links in a circle.
+        # This is a name that no file can have, or the links form a circle.
         return False
 
 
 def _curve_of_old_record(
     record: PictureRecord, curves: Sequence[Place], output: Place
 ) -> FileReference | None:
-    """The loss curve of a record that does not know its SHA-256, if one can be told to be its own.
+    """Return the curve of a record that lacks its SHA-256, if one is known to be the record's own.
 
-    Its last point has to be that of the picture. Where that is so of two curves, neither is taken.
+    The curve's last point must be that of the picture. If this is true of two curves, neither is
+    used.
     """
     found: dict[bytes, Place] = {}
     for path in dict.fromkeys([*curves, *places_named(record.curve, CURVES, output)]):
@@ -276,8 +277,8 @@ def place_finished(finished: Mapping[str, Finished], jobs: Iterable[Job], output
     """Put every picture and curve of finished rows where its row wants it, and renew records.
 
     Args:
-        finished: by `find_finished`.
-        jobs: those that it looked for, in the manifest's order.
+        finished: returned by `find_finished`.
+        jobs: the jobs that it looked for, in the manifest's order.
         output: the batch's output folder.
     """
     rows = {key: of_key for key, of_key in by_key(jobs).items() if key in finished}
@@ -295,11 +296,11 @@ def place_finished(finished: Mapping[str, Finished], jobs: Iterable[Job], output
 
 
 Move = FileReference | OSError | RecordError
-"""A file in its new place, or why it is not there."""
+"""A file in its new place, or the reason why it is not there."""
 
 
 def _keep_curves_in_mind(finished: Mapping[str, Finished], output: Place) -> None:
-    """Complete records that do not know the SHA-256 of their curves, before these are moved."""
+    """Complete records that lack the SHA-256 of their curves, before the curves are moved."""
 
     def complete(key: str) -> None:
         kept = finished[key]
@@ -312,12 +313,12 @@ def _keep_curves_in_mind(finished: Mapping[str, Finished], output: Place) -> Non
 
 
 def _write(record: PictureRecord, output: Place) -> bool:
-    """Whether a record could be written; one that cannot costs a warning."""
+    """Return whether a record could be written; if not, log a warning."""
     path = row_records(output) / record.key
     try:
         write_record(path, record)
     except OSError as error:
-        logger.warning("%s: the record cannot be renewed: %s", told(path), error.strerror)
+        logger.warning("%s: the record cannot be renewed: %s", redacted(path), error.strerror)
         return False
     return True
 
@@ -325,7 +326,7 @@ def _write(record: PictureRecord, output: Place) -> bool:
 def _moves(
     finished: Mapping[str, Finished], rows: Mapping[str, list[Job]], output: Place
 ) -> dict[Place, FileReference]:
-    """What has to come to which place, for all places that do not hold it already."""
+    """Return which file must go to which place, for all places that do not hold it already."""
     moves: dict[Place, FileReference] = {}
     for key, jobs in rows.items():
         kept = finished[key]
@@ -338,7 +339,7 @@ def _moves(
 
 
 def _move(moves: Mapping[Place, FileReference], output: Place) -> dict[Place, Move]:
-    """Copy files, those first that another one is about to replace."""
+    """Copy files, first those that another file is about to replace."""
     in_danger = {source.path: source for source in moves.values() if source.path in moves}
 
     def set_aside(source: FileReference) -> Move:
@@ -349,7 +350,7 @@ def _move(moves: Mapping[Place, FileReference], output: Place) -> dict[Place, Mo
 
         def put(place: Place) -> Move:
             source = moves[place]
-            # Neither is what lies there replaced before it is safe, nor read once it may be gone.
+            # A file is not replaced before it is safe, nor read once it may have been replaced.
             safe = [aside[path] for path in (place, source.path) if path in aside]
             failed = next((move for move in safe if not isinstance(move, FileReference)), None)
             return failed or _copy(aside.get(source.path, source), place)
@@ -369,7 +370,7 @@ def _copy(source: Move, place: Place) -> Move:
 def _settle(
     kept: Finished, job: Job, moved: Mapping[Place, Move], placed: Placed, output: Place
 ) -> None:
-    """Note how a row's files are in their places now."""
+    """Note in `placed` where a row's files are now, or why they are not in place."""
     place, curve_place = picture_path(output, job.output), curve_path(output, job.output)
     file = moved.get(place, kept.picture.at(place))
     curve = moved.get(curve_place, kept.curve.at(curve_place)) if kept.curve else None
@@ -384,9 +385,9 @@ def _settle(
 def _renew(
     finished: Mapping[str, Finished], rows: Mapping[str, list[Job]], placed: Placed, output: Place
 ) -> set[str]:
-    """Write the records whose pictures moved; the keys of those that still name another place.
+    """Write the records whose pictures moved; return the keys of those that name another place.
 
-    Of equal rows a record names one, and the same as before if that is still there.
+    The record of equal rows names one of their pictures: the same as before, if it still exists.
     """
 
     def renew(key: str) -> bool:
@@ -399,7 +400,7 @@ def _renew(
             return True
         new = own[0]
         if not new.curve_file:
-            # Its curve may still come back to where it was.
+            # Its curve may still return to its former place.
             new = new.model_copy(update={"curve": record.curve, "curve_file": record.curve_file})
         return _write(new, output)
 
@@ -409,7 +410,7 @@ def _renew(
 
 
 def _tidy(finished: Mapping[str, Finished], unsettled: set[str], output: Place) -> None:
-    """Remove what was set aside, now or by a run that was killed, and is in its place by now."""
+    """Remove what was set aside, by this run or a killed one, and is in its place by now."""
     of_key = {
         key: {kept.picture.sha256, *([kept.curve.sha256] if kept.curve else [])}
         for key, kept in finished.items()
@@ -418,23 +419,23 @@ def _tidy(finished: Mapping[str, Finished], unsettled: set[str], output: Place) 
     in_place = {sha256 for key in of_key for sha256 in of_key[key]} - needed
     folder = moving_path(output, "")
     try:
-        for name in names_below(folder) & in_place:
+        for name in list_files(folder) & in_place:
             remove(folder / name)
     except OSError as error:
-        logger.warning("%s: what was set aside there stays: %s", told(folder), error.strerror)
+        logger.warning("%s: what was set aside there stays: %s", redacted(folder), error.strerror)
 
 
 def _warn_of_lost_curves(
     finished: Mapping[str, Finished], rows: Mapping[str, list[Job]], output: Place
 ) -> None:
-    """Say so where something lies in a curve's place that cannot be told to be the row's own."""
+    """Warn if a file in a curve's place is not known to be the row's own."""
     lost = [job.output for key, jobs in rows.items() if not finished[key].curve for job in jobs]
     others = [name for name in lost if _is_there(curve_path(output, name))]
     if others:
         logger.warning(
             "%d rows are shown without a loss curve, as the file in its place is not known to be "
             "theirs: %s%s",
-            *(len(others), told(curve_path(output, others[0]))),
+            *(len(others), redacted(curve_path(output, others[0]))),
             " and others" if len(others) > 1 else "",
         )
 

@@ -1,11 +1,11 @@
-"""Loss curves -> plots, as PNG and as SVG."""
+"""Plots of loss curves, as PNG and SVG."""
 
 import io
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
 from nst_core.places import Place
 from tasks.curves import Point
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ENDINGS = (".png", ".svg")
+SUFFIXES = (".png", ".svg")
 MOST_NAMED = 12
-"""Rows in a legend; with more, nobody could tell their colors apart."""
+"""The most rows in a legend; the colors of more could not be distinguished."""
 
-# Told apart by people who see few colors, too (Okabe and Ito 2008).
+# Color-blind people can distinguish these, too (Okabe and Ito 2008).
 TOTAL, CONTENT, STYLE, VARIATION = "#000000", "#0072b2", "#d55e00", "#009e73"
 
 
 def plot_row(points: Sequence[Point], weights: Mapping[str, float], title: str) -> "Figure":
-    """The losses of a row, step by step, each with its weight, so that they add up to the total.
+    """Plot a row's losses, step by step, each times its weight, so that they add up to the total.
 
     Args:
-        points: of its loss curve; at least one.
-        weights: `content`, `style` and `tv`.
-        title: of the plot.
+        points: the points of its loss curve; at least one.
+        weights: the weights `content`, `style` and `tv`.
+        title: the title of the plot.
     """
     figure, axes = _empty(title)
     octaves = [list(octave) for _, octave in groupby(points, key=lambda point: point.octave)]
@@ -65,16 +65,16 @@ def plot_row(points: Sequence[Point], weights: Mapping[str, float], title: str) 
 
 
 def plot_rows(curves: Mapping[str, Sequence[Point]], title: str) -> "Figure":
-    """The total losses of many rows, step by step.
+    """Plot the total losses of many rows, step by step.
 
     Args:
-        curves: by what the rows are called.
-        title: of the plot.
+        curves: the loss curves, by the names of the rows.
+        title: the title of the plot.
     """
     figure, axes = _empty(title)
     is_named = len(curves) <= MOST_NAMED
     for number, (name, points) in enumerate(curves.items()):
-        # A label that begins with an underscore has no place in the legend.
+        # Matplotlib leaves labels that begin with an underscore out of the legend.
         label = f" {name}"
         for _, octave in groupby(points, key=lambda point: point.octave):
             shown = list(octave)
@@ -96,13 +96,13 @@ def plot_rows(curves: Mapping[str, Sequence[Point]], title: str) -> "Figure":
 
 
 def _empty(title: str) -> "tuple[Figure, Axes]":
-    # Not by pyplot, which keeps figures for ever.
+    # Pyplot is not used, because it keeps figures forever.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=11, loc="left", parse_math=False, wrap=True)
-    # Masked, as a content loss begins with 0 where the content is the start.
+    # Zeros are masked, because a content loss begins with 0 if the content is the start.
     axes.set_yscale("log", nonpositive="mask")
     axes.set_xlabel("step")
     axes.spines[["top", "right"]].set_visible(False)
@@ -111,17 +111,17 @@ def _empty(title: str) -> "tuple[Figure, Axes]":
 
 
 def write_plot(figure: "Figure", paths: Sequence[Place]) -> None:
-    """Write a plot, each file in the format that its ending says.
+    """Write a plot, each file in the format of its suffix.
 
     Raises:
-        OSError: one cannot be written.
+        OSError: a file cannot be written.
     """
     from matplotlib import rc_context
 
     for path in paths:
         data = io.BytesIO()
-        # The same plot gives the same file.
+        # This makes equal plots give equal files.
         with rc_context({"svg.hashsalt": "nst-batch"}):
             date = {"Date": None} if path.suffix == ".svg" else None
             figure.savefig(data, format=path.suffix[1:], dpi=150, metadata=date)
-        write_whole(path, data.getvalue())
+        write_atomic(path, data.getvalue())

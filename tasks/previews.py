@@ -1,6 +1,6 @@
-"""What the page shows: small pictures, and contents at the size of their results, as JPEG files.
+"""The page's JPEG files: small pictures, and contents at the size of their results.
 
-Each is named by what it shows, so that rows and nights share it and none is made twice.
+Each is named after what it shows, so that rows and runs share it and none is made twice.
 """
 
 import logging
@@ -12,28 +12,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_core.files import names_below, remove, write_whole
+from nst_core.files import list_files, remove, write_atomic
 from nst_core.pictures import PictureError, encode_jpeg, fit, load, resize
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from tasks.jobs import MOST_THREADS
 from tasks.layout import previews_folder
 
 logger = logging.getLogger("nst_batch.previews")
 
 THUMBNAIL_SIDE = 320
-"""Longest side, in pixels: sharp at the size of the page on a display of twice the density."""
+"""Longest side, in pixels: sharp at its size on the page, even at twice the usual density."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A file of the page and the picture that it shows.
+    """A file of the page, and the picture that it shows.
 
     Attributes:
-        name: of the file, in the folder of previews.
+        name: the name of the file in the folder of previews.
         source: where the picture is.
-        sha256: of the picture as it was examined; empty where any will do.
-        max_pixels, size, enlarge: as of `nst_core.pictures.load`.
-        may_be_missing: it is shown if it is there, but not worth the time to be made now.
+        sha256: of the picture as it was examined; empty if any picture will do.
+        max_pixels, size, enlarge: see `nst_core.pictures.load`.
+        may_be_missing: show the file if it exists, but do not take the time to make it now.
     """
 
     name: str
@@ -46,11 +46,11 @@ class Preview:
 
 
 OURS = re.compile(r"thumbnails/[0-9a-f]{32}\.jpg|contents/[0-9a-f]{32}_\d+x\d+\.jpg")
-"""What may be removed: somebody's own pictures may lie in a folder of the same name."""
+"""The names of files that may be removed; a user's own pictures may be in a folder of this name."""
 
 
 def thumbnail_name(sha256: str) -> str:
-    """The file of a small picture.
+    """Return the file name of a small picture.
 
     Args:
         sha256: of the picture's decoded content, or of a result's file.
@@ -59,7 +59,7 @@ def thumbnail_name(sha256: str) -> str:
 
 
 def content_name(sha256: str, shape: tuple[int, int]) -> str:
-    """The file of a content at the size of its result.
+    """Return the file name of a content at the size of its result.
 
     Args:
         sha256: of the picture's decoded content.
@@ -70,7 +70,7 @@ def content_name(sha256: str, shape: tuple[int, int]) -> str:
 
 
 def keep_thumbnail(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None:
-    """Write a picture's thumbnail; one that cannot be written costs a warning.
+    """Write a picture's thumbnail; if it cannot be written, log a warning.
 
     Args:
         output: the batch's output folder.
@@ -83,7 +83,7 @@ def keep_thumbnail(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None
 
 
 def keep_content(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None:
-    """Write a content at the size that `rgb` has; else as `keep_thumbnail`."""
+    """Write a content at the size of `rgb`; otherwise the same as `keep_thumbnail`."""
     height, width = rgb.shape[:2]
     _keep(output, content_name(sha256, (height, width)), rgb)
 
@@ -96,25 +96,25 @@ def _keep(output: Place, name: str, rgb: NDArray[np.float32]) -> None:
 
 
 def _write(output: Place, name: str, rgb: NDArray[np.float32]) -> None:
-    write_whole(previews_folder(output) / name, encode_jpeg(rgb))
+    write_atomic(previews_folder(output) / name, encode_jpeg(rgb))
 
 
 def complete_previews(wanted: Iterable[Preview], output: Place) -> set[str]:
-    """Make the files that are not there yet, and remove those that nothing wants any more.
+    """Make the files that do not exist yet, and remove those that are no longer wanted.
 
     Returns:
-        The names of those wanted that are there; a picture that cannot be read has none, and a
-        warning says so.
+        The names of the wanted files that exist; a picture that cannot be read has none, and causes
+        a warning.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    # Of two of a name the one that must be there counts.
+    # Of two with the same name, the one that must exist counts.
     previews = {
         preview.name: preview
         for preview in sorted(wanted, key=lambda preview: not preview.may_be_missing)
     }
-    there = names_below(previews_folder(output))
+    there = list_files(previews_folder(output))
     for name in filter(OURS.fullmatch, there - previews.keys()):
         remove(previews_folder(output) / name)
     missing = [
@@ -139,7 +139,9 @@ def _is_made(preview: Preview, output: Place) -> bool:
             warn=False,
         )
         if preview.sha256 not in ("", picture.sha256):
-            raise PictureError(f"{told(preview.source)}: the picture changed while the batch ran.")
+            raise PictureError(
+                f"{redacted(preview.source)}: the picture changed while the batch ran."
+            )
         _write(output, preview.name, picture.rgb)
     except (PictureError, OSError) as error:
         logger.warning("not shown in the gallery: %s", error)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 import pandas as pd
 from pydantic import BeforeValidator, ValidationError
 
-from nst_core.files import names_below
+from nst_core.files import list_files
 from nst_core.pictures import PictureError, examine, read_png_text
 from nst_core.places import (
     Place,
@@ -19,42 +19,42 @@ from nst_core.places import (
     name_of,
     path_below,
     place,
-    told,
+    redacted,
 )
 from nst_core.settings import DEFAULT_ENCODER, Settings, resolve
 from tasks.csv_cells import harmless_path
 from tasks.finding import NoResultsError, table_of
 from tasks.layout import PICTURES
 from tasks.output_names import nearest_output
-from tasks.records import Making
+from tasks.records import StylizationFacts
 
 KEYWORD = "nst-batch"
-"""Of the PNG text chunk."""
+"""The keyword of the PNG text chunk."""
 
 ROW_KEYWORD = "nst-batch-row"
-"""Of the text chunk of intermediates, which holds the key of the row that they are of."""
+"""The keyword of the text chunk of intermediates that holds the key of their row."""
 
 
 def _as_utf_8(name: str) -> str:
-    """A name as UTF-8 can hold it, whatever bytes a file system has in it."""
+    """Return a name that UTF-8 can hold, whatever bytes the file system has in it."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 Name = Annotated[str, BeforeValidator(_as_utf_8)]
-"""A file name, which may hold what is not text."""
+"""A file name, which may contain bytes that are not text."""
 
 
 class ProvenanceError(ValueError):
     """A picture that does not say how it was made; the message says what to do."""
 
 
-class Provenance(Making):
-    """What a picture says of itself.
+class Provenance(StylizationFacts):
+    """What a picture says about how it was made.
 
     Attributes:
-        key: of its row.
-        content, style: the file names of its sources, without their folders, since pictures are
-            given away.
+        key: the key of its row.
+        content, style: the file names of its sources, without their folders, because people share
+            pictures.
         content_sha256, style_sha256: of their decoded content.
     """
 
@@ -66,16 +66,16 @@ class Provenance(Making):
 
     @classmethod
     def of(cls, picture: Place) -> Self:
-        """What a picture says.
+        """Read what a picture says about how it was made.
 
         Raises:
             PictureError: it is missing, damaged or not a PNG.
-            ProvenanceError: it says nothing, or what this version does not understand.
+            ProvenanceError: it says nothing, or something that this version does not understand.
         """
         text = read_png_text(picture).get(KEYWORD)
         if text is None:
             raise ProvenanceError(
-                f"{told(picture)}: found nothing of how it was made; expected a result of "
+                f"{redacted(picture)}: found nothing of how it was made; expected a result of "
                 "nst-batch, as it was written (editors drop what they do not know; intermediates "
                 "and interrupted pictures have none)"
             )
@@ -85,17 +85,17 @@ class Provenance(Making):
             fault = error.errors()[0]
             where = ".".join(map(str, fault["loc"])) or KEYWORD
             raise ProvenanceError(
-                f"{told(picture)}: {where}: {fault['msg']}; it was made by another version of "
+                f"{redacted(picture)}: {where}: {fault['msg']}; it was made by another version of "
                 "nst-batch"
             ) from error
 
     def to_text(self) -> str:
-        """As it stands in the picture."""
+        """Return the text that the picture contains."""
         return self.model_dump_json()
 
 
 def cells_of(settings: Settings) -> dict[str, str]:
-    """The cells by which a row has these settings: those in which it differs from a row without."""
+    """Return the cells that give a row these settings: those that differ from the default."""
     encoder = {"encoder": settings.encoder} if settings.encoder != DEFAULT_ENCODER else {}
     default = resolve(encoder)
     return encoder | {
@@ -115,7 +115,7 @@ class Rebuilt:
 
     Attributes:
         cells: by column.
-        lost: what could not be found of its sources; where there is any, the row needs its reader.
+        lost: what could not be found of its sources; if anything, a person must correct the row.
     """
 
     cells: dict[str, str]
@@ -123,12 +123,12 @@ class Rebuilt:
 
 
 class Rebuilder:
-    """Finds what pictures were made of, and looks at each table and file only once.
+    """Finder of what pictures were made of, which reads each table and file only once.
 
     Args:
         seen_from: the folder that paths in rows are relative to.
-        look_in: folders, with all folders in them, in which sources are looked for where they are
-            not as the table beside the picture says.
+        look_in: folders in which (and in whose folders) sources are looked for that are not where
+            the table beside the picture says.
     """
 
     def __init__(self, seen_from: Place, look_in: Iterable[Place] = ()) -> None:
@@ -139,14 +139,14 @@ class Rebuilder:
         self._files: list[Place] | None = None
 
     def rebuild(self, picture: Place, provenance: Provenance) -> Rebuilt:
-        """The manifest row that makes a picture again, its sources known by what they show.
+        """Return the row that makes a picture again, with its sources recognized by their pixels.
 
         Args:
-            picture: where it is; below `pictures/` its place there is its output.
-            provenance: what it says.
+            picture: where it is; below `pictures/`, its path there is its output.
+            provenance: what the picture says.
 
         Raises:
-            OSError: a folder cannot be looked into.
+            OSError: a folder cannot be read.
         """
         folder = self._pictures_folder(picture)
         output = name_of(picture) if folder is None else path_below(folder, picture)
@@ -175,13 +175,13 @@ class Rebuilder:
         return Rebuilt({**cells, **cells_of(provenance.settings)}, tuple(lost))
 
     def _pictures_folder(self, picture: Place) -> Place | None:
-        """That of the batch that the picture belongs to, if it still lies there."""
+        """Return the pictures folder of the picture's batch, if the picture is still in it."""
         named = [folder for folder in picture.absolute().parents if folder.name == PICTURES]
         with_table = (folder for folder in named if self._table(folder.parent) is not None)
         return next(with_table, named[0] if named else None)
 
     def _row(self, folder: Place, output: str, key: str) -> "pd.Series[Any] | None":
-        """The row that the picture is of; the manifest's place is in its `attrs`."""
+        """Return the picture's row of the table; the manifest's place is in its `attrs`."""
         table = self._table(folder.parent)
         if table is None:
             return None
@@ -198,15 +198,15 @@ class Rebuilder:
         return self._tables[output]
 
     def _named_first(self, name: str) -> Iterator[Place]:
-        """All files of the folders, as only what they show tells them apart."""
+        """Yield all files of the folders, those of this name first; only pixels identify them."""
         if self._files is None:
             self._files = [
-                folder / path for folder in self.look_in for path in sorted(names_below(folder))
+                folder / path for folder in self.look_in for path in sorted(list_files(folder))
             ]
         yield from sorted(self._files, key=lambda file: file.name != name)
 
     def _digest(self, candidate: Place) -> str:
-        """Of what a picture shows; empty where it is none."""
+        """Return the SHA-256 of a picture's pixels; empty if it is not a picture."""
         if candidate not in self._digests:
             try:
                 self._digests[candidate] = examine(candidate, warn=False).sha256
@@ -218,6 +218,6 @@ class Rebuilder:
 def _as_the_table_says(row: "pd.Series[Any] | None", column: str) -> Iterator[Place]:
     manifest = None if row is None else row.attrs.get("manifest")
     if row is not None and manifest:
-        # An address that was signed has lost its key.
+        # A signed address has lost its key.
         with suppress(PlaceError):
             yield join(place(manifest).parent, row[column])

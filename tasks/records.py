@@ -1,11 +1,11 @@
-"""Records: what a task's result is once it is persisted, a small JSON text that names a file.
+"""Records: the persisted results of tasks, each a small JSON text that names a file.
 
-Arrays never pass through the engine: the file holds them, the record holds its size and SHA-256,
-and reading a record verifies the file, so that what is missing or damaged is made again.
+Arrays never pass through the engine: the file holds them, and the record holds its size and
+SHA-256. Reading a record verifies the file, so that what is missing or damaged is made again.
 
 A record is input like any other: it may be damaged, or written by somebody else. It never decides
-which file is read. Whoever reads it says where the file has to be, and the record only says what
-has to be in it.
+which file is read. Its reader says where the file must be, and the record only says what the file
+must contain.
 """
 
 import hashlib
@@ -31,15 +31,15 @@ from nst_core.files import (
     NotAFileError,
     StorageError,
     contents_of,
-    names_below,
+    list_files,
     read_kept,
     remove,
     size_of,
     version_of,
+    write_atomic,
     write_tagged,
-    write_whole,
 )
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from nst_core.settings import Settings
 from tasks.layout import targets_path
 
@@ -49,11 +49,11 @@ SERIALIZER = "nst-batch/record"
 """The name under which Prefect finds the serializer of these records."""
 
 MOST_BYTES = 1 << 20
-"""Of a record; ours have a few thousand."""
+"""The largest size of a record; ours have a few thousand bytes."""
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-"""As the table can hold it."""
+"""A whole number that the table can hold."""
 
 Name = Annotated[str, Field(max_length=300)]
 Sentence = Annotated[str, Field(max_length=2000)]
@@ -69,8 +69,8 @@ def _recorded(named: object) -> Place:
 
 
 RecordedPlace = Annotated[Place, PlainValidator(_recorded), PlainSerializer(str, return_type=str)]
-"""Where a file was written. Of a record that is read only its end counts, so that an address is a
-`Path` then too, and no library of a storage is asked about it."""
+"""Where a file was written. When a record is read, only the end of it counts, so even an address
+is a `Path` then, and no storage library is asked about it."""
 
 
 class RecordError(Exception):
@@ -79,7 +79,9 @@ class RecordError(Exception):
 
 class ForeignRecordError(RecordError):
     """Something in a record's place that Prefect could take for another kind of record, or a pipe,
-    a link or a device; a damaged record, which may be one that is being written, is none.
+    a link or a device.
+
+    A damaged record, which may be one that is being written, is not foreign.
     """
 
 
@@ -87,7 +89,7 @@ class FileReference(BaseModel):
     """A file by its absolute path or address, its size in bytes and its SHA-256.
 
     Attributes:
-        tag: what its storage calls just these bytes; empty on a disk, or where it has no name.
+        tag: the storage's tag for exactly these bytes; empty on a disk, or if there is none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -99,13 +101,13 @@ class FileReference(BaseModel):
 
     @classmethod
     def to(cls, path: Place, data: bytes) -> Self:
-        """Refer to a file that is said to hold these bytes."""
+        """Refer to a file that is said to contain these bytes."""
         sha256 = hashlib.sha256(data).hexdigest()
         return cls(path=path.absolute(), size=len(data), sha256=sha256)
 
     @classmethod
     def write(cls, path: Place, data: bytes) -> Self:
-        """Write the file whole and refer to just these bytes, whoever else may write there."""
+        """Write the file atomically and refer to these bytes, even if others write there, too."""
         tag = write_tagged(path, data)
         return cls(
             path=path.absolute(),
@@ -115,15 +117,15 @@ class FileReference(BaseModel):
         )
 
     def at(self, path: Place) -> Self:
-        """The same contents in another place."""
+        """Return a reference to the same contents in another place."""
         return self.model_copy(update={"path": path.absolute()})
 
     def read(self) -> bytes:
-        """The file's bytes, verified.
+        """Return the file's bytes, verified.
 
         Raises:
-            RecordError: the file is missing, or not as it was.
-            StorageError: its storage does not say.
+            RecordError: the file is missing or has changed.
+            StorageError: its storage refuses or does not answer.
         """
         try:
             # A file of another size is not read at all.
@@ -138,16 +140,16 @@ class FileReference(BaseModel):
         return data
 
     def verify(self) -> Self:
-        """See that the file is as it was.
+        """Verify that the file has not changed.
 
-        In object storage its tag is enough, else each night would fetch every picture there is.
+        In object storage its tag is enough; otherwise each run would fetch every picture there is.
 
         Returns:
             The reference, with the tag that these bytes have there now.
 
         Raises:
-            RecordError: the file is missing, or not as it was.
-            StorageError: its storage does not say.
+            RecordError: the file is missing or has changed.
+            StorageError: its storage refuses or does not answer.
         """
         tag = ""
         try:
@@ -170,17 +172,17 @@ class FileReference(BaseModel):
 
     def _unreadable(self, error: OSError | ValueError) -> RecordError:
         reason = getattr(error, "strerror", None) or error
-        return RecordError(f"{told(self.path)} cannot be read: {reason}")
+        return RecordError(f"{redacted(self.path)} cannot be read: {reason}")
 
     def _damaged(self, size: int) -> RecordError:
         return RecordError(
-            f"{told(self.path)} is damaged or another file: found {size} bytes, expected "
+            f"{redacted(self.path)} is damaged or another file: found {size} bytes, expected "
             f"{self.size} bytes with SHA-256 {self.sha256[:12]}..."
         )
 
 
 class StyleRecord(BaseModel):
-    """A style's targets, in a safetensors file."""
+    """The record of a style's targets, which are in a safetensors file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -190,8 +192,8 @@ class StyleRecord(BaseModel):
     seconds: Finite
 
 
-class Making(BaseModel):
-    """How a picture was made, as both its record and the picture itself have it.
+class StylizationFacts(BaseModel):
+    """How a picture was made, as stored both in its record and in the picture itself.
 
     Losses are those of exactly the saved picture; `style_layers` are relative losses by layer.
     """
@@ -213,13 +215,13 @@ class Making(BaseModel):
     recoveries: Count
 
 
-class PictureRecord(Making):
-    """A finished picture, in a PNG file, and what is to be told of it in the table.
+class PictureRecord(StylizationFacts):
+    """The record of a finished picture, in a PNG file, with the facts that the table shows.
 
     Attributes:
         curve: where its loss curve was written.
         warnings: what is odd about it; records of earlier versions have none.
-        curve_file: the loss curve; None in records of the version that did not keep its SHA-256.
+        curve_file: the loss curve; None in records of the version that did not store its SHA-256.
     """
 
     kind: Literal["picture"] = "picture"
@@ -249,7 +251,7 @@ class _Metadata(BaseModel):
 
 
 class _Envelope(BaseModel):
-    """What Prefect puts around a record; its older form, which it still obeys, is refused."""
+    """What Prefect puts around a record; an older form, which Prefect still obeys, is refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -258,10 +260,10 @@ class _Envelope(BaseModel):
 
 
 def parse_record(text: bytes | str) -> Record:
-    """The record that a JSON text holds; its file is not looked at.
+    """Return the record in a JSON text, without looking at its file.
 
     Raises:
-        RecordError: the text is no record.
+        RecordError: the text is not a record.
     """
     try:
         return _ANY_RECORD.validate_json(text)
@@ -270,15 +272,15 @@ def parse_record(text: bytes | str) -> Record:
 
 
 def read_record(path: Place, key: str, kind: type[AnyRecord]) -> AnyRecord:
-    """The record that is kept under a key; its file is not looked at.
+    """Return the record that is stored under a key, without looking at its file.
 
-    Reads what `tasks.caching` has Prefect write, without Prefect, so that a look at thousands of
-    records is quick, and with the parser that Prefect uses, so that both read the same.
+    This reads what `tasks.caching` has Prefect write, but without Prefect, so that thousands of
+    records are read quickly. It uses Prefect's parser, so that both read the same.
 
     Raises:
         FileNotFoundError: there is none.
         StorageError: a storage does not say whether there is one.
-        RecordError: it cannot be read, or is no such record; `ForeignRecordError` where it must be
+        RecordError: it cannot be read, or is not such a record; `ForeignRecordError` if it must be
             removed before Prefect sees it.
     """
     try:
@@ -286,17 +288,17 @@ def read_record(path: Place, key: str, kind: type[AnyRecord]) -> AnyRecord:
     except (FileNotFoundError, StorageError):
         raise
     except (OSError, ValueError) as error:
-        # What cannot be read may be another user's, whose it stays.
+        # What cannot be read may belong to another user, so it stays.
         kind_of_error = ForeignRecordError if isinstance(error, NotAFileError) else RecordError
-        raise kind_of_error(f"{told(path)}: {_first_fault(error)}") from error
+        raise kind_of_error(f"{redacted(path)}: {_first_fault(error)}") from error
     try:
         return checked_record(parse_record(_unwrapped(data)), key, kind)
     except RecordError as error:
-        raise type(error)(f"{told(path)}: {error}") from error
+        raise type(error)(f"{redacted(path)}: {error}") from error
 
 
 def _unwrapped(data: bytes) -> str:
-    """The record in what Prefect keeps."""
+    """Return the record from Prefect's envelope."""
     try:
         envelope = _Envelope.model_validate_json(data)
     except ValueError as error:
@@ -304,7 +306,7 @@ def _unwrapped(data: bytes) -> str:
             _first_fault(error)
         ) from error
     if envelope.metadata.serializer.type != SERIALIZER:
-        # Prefect would obey it, and a pickle among the serializers runs whatever code is in it.
+        # Prefect would obey it, and its pickle serializer runs any code that is in the data.
         named = envelope.metadata.serializer.type[:40]
         raise ForeignRecordError(f"it names the serializer {named!r}")
     return envelope.result
@@ -319,10 +321,10 @@ def _is_json(data: bytes) -> bool:
 
 
 def checked_record(record: Record, key: str, kind: type[AnyRecord]) -> AnyRecord:
-    """A record, if it is of the kind and of the key that were looked for.
+    """Return a record, if it has the kind and the key that were looked for.
 
     Raises:
-        RecordError: it is not.
+        RecordError: it does not.
     """
     if not isinstance(record, kind):
         raise RecordError(f"expected a {kind.__name__}, found a {type(record).__name__}")
@@ -332,18 +334,18 @@ def checked_record(record: Record, key: str, kind: type[AnyRecord]) -> AnyRecord
 
 
 def write_record(path: Place, record: Record) -> None:
-    """Keep a record as Prefect would, but whole or not at all.
+    """Store a record as Prefect would, but atomically.
 
     Raises:
         OSError: it cannot be written.
     """
     metadata = {"storage_key": str(path), "serializer": {"type": SERIALIZER}}
     envelope = {"metadata": metadata, "result": record.model_dump_json()}
-    write_whole(path, json.dumps(envelope).encode())
+    write_atomic(path, json.dumps(envelope).encode())
 
 
 def _first_fault(error: OSError | ValueError) -> str:
-    """In a line, as a record may hold anything, and all that is wrong with it fills pages."""
+    """Return the first fault on one line: a record may hold anything, and its faults fill pages."""
     if isinstance(error, ValidationError):
         fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, fault["loc"]))[:80]
@@ -352,10 +354,10 @@ def _first_fault(error: OSError | ValueError) -> str:
 
 
 def find_style(folder: Place, key: str) -> StyleRecord | None:
-    """The record of a style's targets, its file verified; None where it must be computed.
+    """Return the record of a style's targets, its file verified; None if they must be computed.
 
-    The targets are looked for beside the folder of records and nowhere else. What Prefect could
-    take for something else than a record of ours is removed.
+    The targets are looked for beside the folder of records and nowhere else. Anything that Prefect
+    could take for something other than one of our records is removed.
 
     Raises:
         StorageError: a storage does not say whether there is one.
@@ -366,7 +368,7 @@ def find_style(folder: Place, key: str) -> StyleRecord | None:
     except FileNotFoundError:
         return None
     except StorageError:
-        # Else a hiccup of the storage would have a whole night's rows made again.
+        # Otherwise a hiccup of the storage would have all rows of a run made again.
         raise
     except RecordError as error:
         logger.warning("computed again: what was kept of it cannot be used (%s)", error)
@@ -376,33 +378,35 @@ def find_style(folder: Place, key: str) -> StyleRecord | None:
 
 
 def verified_style(record: StyleRecord, path: Place) -> StyleRecord:
-    """The record, its file being where it has to be and as it was.
+    """Return the record, if its file is where it must be and has not changed.
 
     Raises:
-        RecordError: it is not.
-        StorageError: a storage does not say.
+        RecordError: the file is missing or has changed.
+        StorageError: a storage refuses or does not answer.
     """
     return record.model_copy(update={"file": record.file.at(path).verify()})
 
 
 def forget_record(path: Place) -> None:
-    """Remove what lies in a record's place, unless it is a folder; it may not even be a file."""
+    """Remove what is in a record's place, unless it is a folder; it may not even be a file."""
     try:
         remove(path)
     except IsADirectoryError:
         return
     except OSError as error:
-        logger.warning("%s: cannot be removed: %s", told(path), error.strerror)
+        logger.warning("%s: cannot be removed: %s", redacted(path), error.strerror)
 
 
 def remove_failures(folder: Place) -> None:
     """Remove what Prefect persists of failed tasks: files that no key names and nothing reads.
 
-    Prefect names them by UUIDs; files of other names are somebody's own.
+    Prefect names them by UUIDs; files with other names belong to somebody else.
     """
     try:
-        for name in names_below(folder):
+        for name in list_files(folder):
             if re.fullmatch("[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name):
                 remove(folder / name)
     except OSError as error:
-        logger.warning("%s: what failed rows left there stays: %s", told(folder), error.strerror)
+        logger.warning(
+            "%s: what failed rows left there stays: %s", redacted(folder), error.strerror
+        )

@@ -1,4 +1,4 @@
-"""What a batch leaves for people: the table, the gallery and the contact sheet."""
+"""The outputs of a batch for people: the table, the gallery and the contact sheet."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -7,20 +7,20 @@ from datetime import datetime
 
 import pandas as pd
 
-from nst_core.files import names_below, remove, write_whole
-from nst_core.places import Place, name_of, told
+from nst_core.files import list_files, remove, write_atomic
+from nst_core.places import Place, name_of, redacted
 from tasks.comparison import compare, gone, is_comparable
 from tasks.contact_sheet import write_contact_sheet
-from tasks.endings import confirmed
+from tasks.events import GalleryWritten, TableWritten, emit
 from tasks.gallery import Page, render
 from tasks.gallery_rows import gallery_rows, previews_of
 from tasks.jobs import Examined, Job
 from tasks.layout import CONTACT_SHEET, INTERRUPTED, gallery_path, interrupted_path
 from tasks.managed import INTERRUPTED_MARK, is_marked
 from tasks.previews import complete_previews
-from tasks.progress import GalleryProgress, TableProgress, tell_gallery, tell_table
+from tasks.results import confirmed
 from tasks.rows import Row
-from tasks.statuses import PENDING, STOPPED, Ending
+from tasks.statuses import PENDING, STOPPED, RowResult
 from tasks.summary import made_at, read_summary, summarize, write_summary
 
 logger = logging.getLogger("nst_batch.report")
@@ -28,16 +28,16 @@ logger = logging.getLogger("nst_batch.report")
 
 @dataclass(frozen=True)
 class Night:
-    """A batch that ended, as it is told to people.
+    """A batch that has ended, as it is reported to people.
 
     Attributes:
-        manifest: its name.
+        manifest: the manifest's name.
         output: the batch's output folder.
-        table: of all rows.
-        gone: outputs that the run before had, and this manifest has not.
-        compared_with: when the table of the run before was made, if there was one.
+        table: the table of all rows.
+        gone: outputs that the previous run had and this manifest does not.
+        compared_with: when the table of the previous run was made, if there was one.
         has_gallery: whether the page shows this run.
-        has_contact_sheet: whether it is a grid, all of it in one picture.
+        has_contact_sheet: whether the batch is a grid, all of it in one picture.
     """
 
     manifest: str
@@ -50,31 +50,31 @@ class Night:
 
 
 def write_report(
-    examined: Examined, endings: dict[int, Ending], manifest: Place, output: Place
+    examined: Examined, results: dict[int, RowResult], manifest: Place, output: Place
 ) -> Night:
     """Write everything that shows how a batch ended.
 
-    A page that cannot be made costs a warning, as the pictures and the table are there.
+    If the page cannot be made, there is only a warning, because the pictures and the table exist.
 
     Args:
         examined: all rows, and the jobs of those that could run.
-        endings: of the jobs, by line; those of the other rows are added.
-        manifest: where it is.
+        results: the results of the jobs, by line; those of the other rows are added.
+        manifest: where the manifest is.
         output: the batch's output folder.
 
     Raises:
         OSError: the table cannot be written.
     """
-    # A stop may come before the first of them is known.
-    endings |= {job.line: PENDING for job in examined.jobs if job.line not in endings}
-    endings |= confirmed(examined.jobs, endings, output)
-    endings |= {row.line: _invalid(row) for row in examined.rows if row.faults}
+    # A stop may come before any result is known.
+    results |= {job.line: PENDING for job in examined.jobs if job.line not in results}
+    results |= confirmed(examined.jobs, results, output)
+    results |= {row.line: _invalid(row) for row in examined.rows if row.faults}
     earlier = _earlier_table(output)
-    table = compare(summarize(examined.rows, endings), earlier)
+    table = compare(summarize(examined.rows, results), earlier)
     table.attrs["made_at"] = datetime.now().astimezone().isoformat(timespec="seconds")
-    table.attrs["manifest"] = told(manifest.absolute())
+    table.attrs["manifest"] = redacted(manifest.absolute())
     write_summary(table, output)
-    tell_table(TableProgress(len(table)))
+    emit(TableWritten(len(table)))
     night = Night(
         manifest=name_of(manifest),
         output=output,
@@ -83,21 +83,21 @@ def write_report(
         compared_with=None if earlier is None else made_at(earlier),
     )
     try:
-        remove_finished(endings, examined.jobs, output)
-        night = write_gallery(night, examined.jobs, endings)
-        tell_gallery(GalleryProgress(str(gallery_path(output))))
+        remove_finished(results, examined.jobs, output)
+        night = write_gallery(night, examined.jobs, results)
+        emit(GalleryWritten(str(gallery_path(output))))
     except Exception as error:
         logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
         logger.debug("why the gallery is not up to date", exc_info=True)
     return night
 
 
-def _invalid(row: Row) -> Ending:
-    return Ending("invalid", error="; ".join(map(str, row.faults)))
+def _invalid(row: Row) -> RowResult:
+    return RowResult("invalid", error="; ".join(map(str, row.faults)))
 
 
 def _earlier_table(output: Place) -> pd.DataFrame | None:
-    """The table of the run before; None where there is none, or of a version that knew less."""
+    """Return the table of the previous run; None if there is none, or if its version knew less."""
     try:
         table = read_summary(output)
     except FileNotFoundError:
@@ -108,38 +108,38 @@ def _earlier_table(output: Place) -> pd.DataFrame | None:
     return table if is_comparable(table) else None
 
 
-def remove_finished(endings: dict[int, Ending], jobs: Iterable[Job], output: Place) -> None:
-    """Remove the best pictures so far of rows that were interrupted once and are done by now.
+def remove_finished(results: dict[int, RowResult], jobs: Iterable[Job], output: Place) -> None:
+    """Remove the best pictures so far of rows that were interrupted before and are done now.
 
     Raises:
         OSError: the output folder cannot be read or written.
     """
-    done = {job.output for job in jobs if endings[job.line].record}
-    for name in names_below(output / INTERRUPTED) & done:
+    done = {job.output for job in jobs if results[job.line].record}
+    for name in list_files(output / INTERRUPTED) & done:
         picture = interrupted_path(output, name)
         if is_marked(picture, INTERRUPTED_MARK):
             remove(picture)
 
 
-def write_gallery(night: Night, jobs: Sequence[Job], endings: dict[int, Ending]) -> Night:
+def write_gallery(night: Night, jobs: Sequence[Job], results: dict[int, RowResult]) -> Night:
     """Write the page, the previews that it needs, and the contact sheet of a grid.
 
     Args:
-        night: what is known so far.
-        jobs: of the rows that could run.
-        endings: by line.
+        night: the batch, as far as it is known.
+        jobs: the jobs of the rows that could run.
+        results: the results by line.
 
     Returns:
-        The night, with what it has now.
+        The batch, with what was written.
 
     Raises:
         OSError: the output folder cannot be read or written.
     """
-    # Whoever stops a batch of thousands does not want to wait for pictures of pictures.
-    is_stopped = any(ending.status in STOPPED for ending in endings.values())
-    wanted = previews_of(jobs, endings, may_be_missing=is_stopped)
+    # A user who stops a batch of thousands does not want to wait for pictures of pictures.
+    is_stopped = any(result.status in STOPPED for result in results.values())
+    wanted = previews_of(jobs, results, may_be_missing=is_stopped)
     previews = complete_previews(wanted, night.output)
-    rows = gallery_rows(night.table, jobs, endings, previews, night.output)
+    rows = gallery_rows(night.table, jobs, results, previews, night.output)
     night = replace(night, has_contact_sheet=write_contact_sheet(rows, night.output))
     page = Page(
         title=night.manifest,
@@ -149,5 +149,5 @@ def write_gallery(night: Night, jobs: Sequence[Job], endings: dict[int, Ending])
         compared_with=night.compared_with,
         contact_sheet=CONTACT_SHEET if night.has_contact_sheet else "",
     )
-    write_whole(gallery_path(night.output), render(page).encode())
+    write_atomic(gallery_path(night.output), render(page).encode())
     return replace(night, has_gallery=True)

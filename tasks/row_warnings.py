@@ -1,4 +1,4 @@
-"""What is odd about a row that is done all the same, for the table, the page and reports."""
+"""Warnings about rows that are done all the same, for the table, the page and reports."""
 
 import math
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from nst_core.stylize import Outcome
 
 MOSTLY_HIDDEN = 0.9
-"""The share of transparent pixels from which on a content is hardly there."""
+"""The share of transparent pixels above which a content is hardly visible."""
 
 ABSURD_RISE = 10
-"""How many times the loss of its start a result may have; the best picture is kept, so that only
-the last rounding to 8 bits can raise it."""
+"""How many times the loss of its start a result may have; the best picture is kept, so only the
+final rounding to 8 bits can raise the loss."""
 
 ABSURD_RELATIVE_LOSS = 1000
-"""1 is as far from the style's texture as no texture is; results have less than 10."""
+"""A relative loss that is absurd: a picture without any texture has 1, and results less than 10."""
 
 
 def warnings_of_pictures(content: PictureFacts, style: PictureFacts) -> Iterator[str]:
-    """What is odd about a row's pictures."""
+    """Yield what is odd about a row's pictures."""
     for column, facts in (("content", content), ("style", style)):
         for clause in facts.warnings:
             yield f"{column}: {clause}"
@@ -34,11 +34,11 @@ def warnings_of_pictures(content: PictureFacts, style: PictureFacts) -> Iterator
 
 
 def warnings_of_losses(outcome: "Outcome") -> Iterator[str]:
-    """What is odd about how the optimization ended."""
+    """Yield what is odd about how the optimization ended."""
     total, start = outcome.losses.total, outcome.start_losses.total
     layers = outcome.losses.style_layers
     if not all(map(math.isfinite, (total, start, *layers.values()))):
-        yield "losses: some are not finite, and told as 3.4e38"
+        yield "losses: some are not finite, and are shown as 3.4e38"
         return
     if total > ABSURD_RISE * start > 0:
         yield f"losses: the total of {total:.3g} is far above the {start:.3g} of the start"

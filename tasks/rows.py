@@ -1,7 +1,7 @@
-"""The cells of a manifest's row -> paths, settings and a name, and whatever is wrong with them.
+"""Conversion of a row's cells to paths, settings and a name, with the faults found in them.
 
-This is the one place where what a row says becomes anything else, so that whatever a row may bring
-ends as its own fault.
+This is the only place where a row's text becomes anything else, so that any error in a row becomes
+that row's own fault.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from nst_core.networks import CATALOGUE
-from nst_core.places import Place, PlaceError, join, may_be_address, without_secrets
+from nst_core.places import Place, PlaceError, join, may_be_address, redacted
 from nst_core.settings import Overrides, Settings, resolve
 from tasks.faults import Fault, as_fault
 from tasks.output_names import OutputError, checked_output
@@ -22,20 +22,20 @@ from tasks.output_names import OutputError, checked_output
 REQUIRED = ("content", "style")
 COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
 LONGEST_CELL = 8192
-"""In characters; paths and addresses are shorter on every system."""
+"""The longest cell in characters; paths and addresses are shorter on every system."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row as its manifest has it.
+    """A row of a manifest.
 
     Attributes:
         line: where the row starts in the file; the header is line 1.
         cells: the text of its cells that are not empty, by column.
-        content, style: where the pictures are; relative paths are taken from the manifest's folder.
+        content, style: where the pictures are; relative paths start from the manifest's folder.
         output: where the picture goes below `pictures/`, with `/` between folders and `.png`.
-        settings: what the preset, the batch and the row say together; the default where at fault.
-        faults: empty where the row can run.
+        settings: from the preset, the batch and the row; the default where there is a fault.
+        faults: empty if the row can run.
     """
 
     line: int
@@ -47,24 +47,25 @@ class Row:
     faults: tuple[Fault, ...] = ()
 
     def with_faults(self, faults: Iterable[Fault]) -> "Row":
-        """The row with more that is wrong with it."""
+        """Return the row with additional faults."""
         return replace(self, faults=(*self.faults, *faults))
 
     def has_fault_in(self, column: str) -> bool:
-        """Whether something is wrong with that cell."""
+        """Return whether the cell in this column has a fault."""
         return any(fault.column == column for fault in self.faults)
 
     def cell(self, column: str) -> str:
-        """A cell's text as it may be shown."""
-        return without_secrets(self.cells.get(column, ""))
+        """Return a cell's text, redacted."""
+        return redacted(self.cells.get(column, ""))
 
 
 class Cells(NamedTuple):
-    """What a row says.
+    """The texts of a row.
 
     Attributes:
-        line: where it begins.
-        texts: of the cells that are not empty, by column, as they are; what has no column is `""`.
+        line: where the row begins.
+        texts: of the cells that are not empty, by column, unchanged; those without a column are
+            under `""`.
     """
 
     line: int
@@ -72,11 +73,11 @@ class Cells(NamedTuple):
 
 
 def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
-    """A row with the faults that its text alone shows; `output` is empty where it names none.
+    """Return a row with the faults that its text alone shows; `output` is empty if it names none.
 
     Args:
-        folder: that relative paths are taken from.
-        said: what the row says.
+        folder: the folder that relative paths start from.
+        said: the texts of the row.
         defaults: `Overrides` for all rows.
     """
     line, faults = said.line, _long_cells(said)
@@ -95,7 +96,7 @@ def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
     content = _read_place(line, folder, "content", cells, faults)
     style = _read_place(line, folder, "style", cells, faults)
     output = _read_output(line, cells.get("output", ""), faults)
-    # It is not the row that it would be without them.
+    # Without these cells, it would not be the same row.
     too_long = {
         name: f"({len(said.texts[name]):,} characters)" for name in said.texts.keys() - cells
     }
@@ -124,11 +125,11 @@ def _long_cells(said: Cells) -> list[Fault]:
 
 
 def _as_meant(folder: Place, column: str, text: str) -> str:
-    """A cell without the blanks around it, unless they belong to the name of a file."""
+    """Return a cell without the blanks around it, unless they belong to the name of a file."""
     if column in REQUIRED and text != text.strip():
         try:
             named = join(folder, text)
-            # A folder of the name may be there, too, where a blank was typed before its slash.
+            # A folder may have this name, too, if a blank was typed before its slash.
             if isinstance(named, Path) and named.is_file():
                 return text
         except (OSError, ValueError):
@@ -139,7 +140,7 @@ def _as_meant(folder: Place, column: str, text: str) -> str:
 def _read_place(
     line: int, folder: Place, column: str, cells: Mapping[str, str], faults: list[Fault]
 ) -> Place:
-    """Where a picture is; the folder itself where the cell does not say."""
+    """Return where a picture is; the folder itself if the cell does not say."""
     found = cells.get(column, "")
     with as_fault(faults, line, column, found):
         try:
@@ -152,7 +153,7 @@ def _read_place(
 def _unknown_column(line: int, name: str, cells: Mapping[str, str]) -> Fault:
     if name:
         return Fault(line, _shortened(name), cells[name], f"unknown column; {_hint(name)}")
-    # An address with a comma in it, unquoted, may have its key in the cell beyond.
+    # If an address contains an unquoted comma, its key may be in this cell.
     has_address = any(map(may_be_address, cells.values()))
     found = "" if has_address else cells[name]
     return Fault(line, "(no name)", found, "a cell too many: the header has no name for it")
@@ -184,10 +185,10 @@ def _read_settings(
 
 
 def _discreet(fault: Fault, cells: Mapping[str, str]) -> Fault:
-    """The fault of a setting; what is wrong may be told by a part of an address that is secret."""
+    """Return a setting's fault without its message if that may show a secret part of an address."""
     if not may_be_address(cells.get(fault.column, "")):
         return fault
-    wrong = "expected no address in this column; look whether each cell stands under its own name"
+    wrong = "expected no address in this column; check that each cell is in the right column"
     return replace(fault, expected=wrong)
 
 
@@ -198,7 +199,7 @@ def _allowed(message: str) -> str:
 
 
 def check_layers(line: int, settings: Settings, said: Mapping[str, str]) -> list[Fault]:
-    """The faults of layers that the encoder does not have; `said` are the cells that name them."""
+    """Return the faults of layers that the encoder lacks; `said` are the cells that name them."""
     topology = CATALOGUE[settings.encoder].topology
     faults = []
     for column in ("content_layers", "style_layers"):
@@ -211,7 +212,7 @@ def check_layers(line: int, settings: Settings, said: Mapping[str, str]) -> list
 
 
 def _read_output(line: int, text: str, faults: list[Fault]) -> str:
-    """The output below `pictures/`; empty where the row leaves it to us."""
+    """Return the output below `pictures/`; empty if the row leaves it to us."""
     if not text:
         return ""
     with as_fault(faults, line, "output", text):

@@ -1,4 +1,4 @@
-"""What a run's log on Prefect's page says: rows that are not done and why, without tracebacks."""
+"""A run's log on Prefect's page: rows that are not done, and why, without tracebacks."""
 
 import logging
 
@@ -21,13 +21,13 @@ from tasks.stopping import StoppedError
 from tasks.summary import why_of
 
 MOST_ROWS = 200
-"""That are told one by one; the report and the table have all of them."""
+"""The most rows that are logged one by one; the report and the table have all of them."""
 
 NO_BUGS = (
     *(FailedRun, ManifestError, PictureError, PlaceError, WeightsError, DeviceError, RunnerError),
     *(InUseError, LockError, WriteError, StorageError, StoppedError),
 )
-"""Errors whose message says all there is to know: Prefect's `FailedRun` stands for failed rows."""
+"""Errors whose message says all there is to know; Prefect's `FailedRun` stands for failed rows."""
 
 LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
 
@@ -35,7 +35,7 @@ Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 def run_log() -> Log:
-    """The log of the flow run or task run, or a plain one where there is none."""
+    """Return the log of the flow run or task run, or a plain one if there is none."""
     try:
         return get_run_logger()
     except MissingContextError:
@@ -43,10 +43,10 @@ def run_log() -> Log:
 
 
 def log_wrong_rows(table: pd.DataFrame) -> None:
-    """Say in the run's log which rows failed or are invalid, and why.
+    """Log which rows failed or are invalid, and why.
 
     Args:
-        table: the batch's, by `tasks.summary`.
+        table: the batch's table, made by `tasks.summary`.
     """
     log = run_log()
     wrong = table[table["status"].isin(WRONG)]
@@ -58,7 +58,7 @@ def log_wrong_rows(table: pd.DataFrame) -> None:
 
 
 class _WithoutTraceback(logging.Filter):
-    """Lets what is no bug be told in a line; whatever else is raised keeps its traceback."""
+    """Filter that reduces errors that are not bugs to one line; all others keep their traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -71,7 +71,7 @@ class _WithoutTraceback(logging.Filter):
 
 
 def omit_tracebacks() -> None:
-    """Have Prefect log errors that are no bugs in a line, in this process, from now on."""
+    """Make Prefect log errors that are not bugs on one line, in this process, from now on."""
     for name in LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(known, _WithoutTraceback) for known in logger.filters):

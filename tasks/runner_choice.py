@@ -1,9 +1,9 @@
-"""Which runner was asked for, and whether it can be had; told before Prefect is even imported."""
+"""The runner that was asked for, and whether it is available, checked before importing Prefect."""
 
 from importlib.util import find_spec
 from typing import Literal
 
-from nst_core.devices import AUTO, CPU, EVERY_GPU
+from nst_core.devices import ANY_GPU, AUTO, CPU
 
 RunnerName = Literal["local", "ray", "dask"]
 LOCAL: RunnerName = "local"
@@ -14,12 +14,12 @@ class RunnerError(Exception):
 
 
 def check_runner(runner: RunnerName, address: str | None, devices: str) -> None:
-    """Whether tasks can run there, as far as can be told before anything is started.
+    """Check whether tasks can run there, as far as is known before anything is started.
 
     Args:
         runner: threads of this process, or a cluster.
-        address: of a cluster that is running; None for one of our own.
-        devices: as the user asked for them.
+        address: the address of a running cluster; None for one of our own.
+        devices: the devices that the user asked for.
 
     Raises:
         RunnerError: they cannot.
@@ -42,7 +42,7 @@ def check_runner(runner: RunnerName, address: str | None, devices: str) -> None:
             f"--runner {runner}: PREFECT_API_URL is not set, and workers need a server that all of "
             "them reach; start one with `prefect server start` and set PREFECT_API_URL"
         )
-    if devices not in (AUTO, CPU, EVERY_GPU):
+    if devices not in (AUTO, CPU, ANY_GPU):
         raise RunnerError(
             f"--devices: found {devices!r}; expected auto, gpu or cpu with --runner {runner}, as "
             "the cluster chooses which device a row gets"

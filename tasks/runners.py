@@ -13,15 +13,15 @@ from prefect.states import Crashed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from nst_core.devices import (
+    ANY_GPU,
     CPU,
-    EVERY_GPU,
     UNLOCKED_CPU,
     DeviceError,
     open_devices,
     using_cpu,
     visible_gpus,
 )
-from tasks.progress import DevicesProgress, tell_devices
+from tasks.events import DevicesOpened, emit
 from tasks.runner_choice import RunnerError, RunnerName
 from tasks.stopping import raise_if_asked_to_stop
 
@@ -31,13 +31,13 @@ WAIT_SECONDS = 0.2
 
 
 class Workers(NamedTuple):
-    """A task runner that was started, and the `devices` that its tasks are to be given."""
+    """A task runner that was started, and the `devices` that its tasks get."""
 
     runner: AnyRunner
     devices: str
 
     def submit(self, task: Task[Any, Any], parameters: dict[str, Any]) -> PrefectFuture[Any]:
-        """Run a task on one of them; it is told its `devices`."""
+        """Run a task on one of the workers, with `devices` among its parameters."""
         future: PrefectFuture[Any] = self.runner.submit(
             task, {**parameters, "devices": self.devices}
         )
@@ -47,7 +47,7 @@ class Workers(NamedTuple):
 def start_workers(
     runner: RunnerName, address: str | None, devices: str
 ) -> AbstractContextManager[Workers]:
-    """Workers of a kind that `check_runner` found to be possible, as long as the context lasts.
+    """Start workers of a kind that `check_runner` accepted, for as long as the context lasts.
 
     Raises:
         RunnerError: there is no cluster at the address.
@@ -62,18 +62,18 @@ def start_workers(
 
 @contextmanager
 def _on_devices(devices: str) -> Iterator[Workers]:
-    """The devices of this machine, each with a thread of this process."""
+    """Use the devices of this machine, each with a thread of this process."""
     opened = open_devices(devices)
     uses_cpu = any(device.startswith("CPU") for device in opened)
     with using_cpu() if uses_cpu else nullcontext("") as other:
-        tell_devices(DevicesProgress(opened, other))
+        emit(DevicesOpened(opened, other))
         with in_threads(len(opened), devices) as workers:
             yield workers
 
 
 @contextmanager
 def in_threads(count: int, devices: str) -> Iterator[Workers]:
-    """So many tasks at once in this process."""
+    """Run up to `count` tasks at once in this process."""
     threads: AnyRunner = ThreadPoolTaskRunner(max_workers=count)
     with threads as runner:
         yield Workers(runner, devices)
@@ -95,17 +95,20 @@ def _on_dask(address: str | None, devices: str) -> Iterator[Workers]:
         lent = _lent_by_cluster(
             devices, sum(worker["resources"].get("GPU", 0) for worker in workers)
         )
-        with dask.annotate(resources={"GPU": 1} if lent == EVERY_GPU else {}):
+        with dask.annotate(resources={"GPU": 1} if lent == ANY_GPU else {}):
             yield Workers(runner, lent)
 
 
 def _own_dask_cluster() -> Any:
-    """On this machine, a process for each GPU, which sees no other; a single one without GPUs."""
+    """Return a cluster on this machine: a process for each GPU, which sees no other GPU.
+
+    Without GPUs, it is a single process.
+    """
     from distributed import Nanny, Scheduler, SpecCluster
 
-    # Dask would end a process that takes more than its share of the memory.
+    # Unless its limit is 0, Dask would end a process that takes more than its share of memory.
     options = {"nthreads": 1, "memory_limit": 0, "host": "127.0.0.1"}
-    # Any free port: the usual one may be another cluster's.
+    # Any free port will do; the usual one may belong to another cluster.
     head = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
     workers = [
         {**options, "resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": gpu}}
@@ -126,7 +129,8 @@ def _on_ray(address: str | None, devices: str) -> Iterator[Workers]:
     from prefect_ray import RayTaskRunner
     from prefect_ray.context import remote_options
 
-    # As options, since the runner would take `auto`, and no address, for whichever it finds.
+    # These are options because the runner would take `auto`, or no address, to mean any cluster
+    # that it finds.
     options: dict[str, Any] = {"address": address or "local", "log_to_driver": False}
     if not address:
         options |= {"num_cpus": max(1, len(visible_gpus())), "include_dashboard": False}
@@ -138,13 +142,13 @@ def _on_ray(address: str | None, devices: str) -> Iterator[Workers]:
         except (OSError, RuntimeError, ValueError) as error:
             raise _not_there("ray", address, error) from error
         lent = _lent_by_cluster(devices, ray.cluster_resources().get("GPU", 0))
-        asked = {"num_gpus": 1, "num_cpus": 0} if lent == EVERY_GPU else {"num_cpus": 1}
+        asked = {"num_gpus": 1, "num_cpus": 0} if lent == ANY_GPU else {"num_cpus": 1}
         with remote_options(**asked):
             yield Workers(runner, lent)
 
 
 def _knock(address: str) -> None:
-    """Raise `OSError` where nobody listens: Ray would go on trying for a quarter of an hour."""
+    """Raise `OSError` if nobody listens, because Ray would keep trying for a quarter of an hour."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
@@ -156,35 +160,35 @@ def _not_there(runner: str, address: str | None, error: Exception) -> RunnerErro
         if address
         else (f"--runner {runner}: no cluster can be started on this machine")
     )
-    # Ray says which token it wants in the cause only.
-    told = " ".join(f"{error} {error.__cause__ or ''}".split())
-    return RunnerError(f"{where}: {told}")
+    # Ray says which token it wants only in the cause.
+    message = " ".join(f"{error} {error.__cause__ or ''}".split())
+    return RunnerError(f"{where}: {message}")
 
 
 def _lent_by_cluster(devices: str, gpus: float) -> str:
-    """What a task is to be given on a worker, where the cluster lends it one GPU or one CPU."""
-    if devices == EVERY_GPU and not gpus:
+    """Return the `devices` of a task on a worker to which the cluster lends one GPU or one CPU."""
+    if devices == ANY_GPU and not gpus:
         raise DeviceError(
             "devices: gpu asked for, but no worker of the cluster says that it has one; start "
             "Dask's with `--resources GPU=1`, Ray's with `--num-gpus=1`"
         )
     if devices == CPU or not gpus:
-        tell_devices(DevicesProgress(("CPUs of the cluster",)))
+        emit(DevicesOpened(("CPUs of the cluster",)))
         return UNLOCKED_CPU
-    tell_devices(DevicesProgress((f"GPUs of the cluster ({gpus:g})",)))
-    return EVERY_GPU
+    emit(DevicesOpened((f"GPUs of the cluster ({gpus:g})",)))
+    return ANY_GPU
 
 
 def ended(future: PrefectFuture[Any]) -> State[Any]:
-    """Wait for a task; the state that it ended in, also where its worker died too often.
+    """Wait for a task and return its final state, even if its worker died too often.
 
-    Prefect hears nothing of a task that its cluster gives up.
+    Prefect is not notified when a cluster gives up a task.
 
     Raises:
-        KeyboardInterrupt: the batch was asked to stop meanwhile.
+        KeyboardInterrupt: the batch was asked to stop in the meantime.
     """
     try:
-        # In steps: a wait without a limit is not ended by a signal that another thread received.
+        # Wait in steps: a signal that another thread received does not end a wait without a limit.
         while not _is_done(future):
             raise_if_asked_to_stop()
             future.wait(timeout=WAIT_SECONDS)
@@ -192,13 +196,13 @@ def ended(future: PrefectFuture[Any]) -> State[Any]:
         if future.state.is_final():
             return future.state
         return Crashed(message=f"the task did not end: {future.result()}")
-    # The first where Prefect gives a task up that has begun, but not come to its function yet.
-    except (CancelledError, Exception) as error:  # noqa: BLE001 - of the cluster's own kinds
+    # The former is raised if Prefect gives up a task that has begun but not reached its function.
+    except (CancelledError, Exception) as error:  # noqa: BLE001 - clusters raise their own kinds
         return Crashed(message=f"{type(error).__name__}: {error}", data=error)
 
 
 def _is_done(future: PrefectFuture[Any]) -> bool:
-    """Whether a task ended, without asking the server, which lags behind."""
+    """Return whether a task has ended, without asking the server, which lags behind."""
     wrapped = future.wrapped_future if isinstance(future, PrefectWrappedFuture) else None
     if wrapped is None:
         return True

@@ -9,23 +9,23 @@ Handler = Callable[[int, Any], object]
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
-    """Ctrl-C, the end of a service, and a terminal that closes.
+    """Return the signals of Ctrl-C, the end of a service, and a closed terminal.
 
-    `nohup` has a process ignore the last of them, and then it stays ignored.
+    `nohup` makes a process ignore the last of them, and then it stays ignored.
     """
     hangup = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     return (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hangup else ()))
 
 
 def answer_signals(handler: Handler) -> None:
-    """Let the stop signals call a function from now on; in the main thread only."""
+    """Call a function for each stop signal from now on; in the main thread only."""
     for number in stop_signals():
         signal.signal(number, handler)
 
 
 @contextmanager
 def signals_answered_by(handler: Handler) -> Iterator[None]:
-    """Let the stop signals call a function while the context lasts; in the main thread only."""
+    """Call a function for each stop signal while the context lasts; in the main thread only."""
     before = {number: signal.signal(number, handler) for number in stop_signals()}
     try:
         yield

@@ -1,4 +1,4 @@
-"""How rows can end; without Prefect, as whoever reads the table needs it too."""
+"""The statuses in which rows can end; without Prefect, as readers of the table need them too."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -14,17 +14,17 @@ UNDONE: tuple[Status, ...] = (*WRONG, *STOPPED)
 
 
 @dataclass(frozen=True)
-class Ending:
+class RowResult:
     """How a row ended: with a record, or with an error.
 
     Attributes:
-        status: `done` in this run, `cached` from an earlier one, `failed`, `invalid` by its
-            manifest or pictures, `interrupted` by the end of its batch, or `pending`, where that
-            end came before its beginning.
-        interrupted_picture: the best one so far of an interrupted row, relative to the output
+        status: `done` in this run, `cached` from an earlier one, `failed`, `invalid` because of its
+            manifest or pictures, `interrupted` by the end of its batch, or `pending` if the batch
+            ended before the row began.
+        interrupted_picture: the best picture so far of an interrupted row, relative to the output
             folder.
-        same_as: the line of an earlier row that is equal to it, and with which it shares its fate.
-        is_output_lost: it failed as the storage of the output does not answer.
+        same_as: the line of an earlier, equal row, with which it shares its result.
+        is_output_lost: it failed because the storage of the output does not answer.
     """
 
     status: Status
@@ -36,4 +36,4 @@ class Ending:
     is_output_lost: bool = False
 
 
-PENDING = Ending("pending", error="the batch was stopped before this row began")
+PENDING = RowResult("pending", error="the batch was stopped before this row began")

@@ -1,4 +1,4 @@
-"""Telling the rows of a batch to stop: threads cannot be interrupted, they have to ask."""
+"""Stop requests to the rows of a batch: threads cannot be interrupted, so they must ask."""
 
 import logging
 import os
@@ -19,21 +19,21 @@ _asked = threading.Event()
 
 
 def ask_to_stop() -> None:
-    """Have a flow that runs in another thread than the main one end at its next safe point.
+    """Ask a flow that runs in another thread than the main one to end at its next safe point.
 
-    Only the main thread can be interrupted by a signal, and anywhere: in the midst of a write, or
-    of Prefect's own bookkeeping.
+    A signal can interrupt only the main thread, and anywhere: in the middle of a write, or of
+    Prefect's own bookkeeping.
     """
     _asked.set()
 
 
 def withdraw_request() -> None:
-    """Forget a request that nobody answered, before the next flow begins."""
+    """Forget a request that was not answered, before the next flow begins."""
     _asked.clear()
 
 
 def raise_if_asked_to_stop() -> None:
-    """A safe point of the flow.
+    """Stop the flow at a safe point, if it was asked to stop.
 
     Raises:
         KeyboardInterrupt: once for each request, as a signal interrupts the main thread once.
@@ -44,10 +44,10 @@ def raise_if_asked_to_stop() -> None:
 
 
 class StoppedError(Exception):
-    """A row was given up because its batch ends; the message says how far it was.
+    """A row was given up because its batch is ending; the message says how far it got.
 
     Attributes:
-        picture: the best it had so far, relative to the output folder; empty if there is none.
+        picture: its best picture so far, relative to the output folder; empty if there is none.
     """
 
     def __init__(self, message: str, picture: str = "") -> None:
@@ -60,10 +60,10 @@ class StoppedError(Exception):
 
 @contextmanager
 def stopping_rows(output: Place) -> Iterator[None]:
-    """Whatever ends the context early (a signal, a fault) stops the rows that run.
+    """Stop the active rows if anything (a signal, an error) ends the context early.
 
     Args:
-        output: the batch's output folder, by which its rows know it.
+        output: the batch's output folder, by which its rows recognize it.
     """
     _stopped.discard(output)
     try:
@@ -74,16 +74,16 @@ def stopping_rows(output: Place) -> Iterator[None]:
 
 
 def is_stopped(output: Place) -> bool:
-    """Whether the batch that writes to this folder ends."""
+    """Return whether the batch that writes to this folder is being stopped."""
     return output in _stopped
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Write what a stop still has to write, also where people press Ctrl-C again.
+def deferring_signals() -> Iterator[None]:
+    """Complete the writes that a stop still requires, even if people press Ctrl-C again.
 
-    Within the context a first signal is answered with a warning, and a second one ends the process
-    at once. Other threads than the main one get no signals.
+    Within the context, a first signal causes a warning, and a second one ends the process at once.
+    Threads other than the main one get no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""One style -> its targets, once per distinct style, kept for all rows, nights and workers."""
+"""The targets of each distinct style, computed once and cached for all rows, runs and workers."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from prefect import task
 
 from nst_core.locks import LockError, flock
 from nst_core.octaves import style_sides
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from nst_core.write_errors import writing_to
 from tasks.jobs import Job, load_picture
 from tasks.layout import style_files, style_locks, style_records
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger("nst_batch.style_targets")
 
 LOOK_EVERY = 0.1
-"""Seconds of waiting for a lock between two looks whether the batch was stopped."""
+"""Seconds of waiting for a lock between two checks whether the batch was stopped."""
 
 
 @task(name="style-targets", task_run_name="style {job.style_name}")
 def compute_style_targets(job: Job, folder: Place, output: Place, devices: str) -> StyleRecord:
-    """The Gram matrices of a job's style, in a safetensors file.
+    """Compute the Gram matrices of a job's style, and write them to a safetensors file.
 
     Args:
         job: the first row that needs them.
-        folder: for the file.
-        output: the batch's output folder, by which it learns that it is to stop.
+        folder: the folder of the file.
+        output: the batch's output folder, by which the task learns that it must stop.
         devices: those that may be used, as the user asked for them.
 
     Raises:
@@ -50,19 +50,19 @@ def compute_style_targets(job: Job, folder: Place, output: Place, devices: str) 
 def read_or_compute(
     report: RowReport, computed: StyleRecord, cache: Place, output: Place, devices: str
 ) -> "StyleTargets":
-    """The targets of a row's style; computed once more, and kept, where they are gone by now.
+    """Return the targets of a row's style; if they are gone by now, compute and cache them again.
 
-    They were there when the row was submitted, which may be hours ago. Since then somebody may
-    have removed them (`cache prune`) or another run may have computed them again, with other last
-    bits on another device: whatever is valid now serves.
+    They existed when the row was submitted, which may be hours ago. Since then, somebody may have
+    removed them (`cache prune`), or another run may have computed them again, with other last bits
+    on another device. Any valid targets will do.
 
-    Call it without a device: it waits for one while it holds the style's lock, and whoever waited
-    for that lock with a device in hand could wait for ever.
+    Call this without a device: it waits for one while it holds the style's lock, and a row that
+    waited for that lock with a device in hand could wait forever.
 
     Args:
-        report: of the row.
+        report: the reporter of the row.
         computed: the targets as they were when the row was submitted.
-        cache: where they are kept.
+        cache: where they are cached.
         output: the batch's output folder.
         devices: those that may be used, as the user asked for them.
 
@@ -87,17 +87,17 @@ def read_or_compute(
 
 
 def mark_used(record: StyleRecord) -> None:
-    """Note that targets are in use, as `cache prune` goes by when they were used last."""
+    """Note that targets are in use, because `cache prune` goes by when they were last used."""
     if isinstance(record.file.path, Path):
         try:
             os.utime(record.file.path)
         except OSError as error:
-            # They may have been removed just now, or the cache may be somebody else's.
+            # The targets may just have been removed, or the cache may be somebody else's.
             logger.debug("%s: not marked as used: %s", record.file.path, error.strerror)
 
 
 def _read(job: Job, computed: StyleRecord, cache: Place) -> "StyleTargets | None":
-    """The targets that the row was submitted with, or else those that are kept now."""
+    """Return the targets that the row was submitted with, or else those that are cached now."""
     from nst_core.statistics import StyleTargets
 
     record: StyleRecord | None = computed
@@ -114,7 +114,7 @@ def _read(job: Job, computed: StyleRecord, cache: Place) -> "StyleTargets | None
 def _locked(job: Job, cache: Place, output: Place) -> Iterator[None]:
     """Hold the lock under which a style's targets are computed, so that others wait for them.
 
-    A cache that cannot be written has no such lock; nobody could keep targets there either.
+    A cache that cannot be written has no such lock, but nobody could store targets there either.
     """
     folder = style_locks(cache)
     descriptor = None
@@ -132,7 +132,7 @@ def _locked(job: Job, cache: Place, output: Place) -> Iterator[None]:
 
 
 def _compute(report: RowReport, output: Place, devices: str) -> tuple["StyleTargets", float]:
-    """The targets, and how many seconds they took."""
+    """Compute the targets; also return how many seconds that took."""
     from nst_core.devices import on_asked_devices
     from nst_core.statistics import StyleTargets, style_targets
 
@@ -161,12 +161,12 @@ def _write(job: Job, targets: "StyleTargets", folder: Place, seconds: float) -> 
 
 
 def _keep(job: Job, targets: "StyleTargets", cache: Place, seconds: float) -> None:
-    """Keep targets for the rows to come; this one has them already."""
+    """Cache targets for later rows; this row has them already."""
     try:
         record = _write(job, targets, style_files(cache), seconds)
         write_record(style_records(cache) / job.style_key, record)
     except OSError as error:
         logger.warning(
             "style %s: its targets cannot be kept: %s: %s",
-            *(job.style_name, told(error.filename or cache), error.strerror),
+            *(job.style_name, redacted(error.filename or cache), error.strerror),
         )

@@ -1,4 +1,4 @@
-"""Which style targets the runs that go on now need, so that `cache prune` leaves those alone."""
+"""The style targets that active runs need now, so that `cache prune` leaves them alone."""
 
 import logging
 import os
@@ -19,10 +19,10 @@ _LIST = re.compile(r"[0-9a-f]{16}\.keys")
 
 @contextmanager
 def using_styles(cache: Place) -> Iterator[Callable[[str], None]]:
-    """A run's list of the styles that it needs, kept in the cache as long as the context lasts.
+    """Keep a list of the styles that a run needs in the cache, as long as the context lasts.
 
-    A cache that cannot be written is used without a list, as is one in object storage, which
-    `cache prune` cannot look at.
+    A cache that cannot be written is used without a list, and so is one in object storage, which
+    `cache prune` cannot examine.
 
     Yields:
         A function that adds a style by its key.
@@ -48,13 +48,13 @@ def using_styles(cache: Place) -> Iterator[Callable[[str], None]]:
 
 
 def _add(descriptor: int, key: str) -> None:
-    # On a full disk it is one style that a prune may remove, and that a row computes again then.
+    # If the disk is full, a prune may remove this one style, and a row then computes it again.
     with suppress(OSError):
         os.write(descriptor, f"{key}\n".encode())
 
 
 def keys_in_use(cache: Place) -> set[str]:
-    """The keys of the styles that runs on this machine need now."""
+    """Return the keys of the styles that runs on this machine need now."""
     keys: set[str] = set()
     for path in _lists(cache):
         with suppress(OSError):

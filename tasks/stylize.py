@@ -1,4 +1,4 @@
-"""One row -> one picture, its loss curve and one record."""
+"""The task of one row, which makes one picture, its loss curve and one record."""
 
 import math
 import time
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
+from nst_core.levels import from_levels
 from nst_core.pictures import Picture, encode_png
 from nst_core.places import Place
 from nst_core.write_errors import writing_to
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 LARGEST_LOSS = float(np.finfo(np.float32).max)
 LONGEST_WARNING = 2000
-"""In characters, as records have it."""
+"""The most characters of a warning; records allow no more."""
 
 
 @task(name="stylize", task_run_name="{job.output}")
@@ -54,15 +55,15 @@ def stylize_row(
     """Stylize a job's content with its style's targets, into the output folder.
 
     Args:
-        job: what to do.
+        job: the job of the row.
         style: the targets, as they were when the row was submitted.
         output: the batch's output folder.
-        cache: where targets are kept.
+        cache: where targets are cached.
         devices: those that may be used, as the user asked for them.
-        save_every: keep the picture as it is after every so many steps of an octave.
+        save_every: save the current picture after every so many steps of an octave.
 
     Raises:
-        StoppedError: the batch was stopped; the best picture so far is kept.
+        StoppedError: the batch was stopped; the best picture so far is saved.
     """
     from nst_core.devices import on_asked_devices
 
@@ -111,7 +112,7 @@ def _optimize(
     save_every: int | None,
     report: RowReport,
 ) -> tuple["Outcome", list[Point]]:
-    """The best picture and the loss at each step on the way to it.
+    """Return the best picture, and the loss at each step on the way to it.
 
     Raises:
         StoppedError: the batch was stopped.
@@ -137,7 +138,7 @@ def _optimize(
         if save_every and _is_due(iterate, save_every):
             path = intermediate_path(output, job.output, iterate.step)
             text = {**INTERMEDIATE_MARK, ROW_KEYWORD: job.key}
-            write_whole(path, encode_png(iterate.pixels, text=text))
+            write_atomic(path, encode_png(iterate.pixels, text=text))
 
     return finish(steps, follow), curve
 
@@ -152,11 +153,11 @@ def _keep(
     device: str,
     seconds: float,
 ) -> PictureRecord:
-    """Write the picture, its curve and what the page shows of it; the record of all of it."""
+    """Write the picture, its curve and what the page shows of it; return the record of all this."""
     from nst_core.devices import peak_memory_mb
 
     facts = _facts(job, outcome)
-    pixels = outcome.pixels.astype(np.float32) / np.float32(255)
+    pixels = from_levels(outcome.pixels)
     picture = encode_png(
         pixels,
         content.alpha if job.settings.keep_alpha else None,
@@ -184,32 +185,34 @@ def _keep(
 
 
 def _forget_intermediates(job: Job, output: Place) -> None:
-    """Those of an earlier way to another picture."""
-    # Storage may keep its listing from us; then nothing is shown of it either.
+    """Remove the intermediates of an earlier picture."""
+    # A storage may refuse to list its files; then none of them is shown either.
     with suppress(OSError):
         for picture in intermediates_of(output, job.output):
             remove_ours(picture, INTERMEDIATE_MARK)
 
 
 def _is_due(iterate: "Iterate", save_every: int) -> bool:
-    """An octave begins with the last one's picture, which is kept already."""
+    """Return whether to save the picture; an octave begins with one that is saved already."""
     return iterate.step_of_octave % save_every == 0 and (
         iterate.step_of_octave > 0 or iterate.octave == 1
     )
 
 
 def _given_up(job: Job, iterate: "Iterate", output: Place) -> StoppedError:
-    """Keep the best picture so far, and say so; at the start there is nothing to keep."""
-    told = f"stopped after {iterate.step} of {iterate.steps} steps"
+    """Save the best picture so far, and say so; at the start there is nothing to save."""
+    message = f"stopped after {iterate.step} of {iterate.steps} steps"
     if iterate.step == 0:
-        return StoppedError(told)
+        return StoppedError(message)
     try:
         picture = interrupted_path(output, job.output)
         keep_others(picture, INTERRUPTED_MARK)
-        write_whole(picture, encode_png(iterate.pixels, text=INTERRUPTED_MARK))
+        write_atomic(picture, encode_png(iterate.pixels, text=INTERRUPTED_MARK))
     except OSError as error:
-        return StoppedError(f"{told}; its best picture so far cannot be kept: {error.strerror}")
-    return StoppedError(f"{told}; its best picture so far is kept", f"{INTERRUPTED}/{job.output}")
+        return StoppedError(f"{message}; its best picture so far cannot be kept: {error.strerror}")
+    return StoppedError(
+        f"{message}; its best picture so far is kept", f"{INTERRUPTED}/{job.output}"
+    )
 
 
 def _load(job: Job, path: Place, sha256: str) -> Picture:
@@ -237,7 +240,7 @@ def _point(iterate: "Iterate") -> Point:
 
 
 def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:
-    """What both the table and the picture itself tell of how it was made."""
+    """Return how the picture was made, for both the table and the picture itself."""
     losses = outcome.losses
     return {
         "settings": job.settings.model_dump(),
@@ -257,7 +260,7 @@ def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:
 
 
 def _recordable(loss: float) -> float:
-    """A loss that JSON can hold; a warning of the row tells where it was not finite."""
+    """Return a loss that JSON can hold; a warning of the row says if it was not finite."""
     return loss if math.isfinite(loss) else LARGEST_LOSS
 
 

@@ -1,4 +1,4 @@
-"""Rows and their records -> the table of a batch."""
+"""The table of a batch, made from its rows and their records."""
 
 import csv
 import io
@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from nst_core.files import read_whole, write_whole
+from nst_core.files import read_whole, write_atomic
 from nst_core.networks import CATALOGUE
 from nst_core.places import Place
 from nst_core.settings import Settings
 from tasks.csv_cells import escape_formula
 from tasks.layout import CURVES, PICTURES, curve_name, summary_path
 from tasks.rows import Row
-from tasks.statuses import STATUSES, Ending
+from tasks.statuses import STATUSES, RowResult
 
 logger = logging.getLogger("nst_batch.summary")
 
@@ -30,18 +30,18 @@ WHOLE = (
     *("evaluations", "recoveries", "width", "height", "seed", "same_as"),
     *(name for name, field in Settings.model_fields.items() if field.annotation is int),
 )
-"""Columns of whole numbers, which stay whole where rows without a picture have none."""
+"""Columns of whole numbers, which stay whole even if rows without a picture have none."""
 
 
-def summarize(rows: Iterable[Row], endings: Mapping[int, Ending]) -> pd.DataFrame:
-    """The table: a row for each of the manifest's, in its order, whatever became of it.
+def summarize(rows: Iterable[Row], results: Mapping[int, RowResult]) -> pd.DataFrame:
+    """Return the table: a row for each row of the manifest, in the same order, whatever its result.
 
     Args:
-        rows: of the manifest.
-        endings: by line.
+        rows: the rows of the manifest.
+        results: the results by line.
     """
     rows = list(rows)
-    table = pd.DataFrame([_table_row(row, endings[row.line]) for row in rows])
+    table = pd.DataFrame([_table_row(row, results[row.line]) for row in rows])
     layers = [
         f"relative_loss_{layer}"
         for name in dict.fromkeys(row.settings.encoder for row in rows)
@@ -55,22 +55,22 @@ def summarize(rows: Iterable[Row], endings: Mapping[int, Ending]) -> pd.DataFram
     return table.astype(dict.fromkeys(WHOLE, "Int64"))
 
 
-def _table_row(row: Row, ending: Ending) -> dict[str, Any]:
+def _table_row(row: Row, result: RowResult) -> dict[str, Any]:
     settings = row.settings.model_dump() if not row.faults else {}
     facts: dict[str, Any] = {
         "line": row.line,
-        "status": ending.status,
-        "same_as": ending.same_as,
+        "status": result.status,
+        "same_as": result.same_as,
         "content": row.cell("content"),
         "style": row.cell("style"),
         "output": row.output,
         **settings,
         "warnings": "",
-        "error": ending.error,
+        "error": result.error,
     }
-    record = ending.record
+    record = result.record
     if record is None:
-        return facts | {"picture": ending.interrupted_picture or None}
+        return facts | {"picture": result.interrupted_picture or None}
     curve = f"{CURVES}/{curve_name(row.output)}" if record.curve_file else ""
     losses = {f"relative_loss_{layer}": loss for layer, loss in record.style_layers.items()}
     return (
@@ -81,26 +81,26 @@ def _table_row(row: Row, ending: Ending) -> dict[str, Any]:
             "picture": f"{PICTURES}/{row.output}",
             "curve": curve,
             "key": record.key,
-            "style_targets": ending.style_targets,
+            "style_targets": result.style_targets,
             "warnings": "; ".join(record.warnings),
         }
     )
 
 
 def write_summary(table: pd.DataFrame, output: Place) -> Place:
-    """Write `summary.csv` and `summary.parquet`, each whole; returns the former's path."""
+    """Write `summary.csv` and `summary.parquet` atomically; return the former's path."""
     parquet = io.BytesIO()
     table.to_parquet(parquet, index=False)
-    write_whole(summary_path(output, ".parquet"), parquet.getvalue())
-    write_whole(summary_path(output), summary_csv(table).encode())
+    write_atomic(summary_path(output, ".parquet"), parquet.getvalue())
+    write_atomic(summary_path(output), summary_csv(table).encode())
     return summary_path(output)
 
 
 def summary_csv(table: pd.DataFrame) -> str:
-    """The table as CSV text, no cell of which a spreadsheet takes for a formula."""
+    """Return the table as CSV text, without any cell that a spreadsheet takes for a formula."""
     texts = table.select_dtypes(["object", "string"])
     safe = table.assign(**texts.map(escape_formula))
-    # Otherwise a bare carriage return stands there unquoted, and readers take it for a new row.
+    # Otherwise a bare carriage return would be unquoted, and readers would take it for a new row.
     has_returns = texts.map(lambda cell: "\r" in str(cell)).to_numpy().any()
     text: str = safe.to_csv(
         index=False,
@@ -112,7 +112,7 @@ def summary_csv(table: pd.DataFrame) -> str:
 
 
 def read_summary(output: Place) -> pd.DataFrame:
-    """The table of the last run, with the types that it was written with.
+    """Return the table of the last run, with its original types.
 
     Raises:
         OSError: there is none, or it cannot be read.
@@ -121,22 +121,22 @@ def read_summary(output: Place) -> pd.DataFrame:
 
 
 def made_at(table: pd.DataFrame) -> datetime | None:
-    """When a table was made; None where it does not say."""
+    """Return when a table was made; None if it does not say."""
     said = table.attrs.get("made_at")
     return datetime.fromisoformat(said) if said else None
 
 
 def with_warnings(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that have any; a table of an earlier version knows of none."""
+    """Return the rows that have warnings; a table of an earlier version has none."""
     return table[table["warnings"] != ""] if "warnings" in table else table.head(0)
 
 
 def count_by_status(table: pd.DataFrame) -> dict[str, int]:
-    """How many rows ended in each way, those that none did left out."""
+    """Return the number of rows for each status that occurs."""
     counts = table["status"].value_counts()
     return {status: int(counts[status]) for status in STATUSES if status in counts}
 
 
 def why_of(row: "pd.Series[Any]") -> str:
-    """Why a row of the table is not done, without the line, which stands beside it everywhere."""
+    """Return why a row is not done, without its line number, which is always shown beside it."""
     return str(row["error"]).replace(f"line {row['line']}, ", "")

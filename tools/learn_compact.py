@@ -31,10 +31,10 @@ from safetensors.numpy import save
 
 Array = npt.NDArray[np.float32]
 
-# Photographs inside the scikit-image wheel whose documentation says that they are free to use; its
-# motorcycles and its moon are left out because theirs is silent. The gray ones are there for the
-# texture of brick, grass and gravel, which the others lack. See compact.data-card.md for authors
-# and terms.
+# These are the photographs in the scikit-image wheel whose documentation says that they are free to
+# use. Its motorcycles and its moon are left out, because theirs does not say so. The gray ones add
+# the textures of brick, grass and gravel, which the others lack. See compact.data-card.md for
+# authors and terms.
 SAMPLE_PHOTOGRAPHS = (
     "astronaut.png",
     "brick.png",
@@ -54,7 +54,7 @@ PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
 
 @dataclass(frozen=True)
 class Layer:
-    """One 3x3 convolution with its ReLU; `pooled` says that 2x2 average pooling comes before it."""
+    """One 3x3 convolution with its ReLU; if `pooled`, 2x2 average pooling comes before it."""
 
     name: str
     channels: int
@@ -74,19 +74,19 @@ TOPOLOGY = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to learn. The defaults made the weights that come with the program.
+    """The parameters of learning. The defaults made the weights that come with the program.
 
     Attributes:
-        seed: of every random draw.
-        crops: squares drawn from the photographs.
+        seed: the seed of all random numbers.
+        crops: the number of squares drawn from the photographs.
         crop_side: their side in pixels.
-        patches: drawn for each layer, before the flattest are dropped.
-        rounds: of k-means for each layer.
-        flattest: the share of patches dropped for want of contrast.
-        active: the share of the remaining patches that each unit answers.
+        patches: the number drawn for each layer, before the flattest are dropped.
+        rounds: the number of rounds of k-means for each layer.
+        flattest: the share of patches that are dropped because they have too little contrast.
+        active: the share of the remaining patches on which each unit is active.
         recolored: the share of squares that get another hue.
-        first_floor: added variance when pixels are whitened, as a share of the largest.
-        floor: added variance when activations are whitened, as a share of the mean one.
+        first_floor: the variance added when pixels are whitened, as a share of the largest one.
+        floor: the variance added when activations are whitened, as a share of the mean one.
     """
 
     seed: int = 0
@@ -102,13 +102,13 @@ class Recipe:
 
 
 def photographs_of_scikit_image() -> list[Path]:
-    """The sample photographs, wherever scikit-image is installed."""
+    """Return the paths of the sample photographs, wherever scikit-image is installed."""
     folder = Path(skimage.__file__).parent / "data"
     return [folder / name for name in SAMPLE_PHOTOGRAPHS]
 
 
 def photographs_in(folder: Path) -> list[Path]:
-    """Every picture directly in `folder`, in an order that does not depend on the file system."""
+    """Return all pictures directly in `folder`, in an order independent of the file system."""
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
         raise SystemExit(f"{folder}: no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
@@ -116,11 +116,11 @@ def photographs_in(folder: Path) -> list[Path]:
 
 
 def draw_crops(paths: Sequence[Path], recipe: Recipe, rng: np.random.Generator) -> Array:
-    """Random squares of the photographs, shape (crops, side, side, 3), sRGB in [0, 1].
+    """Draw random squares from the photographs: (crops, side, side, 3), sRGB in [0, 1].
 
-    Each is turned by a random angle: photographs are full of level and upright edges, and a
-    dictionary that has seen little else draws every stroke level or upright. A share gets
-    another hue, because a few photographs know only a few hues.
+    Each is turned by a random angle, because photographs are full of horizontal and vertical edges,
+    and a dictionary that has seen little else makes every stroke horizontal or vertical. A share of
+    the squares gets another hue, because a few photographs contain only a few hues.
     """
     pictures = [Image.open(path).convert("RGB") for path in paths]
     crops = np.empty((recipe.crops, recipe.crop_side, recipe.crop_side, 3), np.float32)
@@ -134,10 +134,10 @@ def draw_crops(paths: Sequence[Path], recipe: Recipe, rng: np.random.Generator) 
 
 
 def turned_square(picture: Image.Image, side: int, rng: np.random.Generator) -> Image.Image:
-    """A square of `picture`, `side` pixels wide, of random place, size, angle and handedness.
+    """Cut a square from `picture`, `side` pixels wide, of random place, size, angle and mirroring.
 
-    Its size is log-uniform, from an enlarged detail to the whole picture, so that the dictionary
-    sees both the texture of things and their outlines.
+    Its size is log-uniform, from an enlarged detail to the entire picture, so that the dictionary
+    is learned from both the textures of things and their outlines.
     """
     diagonal = math.ceil(side * math.sqrt(2))
     longest = min(picture.size)
@@ -150,13 +150,13 @@ def turned_square(picture: Image.Image, side: int, rng: np.random.Generator) -> 
     turned = resized.rotate(rng.uniform(0, 360), Image.Resampling.BICUBIC)
     if rng.random() < 0.5:
         turned = turned.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    # Only the square inscribed in the circle has picture in every corner, whatever the angle.
+    # Only the square inscribed in the circle is filled by the picture at every angle.
     margin = (diagonal - side) // 2
     return turned.crop((margin, margin, margin + side, margin + side))
 
 
 def hue_rotation(angle: float) -> Array:
-    """The matrix (3, 3) that turns row vectors of RGB around the gray axis; grays stay grays."""
+    """Return the matrix (3, 3) that turns RGB row vectors around the gray axis; grays stay gray."""
     cosine, sine = math.cos(angle), math.sin(angle) / math.sqrt(3)
     even = (1 - cosine) / 3
     first, second = even + sine, even - sine
@@ -167,14 +167,14 @@ def hue_rotation(angle: float) -> Array:
 
 
 def neighborhoods(maps: Array) -> Array:
-    """All 3x3 neighborhoods of `maps` (n, h, w, c), as (n, h-2, w-2, 3, 3, c)."""
+    """Return all 3x3 neighborhoods of `maps` (n, h, w, c), as (n, h-2, w-2, 3, 3, c)."""
     return sliding_window_view(maps, (3, 3), axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
 
 
 def draw_patches(maps: Array, recipe: Recipe, rng: np.random.Generator) -> Array:
-    """Random 3x3 patches of `maps` (n, h, w, c), as rows (m, 9c), without the nearly flat ones.
+    """Draw random 3x3 patches of `maps` (n, h, w, c), as rows (m, 9c), without nearly flat ones.
 
-    Each patch lies wholly inside its crop: padding is not something to learn from.
+    Each patch is entirely inside its crop, because padding is not something to learn from.
     """
     views = neighborhoods(maps)
     where = tuple(rng.integers(size, size=recipe.patches) for size in views.shape[:3])
@@ -185,10 +185,10 @@ def draw_patches(maps: Array, recipe: Recipe, rng: np.random.Generator) -> Array
 
 
 def zca(centered: Array, floor: float, relative_to_largest: bool) -> Array:
-    """The symmetric whitening matrix (d, d) of mean-free rows (m, d).
+    """Return the symmetric whitening matrix (d, d) of mean-free rows (m, d).
 
-    `floor` is added to the variances so that directions which hold little but noise stay quiet; it
-    is a fraction of the largest variance or of the mean one.
+    `floor` is added to the variances, so that directions that contain little but noise are not
+    amplified. It is a fraction of the largest variance or of the mean one.
     """
     rows = centered.astype(np.float64)
     variances, directions = np.linalg.eigh(rows.T @ rows / len(rows))
@@ -200,17 +200,17 @@ def zca(centered: Array, floor: float, relative_to_largest: bool) -> Array:
 
 
 def unit_rows(rows: Array) -> Array:
-    """`rows` (m, d), each scaled to unit length; a zero row stays zero."""
+    """Scale each of the `rows` (m, d) to unit length; a zero row stays zero."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     scaled: Array = rows / np.maximum(lengths, np.float32(1e-8))
     return scaled
 
 
 def spherical_kmeans(points: Array, count: int, rounds: int, rng: np.random.Generator) -> Array:
-    """`count` unit centroids (count, d) of unit `points` (m, d), nearest by angle.
+    """Return `count` unit centroids (count, d) of unit `points` (m, d), nearest by angle.
 
-    Each centroid keeps its old self in the sum, the damping of Coates and Ng, so one that wins no
-    point survives.
+    Each new centroid includes the old one in its sum (the damping of Coates and Ng), so one that
+    wins no point survives.
     """
     centroids = points[rng.choice(len(points), count, replace=False)]
     for _ in range(rounds):
@@ -226,10 +226,10 @@ def spherical_kmeans(points: Array, count: int, rounds: int, rng: np.random.Gene
 def learn_layer(
     maps: Array, layer: Layer, recipe: Recipe, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Kernel (3, 3, in, out) and bias (out,) of one layer, given its input `maps` (n, h, w, in).
+    """Learn kernel (3, 3, in, out) and bias (out,) of a layer from its input `maps` (n, h, w, in).
 
-    Both are rounded to half precision before they are used, for the layers above must learn from
-    what this layer will really say.
+    Both are rounded to half precision before they are used, because the layers above must learn
+    from what this layer will really output.
     """
     patches = draw_patches(maps, recipe, rng)
     mean = patches.mean(axis=0)
@@ -248,12 +248,12 @@ def learn_layer(
 
 
 def half(values: Array) -> Array:
-    """`values` rounded to what half precision can hold."""
+    """Round `values` to what half precision can represent."""
     return values.astype(np.float16).astype(np.float32)
 
 
 def pool(maps: Array) -> Array:
-    """2x2 means of `maps` (n, h, w, c); an odd last row or column is dropped."""
+    """Return 2x2 means of `maps` (n, h, w, c); an odd last row or column is dropped."""
     height, width = maps.shape[1] // 2 * 2, maps.shape[2] // 2 * 2
     even = maps[:, :height, :width]
     above = even[:, ::2, ::2] + even[:, ::2, 1::2]
@@ -262,10 +262,10 @@ def pool(maps: Array) -> Array:
 
 
 def convolve(maps: Array, kernel: Array, bias: Array) -> Array:
-    """ReLU of the 3x3 convolution of `maps` (n, h, w, in) with its edge mirrored: (n, h, w, out).
+    """Return ReLU of a 3x3 convolution of `maps` (n, h, w, in), edges mirrored: (n, h, w, out).
 
-    One crop at a time through BLAS: the order of its sums is fixed, which TensorFlow does not
-    promise.
+    This computes one crop at a time with BLAS, because the order of its sums is fixed, which
+    TensorFlow does not promise.
     """
     matrix = kernel.reshape(-1, kernel.shape[-1])
     output = np.empty((*maps.shape[:3], kernel.shape[-1]), np.float32)
@@ -279,7 +279,7 @@ def convolve(maps: Array, kernel: Array, bias: Array) -> Array:
 def learn(
     crops: Array, topology: Sequence[Layer], recipe: Recipe
 ) -> Iterator[tuple[Layer, Array, Array]]:
-    """Each layer with its kernel and bias, learned from what the layers before make of `crops`."""
+    """Yield each layer, its kernel and bias, learned from what earlier layers make of `crops`."""
     rng = np.random.default_rng([recipe.seed, 1])
     maps = crops
     for layer in topology:
@@ -290,14 +290,14 @@ def learn(
 
 
 def procedure(paths: Sequence[Path], recipe: Recipe) -> str:
-    """What the file says of itself: one text, as safetensors writes several in no fixed order."""
+    """Return the file's note in one text, because safetensors writes several in no fixed order."""
     settings = ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())
     names = ", ".join(path.name for path in paths)
     return f"ZCA-whitened spherical k-means, layer by layer; {settings}; photographs: {names}"
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     default = Recipe()
     parser = argparse.ArgumentParser(
         description="Learn the compact encoder from photographs, without labels."
@@ -322,7 +322,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Learn, say how it goes, write the weights and print their SHA-256."""
+    """Learn, print the progress, write the weights, and print their SHA-256."""
     options = parse(arguments)
     paths = (
         photographs_in(options.photographs)

@@ -1,1 +1,1 @@
-"""What `nst-batch` does, one command a file; each returns the exit code."""
+"""The subcommands of `nst-batch`, one per file; each returns its exit code."""

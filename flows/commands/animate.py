@@ -1,10 +1,10 @@
-"""`nst-batch animate`: a row's way as a moving picture."""
+"""`nst-batch animate`: a row's progress as an animation."""
 
 from flows.exit_codes import SUCCESS
 from flows.terminal import Terminal, refuse
 from nst_core.animation import AnimationFormat
 from nst_core.pictures import PictureError
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from tasks.animation import animate_row
 from tasks.finding import NoResultsError, find_row, table_of
 
@@ -18,7 +18,7 @@ def animate(
     size: int,
     seconds: float,
 ) -> int:
-    """Write the moving picture of one row."""
+    """Write the animation of one row."""
     try:
         row = find_row(table_of(output), output, named)
         path = animate_row(row, output, kind, size=size, seconds=seconds)
@@ -27,6 +27,6 @@ def animate(
     except OSError as error:
         wrong = f"{error.filename}: cannot be read or written: {error.strerror}"
         return refuse(terminal, NoResultsError(wrong))
-    terminal.say(told(path))
+    terminal.say(redacted(path))
     terminal.result({"animation": str(path)})
     return SUCCESS

@@ -1,4 +1,4 @@
-"""`nst-batch cache`: which style targets are kept, and removing those that are not needed."""
+"""`nst-batch cache`: list the cached style targets, and remove those that are not needed."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from flows.terminal import Terminal, refuse
 from nst_core.files import remove
 from nst_core.held_files import abandoned_parts, sweep_parts
 from nst_core.locks import LockError, flock
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from tasks.layout import style_files, style_locks, style_records
 from tasks.records import find_style, remove_failures
 from tasks.styles_in_use import keys_in_use, remove_stale_lists
@@ -23,7 +23,7 @@ from tasks.styles_in_use import keys_in_use, remove_stale_lists
 BEING_WRITTEN_SECONDS = 3600
 
 TARGETS = re.compile(r"([0-9a-f]{64})\.safetensors")
-"""The only names that are listed and removed: whatever else is in the folder is somebody's own."""
+"""The only names that are listed and removed; any other file in the folder is somebody's own."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class KeptStyle:
 
 @dataclass(frozen=True)
 class _Targets:
-    """A file of style targets as it was when the folder was read."""
+    """A file of style targets, as it was when the folder was read."""
 
     path: Path
     key: str
@@ -47,11 +47,11 @@ class _Targets:
 
 
 class CacheError(Exception):
-    """A cache that these commands cannot look at or clean; the message says what to do."""
+    """A cache that these commands cannot list or prune; the message says what to do."""
 
 
 def list_styles(terminal: Terminal, cache: Place) -> int:
-    """Show what is kept, and whether it is still whole."""
+    """List the cached targets, and show whether each is still complete."""
     try:
         targets_kept = _targets_in(cache)
     except CacheError as error:
@@ -73,10 +73,10 @@ def list_styles(terminal: Terminal, cache: Place) -> int:
 
 
 def prune(terminal: Terminal, cache: Place, older_than_days: float, *, dry_run: bool) -> int:
-    """Remove damaged targets, those not used for that long, and leftovers of killed runs.
+    """Remove damaged targets, those unused for that long, and leftovers of killed runs.
 
-    Whatever is removed is computed again when a row needs it; no picture depends on it. What runs
-    need now stays, as does every file that no run has written.
+    Targets that were removed are computed again when a row needs them; no picture depends on them.
+    Targets that runs need now stay, and so does every file that no run has written.
     """
     try:
         limit = time.time() - older_than_days * 86_400
@@ -105,7 +105,7 @@ def prune(terminal: Terminal, cache: Place, older_than_days: float, *, dry_run: 
 
 
 def _kept(count: int) -> str:
-    return f"; {count} more are in use by runs and stay" if count else ""
+    return f"; {count} more were kept, because runs are using them" if count else ""
 
 
 def _folder(place: Place) -> Path:
@@ -114,11 +114,15 @@ def _folder(place: Place) -> Path:
 
 
 def _targets_in(cache: Place) -> list[_Targets]:
-    """Raises `CacheError` where the cache is not on this machine or cannot be read."""
+    """Return the targets in a cache, sorted by key.
+
+    Raises:
+        CacheError: the cache is not on this machine, or cannot be read.
+    """
     if not isinstance(cache, Path):
         raise CacheError(
-            f"{told(cache)}: only caches on this machine are listed and pruned; use the storage's "
-            "own tools, such as a lifecycle rule: what is gone is computed again"
+            f"{redacted(cache)}: only caches on this machine are listed and pruned; use the "
+            "storage's own tools, such as a lifecycle rule: what is gone is computed again"
         )
     try:
         return sorted(_look(_folder(style_files(cache))), key=lambda targets: targets.key)
@@ -127,7 +131,7 @@ def _targets_in(cache: Place) -> list[_Targets]:
 
 
 def _look(folder: Path) -> Iterator[_Targets]:
-    """What is in a folder; runs and other prunes may add to it and remove from it meanwhile."""
+    """Yield the targets in a folder; runs and other prunes may add and remove some meanwhile."""
     with suppress(FileNotFoundError):
         for path in list(folder.iterdir()):
             named = TARGETS.fullmatch(path.name)
@@ -139,13 +143,13 @@ def _look(folder: Path) -> Iterator[_Targets]:
 
 def _is_doomed(targets: _Targets, cache: Place, limit: float) -> bool:
     if not (style_records(cache) / targets.key).exists():
-        # A run may be about to finish it; what a killed run left behind grows old.
+        # A run may be about to write the record; what a killed run left becomes old in time.
         return targets.last_used < time.time() - BEING_WRITTEN_SECONDS
     return targets.last_used < limit or find_style(style_records(cache), targets.key) is None
 
 
 def _remove(targets: _Targets, cache: Place) -> bool:
-    """Remove targets and their record, unless somebody computes them at this moment.
+    """Remove targets and their record, unless a run is computing them at this moment.
 
     Raises:
         CacheError: they cannot be removed.

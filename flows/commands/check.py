@@ -1,4 +1,4 @@
-"""`nst-batch check`: every fault of every row at once, before any work."""
+"""`nst-batch check`: list all faults of all rows, before any work."""
 
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, refuse
-from nst_core.files import remove, write_whole
+from nst_core.files import remove, write_atomic
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
@@ -30,7 +30,7 @@ def check(
     store: WeightStore,
     max_pixels: int,
 ) -> int:
-    """Report the faults of a manifest; `output`, where given, is checked to be writable."""
+    """Report the faults of a manifest; if `output` is given, also check that it is writable."""
     try:
         if output is not None:
             check_manifest_place(manifest, output)
@@ -57,7 +57,7 @@ def _tell(
 ) -> None:
     terminal.table([asdict(fault) for fault in faults])
     good = 0 if any(not fault.line for fault in faults) else len(examined.jobs)
-    terminal.say(f"{len(examined.rows)} rows: {good} can run, {len(faults)} faults")
+    terminal.say(f"{len(examined.rows)} rows: {good} can run, {len(faults)} errors")
     tell_downloads(terminal, downloads)
     terminal.result(
         {
@@ -70,24 +70,24 @@ def _tell(
 
 
 def tell_downloads(terminal: Terminal, files: Sequence[PublishedFile]) -> None:
-    """Say what a run would download first."""
+    """Print what a run would download first."""
     for file in files:
         terminal.say(f"to be downloaded first: {file.name}, {file.size / 1e6:.0f} MB")
 
 
 def output_faults(output: Place) -> list[Fault]:
-    """Why results could not be written, found out without leaving anything behind."""
+    """Return the reasons why results could not be written, and leave nothing behind."""
     return _folder_faults(output) if isinstance(output, Path) else _storage_faults(output)
 
 
 def _storage_faults(output: Place) -> list[Fault]:
     try:
         probe = writable_marker(output).with_name("check")
-        write_whole(probe, b"")
+        write_atomic(probe, b"")
     except OSError as error:
         return [_cannot_be_written(output, error)]
     with suppress(OSError):
-        # Where nothing may be deleted, one empty object stays.
+        # If nothing may be deleted, one empty object stays.
         remove(probe)
     return []
 

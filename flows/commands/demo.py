@@ -1,14 +1,11 @@
-"""`nst-batch demo`: pictures to try it on, and a manifest of them."""
+"""`nst-batch demo`: sample pictures, and a manifest for them."""
 
 import csv
 import io
 
-import numpy as np
-from numpy.typing import NDArray
-
 from flows.exit_codes import SUCCESS, UNUSABLE
 from flows.terminal import Terminal
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
 from nst_core.pictures import encode_png
 from nst_core.places import Place
 from nst_core.samples.paintings import PAINTINGS
@@ -32,7 +29,7 @@ ROWS = (
 
 
 def write_demo(terminal: Terminal, folder: Place) -> int:
-    """Write contents, styles and `demo.csv` into a folder; the same each time."""
+    """Write contents, styles and `demo.csv` into a folder; they are the same each time."""
     pictures = {
         **{f"contents/{name}.png": photograph(name) for name in CONTENTS},
         **{f"styles/{name}.png": photograph(name) for name in PHOTOGRAPHED_STYLES},
@@ -43,8 +40,8 @@ def write_demo(terminal: Terminal, folder: Place) -> int:
     }
     try:
         for name, picture in pictures.items():
-            write_whole(folder / name, _png(picture))
-        write_whole(folder / "demo.csv", demo_manifest("").encode())
+            write_atomic(folder / name, encode_png(picture))
+        write_atomic(folder / "demo.csv", demo_manifest("").encode())
     except OSError as error:
         terminal.fail(f"{folder}: cannot be written: {error.strerror}; choose another folder")
         return UNUSABLE
@@ -56,7 +53,7 @@ def write_demo(terminal: Terminal, folder: Place) -> int:
 
 
 def demo_manifest(prefix: str) -> str:
-    """The demo's manifest as CSV, each path with a prefix."""
+    """Return the demo's manifest as CSV, with a prefix before each path."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
@@ -64,7 +61,3 @@ def demo_manifest(prefix: str) -> str:
         pictures = (f"{prefix}contents/{content}.png", f"{prefix}styles/{style}.png")
         writer.writerow((*pictures, SIZE))
     return text.getvalue()
-
-
-def _png(picture: NDArray[np.uint8]) -> bytes:
-    return encode_png(picture.astype(np.float32) / np.float32(255))

@@ -1,4 +1,4 @@
-"""`nst-batch doctor`: what works here, and what to do about what does not."""
+"""`nst-batch doctor`: what works on this machine, and how to fix what does not."""
 
 import platform
 import subprocess
@@ -19,8 +19,8 @@ from nst_core.places import Place
 
 
 def doctor(terminal: Terminal, cache: Place) -> int:
-    """Look at versions, devices, server, cache and weights; fails where a run would fail."""
-    # First of all, as Prefect cannot even be imported without a home.
+    """Check versions, devices, server, cache and weights; fail if a run would fail."""
+    # These checks come first, because Prefect cannot even be imported without a home.
     around = surroundings(cache)
     findings = [*_versions(), *around, *_weights(cache), *_connection(around), _devices()]
     terminal.table([asdict(finding) for finding in findings])
@@ -49,7 +49,7 @@ def _version(need: Requirement) -> Finding:
 
 
 def _weights(cache: Place) -> list[Finding]:
-    """Weights that are absent are no fault: only rows that name their network need them."""
+    """Check the weights; absent ones are no error, as only rows that name the network need them."""
     store = WeightStore.of_user(None, cache)
     states = [state_of(network, store) for network in CATALOGUE.values()]
     return [
@@ -59,18 +59,18 @@ def _weights(cache: Place) -> list[Finding]:
 
 
 def _connection(around: list[Finding]) -> list[Finding]:
-    """Proxies and the server."""
+    """Check the proxies and the server."""
     if ("prefect home", "error") in {(finding.subject, finding.state) for finding in around}:
-        return [Finding("server", "error", "none can be embedded", "mend Prefect's home first")]
+        return [Finding("server", "error", "none can be embedded", "fix Prefect's home first")]
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
-    # The proxies first, as the server is asked with what is left of them.
+    # The proxies come first, because unusable ones are removed before the server is asked.
     return [*_proxies(url), _server(url)]
 
 
 def _proxies(url: str | None) -> list[Finding]:
-    """Proxies that are set, and what they are used for here; none is no finding."""
+    """Report which proxies are set and what they are used for here; if none is set, nothing."""
     names = sorted(set_proxies())
     unusable = settle_proxies(url)
     if not names:
@@ -81,7 +81,7 @@ def _proxies(url: str | None) -> list[Finding]:
         else "used to reach Prefect's server"
     )
     return [
-        *(Finding("proxies", "warning", wrong, "set it anew, or unset it") for wrong in unusable),
+        *(Finding("proxies", "warning", wrong, "correct it, or unset it") for wrong in unusable),
         Finding("proxies", "ok", found),
     ]
 
@@ -100,7 +100,7 @@ def _server(url: str | None) -> Finding:
 
 
 def _devices() -> Finding:
-    """Asked of another process, which may fail to load TensorFlow without ending this one."""
+    """Ask another process for the devices, so that a failing TensorFlow does not end this one."""
     question = (
         "import tensorflow as tf; "
         "print(*(device.name.partition(':')[2] for device in tf.config.list_physical_devices()))"

@@ -1,5 +1,8 @@
 """`nst-batch manifest`: all pairs of two sets of pictures."""
 
+# Path.glob refuses absolute globs, so glob.iglob is used instead.
+# ruff: noqa: PTH207
+
 import glob
 import re
 from collections import Counter
@@ -13,22 +16,22 @@ from upath import UPath
 
 from flows.exit_codes import SUCCESS, UNUSABLE
 from flows.terminal import Terminal
-from nst_core.files import ask_storage, version_of, write_whole
+from nst_core.files import ask_storage, version_of, write_atomic
 from nst_core.pictures import FORMATS
-from nst_core.places import Place, as_seen_from, place, told
+from nst_core.places import Place, as_seen_from, place, redacted
 from tasks.csv_cells import harmless_path, to_csv
 
-ENDINGS = frozenset(
-    ending for ending, file_format in Image.EXTENSION.items() if file_format in FORMATS
+SUFFIXES = frozenset(
+    suffix for suffix, file_format in Image.EXTENSION.items() if file_format in FORMATS
 )
-"""Of the files that can be read."""
+"""The suffixes of the files that can be read."""
 
 NOT_TEXT = "with a name that is not UTF-8"
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file that is no row, and why."""
+    """A file that does not become a row, and the reason."""
 
     path: str
     why: str
@@ -36,7 +39,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is of pictures: IMG_2 before IMG_10, and what was left out."""
+    """The pictures that were found (IMG_2 before IMG_10), and the files that were left out."""
 
     pictures: list[Place]
     left_out: list[LeftOut]
@@ -45,12 +48,12 @@ class Found:
 def write_pairs(
     terminal: Terminal, contents: str, styles: str, manifest: Place, *, overwrite: bool = False
 ) -> int:
-    """Write a manifest with a row for each content and style, paths relative to its folder."""
+    """Write a manifest that pairs all contents and styles, with paths relative to its folder."""
     try:
         if not overwrite and _is_there(manifest):
             terminal.fail(
-                f"{told(manifest)}: there is a file already; choose another name, or replace it by "
-                "--overwrite"
+                f"{redacted(manifest)}: there is already a file; choose another name, or add "
+                "--overwrite to replace it"
             )
             return UNUSABLE
         found = {named: find_pictures(named) for named in dict.fromkeys((contents, styles))}
@@ -60,7 +63,7 @@ def write_pairs(
     _tell_left_out(terminal, found)
     for named, seen in found.items():
         if not seen.pictures:
-            endings = " ".join(sorted(ENDINGS))
+            endings = " ".join(sorted(SUFFIXES))
             terminal.fail(f"{named}: no pictures; expected a folder or a glob of {endings} files")
             return UNUSABLE
     rows = [
@@ -69,9 +72,9 @@ def write_pairs(
         for style in found[styles].pictures
     ]
     try:
-        write_whole(manifest, to_csv([("content", "style"), *rows]).encode())
+        write_atomic(manifest, to_csv([("content", "style"), *rows]).encode())
     except (OSError, UnicodeEncodeError) as error:
-        terminal.fail(f"{told(manifest)}: cannot be written: {error}")
+        terminal.fail(f"{redacted(manifest)}: cannot be written: {error}")
         return UNUSABLE
     terminal.say(
         f"{manifest}: {len(rows)} rows, {len(found[contents].pictures)} contents x "
@@ -93,7 +96,7 @@ def _is_there(manifest: Place) -> bool:
 
 
 def _tell_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
-    """Count what was left out by reason; names that no manifest can hold are told one by one."""
+    """Print how many files were left out, by reason; list names that no manifest can contain."""
     for named, seen in found.items():
         counts = Counter(one.why for one in seen.left_out)
         if counts:
@@ -101,15 +104,15 @@ def _tell_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
             terminal.say(f"{named}: left out: {told_counts}")
         for one in seen.left_out:
             if one.why == NOT_TEXT:
-                terminal.fail(f"{one.path}: left out, as a manifest is UTF-8: rename the file")
+                terminal.fail(f"{one.path}: left out: its name is not UTF-8; rename the file")
 
 
 def find_pictures(named: str) -> Found:
-    """The pictures in a folder, or those that a glob (with `**` too) names.
+    """Return the pictures in a folder, or those that match a glob, which may contain `**`.
 
     Args:
-        named: a path or an address. What is there under just this name is taken before it is
-            taken for a glob, so that a folder may be called `photos [2024]`.
+        named: a path or an address. It is a glob only if nothing has exactly this name, so a
+            folder may be called `photos [2024]`.
 
     Raises:
         OSError: there is no such folder, or it cannot be read.
@@ -126,13 +129,13 @@ def find_pictures(named: str) -> Found:
 
 
 def _natural(path: Place) -> tuple[list[object], str]:
-    """Numbers in names count as numbers."""
+    """Return a sort key that compares numbers in names as numbers."""
     words = re.split(r"(\d+)", str(path))
     return [int(word) if at % 2 else word.casefold() for at, word in enumerate(words)], str(path)
 
 
 def _why_left_out(path: Place) -> str:
-    """Why it is no picture for a manifest; empty where it is one."""
+    """Return why a file is no picture for a manifest; empty if it is one."""
     if path.name.startswith("."):
         return "hidden"
     if isinstance(path, Path):
@@ -144,13 +147,13 @@ def _why_left_out(path: Place) -> str:
             return "folders"
         if not is_file:
             return "links to nothing, pipes or devices"
-    if path.suffix.lower() not in ENDINGS:
-        return path.suffix.lower() or "without an ending"
+    if path.suffix.lower() not in SUFFIXES:
+        return path.suffix.lower() or "without an extension"
     return "" if _shown(path) == str(path) else NOT_TEXT
 
 
 def _shown(path: Place) -> str:
-    """A path as text, whatever bytes are in it."""
+    """Return a path as text, whatever bytes it contains."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
@@ -159,20 +162,20 @@ def _on_disk(named: Path) -> list[Path]:
         return list(named.iterdir())
     if named.exists():
         return [named]
-    # Folders that are there stand for themselves, whatever a glob would make of their names.
+    # The names of existing folders are taken literally, even if they look like globs.
     there = next(parent for parent in (named, *named.parents) if parent.exists())
     rest = named.relative_to(there)
     if not glob.has_magic(str(rest)):
         named.stat()
     if there.is_dir():
-        # A glob would say nothing of a folder that cannot be read.
+        # This raises if the folder cannot be read; a glob would report nothing.
         next(there.iterdir(), None)
-    found = map(Path, glob.iglob(str(Path(glob.escape(str(there)), rest)), recursive=True))  # noqa: PTH207 - takes absolute globs
+    found = map(Path, glob.iglob(str(Path(glob.escape(str(there)), rest)), recursive=True))
     return [path for path in found if not path.is_dir()]
 
 
 def _in_storage(folder: UPath) -> list[Place]:
-    """What is in an address as a folder; where nothing is, and it has wildcards, it is a glob."""
+    """List an address as a folder; if nothing is there and it has wildcards, list it as a glob."""
     names: list[str] = []
     with suppress(FileNotFoundError):
         names = ask_storage(folder, lambda storage, key: list(storage.find(key, maxdepth=1)))

@@ -1,4 +1,4 @@
-"""`nst-batch plan`: what a run would do, and what it would take."""
+"""`nst-batch plan`: what a run would do, and the time and memory it would take."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ from nst_core.networks.weight_files import WeightsError
 from nst_core.places import Place
 from nst_core.settings import Settings
 from tasks.encoders import check_weights_place, downloads_of, encoders_of
-from tasks.jobs import Job, examine_rows, work_of
+from tasks.jobs import Job, cost_of, examine_rows
 from tasks.layout import style_records
 from tasks.manifest import ManifestError, check_manifest_place, check_places, read_manifest
 from tasks.placement import find_finished, first_lines
@@ -26,21 +26,21 @@ from tasks.rows import Row
 from tasks.summary import read_summary
 
 SECONDS_A_ROW = 0.5
-"""To read and write pictures."""
+"""Seconds to read and write the pictures of a row."""
 
 SECONDS_A_MULTIPLICATION = 2.8e-11
-"""Of a forward pass in each step, on 2 CPU cores (docs/benchmarks.md)."""
+"""Seconds per step and multiplication of a forward pass, on 2 CPU cores (docs/benchmarks.md)."""
 
 ENOUGH_MULTIPLICATIONS = 1e11
-"""A row of less work took most of its time to get ready, and says nothing of larger ones."""
+"""A row with fewer spends most of its time on preparation, and says nothing about larger ones."""
 
 MEMORY_MB = 900
 MEMORY_MB_AN_ACTIVATION = 9.5e-6
-"""Resident memory of the process on a CPU, and what each activation of a layer adds to it."""
+"""Resident memory of the process on a CPU, and how much each activation of a layer adds."""
 
 
 STATUSES = ("new", "equal", "done", "invalid")
-"""What a row can be before a run; an `equal` one gets a copy of the picture of an earlier line."""
+"""The statuses of a row before a run; an `equal` row gets a copy of an earlier line's picture."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def plan(
     max_pixels: int,
     devices: str,
 ) -> int:
-    """Say which rows are new, done and invalid, which styles are kept, and the time it takes."""
+    """Show which rows are new, done or invalid, which styles are cached, and the time needed."""
     try:
         check_manifest_place(manifest, output)
         rows = check_places(read_manifest(manifest, settings), output)
@@ -96,7 +96,7 @@ def _plan_invalid(row: Row) -> PlannedRow:
 
 
 def _plan_job(job: Job, first: int, is_done: bool, rate: float) -> PlannedRow:
-    """A job, `first` being the line of the first one that is equal to it."""
+    """Plan a job; `first` is the line of the first job that is equal to it."""
     height, width = job.shape
     is_equal = first != job.line
     status = "done" if is_done else "equal" if is_equal else "new"
@@ -115,18 +115,18 @@ def _plan_job(job: Job, first: int, is_done: bool, rate: float) -> PlannedRow:
 
 def _memory_mb(job: Job) -> int:
     height, width = job.shape
-    numbers = work_of(job.settings).activations_per_pixel * height * width
+    numbers = cost_of(job.settings).activations_per_pixel * height * width
     return round(MEMORY_MB + MEMORY_MB_AN_ACTIVATION * numbers)
 
 
 def _seconds_a_multiplication(output: Place) -> tuple[float, bool]:
-    """From the rows that ran here before, else what we measured; and which of the two it is."""
+    """Return the rate of earlier rows here, or else ours, and whether it was measured here."""
     try:
         table = read_summary(output)
         ran = table[table["seconds"].notna()]
         done = [_multiplications_done(row) for _, row in ran.iterrows()]
     except (OSError, ValueError, KeyError):
-        # There is none, or it is of another version.
+        # There is no table, or it is from another version.
         return SECONDS_A_MULTIPLICATION, False
     work = pd.Series(done, ran.index, float)
     long_enough = ran[work > ENOUGH_MULTIPLICATIONS]
@@ -136,15 +136,15 @@ def _seconds_a_multiplication(output: Place) -> tuple[float, bool]:
 
 
 def _multiplications_done(row: "pd.Series[Any]") -> float:
-    """Of a row of the table of an earlier run."""
+    """Return the multiplications of a row in the table of an earlier run."""
     names = ("encoder", "pooling", "content_layers", "style_layers", "normalization")
     settings = Settings.model_validate({name: row[name] for name in names})
-    # Each octave has a quarter of the pixels of the next, so that n of them take (1 - 4^-n) 4/3 of
-    # the last one's work.
+    # Each octave has a quarter of the next one's pixels, so n octaves take (1 - 4^-n) 4/3 of the
+    # work of the last one.
     octaves = row["octaves"]
     pixel_steps = row["width"] * row["height"] * row["steps"] / octaves
     return float(
-        pixel_steps * (1 - 0.25**octaves) * 4 / 3 * work_of(settings).multiplications_per_pixel
+        pixel_steps * (1 - 0.25**octaves) * 4 / 3 * cost_of(settings).multiplications_per_pixel
     )
 
 
@@ -162,7 +162,7 @@ def _tell(
     seconds = sum(row.seconds or 0 for row in planned) / rows_at_once
     memory = max((row.memory_mb or 0 for row in planned), default=0)
     terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))
-    terminal.say(f"styles needed: {styles}, of which {kept} kept and {styles - kept} to compute")
+    terminal.say(f"styles needed: {styles} ({kept} cached, {styles - kept} to compute)")
     tell_downloads(terminal, downloads)
     source = "from rows that ran here" if measured else "a guess from 2 CPU cores"
     terminal.say(f"about {duration(seconds)} ({source}) and {memory:.0f} MB at most")

@@ -7,11 +7,11 @@ import pandas as pd
 
 from flows.exit_codes import SUCCESS
 from flows.terminal import Terminal, refuse
-from nst_core.places import Place, name_of, told
+from nst_core.places import Place, name_of, redacted
 from tasks.curves import CurveError, Point, read_curve
 from tasks.finding import NoResultsError, find_row, table_of
 from tasks.layout import all_curves_path, plot_path
-from tasks.plots import ENDINGS, plot_row, plot_rows, write_plot
+from tasks.plots import SUFFIXES, plot_row, plot_rows, write_plot
 
 
 def plot(terminal: Terminal, output: Place, named: str | None) -> int:
@@ -25,7 +25,7 @@ def plot(terminal: Terminal, output: Place, named: str | None) -> int:
         wrong = f"{error.filename}: cannot be read or written: {error.strerror}"
         return refuse(terminal, NoResultsError(wrong))
     for path in paths:
-        terminal.say(told(path))
+        terminal.say(redacted(path))
     terminal.result({path.suffix[1:]: str(path) for path in paths})
     return SUCCESS
 
@@ -34,14 +34,14 @@ def _plot_one(table: pd.DataFrame, output: Place, named: str) -> list[Place]:
     row = find_row(table, output, named)
     if not _has_curve(row):
         raise NoResultsError(
-            f"{told(output)}: line {row['line']}, {row['output']}, has no loss curve; found the "
-            f"status {row['status']!r}: {row['error'] or 'its curve is not there any more'}"
+            f"{redacted(output)}: line {row['line']}, {row['output']}, has no loss curve; found "
+            f"the status {row['status']!r}: {row['error'] or 'its curve no longer exists'}"
         )
     weights = {name: row[f"{name}_weight"] for name in ("content", "style", "tv")}
     pair = " x ".join(PurePosixPath(row[column]).name for column in ("content", "style"))
     title = f"{row['output']}: {pair}, loss {row['total_loss']:.4g}"
     figure = plot_row(_points(row, output), weights, title)
-    paths = [plot_path(output, row["output"], ending) for ending in ENDINGS]
+    paths = [plot_path(output, row["output"], suffix) for suffix in SUFFIXES]
     write_plot(figure, paths)
     return paths
 
@@ -49,10 +49,10 @@ def _plot_one(table: pd.DataFrame, output: Place, named: str) -> list[Place]:
 def _plot_all(table: pd.DataFrame, output: Place) -> list[Place]:
     rows = [row for _, row in table.iterrows() if _has_curve(row)]
     if not rows:
-        raise NoResultsError(f"{told(output)}: none of its {len(table)} rows has a loss curve")
+        raise NoResultsError(f"{redacted(output)}: none of its {len(table)} rows has a loss curve")
     curves = {row["output"]: _points(row, output) for row in rows}
     figure = plot_rows(curves, f"{name_of(output.absolute())}: {len(rows)} rows")
-    paths = [all_curves_path(output, ending) for ending in ENDINGS]
+    paths = [all_curves_path(output, suffix) for suffix in SUFFIXES]
     write_plot(figure, paths)
     return paths
 

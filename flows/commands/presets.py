@@ -1,4 +1,4 @@
-"""`nst-batch presets`: the settings behind each name."""
+"""`nst-batch presets`: the settings of each preset."""
 
 from flows.exit_codes import SUCCESS
 from flows.terminal import Terminal
@@ -21,7 +21,7 @@ def presets(terminal: Terminal) -> int:
                 for name in Settings.model_fields
                 if getattr(settings, name) != getattr(default, name)
             ]
-            terminal.say("\n".join([f"{preset}, where it differs:", *changes]))
+            terminal.say("\n".join([f"{preset} differs from {DEFAULT_PRESET} in:", *changes]))
     terminal.result({name: settings.model_dump() for name, settings in PRESETS.items()})
     return SUCCESS
 

@@ -1,4 +1,4 @@
-"""`nst-batch run`: the flow in this process, its progress, and what came of it."""
+"""`nst-batch run`: run the flow in this process, show its progress, and report its outcome."""
 
 import json
 import sys
@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pydantic import BaseModel
 
+from flows.display import NARROW
 from flows.embedded_server import EmbeddedServer, ServerError, start_embedded_server
 from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.libraries_log import libraries_log
 from flows.preconditions import NotReadyError, check_ready
-from flows.progress import NARROW, listening
+from flows.progress import live_progress
 from flows.proxies import settle_proxies
 from flows.supervision import attend, end_at_once, end_within
 from flows.terminal import Terminal, duration, refuse
@@ -21,7 +22,7 @@ from nst_core.devices import DeviceError, written_plainly
 from nst_core.files import user_cache
 from nst_core.locks import LockError
 from nst_core.networks.weight_files import WeightsError
-from nst_core.places import Place, PlaceError, checked_for_keeping
+from nst_core.places import Place, PlaceError, reject_signed_address
 from nst_core.write_errors import writing_to
 from tasks.layout import gallery_path, libraries_log_path, make_folders, summary_path
 from tasks.locks import InUseError
@@ -36,27 +37,27 @@ from tasks.statuses import STOPPED, WRONG
 from tasks.summary import count_by_status, read_summary, with_warnings
 
 REFUSALS = (ManifestError, InUseError, LockError, DeviceError, RunnerError, WeightsError)
-"""Errors of the flow for which nothing ran."""
+"""Errors of the flow that mean that nothing ran."""
 
 SHOWN_ROWS = 40
 SHOWN_KEPT = 8
 
 IMPATIENT_SECONDS = 8.0
-"""For Prefect's end after a stop, or where only the server of this run hears of it."""
+"""For Prefect's shutdown after a stop, or if only this run's own server hears of the run."""
 
 PATIENT_SECONDS = 120.0
-"""For Prefect's end, where the user's own server still takes what thousands of rows did."""
+"""For Prefect's shutdown while the user's server still receives what thousands of rows did."""
 
 
 class Outcome(NamedTuple):
-    """What came of the flow.
+    """The outcome of the flow.
 
     Attributes:
-        state: the flow's final state; an exception where Prefect has none to give, a
-            `KeyboardInterrupt` where it was stopped.
+        state: the flow's final state; an exception if Prefect returns none, a
+            `KeyboardInterrupt` if the flow was stopped.
         table_written: whether the table says how every row ended.
-        gallery: where the page is that shows it; empty where there is none.
-        server: the embedded server, where there is one.
+        gallery: where the page that shows it is; empty if there is none.
+        server: the embedded server, if there is one.
         is_over: whether the flow ended; a stop does not wait for a server that is gone.
     """
 
@@ -68,7 +69,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_known_to_prefect(self) -> bool:
-        """Whether the final state is the flow's own, and the server has it."""
+        """Whether the final state is the flow's own, and has reached the server."""
         if isinstance(self.state, BaseException):
             return False
         return self.state.is_completed() or self.state.name in ("SomeRowsFailed", "AllRowsFailed")
@@ -86,14 +87,14 @@ def run(
     """Run the flow; `options` are its other parameters.
 
     Args:
-        verbose: let Prefect and TensorFlow write to the terminal, not to a file.
+        verbose: let Prefect and TensorFlow write to the terminal instead of a file.
 
     Returns:
         An exit code: `SUCCESS` only if every row has its picture.
     """
     try:
-        # What cannot be used is told before a server is started for it.
-        checked_for_keeping(manifest)
+        # Unusable input is reported before a server is started for it.
+        reject_signed_address(manifest)
         check_manifest_place(manifest, output)
         check_manifest_kind(manifest)
         read_manifest(manifest, settings)
@@ -134,19 +135,19 @@ def _run_flow(
         return stylize_manifest(str(manifest), str(output), settings, return_state=True, **options)
 
     quiet = nullcontext() if verbose else libraries_log(libraries_log_path(output))
-    with listening(terminal) as listener, quiet:
-        came = attend(flow, listener, terminal)
+    with live_progress(terminal) as progress, quiet:
+        came = attend(flow, progress, terminal)
     return Outcome(
         came.result,
-        listener.table_written,
-        listener.gallery,
+        progress.table_written,
+        progress.gallery,
         server=servers[0] if servers else None,
         is_over=came.is_over,
     )
 
 
 def _server_of_its_own(terminal: Terminal) -> list[EmbeddedServer]:
-    """A server for this run, where the user has named none."""
+    """Start a server for this run, unless the user has named one."""
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
@@ -155,12 +156,12 @@ def _server_of_its_own(terminal: Terminal) -> list[EmbeddedServer]:
     if url is not None:
         return []
     terminal.say("starting Prefect in this process (the first start takes longer) ...")
-    # What takes seconds to be imported is imported while the server starts.
+    # The modules that take seconds to import are imported while the server starts.
     return [start_embedded_server(lambda: import_module("flows.stylize_manifest"))]
 
 
 def _end(code: int, outcome: Outcome) -> None:
-    """Let the process end soon, whatever Prefect still has to tell to a server."""
+    """Make the process end soon, whatever Prefect still has to send to a server."""
     sys.stdout.flush()
     if not outcome.is_over or (outcome.table_written and isinstance(outcome.state, Exception)):
         if outcome.server:
@@ -171,7 +172,7 @@ def _end(code: int, outcome: Outcome) -> None:
 
 
 def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
-    """Say what came of a batch; its exit code."""
+    """Print the outcome of a batch, and return its exit code."""
     state = outcome.state
     if isinstance(state, KeyboardInterrupt):
         return _tell_interrupted(terminal, outcome, output)
@@ -187,13 +188,13 @@ def tell_outcome(terminal: Terminal, outcome: Outcome, output: Place) -> int:
     error = state.result(raise_on_failure=False)
     if isinstance(error, REFUSALS):
         return refuse(terminal, error)
-    terminal.fail(f"the batch broke off: {error if isinstance(error, OSError) else state.message}")
-    terminal.fail("finished rows are kept: the same command goes on from here")
+    terminal.fail(f"the batch stopped: {error if isinstance(error, OSError) else state.message}")
+    terminal.fail("finished rows are kept; rerun the same command to resume")
     return ENGINE_FAILED
 
 
 def _tell_table(terminal: Terminal, outcome: Outcome, output: Place) -> int:
-    """Show it; the exit code is that of the rows, whatever the server knows of them."""
+    """Print the table; the exit code is that of the rows, whatever the server knows of them."""
     table = read_summary(output)
     terminal.result(_result(table, outcome, output))
     _show_rows(terminal, table)
@@ -206,7 +207,7 @@ def _tell_table(terminal: Terminal, outcome: Outcome, output: Place) -> int:
     _show_wrong(terminal, table)
     if not outcome.is_known_to_prefect:
         terminal.fail(
-            "every row has ended and the table is whole, but Prefect's server could not be told "
+            "every row has ended and the table is complete, but this did not reach Prefect "
             f"({_in_a_line(outcome.state)}): its page may show this run as running or failed"
         )
     if table["status"].isin(STOPPED).any():
@@ -215,7 +216,7 @@ def _tell_table(terminal: Terminal, outcome: Outcome, output: Place) -> int:
 
 
 def _tell_interrupted(terminal: Terminal, outcome: Outcome, output: Place) -> int:
-    """Say how far the batch came, what is kept, and how to go on."""
+    """Print how far the batch came, what is saved, and how to resume."""
     if outcome.table_written:
         table = read_summary(output)
         terminal.result(_result(table, outcome, output))
@@ -227,7 +228,7 @@ def _tell_interrupted(terminal: Terminal, outcome: Outcome, output: Place) -> in
             terminal.say(f"best so far: {output / picture}")
         if len(kept) > SHOWN_KEPT:
             terminal.say(f"... and {len(kept) - SHOWN_KEPT} more there")
-    terminal.fail("interrupted; finished rows are kept: the same command goes on from here")
+    terminal.fail("interrupted; finished rows are kept; rerun the same command to resume")
     return INTERRUPTED
 
 
@@ -238,7 +239,7 @@ def _in_a_line(state: Any) -> str:
 
 
 def _result(table: pd.DataFrame, outcome: Outcome, output: Place) -> dict[str, Any]:
-    """What there is for machines."""
+    """Return the result for machines."""
     return {
         "counts": count_by_status(table),
         "summary": str(summary_path(output)),
@@ -250,11 +251,11 @@ def _result(table: pd.DataFrame, outcome: Outcome, output: Place) -> dict[str, A
 def _show_rows(terminal: Terminal, table: pd.DataFrame) -> None:
     wrong = table["status"].isin(WRONG)
     if terminal.is_rich:
-        # There the others have a table of their own.
+        # On a terminal, the rows that went wrong have a table of their own.
         shown = table[~wrong].head(SHOWN_ROWS)
         count = len(table) - wrong.sum()
     else:
-        # What went wrong is looked at first, and is never cut.
+        # Rows that went wrong come first, and none of them is cut off.
         shown = pd.concat([table[wrong], table[~wrong].head(SHOWN_ROWS)])
         count = len(table)
     terminal.table([_shown_row(row, terminal) for _, row in shown.iterrows()])
@@ -269,7 +270,7 @@ def _shown_row(row: "pd.Series[Any]", terminal: Terminal) -> dict[str, Any]:
     shown = {
         "line": row["line"],
         "status": row["status"],
-        # On a terminal there is no room for what all of them have in common.
+        # A terminal has no room for the parts that all paths have in common.
         "picture": row["output"] if terminal.is_rich else _path_or_pair(row),
         "loss": number("total_loss", ".4g"),
     }
@@ -289,16 +290,16 @@ def _path_or_pair(row: "pd.Series[Any]") -> str:
 
 def _show_counts(terminal: Terminal, table: pd.DataFrame) -> None:
     counts = count_by_status(table)
-    # Equal rows were stylized once.
+    # Equal rows were stylized only once.
     stylized_here = (table["status"] == "done") & table["same_as"].isna()
     seconds = table.loc[stylized_here, "seconds"].sum()
     stylized = f"; stylized for {duration(seconds)}" if seconds else ""
-    told = ", ".join(f"{count} {status}" for status, count in counts.items())
-    terminal.say(f"{told}{stylized}")
+    counted = ", ".join(f"{count} {status}" for status, count in counts.items())
+    terminal.say(f"{counted}{stylized}")
 
 
 def _show_warnings(terminal: Terminal, table: pd.DataFrame) -> None:
-    """What is odd about rows that are done, a line each."""
+    """Print the warnings about rows that are done, one per line."""
     odd = with_warnings(table)
     for _, row in odd.head(SHOWN_ROWS).iterrows():
         terminal.say(f"warning: line {row['line']}, {row['output']}: {row['warnings']}")
@@ -307,7 +308,7 @@ def _show_warnings(terminal: Terminal, table: pd.DataFrame) -> None:
 
 
 def _show_wrong(terminal: Terminal, table: pd.DataFrame) -> None:
-    """What failed, and why, as the last that is seen: a table, or in a pipe a line each."""
+    """Print last what failed, and why: as a table, or in a pipe as one line per row."""
     wrong = [row for _, row in table[table["status"].isin(WRONG)].iterrows()]
     if not terminal.is_rich:
         for row in wrong:

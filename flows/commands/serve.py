@@ -1,4 +1,4 @@
-"""`nst-batch serve`: every night without a work pool, as long as this process lives."""
+"""`nst-batch serve`: nightly runs without a work pool, for as long as this process lives."""
 
 import asyncio
 import signal
@@ -11,14 +11,14 @@ from flows.exit_codes import SUCCESS
 from flows.proxies import settle_proxies
 from flows.terminal import Terminal, refuse
 from nst_core.devices import DeviceError, written_plainly
-from nst_core.places import Place, PlaceError, checked_for_keeping
+from nst_core.places import Place, PlaceError, reject_signed_address
 from tasks.manifest import ManifestError, check_manifest_place, read_manifest
 from tasks.runner_choice import RunnerError, check_runner
 from tasks.signals import answer_signals
 
 
 class ScheduleError(Exception):
-    """A schedule that cannot be kept; the message says what to do."""
+    """A schedule that cannot be used; the message says what to do."""
 
 
 def serve(
@@ -32,12 +32,12 @@ def serve(
     timezone: str,
     **options: Any,
 ) -> int:
-    """Keep a deployment of the flow on the server, and run it here whenever it is due.
+    """Register a deployment of the flow with the server, and run it here whenever it is due.
 
     `options` are the flow's other parameters.
 
     Returns:
-        `SUCCESS` once it was told to stop, as that is how it ends.
+        `SUCCESS` after a request to stop, because that is how it normally ends.
     """
     from prefect.settings import get_current_settings
 
@@ -49,7 +49,7 @@ def serve(
                 "`prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"
             )
         schedule = _schedule(cron, timezone)
-        checked_for_keeping(manifest)
+        reject_signed_address(manifest)
         check_manifest_place(manifest, output)
         read_manifest(manifest, settings)
         options["devices"] = written_plainly(options["devices"])
@@ -65,16 +65,16 @@ def serve(
         **{key: _plain(value) for key, value in options.items() if value is not None},
     }
     terminal.say(f"serving stylize-manifest/{name}: {cron} in {timezone}; Ctrl-C ends it")
-    terminal.say(f"now, too: prefect deployment run 'stylize-manifest/{name}' --watch")
+    terminal.say(f"to run it now as well: prefect deployment run 'stylize-manifest/{name}' --watch")
     _serve_until_stopped(name, schedule, parameters)
     return SUCCESS
 
 
 def _serve_until_stopped(name: str, schedule: Any, parameters: dict[str, Any]) -> None:
-    """As Prefect's `flow.serve`, but for signals.
+    """Do what Prefect's `flow.serve` does, except for signals.
 
-    Prefect's own answer to SIGTERM makes a coroutine that nobody awaits. A Ctrl-C, which asyncio
-    answers, ends its runner in order.
+    Prefect's own handler of SIGTERM creates a coroutine that nobody awaits. Ctrl-C, which asyncio
+    handles, ends Prefect's runner in an orderly way.
     """
     from prefect.runner import Runner
 
@@ -88,7 +88,7 @@ def _serve_until_stopped(name: str, schedule: Any, parameters: dict[str, Any]) -
     runner.add_flow(stylize_manifest, name=name, schedule=schedule, parameters=parameters)
     with suppress(KeyboardInterrupt):
         answer_signals(runner.handle_sigterm)
-        # asyncio answers Ctrl-C only in the place of Python's own handler.
+        # asyncio handles Ctrl-C only if Python's own handler is installed.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         asyncio.run(runner.start())
 

@@ -1,4 +1,4 @@
-"""`nst-batch show`: how pictures were made, and the manifest that makes them again."""
+"""`nst-batch show`: how pictures were made, and a manifest that makes them again."""
 
 import sys
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from flows.exit_codes import ROWS_FAILED, SUCCESS
 from flows.terminal import Terminal, refuse
 from nst_core.pictures import PictureError
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from tasks.csv_cells import to_csv
 from tasks.provenance import Provenance, ProvenanceError, Rebuilder, Rebuilt
 from tasks.rows import COLUMNS
@@ -20,7 +20,7 @@ SHOWN = (
 
 
 def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]) -> int:
-    """Print a manifest with a row a picture, and on a terminal what else they say."""
+    """Print a manifest with one row per picture, and on a terminal how each was made."""
     try:
         _check_folders(look_in)
         rebuilder = Rebuilder(Path.cwd(), look_in)
@@ -41,7 +41,7 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
         sys.stdout.buffer.write(_manifest(rows).encode())
     for picture, row in zip(pictures, rows, strict=True):
         for what in row.lost:
-            terminal.fail(f"{told(picture)}: {what}")
+            terminal.fail(f"{redacted(picture)}: {what}")
     terminal.result([_result(*of_one) for of_one in zip(said, rows, strict=True)])
     return ROWS_FAILED if any(row.lost for row in rows) else SUCCESS
 
@@ -49,7 +49,7 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
 def _check_folders(folders: Sequence[Place]) -> None:
     for folder in folders:
         if isinstance(folder, Path) and not folder.is_dir():
-            raise ProvenanceError(f"--look-in: found no folder {told(folder)}; expected one")
+            raise ProvenanceError(f"--look-in: found no folder {redacted(folder)}; expected one")
 
 
 def _manifest(rows: Sequence[Rebuilt]) -> str:
@@ -63,7 +63,7 @@ def _show_facts(terminal: Terminal, picture: Place, found: Provenance) -> None:
     facts += [
         {"": name, "found": _shown(value)} for name, value in found.settings.model_dump().items()
     ]
-    terminal.table(facts, title=told(picture))
+    terminal.table(facts, title=redacted(picture))
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`nst-batch weights`: which are here; fetching, converting, normalizing, looking at them."""
+"""`nst-batch weights`: list, fetch, convert, normalize and show weights."""
 
 import errno
 import hashlib
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from flows.commands.pairs import find_pictures
 from flows.exit_codes import ENGINE_FAILED, SUCCESS, UNUSABLE
 from flows.libraries_log import libraries_log
-from flows.progress import listening
+from flows.progress import live_progress
 from flows.terminal import Terminal, refuse
 from nst_core.files import make_private
 from nst_core.networks import CATALOGUE
@@ -33,15 +33,15 @@ from nst_core.networks.weight_files import (
 )
 from nst_core.pictures import PictureError, load
 from nst_core.places import Place
-from tasks.progress import BatchProgress, DownloadProgress, tell_batch, tell_download
+from tasks.events import FileDownloading, PictureExamined, emit
 
 FROM_RGB = "turned_round_from_rgb"
-"""Noted in a file whose first layer was turned round, so that it is not turned back unseen."""
+"""The note in a file whose first layer was reversed, so that it is not reversed back unnoticed."""
 
 
 @dataclass(frozen=True)
 class NetworkWeights:
-    """A network, and whether its weights are here: what the user can do is in `advice`."""
+    """A network, and whether its weights are here; `advice` says what the user can do."""
 
     network: str
     state: str
@@ -50,7 +50,7 @@ class NetworkWeights:
 
 
 def list_weights(terminal: Terminal, store: WeightStore) -> int:
-    """Show every network, where its weights are, and what to do where they are not."""
+    """Show every network, where its weights are, and what to do if they are missing."""
     states = [state_of(network, store) for network in CATALOGUE.values()]
     terminal.table([asdict(state) for state in states])
     terminal.result([asdict(state) for state in states])
@@ -58,7 +58,7 @@ def list_weights(terminal: Terminal, store: WeightStore) -> int:
 
 
 def state_of(network: Network, store: WeightStore) -> NetworkWeights:
-    """Whether a network's weights are here, read and found to be in order."""
+    """Return whether a network's weights are here; they are read and checked."""
     if network.is_shipped:
         return NetworkWeights(network.name, "ok", "in the package")
     try:
@@ -75,11 +75,11 @@ def state_of(network: Network, store: WeightStore) -> NetworkWeights:
 
 
 def fetch(terminal: Terminal, store: WeightStore, names: tuple[str, ...]) -> int:
-    """Download the published weights of networks into the cache; those that are there, verify."""
+    """Download the published weights of networks into the cache; verify those already there."""
     try:
         networks = [network_named(name) for name in names]
         if not networks:
-            raise ValueError("fetch what? Expected vgg16, vgg19 or both")
+            raise ValueError("no network named; expected vgg16, vgg19 or both")
     except ValueError as error:
         return refuse(terminal, error)
     paths = []
@@ -90,10 +90,10 @@ def fetch(terminal: Terminal, store: WeightStore, names: tuple[str, ...]) -> int
         name = network.published.name
 
         def tell(done: int, total: int, name: str = name) -> None:
-            tell_download(DownloadProgress(name, done, total))
+            emit(FileDownloading(name, done, total))
 
         try:
-            with listening(terminal):
+            with live_progress(terminal):
                 path = fetch_published(network.published, store.kept, on_progress=tell)
         except WeightsError as error:
             terminal.fail(str(error))
@@ -108,7 +108,7 @@ def fetch(terminal: Terminal, store: WeightStore, names: tuple[str, ...]) -> int
 def convert(
     terminal: Terminal, store: WeightStore, source: Path, output: Path | None, *, from_rgb: bool
 ) -> int:
-    """Write a network's weights from any format as safetensors, checked whole."""
+    """Write a network's weights from any format as safetensors, after a complete check."""
     try:
         file = read_weight_file(source)
         name = the_network_of(file)
@@ -118,7 +118,7 @@ def convert(
     notes = {**file.notes, "network": name, "source": source.name}
     if from_rgb:
         if FROM_RGB in file.notes:
-            turned = f"{source}: its first layer was turned round already; leave --from-rgb out"
+            turned = f"{source}: its first layer was already converted from RGB; omit --from-rgb"
             return refuse(terminal, WeightsError(turned))
         weights = turned_round(weights, CATALOGUE[name])
         notes[FROM_RGB] = "yes"
@@ -126,7 +126,7 @@ def convert(
 
 
 def turned_round(weights: Weights, network: Network) -> Weights:
-    """With the color channels that the first convolution expects in the opposite order."""
+    """Return weights whose first convolution expects color channels in the opposite order."""
     first = f"{network.topology.convolutions[0].name}.weight"
     return {**weights, first: np.ascontiguousarray(weights[first][:, :, ::-1])}
 
@@ -140,7 +140,7 @@ def normalize(
     *,
     size: int,
 ) -> int:
-    """Write weights with which each filter's mean activation over the pictures is 1."""
+    """Write weights that give each filter a mean activation of 1 over the pictures."""
     output = output or store.kept / f"{name}-normalized.safetensors"
     try:
         encoder, source = _plain_encoder(name, store)
@@ -181,7 +181,7 @@ def _check_can_be_written(path: Path) -> None:
 
 
 def _normalized(terminal: Terminal, encoder: Encoder, place: str, size: int) -> tuple[Weights, int]:
-    """The weights, and from how many pictures; those that cannot serve are told and left out."""
+    """Return the weights and the number of pictures used; report and skip unusable ones."""
     from nst_core.networks.normalization import mean_activations, normalized, rare_filters
 
     try:
@@ -195,7 +195,7 @@ def _normalized(terminal: Terminal, encoder: Encoder, place: str, size: int) -> 
 
     def pictures() -> Iterator[NDArray[np.float32]]:
         for number, path in enumerate(paths, start=1):
-            tell_batch(BatchProgress("examined", number, len(paths)))
+            emit(PictureExamined(number, len(paths)))
             try:
                 pixels = load(path, size=size).rgb
             except PictureError as error:
@@ -207,12 +207,12 @@ def _normalized(terminal: Terminal, encoder: Encoder, place: str, size: int) -> 
             used.append(path)
             yield pixels
 
-    with listening(terminal):
+    with live_progress(terminal):
         means = mean_activations(encoder, pictures())
     if rare := rare_filters(means):
         terminal.fail(
             f"warning: {rare} filters hardly fire on these {len(used)} pictures and will outweigh "
-            "the others; take more pictures, of more kinds"
+            "the others; use more pictures, of more kinds"
         )
     return normalized(encoder.topology, encoder.weights, means), len(used)
 
@@ -229,7 +229,7 @@ def _write(terminal: Terminal, path: Path, weights: Weights, notes: dict[str, st
 
 
 def show(terminal: Terminal, path: Path) -> int:
-    """Tell what a weight file holds, for which network, and what is wrong with it."""
+    """Print what a weight file contains, for which network, and what is wrong with it."""
     try:
         file = read_weight_file(path)
     except WeightsError as error:

@@ -1,4 +1,4 @@
-"""Encoders: what there is, and loading it."""
+"""The available encoders, and how to load them."""
 
 from nst_core.networks import alexnet, compact, vgg
 from nst_core.networks.catalogue import by_name

@@ -1,4 +1,4 @@
-"""AlexNet as Caffe trained it (Krizhevsky et al. 2012; BVLC), up to its last pooling.
+"""AlexNet (Krizhevsky et al. 2012) as trained with Caffe (BVLC), up to its last pooling layer.
 
 The weights are those of `bvlc_alexnet.npy` (M. Guerzhoy, University of Toronto).
 """

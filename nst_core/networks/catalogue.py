@@ -1,4 +1,4 @@
-"""The networks there are: topology, layers to use if none are named, and where weights are from."""
+"""The catalogue of networks: topology, default layers, and sources of the weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ class PublishedFile:
     """A file that its authors offer for download.
 
     Attributes:
-        url: where.
-        md5: the checksum that they publish, in hexadecimal.
+        url: the address to download it from.
+        md5: the checksum that its authors publish, in hexadecimal.
         size: in bytes.
     """
 
@@ -22,7 +22,7 @@ class PublishedFile:
 
     @property
     def name(self) -> str:
-        """The file's own name."""
+        """The file name, which is the last part of the URL."""
         return self.url.rpartition("/")[2]
 
 
@@ -31,11 +31,11 @@ class Network:
     """An entry of the catalogue.
 
     Attributes:
-        content_layers, style_layers: used where settings name none.
-        file_names: what files with its weights are called, the preferred first.
-        published: to download where none of them is there.
-        advice: how to get weights, where nothing can be downloaded.
-        is_shipped: the weights come with the package.
+        content_layers, style_layers: the defaults, used if the settings name no layers.
+        file_names: the names that files with its weights may have, the preferred one first.
+        published: the file to download if none of these files exists.
+        advice: how to get weights if nothing can be downloaded.
+        is_shipped: whether the weights come with the package.
     """
 
     topology: Topology
@@ -48,10 +48,10 @@ class Network:
 
     @property
     def name(self) -> str:
-        """Its name in settings and tables."""
+        """The name used in settings and tables."""
         return self.topology.name
 
 
 def by_name(*networks: Network) -> Mapping[str, Network]:
-    """A catalogue: networks by their names."""
+    """Return a catalogue, which maps names to networks."""
     return {network.name: network for network in networks}

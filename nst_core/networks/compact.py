@@ -1,9 +1,9 @@
 """The compact encoder: a dictionary learned without labels, shipped with the package.
 
-It is learned by `tools/learn_compact.py` (spherical k-means on whitened patches, layer by layer;
-Coates & Ng, "Learning Feature Representations with K-means", 2012), each unit scaled to a mean
-activation of 1 as Gatys et al. normalized VGG. `compact.data-card.md` beside the weights has the
-sources and the procedure, docs/compact-encoder.md what was tried.
+`tools/learn_compact.py` learns it (spherical k-means on whitened patches, layer by layer; Coates &
+Ng, "Learning Feature Representations with K-means", 2012). Each unit is scaled to a mean activation
+of 1, as Gatys et al. normalized VGG. `compact.data-card.md`, next to the weights, lists the sources
+and the procedure; docs/compact-encoder.md describes what was tried.
 """
 
 from nst_core.networks.catalogue import Network
@@ -13,12 +13,12 @@ BLOCKS = ((32, 64), (96, 128), (192, 256), (384,))
 
 
 def layers() -> tuple[Layer, ...]:
-    """Blocks of convolutions and ReLUs with average pooling between them."""
+    """Return blocks of convolutions and ReLUs, with average pooling between them."""
     table: list[Layer] = []
     for block, widths in enumerate(BLOCKS, start=1):
         for position, channels in enumerate(widths, start=1):
             table += [
-                # Zeros around the picture would be a frame that the style never has.
+                # Zero padding would act as a frame, which the style never has.
                 Convolution(f"conv{block}_{position}", channels, edges="mirrored"),
                 Relu(f"relu{block}_{position}"),
             ]

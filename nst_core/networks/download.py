@@ -1,4 +1,4 @@
-"""Published weights: downloaded once, verified, and whole or not there at all."""
+"""Download published weights once, verify them, and store them atomically."""
 
 import hashlib
 import math
@@ -17,15 +17,15 @@ from nst_core.locks import LockError, locked
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.weight_files import WeightsError
 
-# pooch and requests are imported where they are used: most commands download nothing.
+# pooch and requests are imported where they are used, because most commands download nothing.
 if TYPE_CHECKING:
     from requests import RequestException
 
 MIRROR = "NST_BATCH_MIRROR"
-"""The variable with the address of a folder to download from, in place of the publishers'."""
+"""Environment variable: the address of a folder to download from instead of the publishers'."""
 
 CHUNK = 2**19
-"""Bytes between two reports of progress."""
+"""The number of bytes between two progress reports."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -38,22 +38,23 @@ def fetch_published(
     timeout: float = 30.0,
     pauses: Sequence[float] = (1.0, 3.0, 9.0),
 ) -> Path:
-    """The file in the folder, downloaded if it is not there or not as published.
+    """Return the file in the folder, and download it if it is missing or not as published.
 
-    It has its name only once it is whole and its checksum is right. Processes and threads that
-    want the same file at once wait for the first of them to download it. Proxies are those of the
-    usual environment variables; `NST_BATCH_MIRROR` replaces the folder part of the URL.
+    The file gets its name only when it is complete and its checksum is right. If several processes
+    or threads want the same file, one of them downloads it, and the others wait. Proxies are taken
+    from the usual environment variables; `NST_BATCH_MIRROR` replaces the folder part of the URL.
 
     Args:
-        published: what to download.
-        folder: where to keep it; made if it is not there.
-        on_progress: called with the bytes that came and those of the whole file, about every
-            `CHUNK` bytes, and from the start again where the transfer is tried again.
-        timeout: seconds for which a server may stay silent.
-        pauses: seconds between attempts, where trying again may help; one attempt more than these.
+        published: the file to download.
+        folder: where to store it; created if it does not exist.
+        on_progress: called about every `CHUNK` bytes with the number of bytes received and the
+            size of the complete file; the count restarts if the transfer is retried.
+        timeout: how many seconds a server may stay silent.
+        pauses: seconds between attempts, if a retry may help; there is one more attempt than
+            there are pauses.
 
     Raises:
-        WeightsError: it cannot be downloaded or kept; an old file is then unchanged.
+        WeightsError: the file cannot be downloaded or stored; an old file remains unchanged.
     """
     path, url = folder / published.name, _source(published)
     parts = folder / f".{published.name}.parts"
@@ -73,7 +74,7 @@ def fetch_published(
 
 
 def is_as_published(path: Path, published: PublishedFile) -> bool:
-    """Whether a file is there, whole and as its authors offer it."""
+    """Return whether a file exists, is complete, and is as its authors publish it."""
     return not _fault(path, published)
 
 
@@ -83,7 +84,7 @@ def _source(published: PublishedFile) -> str:
 
 
 def _fault(path: Path, published: PublishedFile) -> str:
-    """What is there in place of the published file; empty where it is that file."""
+    """Return what is there instead of the published file, or an empty string if it is that file."""
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "md5").hexdigest()
@@ -97,7 +98,7 @@ def _fault(path: Path, published: PublishedFile) -> str:
 
 @contextmanager
 def _emptied(folder: Path) -> Iterator[None]:
-    """A new folder that is gone afterwards, as is what a killed process left in it."""
+    """Create an empty folder, even if a killed process left one, and remove it at the end."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir()
@@ -108,20 +109,20 @@ def _emptied(folder: Path) -> Iterator[None]:
 
 
 class _TransferError(Exception):
-    """An attempt failed, which may pass; the message is the reason, in a line."""
+    """An attempt failed, but a retry may help; the message gives the reason in one line."""
 
     attempts: float = math.inf
-    """How many are worthwhile that fail like this."""
+    """How many attempts are worthwhile if they fail like this."""
 
 
 class _RefusalError(_TransferError):
-    """The server knows that it will not answer, or the address is at fault."""
+    """The server refuses for good, or the address is invalid."""
 
     attempts = 1
 
 
 class _WrongFileError(_TransferError):
-    """What came is not the published file: bytes get damaged on the way, hardly ever twice."""
+    """The data received is not the published file; it is hardly ever damaged in transit twice."""
 
     attempts = 2
 
@@ -146,7 +147,7 @@ def _transfer(
     on_progress: OnProgress | None,
     timeout: float,
 ) -> None:
-    """Download and verify, once."""
+    """Download and verify the file, in one attempt."""
     import pooch
     from requests import RequestException
 
@@ -163,9 +164,9 @@ def _transfer(
 
 
 class _Progress:
-    """Speaks to `on_progress` where pooch expects a progress bar like tqdm's."""
+    """An adapter that calls `on_progress`, used where pooch expects a progress bar like tqdm's."""
 
-    total = 0  # Pooch sets it to what the server tells, which may be nothing.
+    total = 0  # Pooch sets it to the size that the server reports, which may be missing.
 
     def __init__(self, on_progress: OnProgress, size: int) -> None:
         self.on_progress = on_progress
@@ -173,7 +174,7 @@ class _Progress:
         self.done = 0
 
     def update(self, count: int) -> None:
-        # Pooch counts the last chunk as a full one, and then the whole file once more.
+        # Pooch counts the last chunk as a full one, and then adds the size of the file once more.
         self.done = min(self.done + count, self.size)
         self.on_progress(self.done, self.size)
 
@@ -192,7 +193,7 @@ def _reason(error: "RequestException") -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """What the layers of requests and urllib3 wrapped; not what a caller was handling already."""
+    """Return the error that requests and urllib3 wrapped, not one that a caller was handling."""
     wrapped = (part for part in error.args if isinstance(part, BaseException))
     inner = error.__cause__ or next(wrapped, None)
     return _root(inner) if inner else error
@@ -200,14 +201,14 @@ def _root(error: BaseException) -> BaseException:
 
 def _is_refusal(error: "RequestException") -> bool:
     if error.response is None:
-        # Of the errors of requests, those about the address are ValueErrors too.
+        # Those errors of requests that concern the address are also ValueErrors.
         return isinstance(error, ValueError)
     status = error.response.status_code
     return status < 500 and status not in (408, 429)
 
 
 def _keep(part: Path, path: Path) -> None:
-    """Give a file its name, so that not even a power cut leaves a part of it there."""
+    """Give a file its name so that not even a power failure leaves a part of it there."""
     _sync(part)
     part.replace(path)
     _sync(path.parent)
@@ -224,7 +225,7 @@ def _sync(path: Path) -> None:
 def _unobtainable(
     published: PublishedFile, url: str, path: Path, error: Exception, found: str
 ) -> WeightsError:
-    # A mirror's address may hold a password, and messages end up in logs.
+    # A mirror's address may contain a password, and messages end up in logs.
     shown = re.sub("(?<=//)[^/]*@", "", url)
     place = shown if url == published.url else f"{shown} ({MIRROR}; published at {published.url})"
     reason = str(error).replace(url, shown)

@@ -1,4 +1,4 @@
-"""An encoder is data: a topology, weights, and a fingerprint of all that shapes activations."""
+"""Encoders as data: a topology, weights, and a fingerprint of all that affects activations."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ Weights = Mapping[str, NDArray[np.float32]]
 class Encoder:
     """A convolutional network whose activations describe a picture.
 
-    Encoders are equal where their fingerprints are, so that functions compiled for one serve every
-    other that is loaded from the same weights.
+    Encoders with equal fingerprints are equal, so functions compiled for one of them are reused for
+    any other that is loaded from the same weights.
 
     Attributes:
-        weights: float32, of the shapes that the topology asks for.
-        fingerprint: SHA-256 over layers, preprocessing and weights; equal fingerprints, equal
+        weights: float32, with the shapes that the topology requires.
+        fingerprint: SHA-256 of layers, preprocessing and weights; equal fingerprints mean equal
             activations.
     """
 

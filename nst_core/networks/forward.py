@@ -15,16 +15,16 @@ from nst_core.quiet_tensorflow import tf
 
 
 def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dict[str, tf.Tensor]:
-    """What the encoder sees at some of its layers.
+    """Return the encoder's activations at some of its layers.
 
     Args:
         encoder: topology and weights.
-        pixels: sRGB in [0, 1], float32, (height, width, 3); no side below the topology's
-            `smallest_side`.
+        pixels: sRGB in [0, 1], float32, (height, width, 3); no side may be shorter than the
+            topology's `smallest_side`.
         taps: layer names; nothing deeper than the deepest of them is computed.
 
     Returns:
-        By layer name, float32 (height / stride, width / stride, channels).
+        The activations by layer name, float32 (height / stride, width / stride, channels).
 
     Raises:
         ValueError: the encoder has no such layer.
@@ -67,7 +67,7 @@ def _convolve(layer: Convolution, encoder: Encoder, features: tf.Tensor) -> tf.T
         features = tf.pad(features, [[0, 0], beyond, beyond, [0, 0]], mode="REFLECT")
         padding = "VALID"
     tensors = _tensors(encoder, current_device())
-    # TensorFlow has no gradient of grouped convolutions on a CPU, so that each group is its own.
+    # On a CPU, TensorFlow has no gradient of grouped convolutions, so we split the groups.
     parts = zip(
         tf.split(features, layer.groups, axis=-1),
         tf.split(tensors[f"{layer.name}.weight"], layer.groups, axis=-1),
@@ -80,13 +80,13 @@ def _convolve(layer: Convolution, encoder: Encoder, features: tf.Tensor) -> tf.T
 
 
 def current_device() -> str:
-    """Where TensorFlow puts operations now, by its full name."""
+    """Return the full name of the device on which TensorFlow now places operations."""
     with tf.init_scope():
         return str(tf.zeros([]).device)
 
 
 @cache
-def _tensors(encoder: Encoder, device: str) -> dict[str, tf.Tensor]:  # noqa: ARG001 - the one in use
-    """The weights outside of any graph, so that the compiled functions of a device share them."""
+def _tensors(encoder: Encoder, device: str) -> dict[str, tf.Tensor]:  # noqa: ARG001 - a cache key
+    """Return the weights outside any graph, so a device's compiled functions share them."""
     with tf.init_scope():
         return {name: tf.constant(array) for name, array in encoder.weights.items()}

@@ -1,4 +1,4 @@
-"""Names and weight files -> encoders."""
+"""Load encoders, given their names and weight files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from nst_core.networks.weight_files import WeightsError, read_weight_file, weigh
 
 
 def network_named(name: str) -> Network:
-    """The catalogue's entry.
+    """Return the catalogue entry with this name.
 
     Raises:
         ValueError: no encoder has that name.
@@ -31,18 +31,18 @@ def network_named(name: str) -> Network:
 
 
 def load_encoder(name: str, pooling: Pooling = "trained", weights: Path | None = None) -> Encoder:
-    """The encoder of that name; the same object as long as its file stays the same.
+    """Return the encoder with this name: the same object as long as its file does not change.
 
     Args:
-        name: of the catalogue.
-        pooling: another kind than it was trained with, if wanted.
-        weights: a file, or a folder to look in first; where none is given, `NST_BATCH_WEIGHTS` and
-            the user's cache are looked at. Nothing is downloaded
-            (`nst_core.networks.download.fetch_published` does).
+        name: a name in the catalogue.
+        pooling: the kind of pooling, if not the one that it was trained with.
+        weights: a file, or a folder to search first; if None, `NST_BATCH_WEIGHTS` and the user's
+            cache are searched. Nothing is downloaded
+            (`nst_core.networks.download.fetch_published` does that).
 
     Raises:
         ValueError: no encoder has that name.
-        WeightsError: no weights are there, or they cannot be used.
+        WeightsError: there are no weights, or they cannot be used.
     """
     network = network_named(name)
     if network.is_shipped:
@@ -67,7 +67,8 @@ def _encoder(name: str, pooling: Pooling, path: Path | None, stamp: tuple[int, .
 
 
 @cache
-def _weights(name: str, path: Path | None, stamp: tuple[int, ...]) -> Weights:  # noqa: ARG001 - another stamp, another file
+def _weights(name: str, path: Path | None, stamp: tuple[int, ...]) -> Weights:  # noqa: ARG001
+    # The stamp is only a cache key: if it changes, the file is read again.
     if path is None:
         return _shipped_weights(name)
     file = read_weight_file(path)
@@ -78,7 +79,7 @@ def _weights(name: str, path: Path | None, stamp: tuple[int, ...]) -> Weights:  
 
 
 def _shipped_weights(name: str) -> Weights:
-    """The weights in the package, which are kept there in half precision."""
+    """Return the weights in the package, which are stored there in half precision."""
     shipped = resources.files("nst_core.networks").joinpath(f"{name}.safetensors").read_bytes()
     arrays = safetensors.numpy.load(shipped)
     return {layer: array.astype(np.float32) for layer, array in arrays.items()}
@@ -86,11 +87,11 @@ def _shipped_weights(name: str) -> Weights:
 
 @dataclass(frozen=True)
 class EncoderReference:
-    """An encoder by its name and file: small and plain, as it crosses task boundaries.
+    """A reference to an encoder by name and file: small, plain data to pass between tasks.
 
     Attributes:
-        weights: the file; None where they come with the package, or are not there yet.
-        fingerprint: empty where the weights are not there yet.
+        weights: the file; None if the weights come with the package, or are not there yet.
+        fingerprint: empty if the weights are not there yet.
     """
 
     name: str
@@ -100,14 +101,14 @@ class EncoderReference:
 
     @property
     def download(self) -> PublishedFile | None:
-        """The file that a run would download first."""
+        """The file that a run would download first, if any."""
         return None if self.fingerprint else CATALOGUE[self.name].published
 
     def load(self) -> Encoder:
-        """The encoder, if it is still the one that was referred to.
+        """Return the encoder, if it is still the one that was referred to.
 
         Raises:
-            WeightsError: its file changed or is gone.
+            WeightsError: its file has changed or is gone.
         """
         encoder = load_encoder(self.name, self.pooling, self.weights)
         if encoder.fingerprint != self.fingerprint:
@@ -123,17 +124,17 @@ def refer_to(
     store: WeightStore,
     fetch: Callable[[PublishedFile], Path] | None = None,
 ) -> EncoderReference:
-    """Refer to an encoder, its weights read and found to be in order.
+    """Return a reference to an encoder, after its weights have been read and checked.
 
     Args:
-        name: of the catalogue.
-        pooling: another kind than it was trained with, if wanted.
-        store: where weights are looked for.
-        fetch: downloads a published file, or verifies it where it is there; without it, weights
-            that could be downloaded are referred to as not there yet.
+        name: a name in the catalogue.
+        pooling: the kind of pooling, if not the one that it was trained with.
+        store: where to search for weights.
+        fetch: downloads a published file, or verifies the one that is there; without it, weights
+            that could be downloaded count as not there yet.
 
     Raises:
-        WeightsError: there are none, or they cannot be used.
+        WeightsError: there are no weights, or they cannot be used.
     """
     network = CATALOGUE[name]
     if network.is_shipped:

@@ -1,7 +1,7 @@
-"""Scaling each filter to a mean activation of 1, as Gatys et al. normalized VGG (2016, section 2).
+"""Scale each filter to a mean activation of 1, as Gatys et al. normalized VGG (2016, section 2).
 
-Units that are ReLUs between convolutions and pooling can be scaled without a change of what the
-network computes: what one layer multiplies, the next one divides by.
+In a network of convolutions, ReLUs and pooling, units can be scaled without changing what the
+network computes, because each layer undoes the scaling of the layer before it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,11 @@ from nst_core.networks.topology import Convolution, LocalResponseNormalization, 
 from nst_core.quiet_tensorflow import tf
 
 Means = Mapping[str, NDArray[np.float64]]
-"""By convolution, float64 (channels,): mean activation after its ReLU."""
+"""Each filter's mean activation after the ReLU, by convolution: float64 (channels,)."""
 
 
 def check_can_be_normalized(topology: Topology) -> None:
-    """Raise ValueError where scaling a layer would change what the next ones see."""
+    """Raise ValueError if the layers after a scaled one could not undo the scaling."""
     if any(isinstance(layer, LocalResponseNormalization) for layer in topology.layers):
         raise ValueError(
             f"{topology.name} cannot be normalized: its local response normalization does not "
@@ -28,14 +28,14 @@ def check_can_be_normalized(topology: Topology) -> None:
 
 
 def mean_activations(encoder: Encoder, pictures: Iterable[NDArray[np.float32]]) -> Means:
-    """The mean of each filter after its ReLU, over all positions of all pictures.
+    """Return the mean of each filter after its ReLU, over all positions of all pictures.
 
     Args:
-        encoder: with weights that are not normalized yet.
+        encoder: an encoder whose weights are not normalized yet.
         pictures: sRGB in [0, 1], float32, (height, width, 3), each of any size.
 
     Raises:
-        ValueError: no pictures, or a network that cannot be normalized.
+        ValueError: there are no pictures, or the network cannot be normalized.
     """
     check_can_be_normalized(encoder.topology)
     relus = _relu_after(encoder.topology)
@@ -57,30 +57,30 @@ def mean_activations(encoder: Encoder, pictures: Iterable[NDArray[np.float32]]) 
 
 
 def _relu_after(topology: Topology) -> dict[str, str]:
-    """By convolution, the name of the layer after it, which is its ReLU."""
+    """Return, for each convolution, the name of the layer after it, which is its ReLU."""
     pairs = zip(topology.layers, topology.layers[1:], strict=False)
     return {layer.name: after.name for layer, after in pairs if isinstance(layer, Convolution)}
 
 
 def rare_filters(means: Means, share: float = 0.01) -> int:
-    """How many filters hardly fire on the pictures, and hence outweigh all others once scaled.
+    """Count the filters that hardly fire on the pictures and would outweigh all others if scaled.
 
     Args:
-        means: by `mean_activations`.
-        share: of their layer's median mean activation; filters below it are counted.
+        means: the result of `mean_activations`.
+        share: the share of its layer's median mean activation below which a filter is counted.
     """
     return sum(int((mean < share * np.median(mean)).sum()) for mean in means.values())
 
 
 def normalized(topology: Topology, weights: Weights, means: Means) -> Weights:
-    """Weights with which every filter's mean activation is 1 on the pictures of the means.
+    """Return weights that give each filter a mean activation of 1 on the pictures of the means.
 
-    Filters that never fire are left as strong as they are.
+    Filters that never fire are not scaled.
 
     Args:
-        topology: of the network.
-        weights: that the means were taken with.
-        means: by `mean_activations`.
+        topology: the topology of the network.
+        weights: the weights that the means were computed with.
+        means: the result of `mean_activations`.
     """
     scaled: dict[str, NDArray[np.float32]] = {}
     before = np.ones(3)

@@ -1,11 +1,11 @@
-"""Dictionaries of arrays out of pickles, without unpickling.
+"""Read dictionaries of arrays from pickles without unpickling them.
 
-A pickle is a program: Python's unpickler calls whatever it names. Here the few instructions that
-pickles of NumPy arrays consist of are followed on plain data: names are looked up in a table of
-this module and nowhere else, nothing of a file's choosing is imported, called, set or hashed, and
-any other instruction is refused. NumPy's own unpickling is not used either: arrays are made of raw
-bytes once their count fits the shape. (A `pickle.Unpickler` with a restricted `find_class` would
-still hash what a file nests, and deep enough that ends the process.)
+A pickle is a program: Python's unpickler calls whatever the file names. This module instead
+interprets, on plain data, the few instructions that pickles of NumPy arrays consist of, and refuses
+all others. It looks up names only in its own table, and it imports, calls, sets or hashes nothing
+that a file chooses. NumPy's own unpickling is not used either: arrays are made from raw bytes,
+after a check that their number fits the shape. (A `pickle.Unpickler` with a restricted `find_class`
+would still hash nested values, and deep nesting ends the process.)
 """
 
 import io
@@ -24,20 +24,20 @@ OBJECTS = ("O", "O4", "O8")
 
 
 class WeightsError(Exception):
-    """Weights that cannot be had or used; the message says what to do."""
+    """Weights cannot be obtained or used; the message says what to do."""
 
 
 class _Refused(Exception):  # noqa: N818 - never leaves this module
-    """An instruction or a name that pickles of arrays do not have."""
+    """A pickle has an instruction or a name that pickles of arrays do not have."""
 
 
 def read_pickled_arrays(path: Path) -> dict[str, list[NDArray[Any]]]:
-    """Read a `.npy` file of `np.save` with a dictionary: layer name -> arrays, such as [W, b].
+    """Read a dictionary that `np.save` wrote to a `.npy` file: layer name -> arrays, e.g. [W, b].
 
-    Written by Python 2 or 3. Arrays have the type and byte order that they are stored with.
+    It may have been written by Python 2 or 3. The arrays keep the type and byte order of the file.
 
     Raises:
-        WeightsError: the file cannot be read, is damaged, or holds anything else.
+        WeightsError: the file cannot be read, is damaged, or contains anything else.
     """
     try:
         with Path(path).open("rb") as file:
@@ -63,7 +63,7 @@ def read_pickled_arrays(path: Path) -> dict[str, list[NDArray[Any]]]:
 
 
 def _check_header(file: io.BufferedReader) -> None:
-    """Read up to the pickle; NumPy's own reader would evaluate the header as Python."""
+    """Read and check the header; NumPy's own reader would evaluate it as Python."""
     magic, version = file.read(6), file.read(2)
     size = int.from_bytes(file.read(2 if version == b"\1\0" else 4), "little")
     header = file.read(min(size, 65536))
@@ -73,25 +73,25 @@ def _check_header(file: io.BufferedReader) -> None:
         raise ValueError("it holds a plain array")
 
 
-# What the file's names stand for.
+# The names in a file and what they stand for.
 
 
 @dataclass(frozen=True, eq=False)
 class _Name:
-    """What a pickle may name; `make` takes what the pickle gives to it."""
+    """A name that a pickle may use; `make` is called with the arguments in the pickle."""
 
     make: Callable[..., Any]
 
 
 @dataclass(eq=False)
 class _DType:
-    """A type that may still get its byte order."""
+    """A data type whose byte order may be set later."""
 
     code: str
     order: str = "|"
 
     def build(self, state: Any) -> None:
-        """Take the state that `numpy.dtype` pickles; none but plain types have further parts."""
+        """Set the state that `numpy.dtype` pickles; in plain types, all further parts are None."""
         _version, self.order, *parts = state[:5]
         if parts != [None, None, None] or self.order not in ("<", ">", "|"):
             raise ValueError("it has an array of no plain numbers")
@@ -99,7 +99,7 @@ class _DType:
 
 @dataclass(eq=False)
 class _Array:
-    """An array as the pickle tells it, or its beginning."""
+    """An array as the pickle describes it, possibly still incomplete."""
 
     shape: Any = None
     dtype: Any = None
@@ -108,7 +108,7 @@ class _Array:
     made: NDArray[Any] | None = None
 
     def build(self, state: Any) -> None:
-        """Take the state that `numpy.ndarray` pickles."""
+        """Set the state that `numpy.ndarray` pickles."""
         self.shape, self.dtype, fortran, self.data = state[-4:]
         self.order = "F" if fortran else "C"
 
@@ -128,7 +128,7 @@ def _never(*_: Any) -> None:
 
 
 def _latin1(text: Any, encoding: Any) -> bytes:
-    """Bytes as Python 3 writes them for Python 2."""
+    """Return bytes, from the form in which Python 3 writes them for Python 2."""
     if encoding != "latin1":
         raise ValueError("it has bytes of an unknown encoding")
     return _bytes(text)
@@ -152,7 +152,7 @@ _NAMES: Mapping[tuple[str, str], _Name] = {
 
 @dataclass
 class _State:
-    """What following a pickle works on; `outer` has the stacks below the marks."""
+    """The state while a pickle is interpreted; `outer` contains the stacks below the marks."""
 
     stack: list[Any] = field(default_factory=list)
     outer: list[list[Any]] = field(default_factory=list)
@@ -168,19 +168,19 @@ class _State:
         return items
 
     def take_to_mark(self) -> list[Any]:
-        """Pop all down to the last mark."""
+        """Pop all items above the last mark."""
         items, self.stack = self.stack, self.outer.pop()
         return items
 
     def top(self, *kinds: type) -> Any:
-        """The topmost item, which must be of one of these types."""
+        """Return the topmost item, which must be of one of these types."""
         if type(self.stack[-1]) not in kinds:
             raise ValueError("it has a value in the wrong place")
         return self.stack[-1]
 
 
 def _nothing(_state: _State, _argument: Any) -> None:
-    """Protocol and frames tell nothing that is needed."""
+    """Do nothing: the protocol number and the frames are not needed."""
 
 
 def _push(state: _State, argument: Any) -> None:
@@ -294,7 +294,7 @@ _INSTRUCTIONS: Mapping[str, Callable[[_State, Any], None]] = {
 
 
 def _follow(pickle: bytes) -> Any:
-    """What a pickle describes, arrays as `_Array`."""
+    """Return what a pickle describes, with arrays as `_Array`."""
     state = _State()
     for instruction, argument, _ in pickletools.genops(io.BytesIO(pickle)):
         if instruction.name not in _INSTRUCTIONS:
@@ -304,7 +304,7 @@ def _follow(pickle: bytes) -> Any:
     return content
 
 
-# From what the pickle describes to arrays.
+# Making arrays from what the pickle describes.
 
 
 def _dictionary(content: Any) -> dict[str, list[NDArray[Any]]]:
@@ -322,24 +322,25 @@ def _items(arrays: Any) -> Any:
     return arrays
 
 
-def _array(told: Any) -> NDArray[Any]:
-    if not isinstance(told, _Array):
+def _array(rebuilt: Any) -> NDArray[Any]:
+    if not isinstance(rebuilt, _Array):
         raise ValueError("it has an item that is no array")
-    # What the pickle refers to a thousand times must not be copied as often.
-    told.made = _made(told) if told.made is None else told.made
-    return told.made
+    # An array that the pickle refers to a thousand times must not be copied a thousand times.
+    rebuilt.made = _made(rebuilt) if rebuilt.made is None else rebuilt.made
+    return rebuilt.made
 
 
-def _made(told: _Array) -> NDArray[Any]:
-    if _text(told.dtype.code) not in NUMBERS:
-        raise ValueError(f"it has an array of {told.dtype.code[:9]!r}, which are no plain numbers")
-    if any(type(side) is not int or side < 0 for side in told.shape):
+def _made(rebuilt: _Array) -> NDArray[Any]:
+    if _text(rebuilt.dtype.code) not in NUMBERS:
+        kind = f"{rebuilt.dtype.code[:9]!r}"
+        raise ValueError(f"it has an array of {kind}, which are no plain numbers")
+    if any(type(side) is not int or side < 0 for side in rebuilt.shape):
         raise ValueError("it has an array of an impossible shape")
-    dtype, data = np.dtype(told.dtype.order + told.dtype.code), _bytes(told.data)
-    expected = math.prod(told.shape) * dtype.itemsize
+    dtype, data = np.dtype(rebuilt.dtype.order + rebuilt.dtype.code), _bytes(rebuilt.data)
+    expected = math.prod(rebuilt.shape) * dtype.itemsize
     if len(data) != expected:
         raise ValueError(f"it has {len(data)} bytes for an array of {expected}")
-    return np.frombuffer(data, dtype).reshape(told.shape, order=told.order)
+    return np.frombuffer(data, dtype).reshape(rebuilt.shape, order=rebuilt.order)
 
 
 def _text(value: Any) -> str:
@@ -349,7 +350,7 @@ def _text(value: Any) -> str:
 
 
 def _bytes(value: Any) -> bytes:
-    """Python 2's `str` is read as Latin-1, in which each byte is a character."""
+    """Return bytes; Python 2's `str` was read as Latin-1, in which each byte is a character."""
     data = value.encode("latin1") if isinstance(value, str) else value
     if not isinstance(data, bytes | bytearray):
         raise ValueError("it has an array without bytes")

@@ -1,4 +1,4 @@
-"""Which network a weight file is for, by its layers and by what it says itself."""
+"""Recognize which network a weight file is for, by its layers and its notes."""
 
 from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import Network
@@ -8,10 +8,10 @@ CANDIDATES = tuple(network for network in CATALOGUE.values() if not network.is_s
 
 
 def networks_of(file: WeightFile) -> tuple[str, ...]:
-    """The networks that a file's weights are for; none where its layers are no network's.
+    """Return the networks that a file's weights are for: none if no network has its layers.
 
-    Shapes do not tell normalized weights from plain ones: what `nst-batch weights` wrote says so
-    itself, and other files are plain unless named after the normalized network.
+    Shapes do not distinguish normalized weights from plain ones. Files that `nst-batch weights`
+    wrote name their network in their notes; others are plain unless named after the normalized one.
     """
     fitting = networks_in(file, [network.topology for network in CANDIDATES])
     said = noted_network(file)
@@ -23,16 +23,16 @@ def networks_of(file: WeightFile) -> tuple[str, ...]:
 
 
 def noted_network(file: WeightFile) -> str:
-    """The network that the file says it is for; empty where it says nothing that we know."""
+    """Return the network named in the file's notes; empty if they name none that we know."""
     said = file.notes.get("network", "")
     return said if said in CATALOGUE else ""
 
 
 def the_network_of(file: WeightFile) -> str:
-    """The one network that a file's weights are for.
+    """Return the one network that a file's weights are for.
 
     Raises:
-        WeightsError: they are for none; the message says what the nearest one misses.
+        WeightsError: they are for none; the message says why they do not fit the nearest one.
     """
     names = networks_of(file)
     if not names:
@@ -41,7 +41,7 @@ def the_network_of(file: WeightFile) -> str:
 
 
 def why_for_no_network(file: WeightFile) -> str:
-    """What keeps a file from being that of the network it has most layers of."""
+    """Return why a file does not fit the network with which it shares most layers."""
     nearest = max(CANDIDATES, key=lambda network: _share_of_layers(network, file))
     try:
         weights_for(nearest.topology, file)

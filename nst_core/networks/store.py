@@ -1,4 +1,4 @@
-"""Where weights are looked for and kept."""
+"""The places where weights are searched for and stored."""
 
 import os
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ VARIABLE = "NST_BATCH_WEIGHTS"
 
 @dataclass(frozen=True)
 class WeightStore:
-    """Where weights are looked for.
+    """The places where weights are searched for.
 
     Attributes:
-        kept: the folder of weights that were downloaded, converted or normalized, always on this
-            machine.
-        chosen: a file or folder of the user's own, looked at first.
-        is_asked_for: `chosen` was named for just this run, so that it must be of use to it.
+        kept: the folder for weights that were downloaded, converted or normalized; it is always
+            on this machine.
+        chosen: a file or folder of the user's own, searched first.
+        is_asked_for: whether `chosen` was named for just this run, which must then use it.
     """
 
     kept: Path
@@ -31,7 +31,7 @@ class WeightStore:
 
     @classmethod
     def of_user(cls, chosen: Path | None = None, cache: Place | None = None) -> "WeightStore":
-        """With `NST_BATCH_WEIGHTS` where nothing is chosen, and the user's cache where none is."""
+        """Return the user's store; the defaults are `NST_BATCH_WEIGHTS` and the user's cache."""
         kept = local_cache(cache or user_cache()) / "weights"
         if chosen:
             return cls(kept, chosen, is_asked_for=True)
@@ -39,10 +39,10 @@ class WeightStore:
         return cls(kept, Path(named) if named else None)
 
     def find(self, network: Network) -> Path | None:
-        """The file with a network's weights, as far as its name tells; None: there is none.
+        """Return the file with a network's weights, judged by its name; None if there is none.
 
         Raises:
-            WeightsError: what the user chose is not there, cannot be read, or is for no network.
+            WeightsError: what the user chose does not exist, cannot be read, or fits no network.
         """
         mine = self._find_in_chosen(network)
         return mine or _named_for(network, self.kept)
@@ -59,15 +59,15 @@ class WeightStore:
         file = read_weight_file(self.chosen)
         names = networks_of(file)
         if not names:
-            # Going on to other places would hide that the user's own file is at fault.
+            # Searching other places would hide the problem with the user's own file.
             raise WeightsError(why_for_no_network(file))
         return self.chosen if network.name in names else None
 
     def check_use(self, networks: Iterable[Network]) -> None:
-        """Refuse a choice that was made for just this run and is of no use to it.
+        """Refuse weights that were chosen for just this run if it cannot use them.
 
         Raises:
-            WeightsError: none of these networks has its weights there; or as `find` raises.
+            WeightsError: none of these networks has its weights there; or as for `find`.
         """
         if not self.is_asked_for or self.chosen is None:
             return
@@ -84,15 +84,15 @@ class WeightStore:
         raise WeightsError(f"{self.chosen} (--weights): {found}; expected weights of {wanted}")
 
     def is_download(self, network: Network, path: Path) -> bool:
-        """Whether the file is one that was downloaded, so that its checksum is known."""
+        """Return whether the file was downloaded, so that its checksum is known."""
         return network.published is not None and path == self.kept / network.published.name
 
     def missing(self, network: Network, why: str = "") -> WeightsError:
-        """What to tell where there is no file.
+        """Return the error to raise if no file was found.
 
         Args:
-            network: whose weights are looked for.
-            why: it could not be downloaded either.
+            network: the network whose weights were searched for.
+            why: why the weights could not be downloaded either.
         """
         places = " or ".join(str(place) for place in (self.chosen, self.kept) if place)
         published = network.published

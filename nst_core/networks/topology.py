@@ -1,4 +1,4 @@
-"""What an encoder is without its weights: layers, preprocessing, and what follows from them."""
+"""Encoders without their weights: layers, preprocessing, and what follows from them."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -9,19 +9,19 @@ from typing import Literal
 
 PoolKind = Literal["average", "max"]
 Pooling = Literal["trained", "average", "max"]
-"""What a user may ask of all pooling layers; `trained`: as the network was trained."""
+"""The user's choice for all pooling layers; `trained` means as the network was trained."""
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution plus bias; `name` is a tap before the ReLU.
+    """A convolution plus bias; `name` is the tap before the ReLU.
 
     Attributes:
-        channels: of the result.
-        kernel: height and width in positions, odd.
-        stride: in positions; the result has ceil(side / stride) of them each way.
-        groups: the channels are cut into so many parts that do not see each other.
-        edges: what lies beyond the picture: it `mirrored`, or `zeros` (as TensorFlow's SAME).
+        channels: the number of channels of the result.
+        kernel: height and width in positions; odd.
+        stride: in positions; the result has ceil(side / stride) of them along each side.
+        groups: the number of groups that the channels are split into, each convolved separately.
+        edges: the padding: the picture `mirrored`, or `zeros` (as with TensorFlow's SAME).
     """
 
     name: str
@@ -32,24 +32,24 @@ class Convolution:
     edges: Literal["mirrored", "zeros"] = "zeros"
 
     def result_side(self, side: int) -> int:
-        """Positions of the result along a side."""
+        """Return the number of positions of the result along a side."""
         return -(-side // self.stride)
 
 
 @dataclass(frozen=True)
 class Relu:
-    """max(0, x); `name` is a tap after the ReLU."""
+    """max(0, x); `name` is the tap after the ReLU."""
 
     name: str
 
     def result_side(self, side: int) -> int:
-        """Positions of the result along a side."""
+        """Return the number of positions of the result along a side."""
         return side
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Mean or maximum over squares; what does not fill a square at the far edges is dropped."""
+    """Mean or maximum over squares; incomplete squares at the far edges are dropped."""
 
     name: str
     kind: PoolKind
@@ -57,7 +57,7 @@ class Pool:
     stride: int = 2
 
     def result_side(self, side: int) -> int:
-        """Positions of the result along a side."""
+        """Return the number of positions of the result along a side."""
         return (side - self.size) // self.stride + 1
 
 
@@ -65,8 +65,8 @@ class Pool:
 class LocalResponseNormalization:
     """x / (bias + alpha * sum of squares over channels within the radius) ** beta.
 
-    Krizhevsky et al. 2012, section 3.3, with TensorFlow's meaning of alpha (Caffe's over its
-    count of channels).
+    See Krizhevsky et al. 2012, section 3.3. Alpha has TensorFlow's meaning (Caffe's alpha divided
+    by its number of channels).
     """
 
     name: str
@@ -76,7 +76,7 @@ class LocalResponseNormalization:
     bias: float = 1.0
 
     def result_side(self, side: int) -> int:
-        """Positions of the result along a side."""
+        """Return the number of positions of the result along a side."""
         return side
 
 
@@ -85,12 +85,12 @@ Layer = Convolution | Relu | Pool | LocalResponseNormalization
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From sRGB in [0, 1] to what a network was trained on: order of channels, scale, means.
+    """How sRGB in [0, 1] becomes the input that a network was trained on.
 
     Attributes:
-        order: of the channels that the first convolution expects.
-        scale: what the pixels are multiplied with.
-        means: then subtracted, in that order.
+        order: the order of channels that the first convolution expects.
+        scale: the factor that the pixels are multiplied by.
+        means: the values that are then subtracted, in the order of the channels.
     """
 
     order: Literal["RGB", "BGR"] = "RGB"
@@ -99,7 +99,7 @@ class Preprocessing:
 
     @property
     def neutral_color(self) -> tuple[float, float, float]:
-        """The sRGB color in [0, 1] that becomes zero; mid-gray where nothing is subtracted."""
+        """The sRGB color in [0, 1] that becomes zero; mid-gray if nothing is subtracted."""
         if not any(self.means):
             return (0.5, 0.5, 0.5)
         first, second, third = (mean / self.scale for mean in self.means)
@@ -107,7 +107,7 @@ class Preprocessing:
 
 
 CAFFE = Preprocessing(order="BGR", scale=255.0, means=(103.939, 116.779, 123.68))
-"""Of the networks of Simonyan & Zisserman, as their authors published them."""
+"""The preprocessing of the networks of Simonyan & Zisserman, as their authors published them."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class Topology:
     """A network without its weights.
 
     Attributes:
-        name: its name in settings and tables.
-        layers: applied in turn to preprocessed pixels.
+        name: the name used in settings and tables.
+        layers: the layers, in the order in which they are applied to preprocessed pixels.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Topology:
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """Every tap, from the pixels inward."""
+        """The names of all layers, starting at the pixels."""
         return tuple(layer.name for layer in self.layers)
 
     @property
@@ -135,7 +135,7 @@ class Topology:
 
     @cached_property
     def weight_shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """`<convolution>.weight` (height, width, in / groups, out) and `<convolution>.bias`."""
+        """Shapes of `<convolution>.weight` (height, width, in / groups, out) and its `.bias`."""
         shapes: dict[str, tuple[int, ...]] = {}
         channels = 3
         for layer in self.convolutions:
@@ -148,7 +148,7 @@ class Topology:
         return shapes
 
     def with_pooling(self, pooling: Pooling) -> "Topology":
-        """The same network with another kind of pooling; the weights stay as they are."""
+        """Return the same network with another kind of pooling; the weights stay as they are."""
         if pooling == "trained":
             return self
         layers = tuple(
@@ -158,7 +158,7 @@ class Topology:
         return replace(self, layers=layers)
 
     def check_taps(self, names: Iterable[str]) -> None:
-        """Raise ValueError with the nearest right name where there is no such layer."""
+        """Raise ValueError, with the closest name, if one of these layers does not exist."""
         for name in names:
             if name not in self.layer_names:
                 longer = [known for known in self.layer_names if known.startswith(name)]
@@ -170,22 +170,22 @@ class Topology:
                 )
 
     def _up_to(self, taps: Iterable[str]) -> tuple[Layer, ...]:
-        """The layers up to the deepest of these."""
+        """Return the layers up to the deepest of these."""
         wanted = set(taps)
         self.check_taps(wanted)
         deepest = max(map(self.layer_names.index, wanted))
         return self.layers[: deepest + 1]
 
     def channels(self, tap: str) -> int:
-        """How many channels the activations of a layer have."""
+        """Return the number of channels of a layer's activations."""
         before = [layer for layer in self._up_to([tap]) if isinstance(layer, Convolution)]
         return before[-1].channels if before else 3
 
     def smallest_side(self, taps: Iterable[str]) -> int:
-        """How many pixels a side must have for two positions at each of these layers.
+        """Return how many pixels a side needs to have two positions at each of these layers.
 
-        With fewer there is nothing beside the edge that could be mirrored, and a Gram matrix over
-        one position is no texture.
+        With fewer positions, there is nothing beside the edge to mirror, and a Gram matrix over one
+        position describes no texture.
         """
         layers = self._up_to(taps)
 
@@ -199,7 +199,7 @@ class Topology:
         return next(filter(suffices, itertools.count(2)))
 
     def work_per_pixel(self, taps: Iterable[str]) -> float:
-        """Multiplications of a forward pass for each pixel of the picture."""
+        """Return the number of multiplications in a forward pass per pixel of the picture."""
         work, channels, pixels_per_position = 0.0, 3, 1.0
         for layer in self._up_to(taps):
             if isinstance(layer, Convolution | Pool):
@@ -211,7 +211,7 @@ class Topology:
         return work
 
     def activations_per_pixel(self, taps: Iterable[str]) -> float:
-        """Numbers that the layers give for each pixel of the picture, to which memory is near."""
+        """Return the activations per pixel of the picture, which memory use roughly follows."""
         numbers, channels, pixels_per_position = 0.0, 3, 1.0
         for layer in self._up_to(taps):
             if isinstance(layer, Convolution | Pool):

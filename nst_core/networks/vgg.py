@@ -1,8 +1,8 @@
 """VGG-16 and VGG-19 up to their last convolution (Simonyan & Zisserman 2015, columns D and E).
 
 With the weights that Keras publishes, activations after the ReLU equal those of Keras' models.
-Gatys et al. used VGG-19 with each filter scaled to a mean activation of 1 (2016, section 2):
-`vgg19-normalized`, which `nst_core.networks.normalization` makes from plain weights.
+Gatys et al. used VGG-19 with each filter scaled to a mean activation of 1 (2016, section 2). This
+is `vgg19-normalized`, which `nst_core.networks.normalization` makes from plain weights.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 CHANNELS = (64, 128, 256, 512, 512)
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 
-# Checksums and sizes as Keras 3 has them in keras/src/applications.
+# The checksums and sizes are those of Keras 3, in keras/src/applications.
 PUBLISHED = {
     "vgg16": PublishedFile(
         url=f"{KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -30,7 +30,7 @@ PUBLISHED = {
 
 
 def topology(name: str) -> Topology:
-    """Blocks of convolutions and ReLUs with max pooling between them."""
+    """Return blocks of convolutions and ReLUs, with max pooling between them."""
     table: list[Layer] = []
     blocks = zip(CONVOLUTIONS[name], CHANNELS, strict=True)
     for block, (count, channels) in enumerate(blocks, start=1):
@@ -44,14 +44,14 @@ def topology(name: str) -> Topology:
 
 
 def plain(name: str) -> Network:
-    """With the weights that its authors trained, which Keras publishes."""
+    """Return the network with the weights that its authors trained, which Keras publishes."""
     published = PUBLISHED[name]
     return Network(
         topology=topology(name),
         content_layers="relu4_2",
         style_layers="relu1_1 relu2_1 relu3_1 relu4_1 relu5_1",
         file_names=(
-            *(f"{name}{ending}" for ending in (".safetensors", ".weights.h5", ".keras", ".h5")),
+            *(f"{name}{suffix}" for suffix in (".safetensors", ".weights.h5", ".keras", ".h5")),
             published.name,
             published.name.replace("_notop", ""),
             *(f"{name}.npz", f"{name}_weights.npz"),
@@ -61,13 +61,13 @@ def plain(name: str) -> Network:
 
 
 def normalized(name: str) -> Network:
-    """With weights that `nst-batch weights normalize` makes."""
+    """Return the network with the weights that `nst-batch weights normalize` makes."""
     called = f"{name}-normalized"
     return replace(
         plain(name),
         topology=replace(topology(name), name=called),
         file_names=tuple(
-            f"{called}{ending}" for ending in (".safetensors", ".weights.h5", ".keras", ".h5")
+            f"{called}{suffix}" for suffix in (".safetensors", ".weights.h5", ".keras", ".h5")
         ),
         published=None,
         advice=f"make it from the plain weights: nst-batch weights normalize {name} PICTURES, "

@@ -1,7 +1,7 @@
-"""Weight files of the field, told by their content: Keras', NumPy's, and our own safetensors.
+"""Weight files, recognized by their content: Keras', NumPy's, and our own safetensors.
 
-All of them keep kernels as (height, width, in / groups, out); what differs is what layers are
-called, and around that the container.
+All of them store kernels as (height, width, in / groups, out). They differ in the names of the
+layers and in the container format.
 """
 
 import io
@@ -20,7 +20,7 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
 from nst_core.networks import vgg
 from nst_core.networks.encoder import Weights
 from nst_core.networks.pickled_arrays import WeightsError as WeightsError
@@ -39,13 +39,13 @@ FORMATS = (
 
 @dataclass(frozen=True, eq=False)
 class WeightFile:
-    """What a file holds of convolutions.
+    """The convolutions in a file.
 
     Attributes:
-        format: for people.
+        format: the name of the format, for messages.
         arrays: `conv1_1.weight`, `conv1_1.bias` or `conv1.weight` ..., in the order of layers, with
-            the type that they are stored with; whatever is no convolution is left out.
-        notes: what the writer noted in it; only safetensors have notes.
+            their type in the file; anything that is not a convolution is left out.
+        notes: what the program that wrote the file noted in it; only safetensors have notes.
     """
 
     path: Path
@@ -55,11 +55,11 @@ class WeightFile:
 
 
 def read_weight_file(path: Path) -> WeightFile:
-    """Read the convolutions of a file, whatever its ending.
+    """Read the convolutions of a file, whatever its extension.
 
     Raises:
-        WeightsError: the file cannot be read, is damaged, or holds no convolutions that are known
-            by name.
+        WeightsError: the file cannot be read, is damaged, or contains no convolutions with known
+            names.
     """
     path = Path(path)
     reader = _reader(path, _beginning(path))
@@ -75,11 +75,11 @@ def read_weight_file(path: Path) -> WeightFile:
 
 
 def weights_for(topology: Topology, file: WeightFile) -> Weights:
-    """A network's weights, all of them and nothing else, as float32.
+    """Return all of a network's weights, and nothing else, as float32.
 
     Raises:
-        WeightsError: layers are missing or too many, or their shapes, types or numbers are not
-            those that the network needs.
+        WeightsError: there are too few or too many layers, or their shapes, types or numbers are
+            not those that the network needs.
     """
     expected, found = topology.weight_shapes, file.arrays
     missing, surplus = expected.keys() - found.keys(), found.keys() - expected.keys()
@@ -95,34 +95,34 @@ def weights_for(topology: Topology, file: WeightFile) -> Weights:
 
 
 def networks_in(file: WeightFile, topologies: Iterable[Topology]) -> tuple[str, ...]:
-    """The names of the networks that have exactly the file's layers, by names and shapes."""
+    """Return the names of the networks whose layers have exactly the file's names and shapes."""
     shapes = {name: array.shape for name, array in file.arrays.items()}
     return tuple(topology.name for topology in topologies if dict(topology.weight_shapes) == shapes)
 
 
 def write_weight_file(path: Path, weights: Weights, notes: Mapping[str, str]) -> None:
-    """Write safetensors with float32 arrays, whole or not at all.
+    """Write float32 arrays to a safetensors file, atomically.
 
     Args:
-        weights: of any memory layout.
-        notes: what to keep with them, for `WeightFile.notes`.
+        weights: arrays of any memory layout.
+        notes: what to store with them, for `WeightFile.notes`.
 
     Raises:
-        OSError: the folder cannot be made, is not writable or full.
+        OSError: the folder cannot be created, is not writable, or is full.
     """
-    # Of other layouts, safetensors would write the bytes in the wrong order.
+    # With other layouts, safetensors would write the bytes in the wrong order.
     plain = {name: np.ascontiguousarray(array, "<f4") for name, array in weights.items()}
-    write_whole(path, safetensors.numpy.save(plain, dict(notes) or None))
+    write_atomic(path, safetensors.numpy.save(plain, dict(notes) or None))
 
 
-# Which format it is.
+# Recognizing the format.
 
 
 def _beginning(path: Path) -> bytes:
-    """The first bytes of a file that is one.
+    """Return the first bytes of a file.
 
     Raises:
-        WeightsError: there is no file, or nothing in it.
+        WeightsError: there is no regular file that can be read, or it is empty.
     """
     if path.exists() and not path.is_file():
         kind = "a folder" if path.is_dir() else "no regular file"
@@ -168,17 +168,17 @@ def _unknown(path: Path, beginning: bytes) -> WeightsError:
     )
 
 
-# What arrays are called. Each reader gives paths such as `block1_conv1/kernel:0`.
+# The names of arrays. Each reader returns paths such as `block1_conv1/kernel:0`.
 
 _Stored = Mapping[str, Callable[[], NDArray[Any]]]
-"""Where an array is in its file -> how to get it."""
+"""The path of an array in its file -> a function that loads it."""
 
 _LEAF = re.compile(r"(?:(?P<layer>.+)[._])?(?P<part>W|kernel|weight|b|bias)(?:_\d+)?(?::0)?")
 _PARTS = {"W": "weight", "kernel": "weight", "weight": "weight", "b": "bias", "bias": "bias"}
 
 
 def _our_name(where: str) -> str | None:
-    """`vgg16/block1_conv2/kernel:0` -> `conv1_2.weight`; None for what is no convolution."""
+    """Translate `vgg16/block1_conv2/kernel:0` to `conv1_2.weight`; None if it is no convolution."""
     *groups, leaf = where.split("/")
     found = _LEAF.fullmatch(leaf)
     if not found:
@@ -188,7 +188,7 @@ def _our_name(where: str) -> str | None:
 
 
 def _our_layer(name: str) -> str | None:
-    """Keras 1 and 2 add a number to the name of a layer that was made twice in one program."""
+    """Return our name, without the number that Keras 1 and 2 append when a layer is made twice."""
     found = re.fullmatch(r"block(\d+)_conv(\d+)(?:_\d+)?", name)
     if found:
         return f"conv{found[1]}_{found[2]}"
@@ -196,10 +196,10 @@ def _our_layer(name: str) -> str | None:
 
 
 def _convolutions(path: Path, stored: _Stored) -> dict[str, NDArray[Any]]:
-    """Read what is a convolution's, in the order of layers.
+    """Read the arrays of convolutions, in the order of layers.
 
     Raises:
-        WeightsError: there is none, or one twice, or of something else than numbers.
+        WeightsError: there are none, or one occurs twice, or one contains no numbers.
     """
     places: dict[str, str] = {}
     for where in stored:
@@ -228,7 +228,7 @@ def _numbers(path: Path, name: str, load: Callable[[], NDArray[Any]]) -> NDArray
 
 
 def _order(name: str) -> tuple[list[int], bool]:
-    """By the numbers in a name, and weights before biases."""
+    """Return a sort key: by the numbers in a name, with weights before biases."""
     return [int(number) for number in re.findall(r"\d+", name)], name.endswith("bias")
 
 
@@ -246,7 +246,7 @@ def _read_safetensors(path: Path) -> WeightFile:
 
 
 def _refuse_types(path: Path, types: Mapping[str, str]) -> None:
-    """Refuse what NumPy has no type for, such as BF16, by its name."""
+    """Refuse types that NumPy lacks, such as BF16, by their names."""
     for name, kind in types.items():
         if kind.startswith(("BF", "F8_", "F6_", "F4")):
             raise WeightsError(f"{path}: {name} holds {kind}, expected float32 (F32).")
@@ -288,7 +288,7 @@ def _read_zip(path: Path) -> WeightFile:
 # Keras' formats.
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
-"""What Keras 3 and Keras 2 call the group of a model's layers."""
+"""The names of the group of a model's layers, in Keras 3 and Keras 2."""
 
 _COUNTED = re.compile(r"(?P<within>.*/)conv2d(?:_(?P<number>\d+))?/[^/]*/(?P<part>kernel|bias)")
 _VGG_LAYERS = {
@@ -319,9 +319,9 @@ def _read_keras_archive(path: Path) -> WeightFile:
 
 
 def _names_in_config(layers: Iterable[Any], within: str) -> Iterator[tuple[str, str]]:
-    """Where a layer's arrays are in `model.weights.h5` -> its name.
+    """Yield the path of each layer's arrays in `model.weights.h5`, with the layer's name.
 
-    Each class is counted by itself: `functional/conv2d_3` is the fourth Conv2D of a model in it.
+    Each class is counted separately: `functional/conv2d_3` is the fourth Conv2D of a nested model.
     """
     seen: Counter[str] = Counter()
     for layer in layers:
@@ -333,7 +333,7 @@ def _names_in_config(layers: Iterable[Any], within: str) -> Iterator[tuple[str, 
 
 
 def _stored_in_hdf5(file: Any, names: Mapping[str, str]) -> _Stored:
-    """Arrays by group and layer; by their order where no layer is known by name."""
+    """Return arrays by group and layer, or by their order if no layer has a known name."""
     import h5py
 
     datasets: dict[str, Any] = {}
@@ -341,7 +341,7 @@ def _stored_in_hdf5(file: Any, names: Mapping[str, str]) -> _Stored:
     def note(where: str, item: Any) -> None:
         if not isinstance(item, h5py.Dataset) or where.startswith("optimizer"):
             return
-        # What lies in other files could change without a change of this one.
+        # Data in other files could change without a change to this file.
         if not item.external and not item.is_virtual:
             datasets[_readable(where, item, names)] = item
 
@@ -352,9 +352,9 @@ def _stored_in_hdf5(file: Any, names: Mapping[str, str]) -> _Stored:
 
 
 def _readable(where: str, dataset: Any, names: Mapping[str, str]) -> str:
-    """`layers/conv2d_3/vars/0` -> `layers/conv2d_3/block2_conv2/kernel`; others as they are.
+    """Turn `layers/conv2d_3/vars/0` into `layers/conv2d_3/block2_conv2/kernel`; keep other paths.
 
-    Keras 3 notes the layer's name at `vars`; Keras 2 does not, so that `names` are needed.
+    Keras 3 stores the layer's name at `vars`; Keras 2 does not, so `names` are needed.
     """
     *groups, last, leaf = "", *where.split("/")
     if last != "vars" or leaf not in ("0", "1"):
@@ -365,7 +365,7 @@ def _readable(where: str, dataset: Any, names: Mapping[str, str]) -> str:
 
 
 def _named_by_order(datasets: Mapping[str, Any]) -> dict[str, Any]:
-    """With the convolutions of a model named as those of the VGG network that has as many."""
+    """Name a model's convolutions like those of the VGG network that has as many."""
     named = dict(datasets)
     found = {where: place for where in datasets if (place := _COUNTED.fullmatch(where))}
     totals = Counter(place["within"] for place in found.values() if place["part"] == "kernel")
@@ -387,7 +387,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _refuse(file: WeightFile, problems: list[str]) -> None:
-    """Raise for the first few problems, if there is one."""
+    """Raise an error with the first few problems, if there are any."""
     if problems:
         more = f"; and {len(problems) - 3} more like it" if len(problems) > 3 else ""
         raise WeightsError(f"{file.path}: {'; '.join(problems[:3])}{more}.")
@@ -397,7 +397,7 @@ def _misshapen(topology: Topology, found: Mapping[str, NDArray[Any]]) -> Iterato
     for name, expected in topology.weight_shapes.items():
         shape = found[name].shape
         if shape != expected:
-            # An exchange of axes leaves what Theano, Caffe and PyTorch keep.
+            # Theano, Caffe and PyTorch store the axes in this other order.
             turned = len(shape) == 4 and (shape[2], shape[3], shape[1], shape[0]) == expected
             hint = " (another framework's order: out, in, height, width)" if turned else ""
             yield f"{name} has shape {shape}{hint}, expected {expected} for {topology.name}"

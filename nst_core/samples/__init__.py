@@ -1,1 +1,1 @@
-"""Pictures to try it on: photographs that come with scikit-image, and styles painted here."""
+"""Sample pictures: photographs that come with scikit-image, and styles painted by our code."""

@@ -1,4 +1,4 @@
-"""Photographs that come with scikit-image: free of restrictions, and there without a download."""
+"""Photographs that come with scikit-image, free of restrictions and without a download."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,11 +16,11 @@ PHOTOGRAPHS: Mapping[str, str] = MappingProxyType(
         "tissue": "immunohistochemistry",
     }
 )
-"""What they show -> scikit-image's name; all without restrictions, by its own documentation."""
+"""Subject -> scikit-image's name; its documentation says that all are without restrictions."""
 
 
 def photograph(name: str) -> NDArray[np.uint8]:
-    """One of `PHOTOGRAPHS`: sRGB, uint8, (height, width, 3)."""
+    """Return one of `PHOTOGRAPHS`: sRGB, uint8, (height, width, 3)."""
     import skimage.data
 
     picture: NDArray[np.uint8] = getattr(skimage.data, PHOTOGRAPHS[name])()

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page as BrowserPage
 from playwright.sync_api import expect
 
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
 from nst_core.pictures import encode_jpeg
 from tasks.gallery import Page, Shown, render
 from tests.browser.conftest import Opener
@@ -24,7 +24,7 @@ LOSSES = [((number * 7919) % 1000 + 1) / 1000 for number in range(ROWS)]
 
 
 def write_jpeg(path: Path, color: tuple[float, float, float]) -> None:
-    write_whole(path, encode_jpeg(np.full((40, 60, 3), color, np.float32)))
+    write_atomic(path, encode_jpeg(np.full((40, 60, 3), color, np.float32)))
 
 
 def facts_of(number: int) -> dict[str, Any]:

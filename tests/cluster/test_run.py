@@ -160,7 +160,7 @@ def test_after_ctrl_c_no_further_row_starts(shell: Shell, cluster: Cluster) -> N
     process.send_signal(signal.SIGINT)
     code, output, errors = finish(process)
     assert code == 130, (output, errors)
-    assert "the same command goes on" in errors
+    assert "rerun the same command to resume" in errors
     assert "Traceback" not in output + errors
     wait_for(lambda: not cluster.busy(), "end of the rows that ran")
     kept = len(list((shell.folder / "out" / "pictures").glob("*.png")))

@@ -51,7 +51,7 @@ def test_check_names_every_fault_with_line_and_column(shell: Shell, bad_manifest
     assert plain.returncode == 1
     for name in ("missing.png", "text.jpg", "truncated.jpg", "-1", "colour"):
         assert name in plain.stdout
-    assert "6 rows: 1 can run, 5 faults" in plain.stdout
+    assert "6 rows: 1 can run, 5 errors" in plain.stdout
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_manifest_of_all_pairs(shell: Shell) -> None:
     assert shell.run("check", "lists/all.csv").returncode == 0
     again = shell.run("manifest", "art", "photos", "-o", "lists/all.csv")
     assert again.returncode == 2
-    assert "lists/all.csv: there is a file already" in again.stderr
+    assert "lists/all.csv: there is already a file" in again.stderr
 
 
 @pytest.mark.nights

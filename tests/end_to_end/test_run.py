@@ -178,7 +178,7 @@ def test_a_signal_stops_it_soon_and_it_says_how_to_go_on(shell: Shell, number: i
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, (output, errors)
     assert "stopping; the best picture so far" in errors
-    assert "the same command goes on" in errors
+    assert "rerun the same command to resume" in errors
     assert "Traceback" not in output + errors
     out = shell.folder / "out"
     assert not list((out / "pictures").iterdir())
@@ -250,5 +250,6 @@ def test_what_cannot_be_written_is_told_before_any_work(lone_shell: Shell) -> No
     assert result.returncode == 2
     assert result.stdout == ""
     home, output = result.stderr.splitlines()
-    assert home.startswith(f"Prefect's home {file}/home leads through a file (Not a directory); ")
-    assert output.startswith(f"the output folder {file}/out leads through a file ")
+    why = "has a file in its path where a folder is expected"
+    assert home.startswith(f"Prefect's home {file}/home {why} (Not a directory); ")
+    assert output.startswith(f"the output folder {file}/out {why} ")

@@ -173,7 +173,7 @@ def test_a_storage_that_fails_under_a_run_ends_it_and_keeps_what_is_done(shell: 
     too_long.cancel()
     assert run.returncode == 3
     assert "s3://pictures/out" in errors
-    assert "finished rows are kept: the same command goes on from here" in errors
+    assert "finished rows are kept; rerun the same command to resume" in errors
     assert "Traceback" not in errors
 
 

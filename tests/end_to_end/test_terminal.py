@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.progress import BLOCKS
+from flows.display import BLOCKS
 from tests.end_to_end.conftest import COMMAND, QUICK, Shell, make_shell
 from tests.pictures import write_csv
 from tests.terminal import CTRL_C, PseudoTerminal
@@ -115,7 +115,7 @@ def test_ctrl_c_keeps_the_best_picture_and_says_how_to_go_on(
     assert "stopping; the best picture so far" in text
     assert "1 invalid, 1 interrupted, 1 pending" in text
     assert "best so far: stopped/interrupted/a_s.png" in text
-    assert screen[-1].endswith("the same command goes on from here")
+    assert screen[-1].endswith("rerun the same command to resume")
     assert "Traceback" not in text
     assert (shell.folder / "stopped" / "interrupted" / "a_s.png").is_file()
 

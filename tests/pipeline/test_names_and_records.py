@@ -13,18 +13,18 @@ import pytest
 from prefect.context import TaskRunContext
 
 from flows.commands.plan import plan
-from flows.progress import ProgressListener
+from flows.progress import LiveProgress
 from flows.terminal import Terminal
 from nst_core.networks.store import WeightStore
 from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
-from tasks import endings
+from tasks import results
 from tasks.caching import RecordSerializer
-from tasks.endings import ending_of_equal, tell_end
+from tasks.events import subscribed
 from tasks.jobs import Job
 from tasks.layout import row_records
-from tasks.progress import listened_to_by
 from tasks.records import RecordError
-from tasks.statuses import PENDING, Ending
+from tasks.results import result_of_equal, tell_end
+from tasks.statuses import PENDING, RowResult
 from tests.pipeline.conftest import QUICK, Batch
 
 HEADER = ("content", "style", "output")
@@ -96,7 +96,7 @@ def test_equal_rows_are_told_and_counted_as_what_they_are(
     rows.append(("b.png", "s.png", "other"))
     counts = {"new": 2, "equal": 2, "done": 0, "invalid": 0}
     assert planned(batch, rows, capsys)["counts"] == counts
-    with listened_to_by(ProgressListener(Terminal())):
+    with subscribed(LiveProgress(Terminal()).show):
         _, table = batch.run(HEADER, *rows)
     told = capsys.readouterr().out
     assert "4 of 4 rows to run, 2 of them equal to an earlier row, 0 done before" in told
@@ -109,7 +109,7 @@ def test_equal_rows_are_told_and_counted_as_what_they_are(
     assert set(table["style_targets"]) == {"computed"}
     assert len({*files_of(batch, table)}) == 2
 
-    with listened_to_by(ProgressListener(Terminal())):
+    with subscribed(LiveProgress(Terminal()).show):
         _, table = batch.run(HEADER, *rows)
     assert "0 of 4 rows to run, 4 done before" in capsys.readouterr().out
     assert list(table["status"]) == ["cached"] * 4
@@ -146,7 +146,7 @@ def test_an_equal_row_that_fails_is_counted_once_a_line(
 
     monkeypatch.setattr(stylize, "iterates", failing)
     rows = [("a.png", "s.png", name) for name in ("one", "two", "three")]
-    with listened_to_by(ProgressListener(Terminal())):
+    with subscribed(LiveProgress(Terminal()).show):
         state, table = batch.run(HEADER, *rows)
     assert state.message == "3 failed"
     assert list(table["same_as"].fillna(0)) == [0, 2, 2]
@@ -156,24 +156,24 @@ def test_an_equal_row_that_fails_is_counted_once_a_line(
 
 
 @pytest.mark.parametrize(
-    ("ending", "told"),
+    ("result", "told"),
     [
-        (Ending("interrupted", error="stopped after 10 of 20 steps"), "interrupted"),
+        (RowResult("interrupted", error="stopped after 10 of 20 steps"), "interrupted"),
         (PENDING, "pending"),
-        (Ending("failed", error="no room"), "failed"),
+        (RowResult("failed", error="no room"), "failed"),
     ],
 )
 def test_rows_that_tell_nothing_themselves_are_told_as_they_ended(
-    ending: Ending, told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    result: RowResult, told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """Such as those of a cluster, whose workers nobody hears."""
     job = Job.model_construct(line=7, output="a.png", key="k")
-    with listened_to_by(ProgressListener(Terminal())):
-        tell_end(job, ending)
-        tell_end(job, ending_of_equal(job, 3, ending, tmp_path))
+    with subscribed(LiveProgress(Terminal()).show):
+        tell_end(job, result)
+        tell_end(job, result_of_equal(job, 3, result, tmp_path))
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition("] ")[2] for line in lines] == [
-        f"line 7 a.png: {told}, {ending.error}"
+        f"line 7 a.png: {told}, {result.error}"
     ] * 2
 
 
@@ -277,7 +277,7 @@ def test_prefects_own_look_at_a_record_holds_to_the_same_rules(
     """As when a cluster runs a task once more, whose flow has looked before."""
     rows = [("a.png", "s.png", "one"), ("b.png", "s.png", "two")]
     _, table = batch.run(HEADER, *rows)
-    monkeypatch.setattr(endings, "find_finished", lambda *_: {})
+    monkeypatch.setattr(results, "find_finished", lambda *_: {})
     computed.clear()
     state, _ = batch.run(HEADER, *rows)
     assert (state.message, computed) == ("2 cached", [])

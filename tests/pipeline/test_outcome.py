@@ -12,7 +12,7 @@ from tasks.summary import read_summary, write_summary
 from tests.pipeline.conftest import Batch
 
 LOST = ConnectionError("connection refused")
-UNTOLD = "the table is whole, but Prefect's server could not be told"
+UNTOLD = "the table is complete, but this did not reach Prefect"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from prefect.task_engine import SyncTaskRunEngine
 
-from nst_core.files import names_below
+from nst_core.files import list_files
 from nst_core.pictures import load
 from tasks.stopping import ask_to_stop
 from tests.pictures import write_csv, write_picture
@@ -22,7 +22,7 @@ HEADER = ("content", "style")
 
 
 def files_of(batch: Batch, folder: str) -> list[str]:
-    return sorted(names_below(batch.output / folder))
+    return sorted(list_files(batch.output / folder))
 
 
 def test_intermediates_are_kept_every_so_many_steps_at_each_size(batch: Batch) -> None:
@@ -267,7 +267,7 @@ def test_a_stop_before_anything_is_known_leaves_a_table_all_the_same(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(flow, "endings_of_finished", interrupted)
+    monkeypatch.setattr(flow, "results_of_finished", interrupted)
     with pytest.raises(KeyboardInterrupt):
         batch.run(*rows)
     table = pd.read_csv(batch.output / "summary.csv")

@@ -3,7 +3,7 @@
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from nst_core.devices import EVERY_GPU, UNLOCKED_CPU, DeviceError
+from nst_core.devices import ANY_GPU, UNLOCKED_CPU, DeviceError
 from tasks import runner_choice, runners
 from tasks.runner_choice import RunnerError, RunnerName, check_runner
 
@@ -39,8 +39,8 @@ def test_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
     ("devices", "gpus", "lent"),
     [
         ("auto", 0, UNLOCKED_CPU),
-        ("auto", 3, EVERY_GPU),
-        ("gpu", 1, EVERY_GPU),
+        ("auto", 3, ANY_GPU),
+        ("gpu", 1, ANY_GPU),
         ("cpu", 2, UNLOCKED_CPU),
         ("cpu", 0, UNLOCKED_CPU),
     ],

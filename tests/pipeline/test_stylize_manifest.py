@@ -214,7 +214,7 @@ def test_rows_are_submitted_a_few_ahead_and_gathered_in_order(
         gathered.append(job.line)
         return gather(job, *arguments)
 
-    monkeypatch.setattr(module, "MOST_UNDER_WAY", 3)
+    monkeypatch.setattr(module, "MAX_IN_FLIGHT", 3)
     monkeypatch.setattr(ThreadPoolTaskRunner, "submit", submit_and_count)
     monkeypatch.setattr(module, "gather", gather_and_note)
     rows = [("a.png", "s.png", f"p{number}", number) for number in range(1, 9)]

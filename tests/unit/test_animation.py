@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nst_core.animation import FORMATS, SHORTEST_FRAME, encode_animation
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
 from nst_core.pictures import encode_png
 from tasks.animation import animate_row
 from tasks.finding import NoResultsError
@@ -77,7 +77,7 @@ def test_intermediates_of_another_row_are_not_taken_for_its_own(
     text = {ROW_KEYWORD: of_row} if of_row else {}
     for number, shade in enumerate(SHADES[:3]):
         picture = encode_png(np.full((8, 8, 3), shade / 255, np.float32), text=text)
-        write_whole(intermediate_path(tmp_path, "a.png", number), picture)
+        write_atomic(intermediate_path(tmp_path, "a.png", number), picture)
     row = pd.Series({"line": 2, "output": "a.png", "picture": None, "key": key, "status": status})
     if count is None:
         with pytest.raises(NoResultsError, match="no intermediates of line 2"):

@@ -139,7 +139,10 @@ def test_styles_that_runs_need_stay(cache: Path, capsys: pytest.CaptureFixture[s
         second(KEYS[0])
         assert keys_in_use(cache) == {KEYS[0], KEYS[1]}
         assert prune(Terminal(), cache, 0, dry_run=False) == 0
-        assert "removed 2 files, 0.0 MB; 2 more are in use" in capsys.readouterr().out
+        assert (
+            "removed 2 files, 0.0 MB; 2 more were kept, because runs are using them"
+            in capsys.readouterr().out
+        )
         assert listed(cache, capsys) == ["a ok", "b ok"]
     assert keys_in_use(cache) == set()
     assert names_in(styles_in_use(cache)) == set()

@@ -68,16 +68,16 @@ def seen_by_keras(vgg: Encoder, model: keras.Model) -> dict[str, np.ndarray]:
     return {pools.get(name, name): np.asarray(features)[0] for name, features in seen.items()}
 
 
-@pytest.mark.parametrize("ending", WRITERS)
+@pytest.mark.parametrize("suffix", WRITERS)
 def test_vgg_sees_what_the_model_of_keras_sees(
     vgg: Encoder,
     model: keras.Model,
     seen_by_keras: dict[str, np.ndarray],
-    ending: str,
+    suffix: str,
     tmp_path: Path,
 ) -> None:
-    path = tmp_path / f"{vgg.topology.name}{ending}"
-    WRITERS[ending](path, model, vgg.weights)
+    path = tmp_path / f"{vgg.topology.name}{suffix}"
+    WRITERS[suffix](path, model, vgg.weights)
     encoder = Encoder(vgg.topology, weights_for(vgg.topology, read_weight_file(path)))
     names = [name for name in vgg.topology.layer_names if not name.startswith("conv")]
     assert set(seen_by_keras) == set(names)

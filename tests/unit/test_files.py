@@ -6,25 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.files import user_cache, write_whole
+from nst_core.files import user_cache, write_atomic
 
 
 def test_write_whole_writes_and_replaces(tmp_path):
     path = tmp_path / "result.png"
     for data in (b"first", b"second, longer"):
-        write_whole(path, data)
+        write_atomic(path, data)
         assert path.read_bytes() == data
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.png"]
 
 
 def test_write_whole_makes_missing_folders(tmp_path):
-    write_whole(tmp_path / "new" / "deep" / "a", b"data")
+    write_atomic(tmp_path / "new" / "deep" / "a", b"data")
     assert (tmp_path / "new" / "deep" / "a").read_bytes() == b"data"
 
 
 def test_write_whole_takes_the_longest_names(tmp_path):
     path = tmp_path / ("ü" * 125 + ".png")  # 254 bytes of 255
-    write_whole(path, b"data")
+    write_atomic(path, b"data")
     assert path.read_bytes() == b"data"
 
 
@@ -41,7 +41,7 @@ def test_write_whole_that_fails_leaves_the_old_file(tmp_path, monkeypatch, step,
 
     monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), fail)
     with pytest.raises(type(error)):
-        write_whole(path, b"new")
+        write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.png"]
     part, whole = seen
@@ -55,7 +55,7 @@ def test_write_whole_asks_the_disk_before_it_replaces(tmp_path, monkeypatch):
     fsync, replace = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda file: (steps.append("fsync"), fsync(file)))
     monkeypatch.setattr(Path, "replace", lambda *args: (steps.append("replace"), replace(*args)))
-    write_whole(tmp_path / "a", b"data")
+    write_atomic(tmp_path / "a", b"data")
     assert steps == ["fsync", "replace"]
 
 
@@ -64,7 +64,7 @@ def test_write_whole_asks_the_disk_before_it_replaces(tmp_path, monkeypatch):
 def test_write_whole_follows_the_umask(tmp_path, umask, mode):
     before = os.umask(umask)
     try:
-        write_whole(tmp_path / "a", b"data")
+        write_atomic(tmp_path / "a", b"data")
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == mode
@@ -73,11 +73,11 @@ def test_write_whole_follows_the_umask(tmp_path, umask, mode):
 def test_readers_never_see_a_part(tmp_path):
     path = tmp_path / "result"
     contents = [bytes([letter]) * 300_000 for letter in b"ab"]
-    write_whole(path, contents[0])
+    write_atomic(path, contents[0])
 
     def write():
         for turn in range(40):
-            write_whole(path, contents[turn % 2])
+            write_atomic(path, contents[turn % 2])
 
     writer = threading.Thread(target=write)
     writer.start()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nst_core import held_files
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
 from nst_core.held_files import (
     create_held,
     is_held,
@@ -22,14 +22,14 @@ from nst_core.held_files import (
 WRITE = """
 import os, sys, time
 from pathlib import Path
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
 
 def pause(_):
     print("writing", flush=True)
     time.sleep(600)
 
 os.fsync = pause
-write_whole(Path(sys.argv[1]), b"half")
+write_atomic(Path(sys.argv[1]), b"half")
 """
 
 
@@ -95,7 +95,7 @@ def test_without_locks_age_alone_decides(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    write_whole(tmp_path / "a", b"data")
+    write_atomic(tmp_path / "a", b"data")
     new, old = tmp_path / part_name("new"), tmp_path / part_name("old")
     for part in (new, old):
         part.write_bytes(b"x")
@@ -118,7 +118,7 @@ def test_a_writer_whose_part_was_swept_before_it_was_locked_begins_anew(
         lock(descriptor, operation)
 
     monkeypatch.setattr(held_files.fcntl, "flock", sweep_first)
-    write_whole(tmp_path / "a", b"data")
+    write_atomic(tmp_path / "a", b"data")
     assert swept
     assert (tmp_path / "a").read_bytes() == b"data"
     assert names_in(tmp_path) == ["a"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from nst_core.files import names_below, read_whole, write_whole
+from nst_core.files import list_files, read_whole, write_atomic
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
 from nst_core.pictures import encode_png
@@ -106,7 +106,7 @@ def test_links_and_other_spellings_hide_nothing(out: Path, monkeypatch: pytest.M
         assert {path: places.name_at(path) for path in hidden} == hidden
     # Where upper and lower case are the same, only the folder itself can be compared.
     (out / "INTERRUPTED").symlink_to(out / "interrupted")
-    monkeypatch.setattr(managed, "resolved", lambda path: path)
+    monkeypatch.setattr(managed, "without_links", lambda path: path)
     monkeypatch.setattr(Path, "resolve", lambda path: path)
     assert ManagedPlaces(out).name_at(out / "INTERRUPTED" / "deep" / "family.png") == "interrupted"
 
@@ -154,19 +154,19 @@ def test_ours_is_removed_and_anything_else_moved_aside(
     contents = {"ours": ours, "plain": encode_png(PIXELS), "marked": other_mark}
     contents["no picture"] = b"notes"
     for name, data in contents.items():
-        write_whole(place / f"{name}.png", data)
+        write_atomic(place / f"{name}.png", data)
         remove_ours(place / f"{name}.png", INTERMEDIATE_MARK)
     kept = {name: f"{name}.kept-1.png" for name in ("plain", "marked", "no picture")}
-    assert names_below(place) == set(kept.values())
+    assert list_files(place) == set(kept.values())
     for name, moved in kept.items():
         assert read_whole(place / moved) == contents[name]
         assert f"{name}.kept-1.png now" in caplog.text
     assert "/ours." not in caplog.text
-    write_whole(place / "plain.png", b"again")
+    write_atomic(place / "plain.png", b"again")
     keep_others(place / "plain.png", INTERMEDIATE_MARK)
     assert read_whole(place / "plain.kept-1.png") == contents["plain"]
     assert read_whole(place / "plain.kept-2.png") == b"again"
-    write_whole(place / "ours.png", ours)
+    write_atomic(place / "ours.png", ours)
     for name in ("ours.png", "missing.png"):
         keep_others(place / name, INTERMEDIATE_MARK)
     assert read_whole(place / "ours.png") == ours

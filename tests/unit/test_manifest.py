@@ -85,15 +85,15 @@ def test_a_row_goes_before_the_batch_and_a_preset_before_both_bases(tmp_path: Pa
         ("output", "a.jpg", "results are PNG"),
         ("output", "a\x07b", "printable"),
         ("output", "a\u202egnp.exe", "without the character '\\u202e'"),
-        ("output", ".", "expected the name of a file"),
-        ("output", "./", "expected the name of a file"),
+        ("output", ".", "expected a file name"),
+        ("output", "./", "expected a file name"),
         ("output", "浮" * 80, "at most 200 bytes"),
         ("output", "/".join(["b" * 100] * 50), "at most 1000 bytes in all"),
         ("content", "a\0b", "found a NUL character"),
         ("content", "x" * 200_000, "200,000 characters; expected at most 8,192"),
-        ("style", "https://[bad/x.png", "this is no address (Invalid IPv6 URL)"),
+        ("style", "https://[bad/x.png", "this is not a valid address (Invalid IPv6 URL)"),
         ("style", "https:///x.png", "found no host"),
-        ("style", "file://[", "this is no address (Invalid IPv6 URL)"),
+        ("style", "file://[", "this is not a valid address (Invalid IPv6 URL)"),
         ("style", "file://x.png", "found the host 'x.png'; expected file:///path"),
         ("style", "file:///a%00b", "found a NUL character"),
         ("content_wieght", "1", "did you mean 'content_weight'?"),
@@ -188,7 +188,7 @@ def test_a_bad_number_does_not_hide_a_bad_layer(tmp_path: Path) -> None:
 
 
 def test_settings_for_all_rows_are_checked_once(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="settings for all rows are at fault: style_layers"):
+    with pytest.raises(ManifestError, match="settings for the batch are wrong: style_layers"):
         read(tmp_path, "content,style\na,b\n", Overrides(style_layers="nope"))
 
 
@@ -315,9 +315,9 @@ def test_a_device_is_no_manifest(
         (b"content,style\n,\n\n", "nothing below the header"),
         (b"\n\n,,\n", "nothing in it"),
         (b"content|style\na|b\n", r"found the columns content\|style"),
-        (b"\n\nContent,Style,CONTENT\na,b,c\n", "line 3: column content stands there twice"),
+        (b"\n\nContent,Style,CONTENT\na,b,c\n", "line 3: column content appears twice"),
         (b"picture,style\na,b\n", "no column content"),
-        (b"content,style,style\na,b,c\n", "column style stands there twice"),
+        (b"content,style,style\na,b,c\n", "column style appears twice"),
         ("content,style\nTübingen,b\n".encode("latin-1"), "not UTF-8"),
         ("content,style\na,b\n".encode("utf-16"), "not UTF-8"),
         (b'content,style\na,b\n"c,d\ne,f\n', "line 3: unexpected end of data"),

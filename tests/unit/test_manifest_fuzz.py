@@ -14,7 +14,7 @@ from flows.commands.check import check
 from flows.terminal import Terminal
 from nst_core import files
 from nst_core.networks.store import WeightStore
-from nst_core.places import Place, told
+from nst_core.places import Place, redacted
 from nst_core.settings import Overrides, Settings
 from tasks.encoders import encoders_of
 from tasks.jobs import examine_rows
@@ -84,7 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.mkfifo(folder / "pipe.png")
 
     def nobody_answers(remote: Place, _: object) -> None:
-        raise files.StorageError(5, "no answer", told(remote))
+        raise files.StorageError(5, "no answer", redacted(remote))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "ask_storage", nobody_answers)

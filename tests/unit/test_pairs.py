@@ -14,7 +14,7 @@ from upath import UPath
 from flows.commands.pairs import find_pictures, write_pairs
 from flows.terminal import Terminal
 from nst_core import places
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
 from nst_core.networks.store import WeightStore
 from tasks.encoders import encoders_of
 from tasks.jobs import examine_rows
@@ -51,7 +51,7 @@ def test_what_it_writes_can_run_whatever_the_names(
     told = capsys.readouterr()
     assert f"m.csv: {len(ODD_NAMES)} rows" in told.out
     assert "left out: 1 with a name that is not UTF-8" in told.out
-    assert r"latin\udce9.png: left out, as a manifest is UTF-8: rename the file" in told.err
+    assert r"latin\udce9.png: left out: its name is not UTF-8; rename the file" in told.err
     rows = check_places(read_manifest(folder / "lists" / "m.csv"), folder / "out")
     examined = examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**6)
     assert examined.faults == ()
@@ -79,11 +79,11 @@ def test_a_file_that_is_there_is_not_replaced_unasked(
     manifest.write_text("edited by hand")
     assert pairs("photos") == 2
     assert manifest.read_text() == "edited by hand"
-    assert "m.csv: there is a file already" in capsys.readouterr().err
+    assert "m.csv: there is already a file" in capsys.readouterr().err
     assert pairs("photos", overwrite=True) == 0
     assert manifest.read_text() == "content,style\nphotos/a.png,art/s.png\n"
     address = UPath("memory://studio/pairs.csv")
-    write_whole(address, b"edited by hand")
+    write_atomic(address, b"edited by hand")
     assert write_pairs(Terminal(), "photos", "art", address) == 2
     assert write_pairs(Terminal(), "photos", "art", address, overwrite=True) == 0
     address.fs.store.clear()
@@ -94,14 +94,15 @@ def test_what_is_left_out_is_told_by_reason(
 ) -> None:
     photos = folder / "photos"
     for name in ("a.JPE", "b.j2k", "c.jpf", "d.Jfif", "e.heic", "f.HEIC", "notes", ".hidden.png"):
-        write_whole(photos / name, b"")
+        write_atomic(photos / name, b"")
     (photos / "deep").mkdir()
     (photos / "gone.png").symlink_to("nowhere")
     os.mkfifo(photos / "pipe.png")
     assert pairs("photos") == 0
     told = capsys.readouterr().out
     assert "4 rows" in told
-    for reason in ("2 .heic", "1 without an ending", "1 hidden", "1 folders", "2 links to nothing"):
+    reasons = ("2 .heic", "1 without an extension", "1 hidden", "1 folders", "2 links to nothing")
+    for reason in reasons:
         assert reason in told
     assert write_pairs(Terminal(as_json=True), "photos", "art", Path("n.csv")) == 0
     left_out = json.loads(capsys.readouterr().out)["left_out"]
@@ -112,7 +113,7 @@ def test_what_is_left_out_is_told_by_reason(
 def test_numbers_in_names_are_numbers(folder: Path) -> None:
     names = ["IMG_1.png", "IMG_2.png", "IMG_10.png", "img_11.png", "IMG_0100.png"]
     for name in reversed(names):
-        write_whole(folder / "photos" / name, b"")
+        write_atomic(folder / "photos" / name, b"")
     assert [path.name for path in find_pictures("photos").pictures] == names
 
 
@@ -127,7 +128,7 @@ def test_numbers_in_names_are_numbers(folder: Path) -> None:
 def test_globs_and_folders_that_look_like_globs(
     folder: Path, named: str, is_absolute: bool
 ) -> None:
-    write_whole(folder / "photos [2024]" / "a.png", b"")
+    write_atomic(folder / "photos [2024]" / "a.png", b"")
     (found,) = find_pictures(str(folder / named) if is_absolute else named).pictures
     assert found.resolve() == folder / "photos [2024]" / "a.png"
 
@@ -159,7 +160,7 @@ def test_nothing_is_told_with_its_reason(
 def test_a_folder_that_cannot_be_read(
     folder: Path, capsys: pytest.CaptureFixture[str], named: str
 ) -> None:
-    write_whole(folder / "locked" / "a.png", b"")
+    write_atomic(folder / "locked" / "a.png", b"")
     (folder / "locked").chmod(0)
     try:
         assert pairs(named) == 2
@@ -172,7 +173,7 @@ def test_folders_in_a_storage_that_look_like_globs(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(places.EXTRAS, "memory", "")
     studio = UPath("memory://studio")
     for name in ("photos [2024]/a2.png", "photos [2024]/a10.png", "photos/b.png"):
-        write_whole(studio / name, b"")
+        write_atomic(studio / name, b"")
     for named, names in (
         ("photos [2024]", ["a2.png", "a10.png"]),
         ("photos*/*.png", ["a2.png", "a10.png", "b.png"]),

@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from upath import UPath
 
-from nst_core.files import names_below, read_whole, remove, write_tagged, write_whole
+from nst_core.files import list_files, read_whole, remove, write_atomic, write_tagged
 from nst_core.places import Place
 from tasks import placement, records
 from tasks.layout import curve_path, moving_path, picture_path, row_records
@@ -61,7 +61,7 @@ def test_all_permutations_of_four_rows_twice(output: Place, is_old: bool) -> Non
     for order in permutations(NAMES):
         for names in (order, order, [order[NAMES.index(name)] for name in order]):
             night(ROWS, names, output).assert_all_their_own(ROWS, names, output)
-    assert names_below(moving_path(output, "")) == set()
+    assert list_files(moving_path(output, "")) == set()
 
 
 def test_a_name_that_another_row_needs_is_not_lost(output: Place) -> None:
@@ -70,7 +70,7 @@ def test_a_name_that_another_row_needs_is_not_lost(output: Place) -> None:
         finish(row, name, output)
     names = ("new.png", "a.png", "b.png", "deep/c.png")
     night(ROWS, names, output).assert_all_their_own(ROWS, names, output)
-    write_whole(picture_path(output, "d.png"), b"the picture of another row")
+    write_atomic(picture_path(output, "d.png"), b"the picture of another row")
     night(ROWS, names, output).assert_all_their_own(ROWS, names, output)
 
 
@@ -92,7 +92,7 @@ def test_equal_rows_never_write_to_each_other(
     night(rows, names, output).assert_all_their_own(rows, names, output)
     assert record_in(output, "A").file.path.name == "a.png"
     written: list[str] = []
-    for name in ("write_whole", "write_tagged"):
+    for name in ("write_atomic", "write_tagged"):
         monkeypatch.setattr(records, name, lambda path, _: written.append(str(path)))
     for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2)):
         again = night("".join(rows[row] for row in order), [names[row] for row in order], output)
@@ -127,7 +127,7 @@ def kill_after(most: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patched:
         patched.setattr(placement, "LOOKS_AT_ONCE", 1)
         patched.setattr(records, "write_tagged", dying(write_tagged))
-        patched.setattr(records, "write_whole", dying(write_whole))
+        patched.setattr(records, "write_atomic", dying(write_atomic))
         patched.setattr(placement, "remove", dying(remove))
         yield
 
@@ -152,7 +152,7 @@ def test_a_kill_after_any_file_costs_nothing(
             except Killed:
                 was_killed = True
         night(rows, later_names, output).assert_all_their_own(rows, later_names, output)
-        assert names_below(moving_path(output, "")) == set()
+        assert list_files(moving_path(output, "")) == set()
         if not was_killed:
             break
     # Pictures and curves are set aside, put in place and tidied up, records renewed.
@@ -188,7 +188,7 @@ def test_a_curve_that_is_not_known_to_be_the_rows_own_is_left_out(
     output = tmp_path / "out"
     for row, name in (("A", "a.png"), ("B", "b.png"), ("C", "c.png")):
         finish(row, name, output, is_old=True)
-    write_whole(curve_path(output, "a.png"), curve_of("X"))
+    write_atomic(curve_path(output, "a.png"), curve_of("X"))
     curve_path(output, "b.png").unlink()  # type: ignore[union-attr]
     placed = night("ABC", ("a.png", "b.png", "c.png"), output).placed
     assert [placed.records[line].curve_file is None for line in (2, 3, 4)] == [True, True, False]
@@ -201,7 +201,7 @@ def test_a_curve_that_is_not_known_to_be_the_rows_own_is_left_out(
 def test_two_curves_that_could_be_the_rows_own_are_none(tmp_path: Path) -> None:
     output = tmp_path / "out"
     finish("A", "a.png", output, is_old=True)
-    write_whole(curve_path(output, "new.png"), curve_of("A").replace(b"1,8,6,0", b"1,8,6,1"))
+    write_atomic(curve_path(output, "new.png"), curve_of("A").replace(b"1,8,6,0", b"1,8,6,1"))
     placed = night("A", ["new.png"], output).placed
     assert placed.records[2].curve_file is None
 
@@ -209,10 +209,10 @@ def test_two_curves_that_could_be_the_rows_own_are_none(tmp_path: Path) -> None:
 def test_a_damaged_curve_is_left_out_and_the_row_is_still_done(tmp_path: Path) -> None:
     output = tmp_path / "out"
     finish("A", "a.png", output)
-    write_whole(curve_path(output, "a.png"), b"damaged")
+    write_atomic(curve_path(output, "a.png"), b"damaged")
     for name in ("a.png", "new.png"):
         assert night("A", [name], output).placed.records[2].curve_file is None
-    write_whole(curve_path(output, "a.png"), curve_of("A"))
+    write_atomic(curve_path(output, "a.png"), curve_of("A"))
     night("A", ["new.png"], output).assert_all_their_own("A", ["new.png"], output)
 
 
@@ -240,10 +240,10 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
     for row in "AB":
         finish(row, f"{row.lower()}.png", output, is_old=True)
     (row_records(output) / key_of("C")).write_text("damaged")  # type: ignore[union-attr]
-    before = {name: read_whole(output / name) for name in names_below(output)}
+    before = {name: read_whole(output / name) for name in list_files(output)}
     jobs = [job_of("A", 2, "b.png"), job_of("B", 3, "a.png"), job_of("C", 4, "c.png")]
     assert find_finished(jobs, output).keys() == {key_of("A"), key_of("B")}
-    assert {name: read_whole(output / name) for name in names_below(output)} == before
+    assert {name: read_whole(output / name) for name in list_files(output)} == before
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,10 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path, monkeypatch: pytest.M
         check_ready(file, file / "out", "auto")
     home, cache, output = str(told.value).splitlines()
     assert home == (
-        f"Prefect's home {file}/home leads through a file (Not a directory); set PREFECT_HOME to a "
-        "folder that you may write"
+        f"Prefect's home {file}/home has a file in its path where a folder is expected (Not a "
+        "directory); set PREFECT_HOME to a folder that you can write to"
     )
-    assert cache.startswith(f"the cache {file} is no folder (File exists); set NST_BATCH_CACHE or")
+    assert cache.startswith(f"the cache {file} is not a folder (File exists); set ")
     assert output.endswith("(Not a directory); choose another folder (--output)")
 
 
@@ -75,7 +75,7 @@ def test_folders_that_can_only_be_read(read_only: Path, monkeypatch: pytest.Monk
     with pytest.raises(NotReadyError) as told:
         check_ready(read_only / "cache", read_only, "auto")
     home, cache, output = str(told.value).splitlines()
-    wrong = "(can only be read|may not be written by) .*; "
+    wrong = "(can only be read|is not writable by) .*; "
     assert re.match(f"Prefect's home {read_only}/home {wrong}set PREFECT_HOME", home)
     assert re.match(f"the cache {read_only}/cache {wrong}set NST_BATCH_CACHE or --cache", cache)
     assert re.match(f"the output folder {read_only} {wrong}choose another folder", output)
@@ -129,7 +129,7 @@ def test_room_on_the_disk(
     finding = found("output", tmp_path)
     assert finding.state == state
     if state == "error":
-        assert finding.found.endswith("found 63 MB of room, expected at least 64 MB")
+        assert finding.found.endswith("found 63 MB of free space, expected at least 64 MB")
 
 
 def test_no_home_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_no_home_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Path, "expanduser", lambda _: fail())
     finding = found("prefect home", tmp_path)
     assert (finding.state, finding.advice) == (
-        *("error", "set PREFECT_HOME to a folder that you may write"),
+        *("error", "set PREFECT_HOME to a folder that you can write to"),
     )
     assert "HOME is not set, and this user has no home folder" in finding.found
 
@@ -159,7 +159,7 @@ def test_a_temporary_folder_that_is_not_there(
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     finding = found("temporary folder", tmp_path)
     assert finding.state == "warning"
-    assert finding.found.startswith(f"{tmp_path}/nowhere: found no folder (TMPDIR); ")
+    assert finding.found.startswith(f"TMPDIR={tmp_path}/nowhere is not a folder; ")
 
     def fail() -> str:
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in [...]")

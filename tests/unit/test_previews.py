@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from upath import UPath
 
-from nst_core.files import names_below, read_whole, write_whole
+from nst_core.files import list_files, read_whole, write_atomic
 from nst_core.pictures import examine, load
 from nst_core.places import Place
 from tasks.layout import previews_folder
@@ -55,7 +55,7 @@ def test_a_content_has_the_size_of_its_result(output: Place, tmp_path: Path) -> 
     picture = load(write_picture(tmp_path / "a.png", 1, height=60, width=90))
     keep_content(output, picture.sha256, picture.rgb)
     assert content_name(picture.sha256, (60, 90)).endswith("_90x60.jpg")
-    assert names_below(previews_folder(output)) == {content_name(picture.sha256, (60, 90))}
+    assert list_files(previews_folder(output)) == {content_name(picture.sha256, (60, 90))}
 
 
 def test_only_what_is_missing_is_made(output: Place, tmp_path: Path) -> None:
@@ -75,9 +75,9 @@ def test_what_nothing_shows_any_more_is_removed(output: Place, tmp_path: Path) -
     # In a folder of that name, somebody may keep pictures.
     own = {"thumbnails/anna.jpg", "holiday/anna.jpg", "contents/anna_30x40.jpg", f"deep/{old}"}
     for name in own:
-        write_whole(previews_folder(output) / name, b"own")
+        write_atomic(previews_folder(output) / name, b"own")
     complete_previews([preview(source, new)], output)
-    assert names_below(previews_folder(output)) == {new, *own}
+    assert list_files(previews_folder(output)) == {new, *own}
 
 
 def test_what_may_be_missing_is_kept_but_not_made(output: Place, tmp_path: Path) -> None:

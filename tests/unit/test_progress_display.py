@@ -1,15 +1,15 @@
 """The display of a batch on terminals of any width."""
 
 import io
-import logging
 import re
 
 import pytest
 from rich.console import Console
 
-from flows.progress import MOST_ROWS, Display, ProgressListener, RowState, sparkline
+from flows.display import MOST_ROWS, Display, RowState, sparkline
+from flows.progress import LiveProgress
 from flows.terminal import Terminal, printable
-from tasks.progress import BatchProgress, RowProgress
+from tasks.events import RowEnded, RowsPlanned, RowStarted, RowStepped, RowWaiting
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def display_of(count: int) -> Display:
     display.ended, display.failed = 12, 3
     for number in range(count):
         name = f"a/very/long/name/of/a/picture/that/nobody/wants-{number}.png"
-        display.rows[number] = RowState(name, "step", 120, 180, [1.5, 0.75, 0.1234567])
+        display.rows[number] = RowState(name, False, 120, 180, [1.5, 0.75, 0.1234567])
     return display
 
 
@@ -78,25 +78,20 @@ def test_a_terminal_without_unicode_has_no_sparkline() -> None:
     assert "loss 0.1235" in lines[1]
 
 
-def tell(listener: ProgressListener, progress: object) -> None:
-    record = logging.makeLogRecord({"progress": progress})
-    listener.handle(record)
-
-
 def test_rows_come_and_go(capsys: pytest.CaptureFixture[str]) -> None:
-    listener = ProgressListener(Terminal())
-    display = listener.display
-    tell(listener, BatchProgress("planned", 2, 5))
-    tell(listener, RowProgress(7, "s.png", "waiting"))
+    progress = LiveProgress(Terminal())
+    display = progress.display
+    progress.show(RowsPlanned(2, 5))
+    progress.show(RowWaiting(7, "s.png", "waits for a device"))
     assert display.rows[7].cells() == ("", "waits for a device", "")
-    tell(listener, RowProgress(7, "a_s.png", "started"))
+    progress.show(RowStarted(7, "a_s.png"))
     assert (display.rows[7].output, display.rows[7].losses) == ("a_s.png", [])
     for step, loss in ((0, 4.0), (10, 1.0)):
-        tell(listener, RowProgress(7, "a_s.png", "step", step / 20, step, 20, loss))
+        progress.show(RowStepped(7, "a_s.png", step, 20, step / 20, loss))
     assert display.rows[7].cells() == ("█▁", "step 10/20", "loss 1")
     assert display.done == 0.5
     assert display.time_left().endswith("left")
-    tell(listener, RowProgress(7, "a_s.png", "failed", message="no room"))
+    progress.show(RowEnded(7, "a_s.png", "failed", reason="no room"))
     assert (display.rows, display.ended, display.failed) == ({}, 1, 1)
     assert "[1/2] line 7 a_s.png: failed, no room" in capsys.readouterr().out
 

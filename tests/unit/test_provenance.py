@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from upath import UPath
 
-from nst_core.files import write_whole
+from nst_core.files import write_atomic
 from nst_core.pictures import PictureFacts, encode_png, examine
 from nst_core.places import Place
 from nst_core.settings import PRESETS, Settings, resolve
@@ -73,7 +73,7 @@ def provenance_of(content: Path, style: Path, **facts: Any) -> Provenance:
 
 def write_result(path: Place, text: str | None) -> Place:
     pixels = np.zeros((4, 4, 3), np.float32)
-    write_whole(path, encode_png(pixels, text=None if text is None else {KEYWORD: text}))
+    write_atomic(path, encode_png(pixels, text=None if text is None else {KEYWORD: text}))
     return path
 
 
@@ -220,7 +220,9 @@ def test_each_file_is_looked_at_once(
 
 def shown(folder: Path, result: Place, said: Provenance) -> Path:
     """What `show` writes for a picture, as a manifest in the folder."""
-    write_whole(result, encode_png(np.zeros((4, 4, 3), np.float32), text={KEYWORD: said.to_text()}))
+    write_atomic(
+        result, encode_png(np.zeros((4, 4, 3), np.float32), text={KEYWORD: said.to_text()})
+    )
     rebuilt = Rebuilder(folder, [folder / "sources"]).rebuild(result, Provenance.of(result))
     assert rebuilt.lost == ()
     manifest = folder / "again.csv"

@@ -19,7 +19,7 @@ from tasks.comparison import compare, is_comparable
 from tasks.manifest import read_manifest
 from tasks.records import PictureRecord
 from tasks.row_warnings import warnings_of_losses, warnings_of_pictures
-from tasks.statuses import Ending
+from tasks.statuses import RowResult
 from tasks.summary import summarize, with_warnings
 from tests.finished_rows import record_of
 from tests.pictures import write_csv
@@ -108,7 +108,7 @@ def test_a_table_of_an_earlier_version_has_no_warnings_and_is_compared(
 def test_the_table_has_the_warnings_of_each_record(tmp_path: Path) -> None:
     manifest = write_csv(tmp_path / "m.csv", ("content", "style"), ("a.png", "s"), ("b.png", "s"))
     record = record_of("a", "a.png", tmp_path).model_copy(update={"warnings": ("odd", "odder")})
-    endings = {2: Ending("done", record, "hit"), 3: Ending("failed", error="why")}
-    table = summarize(read_manifest(manifest, Overrides()), endings)
+    results = {2: RowResult("done", record, "hit"), 3: RowResult("failed", error="why")}
+    table = summarize(read_manifest(manifest, Overrides()), results)
     assert list(table["warnings"]) == ["odd; odder", ""]
     assert list(with_warnings(table)["line"]) == [2]

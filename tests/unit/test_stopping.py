@@ -9,8 +9,8 @@ import pytest
 from tasks.signals import stop_signals
 from tasks.stopping import (
     ask_to_stop,
+    deferring_signals,
     raise_if_asked_to_stop,
-    undisturbed,
     withdraw_request,
 )
 
@@ -21,7 +21,7 @@ def test_the_first_signal_waits_and_the_second_ends_at_once(
     ended: list[int] = []
     monkeypatch.setattr(os, "_exit", ended.append)
     before = signal.getsignal(signal.SIGTERM)
-    with undisturbed():
+    with deferring_signals():
         signal.raise_signal(signal.SIGTERM)
         assert "still stopping; once more ends it at once" in caplog.text
         assert ended == []
@@ -34,7 +34,7 @@ def test_other_threads_have_no_signals() -> None:
     seen: list[str] = []
 
     def work() -> None:
-        with undisturbed():
+        with deferring_signals():
             seen.append("done")
 
     thread = threading.Thread(target=work)

@@ -11,11 +11,11 @@ from upath import UPath
 from nst_core import files
 from nst_core.files import (
     StorageError,
-    names_below,
+    list_files,
     read_whole,
     remove,
     version_of,
-    write_whole,
+    write_atomic,
 )
 from nst_core.places import place
 from tasks.layout import make_folders
@@ -37,15 +37,15 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_written_can_be_read(bucket: UPath) -> None:
     for data in (b"first", b"second, longer"):
-        write_whole(bucket / "deep" / "a.png", data)
+        write_atomic(bucket / "deep" / "a.png", data)
         assert read_whole(bucket / "deep" / "a.png") == data
         assert version_of(bucket / "deep" / "a.png").size == len(data)
-    assert names_below(bucket) == {"deep/a.png"}
-    assert names_below(bucket / "deep") == {"a.png"}
-    assert names_below(bucket / "other") == set()
+    assert list_files(bucket) == {"deep/a.png"}
+    assert list_files(bucket / "deep") == {"a.png"}
+    assert list_files(bucket / "other") == set()
     for _ in range(2):
         remove(bucket / "deep" / "a.png")
-    assert names_below(bucket) == set()
+    assert list_files(bucket) == set()
 
 
 @pytest.mark.parametrize("ask", [read_whole, version_of])
@@ -119,7 +119,7 @@ def test_a_reference_without_a_tag_reads_its_file(bucket: UPath) -> None:
     reference = FileReference.write(bucket / "a", b"data")
     assert reference.tag == ""
     reference.verify()
-    write_whole(bucket / "a", b"dada")
+    write_atomic(bucket / "a", b"dada")
     for look in (reference.verify, reference.read):
         with pytest.raises(RecordError, match="is damaged"):
             look()
@@ -149,7 +149,7 @@ def test_a_reference_with_a_tag_goes_by_it(
     reads = failing(monkeypatch, bucket, 0, RuntimeError())
     reference.verify()
     assert reads == []
-    write_whole(bucket / "a", b"dada")
+    write_atomic(bucket / "a", b"dada")
     with pytest.raises(RecordError, match="another file"):
         reference.verify()
 
@@ -188,9 +188,9 @@ def test_a_writer_that_comes_and_goes_leaves_our_tag_in_doubt_or_right(
 ) -> None:
     followed_by(monkeypatch, tagged_bucket, "info", b"dada", b"data")
     reference = FileReference.write(tagged_bucket / "a", b"data")
-    write_whole(tagged_bucket / "a", b"data")
+    write_atomic(tagged_bucket / "a", b"data")
     reference.verify()
-    write_whole(tagged_bucket / "a", b"dada")
+    write_atomic(tagged_bucket / "a", b"dada")
     with pytest.raises(RecordError):
         reference.verify()
 
@@ -237,7 +237,7 @@ def test_leftovers_that_cannot_be_removed_are_told_and_stay(
 ) -> None:
     key, leftover = "0" * 64, "0" * 32
     for name in (key, leftover, "notes.txt", "locks/x.lock"):
-        write_whole(bucket / "[1]" / name, b"x")
+        write_atomic(bucket / "[1]" / name, b"x")
 
     def refuse(*_: Any) -> None:
         raise PermissionError("no")
@@ -247,7 +247,7 @@ def test_leftovers_that_cannot_be_removed_are_told_and_stay(
         remove_failures(bucket / "[1]")
     assert "access denied" in caplog.text
     remove_failures(bucket / "[1]")
-    assert names_below(bucket / "[1]") == {key, "notes.txt", "locks/x.lock"}
+    assert list_files(bucket / "[1]") == {key, "notes.txt", "locks/x.lock"}
 
 
 def test_web_addresses_can_only_be_read(bucket: UPath) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.csv_cells import FORMULA_STARTS, escape_formula, unescape_formula
 from tasks.manifest import read_manifest
-from tasks.statuses import PENDING, Ending
+from tasks.statuses import PENDING, RowResult
 from tasks.summary import read_summary, summarize, summary_csv, write_summary
 from tests.fuzzing import fuzz
 from tests.pictures import write_csv
@@ -68,8 +68,8 @@ def test_whole_numbers_stay_whole_beside_rows_that_have_none(tmp_path: Path) -> 
     rows = read_manifest(
         write_csv(tmp_path / "m.csv", ("content", "style", "size"), ("a", "s", 96), ("b", "s", -1))
     )
-    endings = {2: PENDING, 3: Ending("invalid", error="wrong")}
-    table = summarize(rows, endings)
+    results = {2: PENDING, 3: RowResult("invalid", error="wrong")}
+    table = summarize(rows, results)
     for name in ("size", "steps", "octaves", "best_of_every", "width", "seed"):
         assert table[name].dtype == "Int64"
     (pending, invalid) = json.loads(table.to_json(orient="records"))

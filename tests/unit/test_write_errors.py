@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.files import StorageError, write_whole
+from nst_core.files import StorageError, write_atomic
 from nst_core.write_errors import WriteError, writing_to
 
 
@@ -16,7 +16,7 @@ from nst_core.write_errors import WriteError, writing_to
         (errno.ENOSPC, "is full (No space left on device); make room there"),
         (errno.EDQUOT, "has no room left in your quota (Disk quota exceeded); remove something"),
         (errno.EROFS, "can only be read (Read-only file system); choose another folder"),
-        (errno.EACCES, "may not be written by "),
+        (errno.EACCES, "is not writable by "),
     ],
 )
 def test_the_file_and_the_folder_are_named(
@@ -32,11 +32,11 @@ def test_the_file_and_the_folder_are_named(
     for name, folder in folders.items():
         path = folder / "pictures" / "a.png"
         with pytest.raises(WriteError) as failed, writing_to(folders):
-            write_whole(path, b"data")
+            write_atomic(path, b"data")
         assert str(failed.value).startswith(f"{path}: cannot be written: {name} {folder} {told}")
         assert not list((folder / "pictures").iterdir())
     with pytest.raises(WriteError) as failed, writing_to(folders):
-        write_whole(tmp_path / "elsewhere", b"data")
+        write_atomic(tmp_path / "elsewhere", b"data")
     assert f"the folder {tmp_path} {told}" in str(failed.value)
 
 

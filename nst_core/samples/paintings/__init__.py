@@ -1,7 +1,7 @@
-"""Style pictures painted by procedure: no download, no license, the same for the same seed.
+"""Procedural style pictures: no download, no license, and the same picture for the same seed.
 
-Every painting takes a size and a seed and gives a square picture, (size, size, 3) uint8 sRGB.
-Sizes below 96 show little of it. A seed gives the same composition at every size.
+Every painter takes a size and a seed and returns a square picture, (size, size, 3) uint8 sRGB.
+Sizes below 96 show few details. A seed gives the same composition at every size.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
-"""Fields over the unit square (x to the right, y down) and the way from them to a picture.
+"""Fields over the unit square (x to the right, y down), and how they become a picture.
 
-Geometry is in units of the picture's side, and random numbers are never drawn per pixel:
-a seed gives the same composition at every size.
+Lengths are in units of the picture's side, and random numbers are never drawn per pixel, so a seed
+gives the same composition at every size.
 """
 
 from collections.abc import Callable
@@ -11,20 +11,22 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates, spline_filter
 from scipy.spatial import cKDTree
 
+from nst_core.levels import to_levels
+
 Reals = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 Field = Callable[[Reals, Reals], Reals]
-"""Gives one number for each pair of coordinates (x, y), arrays of the same shape."""
+"""A function from coordinates x and y to a number at each point; all are arrays of one shape."""
 
 SUPERSAMPLING = 2
-"""Canvas pixels per picture pixel and axis; edges are drawn hard and softened by averaging."""
+"""Canvas pixels per picture pixel and axis; edges are drawn hard, and averaging softens them."""
 
 
 def canvas_grid(size: int) -> tuple[Reals, Reals]:
-    """Coordinates x and y of the canvas pixels' centers for a picture of this size.
+    """Return the coordinates x and y of the canvas pixels' centers for a picture of this size.
 
     Returns:
-        two arrays of shape (side, side), side = SUPERSAMPLING * size, in (0, 1).
+        two arrays of shape (side, side), with side = SUPERSAMPLING * size, in (0, 1).
     """
     side = SUPERSAMPLING * size
     centers = (np.arange(side) + 0.5) / side
@@ -33,17 +35,17 @@ def canvas_grid(size: int) -> tuple[Reals, Reals]:
 
 
 def to_picture(canvas: Reals) -> Picture:
-    """Average a canvas (side, side, 3) with values about [0, 1] to an sRGB picture."""
+    """Average a canvas (side, side, 3), with values in about [0, 1], to an sRGB picture."""
     size = len(canvas) // SUPERSAMPLING
     blocks = canvas.reshape(size, SUPERSAMPLING, size, SUPERSAMPLING, 3)
     mean: Reals = blocks.mean(axis=(1, 3))
-    return np.rint(255 * np.clip(mean, 0, 1)).astype(np.uint8)
+    return to_levels(mean)
 
 
 def interpolated(lattice: Reals) -> Field:
-    """The smooth field through values (n, n) at evenly spaced points, the corners included.
+    """Return the smooth field through values (n, n) at evenly spaced points, corners included.
 
-    Beyond the unit square it is mirrored.
+    Outside the unit square, it is mirrored.
     """
     scale = len(lattice) - 1
     spline = spline_filter(lattice, mode="mirror")
@@ -56,18 +58,18 @@ def interpolated(lattice: Reals) -> Field:
 
 
 def tabulated(field: Field, cells: int) -> Field:
-    """About the same field, but quick to evaluate however costly it is."""
+    """Return nearly the same field, but fast to evaluate, however costly the original is."""
     x, y = np.meshgrid(*[np.linspace(0, 1, cells + 1)] * 2)
     return interpolated(field(x, y))
 
 
 def noise(rng: np.random.Generator, cells: int, octaves: int = 1) -> Field:
-    """A smooth random field with values about [-1, 1].
+    """Return a smooth random field with values in about [-1, 1].
 
     Args:
-        rng: drawn from here, never later: the field itself is deterministic.
-        cells: bumps along a side at the coarsest octave.
-        octaves: each has twice the cells and half the amplitude of the one before.
+        rng: used only during this call; the field itself is deterministic.
+        cells: the number of bumps along a side at the coarsest octave.
+        octaves: their number; each has twice the cells and half the amplitude of the one before.
     """
     layers = [interpolated(rng.uniform(-1, 1, (2**o * cells + 1,) * 2)) for o in range(octaves)]
 
@@ -78,7 +80,7 @@ def noise(rng: np.random.Generator, cells: int, octaves: int = 1) -> Field:
 
 
 def flow_along_contours(potential: Field) -> Field:
-    """Direction, in radians, of the divergence-free flow that has this stream function."""
+    """Return the direction, in radians, of the divergence-free flow with this stream function."""
     reach = 1e-3
 
     def angle(x: Reals, y: Reals) -> Reals:
@@ -90,10 +92,10 @@ def flow_along_contours(potential: Field) -> Field:
 
 
 def scattered(rng: np.random.Generator, count: int) -> Reals:
-    """Evenly spread points (count, 2), a little beyond the picture's borders too.
+    """Return evenly spread points (count, 2), some of them just beyond the picture's borders.
 
-    The additive recurrence of the plastic number fills the square without clumps, and any run of
-    successive points lies spread out, so that strokes painted in this order overlap at random.
+    The additive recurrence of the plastic number fills the square without clumps. Any run of
+    successive points is also spread out, so strokes painted in this order overlap at random.
     """
     plastic = 1.324717957244746
     steps = np.arange(count)[:, None] * np.array([1 / plastic, 1 / plastic**2])
@@ -101,28 +103,28 @@ def scattered(rng: np.random.Generator, count: int) -> Reals:
 
 
 def nearest(sites: Reals, x: Reals, y: Reals, count: int) -> NDArray[np.int64]:
-    """Numbers (..., count) of the sites (n, 2) nearest to points (...), the nearest first."""
+    """Return indices (..., count) of the sites (n, 2) nearest to points (...), nearest first."""
     _, numbers = cKDTree(sites).query(np.stack([x, y], axis=-1), k=count)
     return np.asarray(numbers, np.int64)
 
 
 def palette(*codes: str) -> Reals:
-    """Colors (count, 3) in [0, 1] of six hexadecimal digits each."""
+    """Return colors (count, 3) in [0, 1] from codes of six hexadecimal digits each."""
     return np.array([list(bytes.fromhex(code)) for code in codes]) / 255
 
 
 def ramp(colors: Reals, tone: Reals) -> Reals:
-    """Colors (..., 3) at tones (...) in [0, 1] along a palette (count, 3); ends are held."""
+    """Return colors (..., 3) at tones (...), clipped to [0, 1], along a palette (count, 3)."""
     stops = np.linspace(0, 1, len(colors))
     return np.stack([np.interp(tone, stops, colors[:, c]) for c in range(3)], axis=-1)
 
 
 def smoothstep(low: float, high: float, value: Reals) -> Reals:
-    """0 below `low`, 1 above `high`, and smooth between; `low` may be the greater one."""
+    """Return 0 below `low`, 1 above `high`, and a smooth ramp between; `low` may be the greater."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def blend(below: Reals, above: Reals, opacity: Reals) -> Reals:
-    """Colors `above` over colors `below` (both (..., 3)) with opacity (...) in [0, 1]."""
+    """Blend colors `above` over colors `below` (both (..., 3)) with opacity (...) in [0, 1]."""
     return below + (above - below) * opacity[..., None]

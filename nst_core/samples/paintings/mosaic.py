@@ -1,4 +1,4 @@
-"""Koi circling in a pond, laid in small stones whose rows follow the shapes."""
+"""A mosaic of koi circling in a pond, in small stones whose rows follow the shapes."""
 
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ RIM = palette("e6f2e0")[0]
 GROUT = palette("1c1a1c")[0]
 
 STONE = 0.0195
-"""Side of a stone."""
+"""The side of a stone."""
 
 SETTLING_SIDE = 256
 """Stones are settled on a grid of this many points a side, whatever the picture's size."""
@@ -37,17 +37,20 @@ OUTLINE_OF_KOI = (
     (-0.1, 0.0, 0.05, 0.2, 0.4, 0.7, 0.92, 1.0, 1.28, 1.34),
     (-0.9, 0.0, 0.45, 0.85, 1.0, 0.66, 0.22, 0.26, 0.95, 0.0),
 )
-"""Half a koi's width, of its greatest one, from before its nose, 0, past its tail's root, 1."""
+"""Positions along a koi, and half its width there as a share of its greatest half width.
+
+The nose is at 0 and the root of the tail at 1; the positions extend beyond both.
+"""
 
 
 class Laid(NamedTuple):
-    """What each point shows; arrays of one shape."""
+    """What each point shows; all arrays have the same shape."""
 
     stone: NDArray[np.int64]
     reach: Reals
-    """Distance from the stone's middle, along the farther of its two axes."""
+    """The distance from the stone's center, along the one of its two axes where it is greater."""
     gap: Reals
-    """How much farther the next stone is."""
+    """How much farther away the next stone is."""
 
 
 class Koi(NamedTuple):
@@ -55,13 +58,13 @@ class Koi(NamedTuple):
 
     radius: float
     nose: float
-    """Angle of its nose, in radians."""
+    """The angle of its nose, in radians."""
     length: float
     width: float
 
 
 def mosaic(size: int, seed: int) -> Picture:
-    """Lay the pond at (size, size, 3) uint8 sRGB."""
+    """Lay the mosaic of the pond as (size, size, 3) uint8 sRGB."""
     rng = np.random.default_rng(seed)
     center = rng.uniform(0.46, 0.54, 2)
     shoal = _shoal(rng)
@@ -81,7 +84,7 @@ def _shoal(rng: np.random.Generator) -> list[Koi]:
 
 
 def _outside(koi: Koi, center: Reals, x: Reals, y: Reals) -> Reals:
-    """About the distance from the fish's outline: negative within it."""
+    """Return the approximate distance from the fish's outline, negative inside it."""
     dx, dy = x - center[0], y - center[1]
     turn = (np.arctan2(dy, dx) - koi.nose + 0.5) % (2 * np.pi) - 0.5
     behind = turn * koi.radius / koi.length
@@ -95,7 +98,7 @@ def _nearest_koi(shoal: list[Koi], center: Reals, x: Reals, y: Reals) -> Reals:
 
 
 def _rows(center: Reals, shoal: list[Koi]) -> Field:
-    """Its contours are the rows: along a fish near one, ripples around the center elsewhere."""
+    """Return a field whose contours are the rows: along nearby fish, or around the center."""
 
     def potential(x: Reals, y: Reals) -> Reals:
         ripples = np.hypot(x - center[0], y - center[1])
@@ -106,7 +109,7 @@ def _rows(center: Reals, shoal: list[Koi]) -> Field:
 
 
 def _rings(center: Reals) -> Reals:
-    """Middles (count, 2) of stones in rings around the center, a little beyond the borders too."""
+    """Return stones' centers (count, 2) in rings around `center`, to just beyond the borders."""
     rings = [center[None]]
     for number in range(1, int(0.85 / STONE)):
         turns = 2 * np.pi * (np.arange(6 * number) + 0.5 * (number % 2)) / (6 * number)
@@ -128,7 +131,7 @@ def _lay(stones: Reals, angles: Reals, x: Reals, y: Reals) -> Laid:
 
 
 def _settled(stones: Reals, angle: Field) -> Reals:
-    """Move each stone to the middle of its own ground until they lie side by side."""
+    """Move each stone to the center of its own area, repeatedly, so that they lie side by side."""
     centers = 1.1 * (np.arange(SETTLING_SIDE) + 0.5) / SETTLING_SIDE - 0.05
     x, y = np.meshgrid(centers, centers)
     for _ in range(8):
@@ -161,7 +164,7 @@ def _stone_colors(
 def _grouted(
     stones: Reals, colors: Reals, laid: Laid, x: Reals, y: Reals, rng: np.random.Generator
 ) -> Reals:
-    """Every stone is chipped and set at a slant of its own, so each catches other light."""
+    """Chip the stones, set each at its own slant so that it catches other light, and add grout."""
     slant = rng.normal(0, 9, (2, len(stones)))[:, laid.stone]
     offset_x, offset_y = x - stones[laid.stone, 0], y - stones[laid.stone, 1]
     grain = noise(rng, 90, 2)(x, y)

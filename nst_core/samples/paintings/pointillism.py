@@ -37,7 +37,7 @@ class Layer(NamedTuple):
     dots: int
     width: float
     unrest: float
-    """Deviation of the colors that are matched: how far complements scatter."""
+    """The standard deviation of the color noise before matching: how far complements scatter."""
 
 
 LAYERS = (Layer(5000, 0.022, 0.07), Layer(9000, 0.014, 0.13), Layer(9000, 0.010, 0.16))
@@ -48,13 +48,13 @@ class Scene(NamedTuple):
 
     sun: float
     trees: Reals
-    """(count, 3): place, height above the horizon and half width of each poplar."""
+    """(count, 3): position, height above the horizon and half width of each poplar."""
     clouds: Field
     foliage: Field
 
 
 def pointillism(size: int, seed: int) -> Picture:
-    """Dot the river at (size, size, 3) uint8 sRGB."""
+    """Paint the river in dots as (size, size, 3) uint8 sRGB."""
     rng = np.random.default_rng(seed)
     scene = Scene(float(rng.uniform(0.3, 0.7)), _poplars(rng), noise(rng, 5, 2), noise(rng, 24))
     side = len(canvas_grid(size)[0])
@@ -76,7 +76,7 @@ def _poplars(rng: np.random.Generator) -> Reals:
 def _dots(
     starts: Reals, width: float, colors: Reals, bend: Field, rng: np.random.Generator
 ) -> Strokes:
-    """Round dabs, a little longer than wide."""
+    """Return round dabs, a little longer than wide."""
     widths = width * rng.uniform(0.75, 1.15, len(starts))
     paths = follow(lambda x, y: 2 * bend(x, y), starts, 1.15 * widths)
     along = np.linspace(-1, 1, POINTS)
@@ -89,7 +89,7 @@ def _nearest_pigment(colors: Reals) -> Reals:
 
 
 def _seen(scene: Scene, x: Reals, y: Reals) -> Reals:
-    """Colors (count, 3) at points (count): the far bank, its reflection, the near bank."""
+    """Return colors (count, 3) at points (count): the far bank, its reflection, the near bank."""
     mirrored = y > HORIZON
     ripple = 0.012 * np.sin(150 * y + 3 * scene.clouds(x, y)) * mirrored
     height = np.abs(HORIZON - y)
@@ -103,7 +103,7 @@ def _seen(scene: Scene, x: Reals, y: Reals) -> Reals:
 
 
 def _far_bank(scene: Scene, x: Reals, height: Reals) -> Reals:
-    """Colors at this height above the water."""
+    """Return the colors at this height above the water."""
     clouds = scene.clouds(x, 2 * height)
     distance = np.hypot(x - scene.sun, height - 0.16)
     color = ramp(SKY, 1.02 - 1.35 * distance + 0.14 * clouds)

@@ -27,25 +27,25 @@ BAR_TO_LEAD = 2.0
 
 
 class Window(NamedTuple):
-    """Panes (count) by their sites; the rose's come first, from its center outward."""
+    """The panes (count) by their sites; those of the rose come first, from its center outward."""
 
     center: Reals
     sites: Reals
     colors: Reals
     bars: Reals
-    """Radii of the iron rings that carry the rose."""
+    """The radii of the iron rings that carry the rose."""
 
 
 class Panes(NamedTuple):
-    """What each canvas pixel sees; arrays of shape (side, side)."""
+    """What each canvas pixel shows; arrays of shape (side, side)."""
 
     pane: NDArray[np.int64]
     edge: Reals
-    """Distance to the middle of the nearest lead."""
+    """The distance to the center line of the nearest lead."""
 
 
 def stained_glass(size: int, seed: int) -> Picture:
-    """Glaze the window at (size, size, 3) uint8 sRGB."""
+    """Glaze the window as (size, size, 3) uint8 sRGB."""
     rng = np.random.default_rng(seed)
     window = _window(rng)
     x, y = canvas_grid(size)
@@ -98,7 +98,7 @@ def _panes(window: Window, x: Reals, y: Reals) -> Panes:
 
 
 def _glass(window: Window, panes: Panes, x: Reals, y: Reals, rng: np.random.Generator) -> Reals:
-    """Color each pane: light falls through it unevenly, and it was blown with streaks."""
+    """Color each pane, with uneven light and the streaks of blown glass."""
     count = len(window.sites)
     tilt = rng.uniform(0, 2 * np.pi, count)[panes.pane]
     offset = np.stack([x, y], axis=-1) - window.sites[panes.pane]

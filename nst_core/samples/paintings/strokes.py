@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from nst_core.samples.paintings.fields import Field, Reals
 
 POINTS = 16
-"""Points of a path; curves between them are short enough to be straight."""
+"""The number of points of a path; the curves between them are short enough to be straight."""
 
 SAMPLES_PER_PIXEL = 1.5
-"""Density of the points that fill a stroke; below about 1.4 bends show pinholes."""
+"""The density of the points that fill a stroke; below about 1.4, bends show pinholes."""
 
 STROKES_AT_ONCE = 128
-"""Strokes filled together; more would only need more memory."""
+"""The number of strokes filled together; more would only take more memory."""
 
 
 class Strokes(NamedTuple):
@@ -32,22 +32,22 @@ class Coverage(NamedTuple):
     """What lies on top at each canvas pixel; arrays of shape (side, side)."""
 
     stroke: NDArray[np.int64]
-    """Index of the stroke, -1 where there is none."""
+    """The index of the stroke, or -1 if there is none."""
     along: Reals
-    """Position in the stroke from its start, 0, to its end, 1."""
+    """The position along the stroke, from 0 at its start to 1 at its end."""
     across: Reals
-    """Position from one edge, -1, to the other, 1."""
+    """The position across the stroke, from -1 at one edge to 1 at the other."""
 
 
 class Paint(NamedTuple):
-    """A canvas of wet paint: color (side, side, 3) and thickness (side, side) in sides."""
+    """A canvas of wet paint: color (side, side, 3), and thickness (side, side) in canvas sides."""
 
     color: Reals
     thickness: Reals
 
 
 def follow(angle: Field, starts: Reals, lengths: Reals) -> Reals:
-    """Paths (count, POINTS, 2) from points (count, 2) along a flow, of these lengths (count)."""
+    """Return paths (count, POINTS, 2) of lengths (count) from points (count, 2) along a flow."""
     step = lengths / (POINTS - 1)
     points = [starts]
     for _ in range(POINTS - 1):
@@ -60,7 +60,7 @@ def follow(angle: Field, starts: Reals, lengths: Reals) -> Reals:
 
 
 def brush_widths(widths: Reals) -> Reals:
-    """Widths (count, POINTS) of strokes that start round, thin a little and end in a point."""
+    """Return stroke widths (count, POINTS) that start round, thin a little and end in a point."""
     along = np.linspace(0, 1, POINTS)
     return widths[:, None] * np.sqrt(np.minimum(1, 8 * along + 0.1)) * (1 - along**4) ** 0.5
 
@@ -73,7 +73,7 @@ def _normals(paths: Reals) -> Reals:
 
 
 def _densely(values: Reals, along: Reals) -> Reals:
-    """Values (count, points, k) interpolated at positions (samples) in [0, 1] along paths."""
+    """Interpolate values (count, points, k) at positions (samples) in [0, 1] along paths."""
     position = along * (values.shape[1] - 1)
     left = np.minimum(position.astype(np.int64), values.shape[1] - 2)
     fraction = (position - left)[:, None]
@@ -89,14 +89,14 @@ def _sample_positions(strokes: Strokes, side: int) -> tuple[Reals, Reals]:
 
 
 def _pixels(coordinates: Reals, side: int) -> NDArray[np.int64]:
-    """Pixel numbers in a canvas with a margin of one, which takes all that lies outside."""
+    """Return pixel indices in a canvas with a margin of one, which takes all that is outside."""
     return np.clip(coordinates, 0, side + 1).astype(np.int64)
 
 
 def cover(strokes: Strokes, side: int) -> Coverage:
-    """Fill strokes on a canvas of this side.
+    """Fill strokes on a canvas with this side.
 
-    Each stroke is a grid of points that write their numbers to the pixels under them; NumPy
+    Each stroke is a grid of points that write their numbers to the pixels under them. NumPy
     keeps the last one written, which is the one on top.
     """
     along, across = _sample_positions(strokes, side)
@@ -124,7 +124,7 @@ def cover(strokes: Strokes, side: int) -> Coverage:
 
 
 def brush(paint: Paint, strokes: Strokes, rng: np.random.Generator, hairs: int = 12) -> Paint:
-    """Paint strokes over what is there, each with furrows of its own bristles."""
+    """Paint strokes over a canvas, each with the furrows of its own bristles."""
     coverage = cover(strokes, len(paint.color))
     furrows = rng.random((len(strokes.paths), hairs + 1))
     position = (coverage.across + 1) / 2 * (hairs - 1e-6)
@@ -142,7 +142,7 @@ def brush(paint: Paint, strokes: Strokes, rng: np.random.Generator, hairs: int =
 
 
 def lit(paint: Paint, strength: float = 0.35) -> Reals:
-    """Colors (side, side, 3) of the paint under a lamp at the upper left."""
+    """Return the colors (side, side, 3) of the paint under a lamp at the upper left."""
     slope_y, slope_x = np.gradient(paint.thickness * len(paint.color))
     shine = np.clip(slope_x + slope_y, -1, 1) * strength
     bright, dark = np.maximum(shine, 0)[..., None], np.maximum(-shine, 0)[..., None]

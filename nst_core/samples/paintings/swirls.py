@@ -50,7 +50,7 @@ CYPRESS_LAYERS = (Layer(1800, 0.018, 0.16), Layer(2200, 0.009, 0.12))
 
 
 def swirls(size: int, seed: int) -> Picture:
-    """Paint the night at (size, size, 3) uint8 sRGB."""
+    """Paint the night as (size, size, 3) uint8 sRGB."""
     rng = np.random.default_rng(seed)
     eddies, ridge, cypress = _eddies(rng), noise(rng, 3, 2), float(rng.choice([0.14, 0.86]))
     stars = _stars(rng, eddies, cypress)
@@ -64,7 +64,7 @@ def swirls(size: int, seed: int) -> Picture:
 
 
 def _eddies(rng: np.random.Generator) -> Vortices:
-    """Two great eddies side by side that turn against each other, as gears do."""
+    """Return two great eddies, side by side, that turn in opposite directions, as gears do."""
     middle = rng.uniform(0.4, 0.6)
     x = np.array([middle - 0.15, middle + 0.2])
     y = rng.uniform(0.34, 0.44, 2)
@@ -72,7 +72,7 @@ def _eddies(rng: np.random.Generator) -> Vortices:
 
 
 def _stars(rng: np.random.Generator, eddies: Vortices, cypress: float) -> Vortices:
-    """Up to ten stars where nothing else stands; the first, farthest from the tree, is the moon."""
+    """Return up to ten stars in free places; the first, farthest from the tree, is the moon."""
     places = scattered(rng, 300)
     places = places[np.argsort(-np.hypot(places[:, 0] - cypress, 0.7 - places[:, 1]))]
     clear = (np.abs(places - (0.5, 0.34)) < (0.42, 0.27)).all(axis=1)
@@ -90,7 +90,7 @@ def _stars(rng: np.random.Generator, eddies: Vortices, cypress: float) -> Vortic
 
 
 def _current(stars: Vortices, eddies: Vortices, unrest: Field) -> Field:
-    """Stream function of the sky: wind from the left that every eddy and star stirs."""
+    """Return the sky's stream function: wind from the left that every eddy and star stirs."""
 
     def wind(x: Reals, y: Reals) -> Reals:
         return y + 0.09 * unrest(x, y)
@@ -102,7 +102,7 @@ def _current(stars: Vortices, eddies: Vortices, unrest: Field) -> Field:
 
 
 def _stirred(current: Field, cx: float, cy: float, radius: float, turn: float) -> Field:
-    """The current with one vortex, which must be calm at heart to turn in full circles."""
+    """Add one vortex to the current; its center must be calm so that it turns in full circles."""
     calm = current(np.array([cx]), np.array([cy]))
 
     def stirred(x: Reals, y: Reals) -> Reals:
@@ -144,7 +144,7 @@ def _paint_hills(paint: Paint, ridge: Field, rng: np.random.Generator) -> Paint:
 
 
 def _paint_cypress(paint: Paint, center: float, rng: np.random.Generator) -> Paint:
-    """A dark flame at one side: against it the sky looks bright."""
+    """Paint a dark flame at one side, against which the sky looks bright."""
     sway = noise(rng, 4)
 
     def offset(x: Reals, y: Reals) -> Reals:

@@ -23,18 +23,18 @@ OUTLINE = 0.004
 
 
 class Region(NamedTuple):
-    """A part of the block and how it is carved; fields over the canvas (side, side)."""
+    """A part of the block, and how it is carved; arrays over the canvas (side, side)."""
 
     depth: Reals
-    """About the distance to its outline: positive within it."""
+    """The approximate distance to its outline, positive inside it."""
     line: Reals
-    """Counts the cuts across: cut number n lies where this is in [n, n + 1)."""
+    """The position across the cuts: cut number n is where this is in [n, n + 1)."""
     along: Reals
-    """Position along a cut, in lengths of a cut."""
+    """The position along a cut, in lengths of a cut."""
     light: Reals
-    """Share of the wood that is cut away, in [0, 1]."""
+    """The share of the wood that is cut away, in [0, 1]."""
     ink: Reals
-    """Color (3) printed under the black."""
+    """The color (3) printed under the black."""
 
 
 class Block(NamedTuple):
@@ -43,12 +43,12 @@ class Block(NamedTuple):
     x: Reals
     y: Reals
     grain: Reals
-    """Unrest of the carver's hand, about [-1, 1]."""
+    """The unsteadiness of the carver's hand, in about [-1, 1]."""
     sun: tuple[float, float]
 
 
 def woodcut(size: int, seed: int) -> Picture:
-    """Print the block at (size, size, 3) uint8 sRGB."""
+    """Print the block as (size, size, 3) uint8 sRGB."""
     rng = np.random.default_rng(seed)
     x, y = canvas_grid(size)
     sun = (float(rng.uniform(0.35, 0.65)), float(rng.uniform(0.24, 0.32)))
@@ -63,7 +63,7 @@ def woodcut(size: int, seed: int) -> Picture:
 
 
 def _regions(block: Block, rng: np.random.Generator) -> Iterator[Region]:
-    """From back to front."""
+    """Yield the regions from back to front."""
     yield _sky(block)
     yield _sun(block)
     for number, crest in enumerate((0.42, 0.50, 0.58)):
@@ -74,7 +74,7 @@ def _regions(block: Block, rng: np.random.Generator) -> Iterator[Region]:
 
 
 def _carved(region: Region, grain: Reals, starts: Reals) -> NDArray[np.bool_]:
-    """Where the gouge took wood away: it enters and leaves each cut in a point."""
+    """Return where the gouge removed wood; each cut begins and ends in a point."""
     line = region.line + 0.10 * grain
     number = np.floor(line)
     along = region.along + starts[number.astype(np.int64) % len(starts)]
@@ -104,7 +104,7 @@ def _sun(block: Block) -> Region:
 
 
 def _mountain(block: Block, crest: float, number: int, rng: np.random.Generator) -> Region:
-    """Faces toward the sun are light, and the cuts run down the slopes."""
+    """Return a mountain: faces toward the sun are light, and the cuts run down the slopes."""
     ridge, spurs = noise(rng, 5, 4), noise(rng, 7, 2)
     ridge_height = 0.09 * ridge(block.x[:1], np.full_like(block.x[:1], 0.5))
     depth = block.y - crest - ridge_height
@@ -119,7 +119,7 @@ def _mountain(block: Block, crest: float, number: int, rng: np.random.Generator)
 
 
 def _water(block: Block) -> Region:
-    """Waves crowd toward the horizon; the sun lays a path over them."""
+    """Return the water: waves crowd toward the horizon, and the sun lays a path over them."""
     depth = block.y - HORIZON
     nearness = np.log1p(6 * np.maximum(depth, 0)) * 22
     waves = 0.6 * np.sin(26 * block.x / (0.4 + 3 * np.abs(depth)) + 4 * block.grain)
@@ -131,7 +131,7 @@ def _water(block: Block) -> Region:
 
 
 def _birch(block: Block, place: float, rng: np.random.Generator) -> Region:
-    """White bark with black bands, rounded by cuts that thin toward the shade."""
+    """Return a birch: white bark with black bands, rounded by cuts that thin toward the shade."""
     heights = block.y[:, :1]
     sway = noise(rng, 3)(np.full_like(heights, 0.5), heights)
     half_width = rng.uniform(0.018, 0.034) * (0.75 + 0.5 * block.y)
@@ -144,7 +144,7 @@ def _birch(block: Block, place: float, rng: np.random.Generator) -> Region:
 
 
 def _rubbed(canvas: Reals, rng: np.random.Generator, x: Reals, y: Reals) -> Reals:
-    """Ink takes the grain of the wood, and paper is never quite white."""
+    """Give the ink the grain of the wood, and the paper a tone that is never quite white."""
     fibers = noise(rng, 160)((x + 0.02 * y) % 1, y / 12)
     blotches = noise(rng, 30, 3)(x, y)
     return canvas + (0.045 * fibers + 0.035 * blotches)[..., None]

@@ -1,0 +1,211 @@
+"""Events of a batch: one for each thing that happens, emitted once and sent to every subscriber.
+
+Events travel through `logging`. Without a subscriber they cost nothing. If you set the logger
+`nst_batch.events` to the level INFO, you get a line for each event.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+logger = logging.getLogger("nst_batch.events")
+
+RowEnd = Literal["done", "failed", "interrupted", "pending"]
+ROW_ENDS: tuple[RowEnd, ...] = get_args(RowEnd)
+"""How a row can end that had not ended before; a row that never begins is `pending`."""
+
+
+@dataclass(frozen=True)
+class FileDownloading:
+    """Some bytes of a file have been downloaded: `done` of `total`."""
+
+    name: str
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"downloading {self.name}: {self.done} of {self.total} bytes"
+
+
+@dataclass(frozen=True)
+class PictureExamined:
+    """Some of all pictures have been examined: `done` of `total`."""
+
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.total} pictures examined"
+
+
+@dataclass(frozen=True)
+class RowsPlanned:
+    """It is known which rows are to run.
+
+    Attributes:
+        to_run: how many rows are to run.
+        total: how many rows can run; those that are not to run were done before.
+        equal: how many of the rows to run only get a copy of an earlier row's picture.
+    """
+
+    to_run: int
+    total: int
+    equal: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.to_run} of {self.total} rows to run"
+
+
+@dataclass(frozen=True)
+class DevicesOpened:
+    """It is known on which devices rows run.
+
+    Attributes:
+        devices: as TensorFlow names them, such as `GPU:0`.
+        cpu_shared_with: another run that works on the CPU, such as `process 4711 of anna`; empty if
+            there is none.
+    """
+
+    devices: tuple[str, ...]
+    cpu_shared_with: str = ""
+
+    def __str__(self) -> str:
+        return f"rows run on {', '.join(self.devices)}"
+
+
+@dataclass(frozen=True)
+class RowStarted:
+    """A row begins; its pictures are not loaded yet, and it has no device yet."""
+
+    line: int
+    output: str
+
+    def __str__(self) -> str:
+        return f"line {self.line} {self.output}: started"
+
+
+@dataclass(frozen=True)
+class RowWaiting:
+    """A row, or first its style, waits for a device; `reason` says which one."""
+
+    line: int
+    output: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"line {self.line} {self.output} {self.reason}"
+
+
+@dataclass(frozen=True)
+class RowStepped:
+    """A row took some optimizer steps.
+
+    Attributes:
+        step, steps: the steps taken so far, and their maximum.
+        share: the part of the row's planned work that is done, from 0 to 1.
+        loss: the total loss of the best picture so far.
+    """
+
+    line: int
+    output: str
+    step: int
+    steps: int
+    share: float
+    loss: float
+
+    def __str__(self) -> str:
+        at = f"step {self.step} of {self.steps}"
+        return f"line {self.line} {self.output}: {at}, loss {self.loss:.5g}"
+
+
+@dataclass(frozen=True)
+class RowEnded:
+    """A row ended.
+
+    Attributes:
+        status: how it ended.
+        loss: the total loss of its picture; NaN if it has none.
+        reason: why it ended this way, for people.
+    """
+
+    line: int
+    output: str
+    status: RowEnd
+    loss: float = float("nan")
+    reason: str = ""
+
+    def __str__(self) -> str:
+        why = f"loss {self.loss:.4g}" if self.status == "done" else self.reason
+        return f"line {self.line} {self.output}: {self.status}, {why}"
+
+
+@dataclass(frozen=True)
+class TableWritten:
+    """The table, of `rows` rows, was written, and so was every picture that there will be."""
+
+    rows: int
+
+    def __str__(self) -> str:
+        return f"the table of {self.rows} rows is written"
+
+
+@dataclass(frozen=True)
+class GalleryWritten:
+    """The page was written; `page` is its place."""
+
+    page: str
+
+    def __str__(self) -> str:
+        return f"the gallery is written: {self.page}"
+
+
+RowEvent: TypeAlias = RowStarted | RowWaiting | RowStepped | RowEnded
+Event: TypeAlias = (
+    FileDownloading
+    | PictureExamined
+    | RowsPlanned
+    | DevicesOpened
+    | RowEvent
+    | TableWritten
+    | GalleryWritten
+)
+"""Subscribers `match` on it, with `assert_never` at the end: the type checker finds those that lack
+a new event."""
+
+
+def emit(event: Event) -> None:
+    """Send an event to every subscriber."""
+    logger.info("%s", event, extra={"event": event})
+
+
+@contextmanager
+def subscribed(subscriber: Callable[[Event], object]) -> Iterator[None]:
+    """Call a function with each event, in the thread that emits it, while the context lasts.
+
+    Calls of one subscriber never overlap. Handlers of the root logger receive no more than before.
+    """
+    handler = _Handler(subscriber)
+    level, propagate = logger.level, logger.propagate
+    if not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+class _Handler(logging.Handler):
+    """Handler that passes events from log records to a subscriber, one at a time."""
+
+    def __init__(self, subscriber: Callable[[Event], object]) -> None:
+        super().__init__()
+        self._subscriber = subscriber
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._subscriber(record.event)  # type: ignore[attr-defined]

@@ -1,0 +1,226 @@
+"""The result of each row, from its task run or from what earlier runs left."""
+
+import logging
+import traceback
+from asyncio import CancelledError as AsyncCancelledError
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from prefect.futures import PrefectFuture
+
+from nst_core.files import StorageError, size_of, sizes_below, write_atomic
+from nst_core.places import Place, redacted
+from nst_core.write_errors import explained
+from tasks.events import ROW_ENDS, RowEnd, RowEnded, emit
+from tasks.jobs import Job
+from tasks.layout import PICTURES, curve_path, error_path, picture_path, row_records
+from tasks.placement import LOOKS_AT_ONCE, find_finished, first_lines, place_finished
+from tasks.records import FileReference, PictureRecord, RecordError, StyleRecord
+from tasks.runners import ended
+from tasks.statuses import PENDING, RowResult
+from tasks.stopping import StoppedError
+
+logger = logging.getLogger("nst_batch.results")
+
+LONGEST_ERROR = 600
+"""The most characters of an error: TensorFlow's messages can fill pages. The row's file has the
+complete message."""
+
+Style = StyleRecord | PrefectFuture[StyleRecord]
+
+
+def results_of_finished(jobs: Sequence[Job], output: Place) -> dict[int, RowResult]:
+    """Return, by line, the results of the jobs that earlier runs finished, each with its own files.
+
+    Raises:
+        StorageError: a storage does not say whether a job is done.
+    """
+    placed = place_finished(find_finished(jobs, output), jobs, output)
+    done = {line: RowResult("cached", record, "hit") for line, record in placed.records.items()}
+    failed = {
+        line: RowResult(
+            "failed", error=f"its picture cannot be put in its place: {in_a_line(error)}"
+        )
+        for line, error in placed.errors.items()
+    }
+    results = done | failed
+    return {
+        job.line: replace(results[job.line], same_as=first if first != job.line else None)
+        for job, first in zip(jobs, first_lines(jobs), strict=True)
+        if job.line in results
+    }
+
+
+def gather(
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
+) -> RowResult:
+    """Wait for a job's picture and return its result; no failure of one row affects another."""
+    try:
+        if not ended(picture).is_completed():
+            return failed_result(job, picture, style, output)
+        return result_of(job, picture, style, output)
+    except (OSError, RecordError) as error:
+        return RowResult("failed", error=in_a_line(error))
+
+
+def result_of_equal(job: Job, first: int, result: RowResult, output: Place) -> RowResult:
+    """Return the result of a job that gets a copy from an equal job in an earlier line.
+
+    Args:
+        job: the job that gets the copy.
+        first: the line of the other job.
+        result: the result of the other job.
+        output: the batch's output folder.
+    """
+    try:
+        record = result.record and copied_to(job.output, result.record, output)
+    except (OSError, RecordError) as error:
+        return RowResult("failed", error=in_a_line(error), same_as=first)
+    # The loss of the output's storage counts once, not once for each equal row.
+    return replace(result, record=record, same_as=first, is_output_lost=False)
+
+
+def copied_to(name: str, record: PictureRecord, output: Place) -> PictureRecord:
+    """Return a record whose files are those of this output, copied there if necessary.
+
+    Raises:
+        RecordError: the picture or its curve is not there any more.
+        OSError: it cannot be written.
+    """
+    place, curve_place = picture_path(output, name), curve_path(output, name)
+    if record.file.path == place:
+        return record
+    file, curve = FileReference.write(place, record.file.read()), record.curve_file
+    if curve:
+        curve = FileReference.write(curve_place, curve.read())
+    update = {"file": file, "curve": curve_place.absolute(), "curve_file": curve}
+    return record.model_copy(update=update)
+
+
+def confirmed(
+    jobs: Iterable[Job], results: Mapping[int, RowResult], output: Place
+) -> dict[int, RowResult]:
+    """Return results by line; a row has failed if its picture is missing when the batch ends.
+
+    Args:
+        jobs: the jobs of the rows that could run.
+        results: the results by line.
+        output: the batch's output folder, which others may have removed or changed in the meantime.
+    """
+    with_picture = [job for job in jobs if results[job.line].record]
+    sizes = sizes_of_pictures([job.output for job in with_picture], output)
+    checked = dict(results)
+    for job in with_picture:
+        record, size = results[job.line].record, sizes.get(job.output)
+        if record and size != record.file.size:
+            found = "nothing" if size is None else f"{size} bytes"
+            why = (
+                f"{redacted(record.file.path)}: found {found}, expected the {record.file.size} "
+                "bytes of its picture: the output folder was changed while the batch ran; run it "
+                "again"
+            )
+            checked[job.line] = replace(results[job.line], status="failed", record=None, error=why)
+    return checked
+
+
+def sizes_of_pictures(names: Sequence[str], output: Place) -> dict[str, int]:
+    """Return the sizes in bytes of these outputs' pictures, for those that exist."""
+    if not isinstance(output, Path):
+        # A storage may refuse to list its files; then it is asked for each one.
+        with suppress(OSError):
+            return sizes_below(output / PICTURES)
+
+    def look(name: str) -> int | None:
+        try:
+            return size_of(picture_path(output, name))
+        except OSError:
+            return None
+
+    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+        found = zip(names, pool.map(look, names), strict=True)
+        return {name: size for name, size in found if size is not None}
+
+
+def result_of(
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
+) -> RowResult:
+    """Return the result of a job whose task run completed; another run may have been faster."""
+    record = picture.result()
+    warn_if_not_kept(job, output)
+    computed = isinstance(style, PrefectFuture) and ended(style).name != "Cached"
+    return RowResult(
+        "cached" if picture.state.name == "Cached" else "done",
+        copied_to(job.output, record, output),
+        "computed" if computed else "hit",
+    )
+
+
+def warn_if_not_kept(job: Job, output: Place) -> None:
+    """Warn if Prefect could not store a record, because Prefect itself does not say so."""
+    record = row_records(output) / job.key
+    try:
+        there = size_of(record) > 0
+    except OSError:
+        there = False
+    if not there:
+        logger.warning(
+            "%s: it is done, but its record cannot be kept at %s: the next run makes it again",
+            job.output,
+            redacted(record),
+        )
+
+
+def failed_result(
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
+) -> RowResult:
+    """Return why a row failed, on one line; write the traceback to a file beside the pictures."""
+    failed, subject = ended(picture), ""
+    if isinstance(style, PrefectFuture) and not ended(style).is_completed():
+        failed, subject = ended(style), f"style {job.style_name}: "
+    error = failed.result(raise_on_failure=False)
+    if isinstance(error, StoppedError):
+        return RowResult("interrupted", error=str(error), interrupted_picture=error.picture)
+    if isinstance(error, CancelledError | AsyncCancelledError):
+        return PENDING
+    if not isinstance(error, BaseException):
+        why = f"{subject}{failed.name}: {failed.message or 'no reason was given'}"
+        return RowResult("failed", error=why)
+    why = f"{subject}{in_a_line(error)}"
+    if isinstance(error, StorageError) and str(error.filename).startswith(redacted(output)):
+        return RowResult("failed", error=why, is_output_lost=True)
+    write_traceback(error, error_path(output, job.output))
+    return RowResult("failed", error=why)
+
+
+def in_a_line(error: BaseException) -> str:
+    """Return an error's message in a form that fits into a cell of the table."""
+    said = isinstance(error, OSError) and explained(error, {})
+    message = redacted(" ".join((said or f"{type(error).__name__}: {error}").split()))
+    return message if len(message) <= LONGEST_ERROR else f"{message[:LONGEST_ERROR]} ..."
+
+
+def write_traceback(error: BaseException, path: Place) -> None:
+    """Write a traceback to help fix the cause; a full disk must not cost the table as well."""
+    try:
+        trace = redacted("".join(traceback.format_exception(error)))
+        write_atomic(path, trace.encode())
+    except OSError:
+        logger.exception("the traceback of a failed row could not be written to %s", path)
+
+
+def has_begun(picture: PrefectFuture[PictureRecord]) -> bool:
+    """Return whether a task run that was waited for ever ran; without its style it cannot."""
+    # The future itself is not asked, because it asks the server if its task broke off.
+    return ended(picture).name != "NotReady"
+
+
+def tell_end(job: Job, result: RowResult) -> None:
+    """Report the end of a row that could not do so: it ran elsewhere, never began, or is a copy."""
+    if result.record:
+        emit(RowEnded(job.line, job.output, "done", loss=result.record.total_loss))
+        return
+    status: RowEnd = result.status if result.status in ROW_ENDS else "failed"
+    emit(RowEnded(job.line, job.output, status, reason=result.error))
