@@ -238,7 +238,7 @@ def test_unusable_manifests_and_settings_are_told_in_json_too(shell: Shell) -> N
     assert (missing.returncode, "error" in json.loads(missing.stdout)) == (2, True)
     layers = shell.run("run", grid(shell), "--output", "out", "--style-layers", "nope", "--json")
     assert layers.returncode == 2
-    assert "settings for all rows" in json.loads(layers.stdout)["error"]
+    assert "settings for the batch" in json.loads(layers.stdout)["error"]
 
 
 def test_what_cannot_be_written_is_told_before_any_work(lone_shell: Shell) -> None:

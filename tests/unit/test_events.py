@@ -61,11 +61,28 @@ def test_all_subscribers_hear_every_event_as_long_as_they_subscribe() -> None:
     assert second == [TableWritten(3)]
 
 
-def test_nobody_else_hears_more_than_before(caplog: pytest.LogCaptureFixture) -> None:
+class Heard(logging.Handler):
+    """Keeps the messages that reach it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def test_nobody_else_hears_more_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Heard()
+    # A parent of its own, as other tests may have left any level.
+    parent = logging.Logger("parent", logging.WARNING)
+    parent.addHandler(heard)
+    for name, value in (("parent", parent), ("level", logging.NOTSET), ("_cache", {})):
+        monkeypatch.setattr(events.logger, name, value)
     before = (events.logger.level, events.logger.propagate)
     with subscribed(lambda _: None):
         emit(TableWritten(1))
-    assert caplog.messages == []
+    assert heard.messages == []
     assert (events.logger.level, events.logger.propagate) == before
     assert not events.logger.handlers
 
