@@ -18,9 +18,10 @@ test-nights: .venv/installed ## nightly runs by a worker, servers that die, and 
 test-cluster: .venv/installed ## tests on Ray and Dask clusters, which they start
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
-lint: .venv/installed ## ruff: errors and format
+lint: .venv/installed ## ruff: errors and format; import-linter: what may import what
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: .venv/installed ## mypy, strict
 	$(BIN)/mypy

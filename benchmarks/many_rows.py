@@ -23,18 +23,18 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from nst_core.files import write_atomic
-from nst_core.pictures import encode_png
+from nst_core.images.pictures import encode_png
+from nst_core.storage.files import write_atomic
 
 BATCH = """
 import json, resource, sys, time
 from pathlib import Path
-from flows import environment
+from flows.process import environment
 environment.prepare()
 import numpy as np
-from nst_core import stylize
-from nst_core.optimization import Losses
-from nst_core.stylize import Outcome
+from nst_core.transfer import stylize
+from nst_core.transfer.optimization import Losses
+from nst_core.transfer.stylize import Outcome
 
 PIXELS = np.zeros((16, 16, 3), np.uint8)
 LOSSES = Losses(0.0, 0.0, 0.0, 0.0, {})

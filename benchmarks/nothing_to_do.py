@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 EMPTY = """
-from flows import environment
+from flows.process import environment
 environment.prepare()
 from prefect import flow
 @flow

@@ -14,9 +14,9 @@ import numpy as np
 from nst_core.networks.loading import load_encoder
 from nst_core.samples.paintings import PAINTINGS
 from nst_core.samples.photographs import photograph
-from nst_core.settings import Settings
-from nst_core.statistics import style_targets
-from nst_core.stylize import Iterate, finish, iterates
+from nst_core.transfer.settings import Settings
+from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.stylize import Iterate, finish, iterates
 
 LEARNING_RATES = (0.01, 0.02, 0.05)
 PAIRS = (("cat", "swirls"), ("cat", "woodcut"), ("coffee", "stained_glass"))

@@ -14,8 +14,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from flows.proxies import speak_directly
-from tasks.signals import answer_signals, stop_signals
+from flows.process.proxies import speak_directly
+from flows.process.signals import answer_signals, stop_signals
 
 WORKER = [
     *(str(Path(sys.executable).parent / "prefect"), "worker", "start"),

@@ -14,20 +14,46 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from pydantic import BeforeValidator, Field
 
+from flows.process.signals import deferring_signals
 from nst_core.devices import AUTO, PATTERN, parse_devices
-from nst_core.files import StorageError, user_cache
-from nst_core.held_files import sweep_parts
+from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.networks.store import WeightStore
-from nst_core.octaves import REPORT_EVERY
-from nst_core.places import WEB_ADDRESS, Place, name_of, place, redacted, reject_signed_address
-from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
-from nst_core.write_errors import writing_to
-from tasks.artifacts import show_on_page, shown_progress
-from tasks.caching import keep_by_key
-from tasks.encoders import check_weights_place, encoders_of
+from nst_core.storage.files import StorageError, user_cache
+from nst_core.storage.held_files import sweep_parts
+from nst_core.storage.places import (
+    WEB_ADDRESS,
+    Place,
+    name_of,
+    place,
+    redacted,
+    reject_signed_address,
+)
+from nst_core.storage.write_errors import writing_to
+from nst_core.transfer.octaves import REPORT_EVERY
+from nst_core.transfer.settings import Overrides
+from tasks.engine.caching import keep_by_key
+from tasks.engine.collect import Style, gather, has_begun, tell_end
+from tasks.engine.run_log import omit_tracebacks
+from tasks.engine.runner_choice import LOCAL, RunnerName, check_runner
+from tasks.engine.runners import Workers, in_threads, start_workers
 from tasks.events import PictureExamined, RowsPlanned, emit
-from tasks.jobs import Job, examine_rows
-from tasks.layout import (
+from tasks.intake.encoders import check_weights_place, encoders_of
+from tasks.intake.examine import examine_rows
+from tasks.intake.manifest import (
+    ManifestError,
+    check_manifest_kind,
+    check_manifest_place,
+    check_places,
+    read_manifest,
+)
+from tasks.job import Job
+from tasks.report.prefect_page import log_wrong_rows, show_on_page, shown_progress
+from tasks.report.table import count_by_status
+from tasks.report.write import write_report
+from tasks.row import Row
+from tasks.stopping import raise_if_asked_to_stop, stopping_rows
+from tasks.store.finished import result_of_equal, results_of_finished
+from tasks.store.layout import (
     folders_written,
     make_folders,
     output_lock,
@@ -36,35 +62,13 @@ from tasks.layout import (
     style_locks,
     style_records,
 )
-from tasks.locks import exclusive
-from tasks.manifest import (
-    ManifestError,
-    check_manifest_kind,
-    check_manifest_place,
-    check_places,
-    read_manifest,
-)
-from tasks.placement import forget_foreign
-from tasks.records import PictureRecord, StyleRecord, find_style, remove_failures
-from tasks.report import write_report
-from tasks.results import (
-    Style,
-    gather,
-    has_begun,
-    result_of_equal,
-    results_of_finished,
-    tell_end,
-)
-from tasks.rows import Row
-from tasks.run_log import log_wrong_rows, omit_tracebacks
-from tasks.runner_choice import LOCAL, RunnerName, check_runner
-from tasks.runners import Workers, in_threads, start_workers
-from tasks.statuses import PENDING, RowResult
-from tasks.stopping import deferring_signals, raise_if_asked_to_stop, stopping_rows
+from tasks.store.locks import exclusive
+from tasks.store.placement import forget_foreign
+from tasks.store.records import PictureRecord, StyleRecord, find_style, remove_failures
+from tasks.store.statuses import PENDING, RowResult
+from tasks.store.styles_in_use import using_styles
 from tasks.style_targets import compute_style_targets, mark_used
-from tasks.styles_in_use import using_styles
 from tasks.stylize import stylize_row
-from tasks.summary import count_by_status
 from tasks.weights import fetch_weights
 
 MAX_IN_FLIGHT = 1000

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from nst_core.locks import LockError, flock, holder_of, shared_lock
+from nst_core.errors import UserError
+from nst_core.storage.locks import LockError, flock, holder_of, shared_lock
 
 AUTO = "auto"
 CPU = "cpu"
@@ -30,7 +31,7 @@ MOST_FAILURES = 2
 Result = TypeVar("Result")
 
 
-class DeviceError(Exception):
+class DeviceError(UserError):
     """A requested device that is not available; the message says what to do."""
 
 

@@ -1,18 +1,15 @@
 """Stop requests to the rows of a batch: threads cannot be interrupted, so they must ask."""
 
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from nst_core.places import Place
-from tasks.signals import signals_answered_by
+from nst_core.errors import UserError
+from nst_core.storage.places import Place
 
 logger = logging.getLogger("nst_batch.stopping")
 
-STILL_STOPPING = "still stopping; once more ends it at once, without a table"
 
 _stopped: set[Place] = set()
 _asked = threading.Event()
@@ -43,7 +40,7 @@ def raise_if_asked_to_stop() -> None:
         raise KeyboardInterrupt
 
 
-class StoppedError(Exception):
+class StoppedError(UserError):
     """A row was given up because its batch is ending; the message says how far it got.
 
     Attributes:
@@ -76,26 +73,3 @@ def stopping_rows(output: Place) -> Iterator[None]:
 def is_stopped(output: Place) -> bool:
     """Return whether the batch that writes to this folder is being stopped."""
     return output in _stopped
-
-
-@contextmanager
-def deferring_signals() -> Iterator[None]:
-    """Complete the writes that a stop still requires, even if people press Ctrl-C again.
-
-    Within the context, a first signal causes a warning, and a second one ends the process at once.
-    Threads other than the main one get no signals.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    has_warned = False
-
-    def wait(number: int, _: Any) -> None:
-        nonlocal has_warned
-        if has_warned:
-            os._exit(128 + number)
-        has_warned = True
-        logger.warning(STILL_STOPPING)
-
-    with signals_answered_by(wait):
-        yield

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from nst_core.locks import LockError, flock
-from nst_core.octaves import style_sides
-from nst_core.places import Place, redacted
-from nst_core.write_errors import writing_to
-from tasks.jobs import Job, load_picture
-from tasks.layout import style_files, style_locks, style_records
-from tasks.records import FileReference, RecordError, StyleRecord, find_style, write_record
-from tasks.row_report import RowReport, wait_for_device
+from nst_core.storage.locks import LockError, flock
+from nst_core.storage.places import Place, redacted
+from nst_core.storage.write_errors import writing_to
+from nst_core.transfer.octaves import style_sides
+from tasks.engine.row_report import RowReport, wait_for_device
+from tasks.intake.examine import load_picture
+from tasks.job import Job
 from tasks.stopping import StoppedError, is_stopped
+from tasks.store.layout import style_files, style_locks, style_records
+from tasks.store.records import FileReference, RecordError, StyleRecord, find_style, write_record
 
 if TYPE_CHECKING:
-    from nst_core.statistics import StyleTargets
+    from nst_core.transfer.statistics import StyleTargets
 
 logger = logging.getLogger("nst_batch.style_targets")
 
@@ -98,7 +99,7 @@ def mark_used(record: StyleRecord) -> None:
 
 def _read(job: Job, computed: StyleRecord, cache: Place) -> "StyleTargets | None":
     """Return the targets that the row was submitted with, or else those that are cached now."""
-    from nst_core.statistics import StyleTargets
+    from nst_core.transfer.statistics import StyleTargets
 
     record: StyleRecord | None = computed
     for _ in range(2):
@@ -134,7 +135,7 @@ def _locked(job: Job, cache: Place, output: Place) -> Iterator[None]:
 def _compute(report: RowReport, output: Place, devices: str) -> tuple["StyleTargets", float]:
     """Compute the targets; also return how many seconds that took."""
     from nst_core.devices import on_asked_devices
-    from nst_core.statistics import StyleTargets, style_targets
+    from nst_core.transfer.statistics import StyleTargets, style_targets
 
     job, settings = report.job, report.job.settings
 

@@ -9,14 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
-from nst_core.files import write_atomic
-from nst_core.levels import from_levels
-from nst_core.pictures import Picture, encode_png
-from nst_core.places import Place
-from nst_core.write_errors import writing_to
-from tasks.curves import Point, curve_csv
-from tasks.jobs import Job, load_picture
-from tasks.layout import (
+from nst_core.images.levels import from_levels
+from nst_core.images.pictures import Picture, encode_png
+from nst_core.storage.files import write_atomic
+from nst_core.storage.places import Place
+from nst_core.storage.write_errors import writing_to
+from nst_core.transfer.warnings import warnings_of_losses
+from tasks.engine.row_report import RowReport, wait_for_device
+from tasks.intake.examine import load_picture
+from tasks.job import Job
+from tasks.report.gallery.previews import keep_content, keep_thumbnail
+from tasks.stopping import StoppedError, is_stopped
+from tasks.store.curves import Point, curve_csv
+from tasks.store.layout import (
     INTERRUPTED,
     curve_path,
     intermediate_path,
@@ -24,18 +29,14 @@ from tasks.layout import (
     interrupted_path,
     picture_path,
 )
-from tasks.managed import INTERMEDIATE_MARK, INTERRUPTED_MARK, keep_others, remove_ours
-from tasks.previews import keep_content, keep_thumbnail
-from tasks.provenance import KEYWORD, ROW_KEYWORD, Provenance
-from tasks.records import FileReference, PictureRecord, StyleRecord
-from tasks.row_report import RowReport, wait_for_device
-from tasks.row_warnings import warnings_of_losses
-from tasks.stopping import StoppedError, is_stopped
+from tasks.store.managed import INTERMEDIATE_MARK, INTERRUPTED_MARK, keep_others, remove_ours
+from tasks.store.provenance import KEYWORD, ROW_KEYWORD, Provenance
+from tasks.store.records import FileReference, PictureRecord, StyleRecord
 from tasks.style_targets import read_or_compute
 
 if TYPE_CHECKING:
-    from nst_core.statistics import StyleTargets
-    from nst_core.stylize import Iterate, Outcome
+    from nst_core.transfer.statistics import StyleTargets
+    from nst_core.transfer.stylize import Iterate, Outcome
 
 
 LARGEST_LOSS = float(np.finfo(np.float32).max)
@@ -117,7 +118,7 @@ def _optimize(
     Raises:
         StoppedError: the batch was stopped.
     """
-    from nst_core.stylize import finish, iterates
+    from nst_core.transfer.stylize import finish, iterates
 
     curve: list[Point] = []
     _forget_intermediates(job, output)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nst_core.files import read_whole
-from nst_core.places import Place
-from tasks.curves import Point, curve_csv
-from tasks.jobs import Job
-from tasks.layout import curve_path, picture_path, row_records
-from tasks.placement import Placed, find_finished, place_finished
-from tasks.records import FileReference, PictureRecord, write_record
+from nst_core.storage.files import read_whole
+from nst_core.storage.places import Place
+from tasks.job import Job
+from tasks.store.curves import Point, curve_csv
+from tasks.store.layout import curve_path, picture_path, row_records
+from tasks.store.placement import Placed, find_finished, place_finished
+from tasks.store.records import FileReference, PictureRecord, write_record
 
 
 def key_of(row: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.gallery import GalleryRow, Shown
+from tasks.report.gallery.page import GalleryRow, Shown
 
 
 def row(content: str = "a.png", style: str = "s.png", **facts: Any) -> GalleryRow:

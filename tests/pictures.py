@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_core.files import write_atomic
-from nst_core.pictures import encode_png, resize
+from nst_core.images.pictures import encode_png, resize
+from nst_core.storage.files import write_atomic
 
 
 def write_picture(path: Path, seed: int, height: int = 36, width: int = 48) -> Path:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nst_core.files import make_private
-from nst_core.locks import LockError, locked
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.weight_files import WeightsError
+from nst_core.storage.files import make_private
+from nst_core.storage.locks import LockError, locked
 
 # pooch and requests are imported where they are used, because most commands download nothing.
 if TYPE_CHECKING:

@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nst_core.errors import UserError
+
 NUMBERS = ("b1", "f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 OBJECTS = ("O", "O4", "O8")
 
 
-class WeightsError(Exception):
+class WeightsError(UserError):
     """Weights cannot be obtained or used; the message says what to do."""
 
 

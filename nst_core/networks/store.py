@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_core.files import local_cache, user_cache
 from nst_core.networks.catalogue import Network
 from nst_core.networks.recognition import networks_of, the_network_of, why_for_no_network
 from nst_core.networks.weight_files import WeightsError, read_weight_file
-from nst_core.places import Place
+from nst_core.storage.files import local_cache, user_cache
+from nst_core.storage.places import Place
 
 VARIABLE = "NST_BATCH_WEIGHTS"
 

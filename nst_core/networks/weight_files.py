@@ -20,12 +20,12 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from nst_core.files import write_atomic
 from nst_core.networks import vgg
 from nst_core.networks.encoder import Weights
 from nst_core.networks.pickled_arrays import WeightsError as WeightsError
 from nst_core.networks.pickled_arrays import read_pickled_arrays
 from nst_core.networks.topology import Topology
+from nst_core.storage.files import write_atomic
 
 FORMATS = (
     "safetensors",

@@ -11,9 +11,9 @@ from PIL import Image
 from playwright.sync_api import Page as BrowserPage
 from playwright.sync_api import expect
 
-from nst_core.files import write_atomic
-from nst_core.pictures import encode_jpeg
-from tasks.gallery import Page, Shown, render
+from nst_core.images.pictures import encode_jpeg
+from nst_core.storage.files import write_atomic
+from tasks.report.gallery.page import Page, Shown, render
 from tests.browser.conftest import Opener
 from tests.gallery_rows import row
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.cluster
 PROGRAM = """
 import json, os, sys
 from prefect import flow, task
-from tasks.runners import start_workers
+from tasks.engine.runners import start_workers
 
 @task
 def row(number):

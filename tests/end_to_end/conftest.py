@@ -59,7 +59,7 @@ class Shell:
         """Run `nst-batch`, which must succeed, and then a program in the same process."""
         return self.python(
             f"import sys; sys.argv[1:] = {arguments!r}\n"
-            "from flows.cli import main\n"
+            "from flows.cli.app import main\n"
             "try: main()\n"
             "except SystemExit as end: assert not end.code, end.code\n" + program
         )

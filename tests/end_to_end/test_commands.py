@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flows.commands import doctor
-from nst_core.settings import PRESETS, Settings
-from tasks.csv_cells import to_csv
+from flows.cli.commands import doctor
+from nst_core.transfer.settings import PRESETS, Settings
+from tasks.store.csv_cells import to_csv
 from tests.end_to_end.conftest import QUICK, Shell
 from tests.pictures import huge_png, write_csv
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.locks import flock, locked
+from nst_core.storage.locks import flock, locked
 from tests.end_to_end.conftest import QUICK, Shell
 from tests.pictures import write_csv
 
@@ -20,9 +20,9 @@ INSTRUMENTED = """
 import json, sys, threading
 from pathlib import Path
 import tensorflow as tf
-from nst_core import statistics, stylize
+from nst_core.transfer import statistics, stylize
 from nst_core.networks.forward import current_device
-from nst_core.settings import Overrides
+from nst_core.transfer.settings import Overrides
 
 BROKEN = {broken!r}
 together = threading.Barrier({together})
@@ -137,7 +137,7 @@ import sys
 from nst_core import devices
 devices.open_devices = lambda _: ("GPU:0",)
 devices.peak_memory_mb = lambda _: 0.0
-from flows.cli import main
+from flows.cli.app import main
 main()
 """
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from nst_core.files import version_of
-from nst_core.places import place
-from tasks.records import FileReference, RecordError
+from nst_core.storage.files import version_of
+from nst_core.storage.places import place
+from tasks.store.records import FileReference, RecordError
 from tests.end_to_end.conftest import QUICK, Shell
 from tests.http_server import Answer, serving
 from tests.object_storage import SECRET, Bucket, object_storage

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.display import BLOCKS
+from flows.cli.display import BLOCKS
 from tests.end_to_end.conftest import COMMAND, QUICK, Shell, make_shell
 from tests.pictures import write_csv
 from tests.terminal import CTRL_C, PseudoTerminal

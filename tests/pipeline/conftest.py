@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging.configuration import setup_logging
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from nst_core.settings import Overrides
+from nst_core.transfer.settings import Overrides
 from tests.pictures import write_csv, write_picture
 
 
@@ -74,7 +74,7 @@ def batch(tmp_path: Path) -> Batch:
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is computed: a `style` or a `row` for each that really is."""
-    from nst_core import statistics, stylize
+    from nst_core.transfer import statistics, stylize
 
     seen: list[str] = []
 

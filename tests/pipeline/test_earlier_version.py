@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from flows.stylize_manifest import stylize_manifest
-from nst_core.settings import Overrides
+from nst_core.transfer.settings import Overrides
 
 FINISHED = Path(__file__).parent.parent / "fixtures" / "finished-0.1.0.zip"
 """Pictures, `m.csv`, `night` and `cache`, as version 0.1.0 left them after `nst-batch run m.csv

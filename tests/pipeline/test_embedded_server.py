@@ -9,7 +9,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.embedded_server import server_environment
+from flows.process.embedded_server import server_environment
 
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 

@@ -12,19 +12,21 @@ import pandas as pd
 import pytest
 from prefect.context import TaskRunContext
 
-from flows.commands.plan import plan
-from flows.progress import LiveProgress
-from flows.terminal import Terminal
+from flows.cli.commands.plan import plan
+from flows.cli.progress import LiveProgress
+from flows.cli.terminal import Terminal
+from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.networks.store import WeightStore
-from nst_core.settings import DEFAULT_MAX_PIXELS, Overrides
-from tasks import results
-from tasks.caching import RecordSerializer
+from nst_core.transfer.settings import Overrides
+from tasks.engine import collect as results
+from tasks.engine.caching import RecordSerializer
+from tasks.engine.collect import tell_end
 from tasks.events import subscribed
-from tasks.jobs import Job
-from tasks.layout import row_records
-from tasks.records import RecordError
-from tasks.results import result_of_equal, tell_end
-from tasks.statuses import PENDING, RowResult
+from tasks.job import Job
+from tasks.store.finished import result_of_equal
+from tasks.store.layout import row_records
+from tasks.store.records import RecordError
+from tasks.store.statuses import PENDING, RowResult
 from tests.pipeline.conftest import QUICK, Batch
 
 HEADER = ("content", "style", "output")
@@ -139,7 +141,7 @@ def planned(
 def test_an_equal_row_that_fails_is_counted_once_a_line(
     batch: Batch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from nst_core import stylize
+    from nst_core.transfer import stylize
 
     def failing(*_: Any, **__: Any) -> Any:
         raise MemoryError("no room")
@@ -180,7 +182,7 @@ def test_rows_that_tell_nothing_themselves_are_told_as_they_ended(
 def test_pictures_that_are_gone_when_the_batch_ends_are_not_done(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nst_core import stylize
+    from nst_core.transfer import stylize
 
     batch.run(HEADER, ("a.png", "s.png", "cached"))
     iterates = stylize.iterates

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from prefect.states import Completed, Failed
 
-from flows.commands.run import Outcome, tell_outcome
-from flows.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
-from flows.terminal import Terminal
-from tasks.summary import read_summary, write_summary
+from flows.cli.commands.run import Outcome, tell_outcome
+from flows.cli.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
+from flows.cli.terminal import Terminal
+from tasks.report.table import read_summary, write_summary
 from tests.pipeline.conftest import Batch
 
 LOST = ConnectionError("connection refused")

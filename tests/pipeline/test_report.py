@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from prefect.task_engine import SyncTaskRunEngine
 
-from nst_core.files import list_files
-from nst_core.pictures import load
+from nst_core.images.pictures import load
+from nst_core.storage.files import list_files
 from tasks.stopping import ask_to_stop
 from tests.pictures import write_csv, write_picture
 from tests.pipeline.conftest import QUICK, Batch
@@ -168,7 +168,7 @@ def stopped_in_the_second_row(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[pytest.MonkeyPatch]:
     """Ctrl-C when a row's width is 31 and it has done some steps."""
-    from nst_core import stylize
+    from nst_core.transfer import stylize
 
     original = stylize.iterates
 
@@ -208,7 +208,7 @@ def test_a_stop_keeps_the_best_so_far_and_the_next_run_goes_on(
     batch: Batch, stopped_in_the_second_row: pytest.MonkeyPatch
 ) -> None:
     from flows.stylize_manifest import stylize_manifest
-    from nst_core.settings import Overrides
+    from nst_core.transfer.settings import Overrides
 
     write_picture(batch.folder / "wide.png", 9, height=20, width=31)
     contents = ("a.png", "wide.png", "b.png", "missing.png")

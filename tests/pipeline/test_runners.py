@@ -4,8 +4,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from nst_core.devices import ANY_GPU, UNLOCKED_CPU, DeviceError
-from tasks import runner_choice, runners
-from tasks.runner_choice import RunnerError, RunnerName, check_runner
+from tasks.engine import runner_choice, runners
+from tasks.engine.runner_choice import RunnerError, RunnerName, check_runner
 
 
 @pytest.mark.parametrize("runner", ["ray", "dask"])

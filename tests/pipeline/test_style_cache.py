@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.commands.cache import prune
-from flows.terminal import Terminal
-from nst_core.held_files import part_name
-from nst_core.statistics import StyleTargets
-from tasks.layout import style_files, style_records, styles_in_use
-from tasks.records import FileReference, StyleRecord, find_style, write_record
-from tasks.row_report import RowReport
+from flows.cli.commands.cache import prune
+from flows.cli.terminal import Terminal
+from nst_core.storage.held_files import part_name
+from nst_core.transfer.statistics import StyleTargets
+from tasks.engine.row_report import RowReport
+from tasks.store.layout import style_files, style_records, styles_in_use
+from tasks.store.records import FileReference, StyleRecord, find_style, write_record
 from tests.pipeline.conftest import Batch
 
 ROWS = (("content", "style"), *((name, "s.png") for name in ("a.png", "b.png", "t.png")))

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from nst_core.pictures import read_png_text
-from tasks.layout import row_records, style_files
+from nst_core.images.pictures import read_png_text
+from tasks.store.layout import row_records, style_files
 from tests.pictures import write_picture
 from tests.pipeline.conftest import Batch
 
@@ -255,7 +255,7 @@ def test_faulty_rows_are_in_the_table_and_the_others_run(batch: Batch) -> None:
 
 def test_strict_runs_nothing_where_a_row_is_at_fault(batch: Batch, computed: list[str]) -> None:
     from flows.stylize_manifest import stylize_manifest
-    from tasks.manifest import ManifestError
+    from tasks.intake.manifest import ManifestError
     from tests.pictures import write_csv
 
     manifest = write_csv(batch.folder / "m.csv", HEADER, ("a.png", "s.png"), ("no.png", "s.png"))
@@ -279,7 +279,7 @@ def _fail_for(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, width: in
 def test_a_row_that_raises_is_a_failed_row_with_its_reason(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nst_core import stylize
+    from nst_core.transfer import stylize
 
     write_picture(batch.folder / "wide.png", 9, height=20, width=31)
     _fail_for(monkeypatch, stylize, "iterates", 31)
@@ -300,7 +300,7 @@ def test_a_row_that_raises_is_a_failed_row_with_its_reason(
 def test_a_style_that_raises_fails_its_own_rows_only(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nst_core import statistics
+    from nst_core.transfer import statistics
 
     write_picture(batch.folder / "wide.png", 9, height=20, width=31)
     _fail_for(monkeypatch, statistics, "style_targets", 31)
@@ -323,7 +323,7 @@ def test_two_runs_at_once_compute_a_style_once(batch: Batch, computed: list[str]
 
     def run(number: int) -> str:
         from flows.stylize_manifest import stylize_manifest
-        from nst_core.settings import Overrides
+        from nst_core.transfer.settings import Overrides
         from tests.pictures import write_csv
 
         manifest = write_csv(batch.folder / f"{number}.csv", HEADER, (contents[number], "s.png"))
@@ -381,7 +381,7 @@ def test_a_picture_that_changes_while_the_batch_runs_is_not_kept_as_another(
 def test_a_new_name_that_cannot_be_written_fails_its_row_only(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.records import FileReference
+    from tasks.store.records import FileReference
 
     header = (*HEADER, "output")
     batch.run(header, ("a.png", "s.png", "one"))
@@ -400,7 +400,7 @@ def test_a_new_name_that_cannot_be_written_fails_its_row_only(
 
 def test_without_its_decorator_the_flow_is_a_function(batch: Batch) -> None:
     from flows.stylize_manifest import stylize_manifest
-    from nst_core.settings import Overrides
+    from nst_core.transfer.settings import Overrides
     from tests.pictures import write_csv
 
     manifest = write_csv(batch.folder / "m.csv", HEADER, ("a.png", "s.png"))

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nst_core.animation import FORMATS, SHORTEST_FRAME, encode_animation
-from nst_core.files import write_atomic
-from nst_core.pictures import encode_png
-from tasks.animation import animate_row
-from tasks.finding import NoResultsError
-from tasks.layout import intermediate_path
-from tasks.provenance import ROW_KEYWORD
+from nst_core.images.animation import FORMATS, SHORTEST_FRAME, encode_animation
+from nst_core.images.pictures import encode_png
+from nst_core.storage.files import write_atomic
+from tasks.report.animation import animate_row
+from tasks.report.finding import NoResultsError
+from tasks.store.layout import intermediate_path
+from tasks.store.provenance import ROW_KEYWORD
 
 SHADES = (0, 60, 120, 250)
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands import cache as command
-from flows.commands.cache import list_styles, prune
-from flows.terminal import Terminal
-from nst_core.held_files import part_name
-from tasks.layout import style_files, style_records, styles_in_use
-from tasks.records import FileReference, StyleRecord, find_style, write_record
+from flows.cli.commands import cache as command
+from flows.cli.commands.cache import list_styles, prune
+from flows.cli.terminal import Terminal
+from nst_core.storage.held_files import part_name
+from tasks.store.layout import style_files, style_records, styles_in_use
+from tasks.store.records import FileReference, StyleRecord, find_style, write_record
+from tasks.store.styles_in_use import keys_in_use, using_styles
 from tasks.style_targets import mark_used
-from tasks.styles_in_use import keys_in_use, using_styles
 
 KEYS = tuple(digit * 64 for digit in "abcd")
 
@@ -163,7 +163,7 @@ USE = """
 import os, sys
 from pathlib import Path
 from tasks.style_targets import mark_used
-from tasks.styles_in_use import using_styles
+from tasks.store.styles_in_use import using_styles
 
 with using_styles(Path(sys.argv[1])) as use:
     use(sys.argv[2])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nst_core.colors import ColorStatistics, color_statistics, match_colors
+from nst_core.transfer.colors import ColorStatistics, color_statistics, match_colors
 
 
 def correlated(seed: int, spread: float = 0.06) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks.comparison import compare, gone, is_comparable
+from tasks.report.comparison import compare, gone, is_comparable
 
 SAME = {"output": "a.png", "status": "done", "key": "k", "total_loss": 0.5}
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nst_core import contact_sheet as module
-from nst_core.contact_sheet import PALE, SMALLEST_CELL, Tile, contact_sheet
-from tasks.contact_sheet import is_grid
+from nst_core.images import contact_sheet as module
+from nst_core.images.contact_sheet import PALE, SMALLEST_CELL, Tile, contact_sheet
+from tasks.report.contact_sheet import is_grid
 from tests.gallery_rows import row
 
 

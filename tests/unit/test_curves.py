@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.curves import CurveError, Point, curve_csv, read_curve
+from tasks.store.curves import CurveError, Point, curve_csv, read_curve
 
 POINTS = [
     Point(1, 32, 24, 0, 1, 1.5, 1 / 3, 1e-7, 0.0),

@@ -82,7 +82,7 @@ def test_scratch_is_the_services_own_and_locks_are_everyones(name: str) -> None:
 
 def usual_locks(**variables: str) -> str:
     """The folder of device locks where nobody says otherwise."""
-    program = "from nst_core.locks import lock_folder; print(lock_folder())"
+    program = "from nst_core.storage.locks import lock_folder; print(lock_folder())"
     named = ("NST_BATCH_", "TMPDIR", "TEMP", "TMP")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(named)}
     found = subprocess.run(

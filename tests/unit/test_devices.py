@@ -27,7 +27,7 @@ from nst_core.devices import (
     visible_gpus,
     written_plainly,
 )
-from nst_core.locks import locked
+from nst_core.storage.locks import locked
 
 BROKEN = tf.errors.InternalError(None, None, "the device was lost")
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flows import embedded_server
-from flows.embedded_server import MOST_RESTARTS, EmbeddedServer, ServerError
+from flows.process import embedded_server
+from flows.process.embedded_server import MOST_RESTARTS, EmbeddedServer, ServerError
 
 ANSWERING = """
 import http.server, socket, sys

@@ -22,7 +22,7 @@ from tasks.events import (
     emit,
     subscribed,
 )
-from tasks.tally import Tally
+from tasks.report.tally import Tally
 
 EXAMPLES: dict[Event, str] = {
     FileDownloading("vgg19.h5", 3, 7): "downloading vgg19.h5: 3 of 7 bytes",

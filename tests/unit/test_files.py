@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.files import user_cache, write_atomic
+from nst_core.storage.files import user_cache, write_atomic
 
 
 def test_write_whole_writes_and_replaces(tmp_path):

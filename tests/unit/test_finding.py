@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks.finding import NEEDED, NoResultsError, find_row, table_of
-from tasks.summary import write_summary
+from tasks.report.finding import NEEDED, NoResultsError, find_row, table_of
+from tasks.report.table import write_summary
 
 
 def table() -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.gallery import (
+from tasks.report.gallery.page import (
     CURVE_HEIGHT,
     CURVE_WIDTH,
     MOST_CURVE_POINTS,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nst_core import held_files
-from nst_core.files import write_atomic
-from nst_core.held_files import (
+from nst_core.storage import held_files
+from nst_core.storage.files import write_atomic
+from nst_core.storage.held_files import (
     create_held,
     is_held,
     part_name,
@@ -22,7 +22,7 @@ from nst_core.held_files import (
 WRITE = """
 import os, sys, time
 from pathlib import Path
-from nst_core.files import write_atomic
+from nst_core.storage.files import write_atomic
 
 def pause(_):
     print("writing", flush=True)

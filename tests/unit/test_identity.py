@@ -2,9 +2,9 @@
 
 import pytest
 
-from nst_core.identity import row_key, row_seed, style_key
-from nst_core.octaves import octave_shapes, style_sides
-from nst_core.settings import Settings
+from nst_core.transfer.identity import row_key, row_seed, style_key
+from nst_core.transfer.octaves import octave_shapes, style_sides
+from nst_core.transfer.settings import Settings
 
 ENCODER = "e" * 64
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from nst_core.networks.store import WeightStore
-from tasks.encoders import encoders_of
-from tasks.jobs import Examined, examine_rows
-from tasks.manifest import read_manifest
+from tasks.intake.encoders import encoders_of
+from tasks.intake.examine import examine_rows
+from tasks.intake.manifest import read_manifest
+from tasks.job import Examined
 from tests.pictures import write_csv, write_picture
 
 

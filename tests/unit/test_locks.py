@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nst_core import locks
-from nst_core.locks import LockError, flock, holder_of, lock_folder, locked, shared_lock
+from nst_core.storage import locks
+from nst_core.storage.locks import LockError, flock, holder_of, lock_folder, locked, shared_lock
 
 ANNA, BEN, MALLORY = 1, 2, 65534
 """Numbers of users that Linux systems have, and that nobody logs in as."""
@@ -21,7 +21,7 @@ ANNA, BEN, MALLORY = 1, 2, 65534
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from nst_core.locks import LockError, flock
+from nst_core.storage.locks import LockError, flock
 os.umask(0o077)
 if user := int(sys.argv[3]):
     # Only now, as other users may not be able to read this installation.

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_core.losses import Targets, loss_terms, loss_weights, total_variation
 from nst_core.networks.forward import activations
 from nst_core.networks.loading import load_encoder
-from nst_core.settings import Settings
-from nst_core.statistics import StyleTargets, content_targets, gram_matrix, style_targets
+from nst_core.transfer.losses import Targets, loss_terms, loss_weights, total_variation
+from nst_core.transfer.settings import Settings
+from nst_core.transfer.statistics import StyleTargets, content_targets, gram_matrix, style_targets
 from tests import reference
 from tests.encoders import random_pixels, tiny_encoder
 

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from nst_core.files import list_files, read_whole, write_atomic
+from nst_core.images.pictures import encode_png
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
-from nst_core.pictures import encode_png
-from nst_core.places import Place
-from tasks import layout, managed
-from tasks.encoders import check_weights_place
-from tasks.managed import (
+from nst_core.storage.files import list_files, read_whole, write_atomic
+from nst_core.storage.places import Place
+from tasks.intake.encoders import check_weights_place
+from tasks.intake.manifest import ManifestError, check_manifest_place, check_places, read_manifest
+from tasks.store import layout, managed
+from tasks.store.managed import (
     INTERMEDIATE_MARK,
     INTERRUPTED_MARK,
     ManagedPlaces,
     keep_others,
     remove_ours,
 )
-from tasks.manifest import ManifestError, check_manifest_place, check_places, read_manifest
 from tests.pictures import write_csv, write_picture
 
 PIXELS = np.full((8, 8, 3), 0.5, np.float32)

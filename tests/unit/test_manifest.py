@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.settings import PRESETS, Overrides
-from tasks.csv_cells import to_csv
-from tasks.faults import Fault
-from tasks.manifest import ManifestError, check_manifest_kind, check_places, read_manifest
-from tasks.rows import Row
+from nst_core.transfer.settings import PRESETS, Overrides
+from tasks.intake.manifest import ManifestError, check_manifest_kind, check_places, read_manifest
+from tasks.row import Fault, Row
+from tasks.store.csv_cells import to_csv
 
 
 def read(folder: Path, text: str | bytes, defaults: object = None) -> list[Row]:

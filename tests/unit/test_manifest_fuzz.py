@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.commands.check import check
-from flows.terminal import Terminal
-from nst_core import files
+from flows.cli.commands.check import check
+from flows.cli.terminal import Terminal
 from nst_core.networks.store import WeightStore
-from nst_core.places import Place, redacted
-from nst_core.settings import Overrides, Settings
-from tasks.encoders import encoders_of
-from tasks.jobs import examine_rows
-from tasks.manifest import ManifestError, check_places, read_manifest
-from tasks.rows import COLUMNS, Row
+from nst_core.storage import files
+from nst_core.storage.places import Place, redacted
+from nst_core.transfer.settings import Overrides, Settings
+from tasks.intake.encoders import encoders_of
+from tasks.intake.examine import examine_rows
+from tasks.intake.manifest import ManifestError, check_places, read_manifest
+from tasks.intake.rows import COLUMNS
+from tasks.row import Row
 from tests.fuzzing import ODD_TEXTS, bounded, fuzz
 from tests.pictures import write_picture
 

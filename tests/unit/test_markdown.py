@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from tasks.markdown import MOST_LISTED, MOST_ROWS, SHOWN_COLUMNS, markdown_report, shown_rows
-from tasks.report import Night
+from tasks.report.markdown import MOST_LISTED, MOST_ROWS, SHOWN_COLUMNS, markdown_report, shown_rows
+from tasks.report.write import Night
 from tests.pictures import write_picture
 
 HOSTILE = '"><script>alert(1)</script> |`*_[x](javascript:alert(2)) ![y](z) <b>&amp;\n# head'

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 import tensorflow as tf
 
-from nst_core.optimizers import CONVERGED, DIVERGED, RUNNING, Adam, Evaluation, Lbfgs
+from nst_core.transfer.optimizers import CONVERGED, DIVERGED, RUNNING, Adam, Evaluation, Lbfgs
 
 
 def rosenbrock(point: tf.Tensor) -> Evaluation:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.output_names import (
+from tasks.store.output_names import (
     OutputError,
     Unnamed,
     as_one_file,

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from flows.commands.pairs import find_pictures, write_pairs
-from flows.terminal import Terminal
-from nst_core import places
-from nst_core.files import write_atomic
+from flows.cli.commands.pairs import find_pictures, write_pairs
+from flows.cli.terminal import Terminal
 from nst_core.networks.store import WeightStore
-from tasks.encoders import encoders_of
-from tasks.jobs import examine_rows
-from tasks.manifest import check_places, read_manifest
+from nst_core.storage import places
+from nst_core.storage.files import write_atomic
+from tasks.intake.encoders import encoders_of
+from tasks.intake.examine import examine_rows
+from tasks.intake.manifest import check_places, read_manifest
 from tests.fuzzing import FILE_NAMES, fuzz
 from tests.pictures import write_picture
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from nst_core.decoder_notices import gathered
-from nst_core.pictures import PictureError, examine, load, read_header
+from nst_core.images.decoder_notices import gathered
+from nst_core.images.pictures import PictureError, examine, load, read_header
 from tests.fuzzing import bounded
 from tests.picture_files import LINEAR_RGB, exif, png_bytes, srgb_encoded, tiff_bytes
 
@@ -458,7 +458,7 @@ def test_nothing_but_our_line_reaches_standard_error(save):
     tiff = save("broken.tif", bytes(broken))
     code = (
         "import sys\n"
-        "from nst_core.pictures import PictureError, load\n"
+        "from nst_core.images.pictures import PictureError, load\n"
         "load(sys.argv[1])\n"
         "try:\n    load(sys.argv[2])\nexcept PictureError:\n    print('refused')\n"
     )

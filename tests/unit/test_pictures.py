@@ -13,8 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageFile
 
-from nst_core import pictures
-from nst_core.pictures import PictureError, encode_png, examine, fit, load, read_header, resize
+from nst_core.images import pictures
+from nst_core.images.pictures import (
+    PictureError,
+    encode_png,
+    examine,
+    fit,
+    load,
+    read_header,
+    resize,
+)
 from tests.picture_files import (
     GRAY,
     GRAY_GAMMA,
@@ -699,7 +707,7 @@ def test_several_threads_find_the_same(save):
 
 def test_import_stays_light():
     code = (
-        "import sys, nst_core.pictures\n"
+        "import sys, nst_core.images.pictures\n"
         "print([name for name in ('tensorflow', 'pandas', 'prefect', 'skimage', 'tifffile')"
         " if name in sys.modules])"
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nst_core.pictures import PictureError, examine, load, read_header, read_png_text
+from nst_core.images.pictures import PictureError, examine, load, read_header, read_png_text
 from tests.fuzzing import bounded, fuzz
 from tests.picture_files import GRAY, LINEAR_RGB, adobe_cmyk_jpeg_bytes, exif, png_bytes, tiff_bytes
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_core.pictures import PictureError, encode_jpeg, encode_png, load
-from nst_core.pixels import as_pixels
+from nst_core.images.pictures import PictureError, encode_jpeg, encode_png, load
+from nst_core.images.pixels import as_pixels
 from tests.picture_files import LINEAR_RGB, exif, png_bytes
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)

@@ -10,12 +10,12 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from upath import UPath
 
-from nst_core.files import list_files, read_whole, remove, write_atomic, write_tagged
-from nst_core.places import Place
-from tasks import placement, records
-from tasks.layout import curve_path, moving_path, picture_path, row_records
-from tasks.placement import find_finished, places_named
-from tasks.records import PictureRecord, read_record
+from nst_core.storage.files import list_files, read_whole, remove, write_atomic, write_tagged
+from nst_core.storage.places import Place
+from tasks.store import placement, records
+from tasks.store.layout import curve_path, moving_path, picture_path, row_records
+from tasks.store.placement import find_finished, places_named
+from tasks.store.records import PictureRecord, read_record
 from tests.finished_rows import (
     curve_of,
     finish,

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 from upath import UPath
 
-from nst_core.places import (
+from nst_core.storage.places import (
     PlaceError,
     PlaceField,
     join,

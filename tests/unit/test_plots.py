@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.curves import Point
-from tasks.plots import MOST_NAMED, plot_row, plot_rows, write_plot
+from tasks.report.plots import MOST_NAMED, plot_row, plot_rows, write_plot
+from tasks.store.curves import Point
 
 POINTS = [
     Point(1, 32, 24, 0, 1, 2.0, 0.0, 2.0, 0.5),

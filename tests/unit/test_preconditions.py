@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows import preconditions
-from flows.preconditions import Finding, NotReadyError, check_ready, surroundings
+from flows.cli import preconditions
+from flows.cli.preconditions import Finding, NotReadyError, check_ready, surroundings
 
 
 @pytest.fixture(autouse=True)

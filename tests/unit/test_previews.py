@@ -10,11 +10,10 @@ import pytest
 from PIL import Image
 from upath import UPath
 
-from nst_core.files import list_files, read_whole, write_atomic
-from nst_core.pictures import examine, load
-from nst_core.places import Place
-from tasks.layout import previews_folder
-from tasks.previews import (
+from nst_core.images.pictures import examine, load
+from nst_core.storage.files import list_files, read_whole, write_atomic
+from nst_core.storage.places import Place
+from tasks.report.gallery.previews import (
     THUMBNAIL_SIDE,
     Preview,
     complete_previews,
@@ -23,6 +22,7 @@ from tasks.previews import (
     keep_thumbnail,
     thumbnail_name,
 )
+from tasks.store.layout import previews_folder
 from tests.pictures import write_picture
 
 

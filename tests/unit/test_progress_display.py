@@ -6,9 +6,9 @@ import re
 import pytest
 from rich.console import Console
 
-from flows.display import MOST_ROWS, Display, RowState, sparkline
-from flows.progress import LiveProgress
-from flows.terminal import Terminal, printable
+from flows.cli.display import MOST_ROWS, Display, RowState, sparkline
+from flows.cli.progress import LiveProgress
+from flows.cli.terminal import Terminal, printable
 from tasks.events import RowEnded, RowsPlanned, RowStarted, RowStepped, RowWaiting
 
 

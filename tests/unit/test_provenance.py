@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given
 from upath import UPath
 
-from nst_core.files import write_atomic
-from nst_core.pictures import PictureFacts, encode_png, examine
-from nst_core.places import Place
-from nst_core.settings import PRESETS, Settings, resolve
-from tasks import provenance
-from tasks.csv_cells import to_csv
-from tasks.finding import NEEDED
-from tasks.manifest import check_places, read_manifest
-from tasks.provenance import KEYWORD, Provenance, ProvenanceError, Rebuilder, cells_of
-from tasks.summary import write_summary
+from nst_core.images.pictures import PictureFacts, encode_png, examine
+from nst_core.storage.files import write_atomic
+from nst_core.storage.places import Place
+from nst_core.transfer.settings import PRESETS, Settings, resolve
+from tasks.intake.manifest import check_places, read_manifest
+from tasks.report import rebuild
+from tasks.report.finding import NEEDED
+from tasks.report.rebuild import Rebuilder, cells_of
+from tasks.report.table import write_summary
+from tasks.store.csv_cells import to_csv
+from tasks.store.provenance import KEYWORD, Provenance, ProvenanceError
 from tests.fuzzing import FILE_NAMES, fuzz
 from tests.pictures import write_csv, write_picture
 
@@ -210,7 +211,7 @@ def test_each_file_is_looked_at_once(
         return examine(path, **options)
 
     said = provenance_of(*pictures).model_copy(update={"content_sha256": "not there"})
-    monkeypatch.setattr(provenance, "examine", counted)
+    monkeypatch.setattr(rebuild, "examine", counted)
     rebuilder = Rebuilder(tmp_path, [pictures[0].parent])
     for _ in range(3):
         (lost,) = rebuilder.rebuild(tmp_path / "r.png", said).lost

@@ -10,7 +10,7 @@ import pytest
 from websockets.proxy import get_proxy
 from websockets.uri import parse_uri
 
-from flows.proxies import (
+from flows.process.proxies import (
     is_on_this_machine,
     leave_out_unusable,
     settle_proxies,

@@ -10,8 +10,8 @@ import pytest
 STYLIZE = """
 import sys
 import numpy as np
-from nst_core.settings import resolve
-from nst_core.stylize import stylize
+from nst_core.transfer.settings import resolve
+from nst_core.transfer.stylize import stylize
 picture = np.full((32, 32, 3), 0.5, np.float32)
 picture[8:20, 4:30] = 0.1
 settings = resolve({"steps": 1, "octaves": 1, "size": 32, "optimizer": "adam"})
@@ -22,21 +22,21 @@ sys.stderr.write("ours\\n")
 
 WARNS = """
 import sys, warnings
-from flows.commands import presets
+from flows.cli.commands import presets
 original = presets.presets
 def warned(terminal):
     warnings.warn("a library's own words")
     return original(terminal)
 presets.presets = warned
 sys.argv[1:] = ["presets"]
-from flows.main import main
+from flows.cli.main import main
 main()
 """
 
 WARNS_IN_A_RUN = """
 import os, sys, warnings
 from pathlib import Path
-from flows.libraries_log import capture_warnings, libraries_log
+from flows.process.libraries_log import capture_warnings, libraries_log
 capture_warnings()
 with libraries_log(Path(sys.argv[1])):
     warnings.warn("a library's own words")

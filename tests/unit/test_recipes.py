@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_core.losses import LossTerms, Targets, loss_terms, loss_weights
+from nst_core.images.pictures import resize
 from nst_core.networks import CATALOGUE, forward
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
-from nst_core.pictures import resize
-from nst_core.settings import PRESETS, Settings
-from nst_core.statistics import gram_matrix
+from nst_core.transfer.losses import LossTerms, Targets, loss_terms, loss_weights
+from nst_core.transfer.settings import PRESETS, Settings
+from nst_core.transfer.statistics import gram_matrix
 from tests import recipes
 from tests.encoders import random_encoder
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from prefect.results import ResultRecord
 
-from tasks.caching import RecordSerializer
-from tasks.records import (
+from tasks.engine.caching import RecordSerializer
+from tasks.store.records import (
     FileReference,
     PictureRecord,
     RecordError,

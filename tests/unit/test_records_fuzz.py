@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_core.files import StorageError
-from tasks import placement
-from tasks import records as module
-from tasks.layout import row_records
-from tasks.placement import FilesBySize, look_for
-from tasks.records import PictureRecord, RecordError, read_record
+from nst_core.storage.files import StorageError
+from tasks.store import placement
+from tasks.store import records as module
+from tasks.store.layout import row_records
+from tasks.store.placement import FilesBySize, look_for
+from tasks.store.records import PictureRecord, RecordError, read_record
 from tests.finished_rows import finish, key_of, night, picture_of, record_of
 from tests.fuzzing import bounded, fuzz
 

@@ -10,16 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from nst_core import pictures
-from nst_core.files import StorageError
+from nst_core.images import pictures
 from nst_core.networks.store import WeightStore
-from tasks import jobs, manifest
-from tasks.csv_cells import to_csv
-from tasks.encoders import encoders_of
-from tasks.faults import Fault, as_fault
-from tasks.jobs import Examined, examine_rows
-from tasks.managed import ManagedPlaces
-from tasks.manifest import check_places, read_manifest
+from nst_core.storage.files import StorageError
+from tasks.intake import examine as jobs
+from tasks.intake import manifest
+from tasks.intake.encoders import encoders_of
+from tasks.intake.examine import examine_rows
+from tasks.intake.faults import as_fault
+from tasks.intake.manifest import check_places, read_manifest
+from tasks.job import Examined
+from tasks.row import Fault
+from tasks.store.csv_cells import to_csv
+from tasks.store.managed import ManagedPlaces
 from tests.pictures import huge_png, write_picture
 
 HEADER = ("content", "style", "output")
@@ -171,7 +174,7 @@ def test_a_name_that_the_system_cannot_hold(folder: Path) -> None:
     (folder / "m.csv").write_text(text, encoding="utf-8")
     program = (
         "import sys; from pathlib import Path\n"
-        "from tasks.manifest import check_places, read_manifest\n"
+        "from tasks.intake.manifest import check_places, read_manifest\n"
         "rows = check_places(read_manifest(Path('m.csv')), Path('out'))\n"
         "for row in rows: print(row.line, ascii([str(fault) for fault in row.faults]))"
     )

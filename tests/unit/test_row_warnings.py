@@ -11,16 +11,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from flows.commands.run import _show_warnings
-from flows.terminal import Terminal
-from nst_core.pictures import PictureFacts
-from nst_core.settings import Overrides
-from tasks.comparison import compare, is_comparable
-from tasks.manifest import read_manifest
-from tasks.records import PictureRecord
-from tasks.row_warnings import warnings_of_losses, warnings_of_pictures
-from tasks.statuses import RowResult
-from tasks.summary import summarize, with_warnings
+from flows.cli.commands.run import _show_warnings
+from flows.cli.terminal import Terminal
+from nst_core.images.pictures import PictureFacts
+from nst_core.transfer.settings import Overrides
+from nst_core.transfer.warnings import warnings_of_losses, warnings_of_pictures
+from tasks.intake.manifest import read_manifest
+from tasks.report.comparison import compare, is_comparable
+from tasks.report.table import summarize, with_warnings
+from tasks.store.records import PictureRecord
+from tasks.store.statuses import RowResult
 from tests.finished_rows import record_of
 from tests.pictures import write_csv
 

@@ -3,9 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from nst_core.identity import row_key, style_key
 from nst_core.networks import CATALOGUE
-from nst_core.settings import PRESETS, Overrides, Settings, parse_layer_weights, resolve
+from nst_core.transfer.identity import row_key, style_key
+from nst_core.transfer.settings import PRESETS, Overrides, Settings, parse_layer_weights, resolve
 
 
 def test_later_choices_win_and_none_chooses_nothing() -> None:

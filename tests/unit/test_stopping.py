@@ -6,13 +6,8 @@ import threading
 
 import pytest
 
-from tasks.signals import stop_signals
-from tasks.stopping import (
-    ask_to_stop,
-    deferring_signals,
-    raise_if_asked_to_stop,
-    withdraw_request,
-)
+from flows.process.signals import deferring_signals, stop_signals
+from tasks.stopping import ask_to_stop, raise_if_asked_to_stop, withdraw_request
 
 
 def test_the_first_signal_waits_and_the_second_ends_at_once(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from nst_core import files
-from nst_core.files import (
+from nst_core.storage import files
+from nst_core.storage.files import (
     StorageError,
     list_files,
     read_whole,
@@ -17,9 +17,9 @@ from nst_core.files import (
     version_of,
     write_atomic,
 )
-from nst_core.places import place
-from tasks.layout import make_folders
-from tasks.records import FileReference, RecordError, find_style, remove_failures
+from nst_core.storage.places import place
+from tasks.store.layout import make_folders
+from tasks.store.records import FileReference, RecordError, find_style, remove_failures
 from tests.http_server import Answer, serving
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.streams import failure_of, patient
+from flows.process.streams import failure_of, patient
 
 PROGRAM = """
 import os, sys
-from flows.streams import failure_of, open_standard_streams
+from flows.process.streams import failure_of, open_standard_streams
 open_standard_streams()
 print("caf\\u00e9 \\u2603 \\udcff")
 print("told", file=sys.stderr)

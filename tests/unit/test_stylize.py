@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_core import optimization as module
-from nst_core.colors import match_colors
-from nst_core.losses import Targets, loss_terms, loss_weights
+from nst_core.images.pictures import resize
 from nst_core.networks import loading
 from nst_core.networks.loading import load_encoder
-from nst_core.optimization import NotFiniteError
-from nst_core.optimizers import Adam, Evaluation, Lbfgs
-from nst_core.pictures import resize
-from nst_core.settings import Settings
-from nst_core.statistics import content_targets, style_targets
-from nst_core.stylize import Iterate, finish, iterates, stylize
+from nst_core.transfer import optimization as module
+from nst_core.transfer.colors import match_colors
+from nst_core.transfer.losses import Targets, loss_terms, loss_weights
+from nst_core.transfer.optimization import NotFiniteError
+from nst_core.transfer.optimizers import Adam, Evaluation, Lbfgs
+from nst_core.transfer.settings import Settings
+from nst_core.transfer.statistics import content_targets, style_targets
+from nst_core.transfer.stylize import Iterate, finish, iterates, stylize
 from tests.encoders import random_pixels
 
 QUICK = Settings(size=40, steps=12, octaves=1, tolerance=0, match_colors=False)

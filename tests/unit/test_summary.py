@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.csv_cells import FORMULA_STARTS, escape_formula, unescape_formula
-from tasks.manifest import read_manifest
-from tasks.statuses import PENDING, RowResult
-from tasks.summary import read_summary, summarize, summary_csv, write_summary
+from tasks.intake.manifest import read_manifest
+from tasks.report.table import read_summary, summarize, summary_csv, write_summary
+from tasks.store.csv_cells import FORMULA_STARTS, escape_formula, unescape_formula
+from tasks.store.statuses import PENDING, RowResult
 from tests.fuzzing import fuzz
 from tests.pictures import write_csv
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.files import StorageError, write_atomic
-from nst_core.write_errors import WriteError, writing_to
+from nst_core.storage.files import StorageError, write_atomic
+from nst_core.storage.write_errors import WriteError, writing_to
 
 
 @pytest.mark.parametrize(

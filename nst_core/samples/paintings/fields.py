@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates, spline_filter
 from scipy.spatial import cKDTree
 
-from nst_core.levels import to_levels
+from nst_core.images.levels import to_levels
 
 Reals = NDArray[np.float64]
 Picture = NDArray[np.uint8]

@@ -1,0 +1,184 @@
+"""`nst-batch manifest`: all pairs of two sets of pictures."""
+
+# Path.glob refuses absolute globs, so glob.iglob is used instead.
+# ruff: noqa: PTH207
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+from upath import UPath
+
+from flows.cli.exit_codes import SUCCESS, UNUSABLE
+from flows.cli.terminal import Terminal
+from nst_core.images.pictures import FORMATS
+from nst_core.storage.files import ask_storage, version_of, write_atomic
+from nst_core.storage.places import Place, as_seen_from, place, redacted
+from tasks.store.csv_cells import harmless_path, to_csv
+
+SUFFIXES = frozenset(
+    suffix for suffix, file_format in Image.EXTENSION.items() if file_format in FORMATS
+)
+"""The suffixes of the files that can be read."""
+
+NOT_TEXT = "with a name that is not UTF-8"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that does not become a row, and the reason."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pictures that were found (IMG_2 before IMG_10), and the files that were left out."""
+
+    pictures: list[Place]
+    left_out: list[LeftOut]
+
+
+def write_pairs(
+    terminal: Terminal, contents: str, styles: str, manifest: Place, *, overwrite: bool = False
+) -> int:
+    """Write a manifest that pairs all contents and styles, with paths relative to its folder."""
+    try:
+        if not overwrite and _is_there(manifest):
+            terminal.fail(
+                f"{redacted(manifest)}: there is already a file; choose another name, or add "
+                "--overwrite to replace it"
+            )
+            return UNUSABLE
+        found = {named: find_pictures(named) for named in dict.fromkeys((contents, styles))}
+    except OSError as error:
+        terminal.fail(f"{error.filename}: cannot be read: {error.strerror}")
+        return UNUSABLE
+    _tell_left_out(terminal, found)
+    for named, seen in found.items():
+        if not seen.pictures:
+            endings = " ".join(sorted(SUFFIXES))
+            terminal.fail(f"{named}: no pictures; expected a folder or a glob of {endings} files")
+            return UNUSABLE
+    rows = [
+        tuple(harmless_path(as_seen_from(manifest.parent, picture)) for picture in (content, style))
+        for content in found[contents].pictures
+        for style in found[styles].pictures
+    ]
+    try:
+        write_atomic(manifest, to_csv([("content", "style"), *rows]).encode())
+    except (OSError, UnicodeEncodeError) as error:
+        terminal.fail(f"{redacted(manifest)}: cannot be written: {error}")
+        return UNUSABLE
+    terminal.say(
+        f"{manifest}: {len(rows)} rows, {len(found[contents].pictures)} contents x "
+        f"{len(found[styles].pictures)} styles"
+    )
+    left_out = [asdict(one) for seen in found.values() for one in seen.left_out]
+    terminal.result({"manifest": str(manifest), "rows": len(rows), "left_out": left_out})
+    return SUCCESS
+
+
+def _is_there(manifest: Place) -> bool:
+    if isinstance(manifest, Path):
+        return manifest.exists() or manifest.is_symlink()
+    try:
+        version_of(manifest)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _tell_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
+    """Print how many files were left out, by reason; list names that no manifest can contain."""
+    for named, seen in found.items():
+        counts = Counter(one.why for one in seen.left_out)
+        if counts:
+            told_counts = ", ".join(f"{count} {why}" for why, count in counts.most_common())
+            terminal.say(f"{named}: left out: {told_counts}")
+        for one in seen.left_out:
+            if one.why == NOT_TEXT:
+                terminal.fail(f"{one.path}: left out: its name is not UTF-8; rename the file")
+
+
+def find_pictures(named: str) -> Found:
+    """Return the pictures in a folder, or those that match a glob, which may contain `**`.
+
+    Args:
+        named: a path or an address. It is a glob only if nothing has exactly this name, so a
+            folder may be called `photos [2024]`.
+
+    Raises:
+        OSError: there is no such folder, or it cannot be read.
+        PlaceError: an address cannot be used.
+    """
+    folder = place(named)
+    there = _on_disk(folder) if isinstance(folder, Path) else _in_storage(folder)
+    seen = sorted(there, key=_natural)
+    why = {path: _why_left_out(path) for path in seen}
+    return Found(
+        pictures=[path for path in seen if not why[path]],
+        left_out=[LeftOut(_shown(path), why[path]) for path in seen if why[path]],
+    )
+
+
+def _natural(path: Place) -> tuple[list[object], str]:
+    """Return a sort key that compares numbers in names as numbers."""
+    words = re.split(r"(\d+)", str(path))
+    return [int(word) if at % 2 else word.casefold() for at, word in enumerate(words)], str(path)
+
+
+def _why_left_out(path: Place) -> str:
+    """Return why a file is no picture for a manifest; empty if it is one."""
+    if path.name.startswith("."):
+        return "hidden"
+    if isinstance(path, Path):
+        try:
+            is_file, is_folder = path.is_file(), path.is_dir()
+        except OSError as error:
+            return f"that cannot be looked at ({error.strerror})"
+        if is_folder:
+            return "folders"
+        if not is_file:
+            return "links to nothing, pipes or devices"
+    if path.suffix.lower() not in SUFFIXES:
+        return path.suffix.lower() or "without an extension"
+    return "" if _shown(path) == str(path) else NOT_TEXT
+
+
+def _shown(path: Place) -> str:
+    """Return a path as text, whatever bytes it contains."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def _on_disk(named: Path) -> list[Path]:
+    if named.is_dir():
+        return list(named.iterdir())
+    if named.exists():
+        return [named]
+    # The names of existing folders are taken literally, even if they look like globs.
+    there = next(parent for parent in (named, *named.parents) if parent.exists())
+    rest = named.relative_to(there)
+    if not glob.has_magic(str(rest)):
+        named.stat()
+    if there.is_dir():
+        # This raises if the folder cannot be read; a glob would report nothing.
+        next(there.iterdir(), None)
+    found = map(Path, glob.iglob(str(Path(glob.escape(str(there)), rest)), recursive=True))
+    return [path for path in found if not path.is_dir()]
+
+
+def _in_storage(folder: UPath) -> list[Place]:
+    """List an address as a folder; if nothing is there and it has wildcards, list it as a glob."""
+    names: list[str] = []
+    with suppress(FileNotFoundError):
+        names = ask_storage(folder, lambda storage, key: list(storage.find(key, maxdepth=1)))
+    if not names and glob.has_magic(folder.path):
+        names = ask_storage(folder, lambda storage, key: list(storage.glob(key)))
+    return [place(folder.fs.unstrip_protocol(name)) for name in names]

@@ -1,0 +1,180 @@
+"""`nst-batch plan`: what a run would do, and the time and memory it would take."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel
+
+from flows.cli.commands.check import tell_downloads
+from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
+from flows.cli.terminal import Terminal, duration, refuse
+from nst_core.devices import parse_devices, visible_gpus
+from nst_core.errors import UserError
+from nst_core.networks.catalogue import PublishedFile
+from nst_core.networks.store import WeightStore
+from nst_core.storage.places import Place
+from nst_core.transfer.settings import Settings
+from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
+from tasks.intake.examine import examine_rows
+from tasks.intake.manifest import check_manifest_place, check_places, read_manifest
+from tasks.job import Job, cost_of
+from tasks.report.table import read_summary
+from tasks.row import Row
+from tasks.store.layout import style_records
+from tasks.store.placement import find_finished, first_lines
+from tasks.store.records import find_style
+
+SECONDS_A_ROW = 0.5
+"""Seconds to read and write the pictures of a row."""
+
+SECONDS_A_MULTIPLICATION = 2.8e-11
+"""Seconds per step and multiplication of a forward pass, on 2 CPU cores (docs/benchmarks.md)."""
+
+ENOUGH_MULTIPLICATIONS = 1e11
+"""A row with fewer spends most of its time on preparation, and says nothing about larger ones."""
+
+MEMORY_MB = 900
+MEMORY_MB_AN_ACTIVATION = 9.5e-6
+"""Resident memory of the process on a CPU, and how much each activation of a layer adds."""
+
+
+STATUSES = ("new", "equal", "done", "invalid")
+"""The statuses of a row before a run; an `equal` row gets a copy of an earlier line's picture."""
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A row and what it would take; seconds and megabytes are estimates."""
+
+    line: int
+    status: str
+    picture: str
+    width: int | None
+    height: int | None
+    seconds: float | None
+    memory_mb: float | None
+    why: str
+
+
+def plan(
+    terminal: Terminal,
+    manifest: Place,
+    output: Place,
+    cache: Place,
+    store: WeightStore,
+    settings: BaseModel,
+    max_pixels: int,
+    devices: str,
+) -> int:
+    """Show which rows are new, done or invalid, which styles are cached, and the time needed."""
+    try:
+        check_manifest_place(manifest, output)
+        rows = check_places(read_manifest(manifest, settings), output)
+        check_weights_place(store, output)
+        at_once = len(parse_devices(devices)) or max(1, len(visible_gpus()))
+        encoders = encoders_of(rows, store)
+    except UserError as error:
+        return refuse(terminal, error)
+    examined = examine_rows(rows, encoders, max_pixels=max_pixels)
+    rate, measured = _seconds_a_multiplication(output)
+    finished = find_finished(examined.jobs, output)
+    jobs = [
+        (job, _plan_job(job, line, job.key in finished, rate))
+        for job, line in zip(examined.jobs, first_lines(examined.jobs), strict=True)
+    ]
+    invalid = [_plan_invalid(row) for row in examined.rows if row.faults]
+    planned = sorted([*(row for _, row in jobs), *invalid], key=lambda row: row.line)
+    styles = {job.style_key for job, row in jobs if row.status == "new"}
+    kept = {key for key in styles if find_style(style_records(cache), key)}
+    _tell(terminal, planned, len(styles), len(kept), measured, downloads_of(encoders), at_once)
+    return ROWS_FAILED if invalid else SUCCESS
+
+
+def _plan_invalid(row: Row) -> PlannedRow:
+    return PlannedRow(row.line, "invalid", row.output, None, None, None, None, str(row.faults[0]))
+
+
+def _plan_job(job: Job, first: int, is_done: bool, rate: float) -> PlannedRow:
+    """Plan a job; `first` is the line of the first job that is equal to it."""
+    height, width = job.shape
+    is_equal = first != job.line
+    status = "done" if is_done else "equal" if is_equal else "new"
+    seconds = SECONDS_A_ROW + job.multiplications * rate
+    return PlannedRow(
+        line=job.line,
+        status=status,
+        picture=job.output,
+        width=width,
+        height=height,
+        seconds=round(seconds, 1) if status == "new" else None,
+        memory_mb=_memory_mb(job) if status == "new" else None,
+        why=f"the same as line {first}" if is_equal else "",
+    )
+
+
+def _memory_mb(job: Job) -> int:
+    height, width = job.shape
+    numbers = cost_of(job.settings).activations_per_pixel * height * width
+    return round(MEMORY_MB + MEMORY_MB_AN_ACTIVATION * numbers)
+
+
+def _seconds_a_multiplication(output: Place) -> tuple[float, bool]:
+    """Return the rate of earlier rows here, or else ours, and whether it was measured here."""
+    try:
+        table = read_summary(output)
+        ran = table[table["seconds"].notna()]
+        done = [_multiplications_done(row) for _, row in ran.iterrows()]
+    except (OSError, ValueError, KeyError):
+        # There is no table, or it is from another version.
+        return SECONDS_A_MULTIPLICATION, False
+    work = pd.Series(done, ran.index, float)
+    long_enough = ran[work > ENOUGH_MULTIPLICATIONS]
+    if long_enough.empty:
+        return SECONDS_A_MULTIPLICATION, False
+    return float((long_enough["seconds"] / work[long_enough.index]).median()), True
+
+
+def _multiplications_done(row: "pd.Series[Any]") -> float:
+    """Return the multiplications of a row in the table of an earlier run."""
+    names = ("encoder", "pooling", "content_layers", "style_layers", "normalization")
+    settings = Settings.model_validate({name: row[name] for name in names})
+    # Each octave has a quarter of the next one's pixels, so n octaves take (1 - 4^-n) 4/3 of the
+    # work of the last one.
+    octaves = row["octaves"]
+    pixel_steps = row["width"] * row["height"] * row["steps"] / octaves
+    return float(
+        pixel_steps * (1 - 0.25**octaves) * 4 / 3 * cost_of(settings).multiplications_per_pixel
+    )
+
+
+def _tell(
+    terminal: Terminal,
+    planned: Sequence[PlannedRow],
+    styles: int,
+    kept: int,
+    measured: bool,
+    downloads: Sequence[PublishedFile],
+    rows_at_once: int,
+) -> None:
+    terminal.table([asdict(row) for row in planned])
+    counts = {name: sum(row.status == name for row in planned) for name in STATUSES}
+    seconds = sum(row.seconds or 0 for row in planned) / rows_at_once
+    memory = max((row.memory_mb or 0 for row in planned), default=0)
+    terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))
+    terminal.say(f"styles needed: {styles} ({kept} cached, {styles - kept} to compute)")
+    tell_downloads(terminal, downloads)
+    source = "from rows that ran here" if measured else "a guess from 2 CPU cores"
+    terminal.say(f"about {duration(seconds)} ({source}) and {memory:.0f} MB at most")
+    terminal.result(
+        {
+            "counts": counts,
+            "styles": {"needed": styles, "kept": kept, "to_compute": styles - kept},
+            "seconds": seconds,
+            "seconds_measured_here": measured,
+            "memory_mb": memory,
+            "downloads": [asdict(file) for file in downloads],
+            "rows": [asdict(row) for row in planned],
+        }
+    )

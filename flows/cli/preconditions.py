@@ -1,0 +1,204 @@
+"""The preconditions of a run, checked before any work: folders, disk space, locks."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nst_core.devices import device_lock, parse_devices, visible_gpus
+from nst_core.errors import UserError
+from nst_core.storage.files import StorageError, local_cache, user_cache, write_atomic
+from nst_core.storage.locks import LockError, flock, lock_folder
+from nst_core.storage.places import Place, PlaceError, redacted
+from nst_core.storage.write_errors import reason
+from tasks.store.layout import style_files, writable_marker
+
+LEAST_FREE = 64_000_000
+"""Free bytes without which a run does not begin: a dozen pictures, or Prefect's database."""
+
+LITTLE_FREE = 1_000_000_000
+"""Free bytes below which `doctor` warns."""
+
+PROBE = b"\0" * 2**20
+"""Written to a folder and removed again, because nothing else reveals a quota."""
+
+
+class NotReadyError(UserError):
+    """A precondition of a run does not hold; the message has a line for each reason."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check: `ok`, `warning` or `error`, what was found, and what to do."""
+
+    subject: str
+    state: str
+    found: str
+    advice: str = ""
+
+
+def check_ready(cache: Place, output: Place, devices: str) -> None:
+    """Check that a run can begin, and create output and cache.
+
+    Args:
+        cache: the cache in use.
+        output: the output folder.
+        devices: in the form that `parse_devices` takes.
+
+    Raises:
+        NotReadyError: it cannot; the message has all reasons at once.
+    """
+    found = surroundings(cache, output, devices)
+    if errors := [finding for finding in found if finding.state == "error"]:
+        raise NotReadyError("\n".join(f"{error.found}; {error.advice}" for error in errors))
+
+
+def surroundings(cache: Place, output: Place | None = None, devices: str = "auto") -> list[Finding]:
+    """Return the findings of all checks that `run` and `doctor` make.
+
+    Args:
+        cache: the cache in use.
+        output: the output folder, if there is one.
+        devices: in the form that `parse_devices` takes.
+    """
+    findings = [_prefect_home(), _temporary_folder(), *_locks(devices)]
+    if not isinstance(cache, Path) or not isinstance(output, Path | None):
+        findings.append(_own_cache())
+    findings.append(_cache(cache))
+    if output is not None:
+        advice = "choose another folder (--output)"
+        findings.append(_folder("output", "the output folder", output, advice))
+    return findings
+
+
+def _folder(subject: str, name: str, folder: Place, advice: str) -> Finding:
+    """Check that a folder can be created and written, and has enough space."""
+    if not isinstance(folder, Path):
+        return _storage(subject, folder, advice)
+    try:
+        mode = 0o777 if subject == "output" else 0o700
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".nst-batch-") as file:
+            file.write(PROBE)
+            file.flush()
+            os.fsync(file.fileno())
+        free = _free_bytes(folder)
+    except OSError as error:
+        return Finding(subject, "error", reason(error, name, folder), advice)
+    if free < LEAST_FREE:
+        found = (
+            f"{name} {folder} is nearly full: found {free / 1e6:.0f} MB of free space, "
+            f"expected at least {LEAST_FREE / 1e6:.0f} MB"
+        )
+        return Finding(subject, "error", found, f"make room there, or {advice}")
+    if free < LITTLE_FREE:
+        found = f"{folder}: {free / 1e6:.0f} MB of free space are left"
+        return Finding(subject, "warning", found, "pictures take a few MB each")
+    return Finding(subject, "ok", str(folder))
+
+
+def _storage(subject: str, folder: Place, advice: str) -> Finding:
+    try:
+        write_atomic(writable_marker(folder), b"")
+    except OSError as error:
+        cannot = "" if isinstance(error, StorageError) else "cannot be written: "
+        return Finding(subject, "error", f"{redacted(folder)}: {cannot}{error.strerror}", advice)
+    return Finding(subject, "ok", redacted(folder))
+
+
+def _free_bytes(folder: Path) -> float:
+    """Return the free bytes for non-root users; infinity if the file system does not say."""
+    facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize if facts.f_blocks else float("inf")
+
+
+def _prefect_home() -> Finding:
+    """Check Prefect's home, which has its database; importing Prefect would create the folder."""
+    subject, advice = "prefect home", "set PREFECT_HOME to a folder that you can write to"
+    if os.environ.get("PREFECT_API_URL"):
+        return Finding(subject, "ok", "not needed, as PREFECT_API_URL is set")
+    try:
+        home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    except RuntimeError:
+        found = "Prefect's home: HOME is not set, and this user has no home folder"
+        return Finding(subject, "error", found, advice)
+    finding = _folder(subject, "Prefect's home", home, advice)
+    if finding.state == "error" and _names_a_server(home):
+        return Finding(subject, "warning", finding.found, finding.advice)
+    return finding
+
+
+def _names_a_server(home: Path) -> bool:
+    """Return whether a profile of Prefect's names a server, so that none is embedded."""
+    try:
+        return "PREFECT_API_URL" in (home / "profiles.toml").read_text()
+    except (OSError, ValueError):
+        return False
+
+
+def _temporary_folder() -> Finding:
+    subject, advice = "temporary folder", "set TMPDIR to a folder that you can write to"
+    named = os.environ.get("TMPDIR")
+    try:
+        folder = Path(tempfile.gettempdir())
+    except OSError as error:
+        found = f"no temporary folder can be written ({error.strerror or error})"
+        return Finding(subject, "error", found, advice)
+    if named and not Path(named).is_dir():
+        found = f"TMPDIR={named} is not a folder; {folder} is used instead"
+        return Finding(subject, "warning", found, "make it, or unset TMPDIR")
+    return _folder(subject, "the temporary folder", folder, advice)
+
+
+def _locks(devices: str) -> Iterator[Finding]:
+    """Check the locks of the GPUs that a run may use; rows on the CPU need none."""
+    try:
+        folder = lock_folder()
+        for gpu in _gpus(devices):
+            if (descriptor := flock(device_lock(gpu), timeout=0)) is not None:
+                os.close(descriptor)
+    except (LockError, OSError) as error:
+        state = "error" if list(_gpus(devices)) else "warning"
+        # The message of a `LockError` says what to do.
+        found, _, advice = str(error).rpartition("; ")
+        yield Finding("locks", state, found or str(error), advice)
+        return
+    yield Finding("locks", "ok", str(folder))
+
+
+def _gpus(devices: str) -> Iterator[str]:
+    wanted = parse_devices(devices)
+    if not wanted:
+        yield from (f"GPU:{number}" for number in range(len(visible_gpus())))
+    yield from (device for device in wanted if device.startswith("GPU"))
+
+
+def _cache(cache: Place) -> Finding:
+    advice = "set NST_BATCH_CACHE or --cache to a folder that you can write to"
+    finding = _folder("cache", "the cache", cache, advice)
+    if finding.state == "error" and _serves_unwritten(cache):
+        advice = f"rows fail if their style is not cached there: {advice}"
+        return Finding("cache", "warning", finding.found, advice)
+    if finding.state == "ok" and isinstance(cache, Path) and cache.stat().st_mode & 0o022:
+        advice = f"chmod go-w {cache}: anyone who can write there can change your results"
+        return Finding("cache", "warning", f"{cache}: others may write there", advice)
+    return finding
+
+
+def _serves_unwritten(cache: Place) -> bool:
+    """Return whether a cache has styles but is read-only, like one that somebody else owns."""
+    targets = style_files(cache)
+    if not isinstance(targets, Path) or os.access(targets, os.W_OK):
+        return False
+    return os.access(targets, os.R_OK | os.X_OK) and any(targets.glob("*.safetensors"))
+
+
+def _own_cache() -> Finding:
+    """Check the local cache: downloaded weights, locks and logs cannot be in object storage."""
+    advice = "set XDG_CACHE_HOME or NST_BATCH_CACHE to a folder that you can write to"
+    try:
+        folder = local_cache(user_cache())
+    except PlaceError as error:
+        return Finding("own cache", "error", str(error), advice)
+    return _folder("own cache", "your local cache", folder, advice)

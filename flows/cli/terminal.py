@@ -1,0 +1,109 @@
+"""The output of the command line: rich on a terminal, plain lines in a pipe, JSON for machines."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.segment import Segment, Segments
+from rich.table import Table
+from rich.text import Text
+
+from flows.cli.exit_codes import UNUSABLE
+
+STYLES = {
+    "done": "green",
+    "cached": "cyan",
+    "new": "green",
+    "ok": "green",
+    "warning": "yellow",
+    "invalid": "bold yellow",
+    "failed": "bold red",
+    "error": "bold red",
+}
+
+
+class Terminal:
+    """Standard output for results, and standard error for what goes wrong.
+
+    Args:
+        as_json: print the result as one JSON value on standard output, and nothing else there.
+    """
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.console = Console(soft_wrap=True, highlight=False, quiet=as_json)
+        self.errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+    @property
+    def is_rich(self) -> bool:
+        """Whether a person is likely to be watching, at a terminal that can be drawn on."""
+        console = self.console
+        return console.is_terminal and not console.is_dumb_terminal and not self.as_json
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """Print a line for people."""
+        self.console.print(Text(printable(text), style=style))
+
+    def fail(self, text: str) -> None:
+        """Print an error that the user can fix, on standard error."""
+        line = Text(printable(text), style="bold red" if self.errors.is_terminal else "")
+        # If both are the same terminal, only the console knows what is drawn there.
+        (self.console if self.is_rich and self.errors.is_terminal else self.errors).print(line)
+
+    def result(self, value: Any) -> None:
+        """Print the command's result for machines, if JSON is wanted."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(value, indent=2, default=str, allow_nan=False) + "\n")
+
+    def table(self, rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
+        """Print rows of equal columns: drawn on a terminal, otherwise a tab-separated line each."""
+        if not rows or self.as_json:
+            return
+        if not self.is_rich:
+            for row in (list(rows[0]), *(row.values() for row in rows)):
+                # Rich would replace the tabs of a text with spaces.
+                line = "\t".join("" if cell is None else _in_a_cell(str(cell)) for cell in row)
+                self.console.print(Segments([Segment(line), Segment.line()]))
+            return
+        if title:
+            self.say(f"\n{title}", style="bold")
+        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        for name in rows[0]:
+            # A path that is cut short is useless.
+            drawn.add_column(name, overflow="fold")
+        for row in rows:
+            cells = ["" if cell is None else printable(str(cell)) for cell in row.values()]
+            drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
+        self.console.print(drawn, soft_wrap=False)
+
+
+def refuse(terminal: Terminal, error: Exception) -> int:
+    """Print why nothing ran, and return the exit code for it."""
+    terminal.fail(str(error))
+    terminal.result({"error": str(error)})
+    return UNUSABLE
+
+
+def _in_a_cell(text: str) -> str:
+    return printable(" ".join(text.splitlines()).replace("\t", " "))
+
+
+def printable(text: str) -> str:
+    """Escape what could control a terminal in a text such as a file name or a server's answer."""
+    return "".join(
+        character
+        if character.isprintable() or character in "\n\t"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: `40 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,1 @@
+"""The process of a command: environment, signals, streams, and the embedded server."""

@@ -1,0 +1,47 @@
+"""The process of an embedded server: Prefect's API on a listening socket, while the run lives.
+
+    python -P server_process.py DESCRIPTOR OWNER
+
+Only `flows.process.embedded_server` starts it. It imports nothing of ours, so it can be run by its
+path, whatever folder the run was started in.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+APPLICATION = "prefect.server.api.server:create_app"
+POLL_SECONDS = 0.5
+GRACE_SECONDS = 5
+
+
+def end_with_owner(owner: int) -> None:
+    """Wait until that process is no longer our parent, and then end, gracefully at first.
+
+    A run that is killed cannot stop its server. The server would run forever, hold a quarter of a
+    gigabyte, and keep the pipe open that the run's output went through.
+    """
+    while os.getppid() == owner:
+        time.sleep(POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def serve(listening: socket.socket) -> None:
+    """Answer requests on a socket until a signal arrives."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        APPLICATION, factory=True, log_level="error", lifespan="on", timeout_graceful_shutdown=2
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    descriptor, owner = map(int, sys.argv[1:])
+    threading.Thread(target=end_with_owner, args=(owner,), daemon=True).start()
+    serve(socket.socket(fileno=descriptor))

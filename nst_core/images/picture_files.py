@@ -1,0 +1,158 @@
+"""Opening of picture files, which reads their headers; errors name the file and the reason.
+
+Nothing here changes Pillow's process-wide settings, so every function may run in several threads.
+"""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from nst_core.errors import UserError
+from nst_core.images.decoder_notices import gathered
+from nst_core.images.tiff_layouts import OrientedTiff
+from nst_core.storage.files import read_whole, special_kind
+from nst_core.storage.places import Place, PlaceError, place, redacted
+
+FORMATS = tuple(
+    str(reader.format)
+    for reader in (
+        JpegImageFile,
+        PngImageFile,
+        WebPImageFile,
+        TiffImageFile,
+        GifImageFile,
+        BmpImageFile,
+        AvifImageFile,
+        Jpeg2KImageFile,
+    )
+)
+"""The supported formats, by Pillow's names; its other readers are rarely used and less tested."""
+
+LONGEST_SIDE = 1_000_000
+"""In pixels. Decoders count a row's bits in 31 bits, and some call an overflow a lack of memory."""
+
+ADVICE = "save it again as an 8-bit JPEG or PNG, or leave it out"
+
+
+class PictureError(UserError, ValueError):
+    """A picture that cannot be used; the message is for the user and names the file."""
+
+
+@dataclass(frozen=True)
+class OpenPicture:
+    """A picture whose header has been read.
+
+    Attributes:
+        image: its pixels can be decoded as long as the file is open.
+        shown: the file's name in messages.
+        notes: what is known so far to be odd about the file: clauses such as "its ICC profile is
+            ignored".
+    """
+
+    image: ImageFile.ImageFile
+    shown: str
+    notes: Sequence[str]
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str] | Place, max_pixels: int) -> Iterator[OpenPicture]:
+    """Open a picture and read its header.
+
+    Raises:
+        PictureError: anything fails, also inside the context.
+    """
+    shown = redacted(path)
+    try:
+        with gathered() as notes, _binary(place(path)) as file:
+            image = _identify(file, shown)
+            _check_size(image, shown, max_pixels)
+            if isinstance(image, OrientedTiff) and (fault := image.fault()):
+                raise PictureError(
+                    f"{shown}: the TIFF file {fault}, which is not supported; {ADVICE}."
+                )
+            yield OpenPicture(image, shown, notes)
+    except PictureError:
+        raise
+    except PlaceError as error:
+        raise PictureError(str(error)) from error
+    except OSError as error:
+        raise (_unreadable if error.errno else _undecodable)(shown, error) from error
+    except Exception as error:  # decoders raise nearly anything when bytes are damaged
+        raise _undecodable(shown, error) from error
+
+
+def _binary(path: Place) -> BinaryIO:
+    if not isinstance(path, Path):
+        return io.BytesIO(read_whole(path))
+    # Opening a pipe would wait for a writer, and reading a device may never end.
+    if kind := special_kind(path):
+        raise PictureError(f"{path}: this is {kind}, expected a file. Save it as a file first.")
+    return path.open("rb")
+
+
+def _identify(file: BinaryIO, path: str) -> ImageFile.ImageFile:
+    """Open a file like `Image.open`, but without its process-wide pixel limit and warnings."""
+    start = file.read(16)
+    if not start:
+        raise PictureError(f"{path}: the file is empty, expected a picture. Copy it here again.")
+    for name in FORMATS:
+        factory, accepts = Image.OPEN[name]
+        if accepts and accepts(start) is True:
+            file.seek(0)
+            return OrientedTiff(file, "") if name == "TIFF" else factory(file, "")
+    raise PictureError(
+        f"{path}: the file begins with {start!r}, which is no picture that can be read "
+        f"({', '.join(FORMATS)}). Convert it to JPEG or PNG (HEIC and camera raw files, too), "
+        "or leave it out."
+    )
+
+
+def _check_size(image: Image.Image, path: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PictureError(
+            f"{path}: the picture has {width} x {height} = {width * height:,} pixels, more than "
+            f"the {max_pixels:,} allowed. Scale it down, or raise the limit if you trust the file."
+        )
+    if max(width, height) > LONGEST_SIDE:
+        raise PictureError(
+            f"{path}: the picture has {width} x {height} pixels, and no side may have more than "
+            f"{LONGEST_SIDE:,}. Cut it into parts, or leave it out."
+        )
+
+
+def _unreadable(path: str, error: OSError) -> PictureError:
+    return PictureError(
+        f"{path}: expected a picture file that can be read, but the system says "
+        f"'{error.strerror}'. Check the path and its permissions."
+    )
+
+
+def _undecodable(path: str, error: Exception) -> PictureError:
+    reason = str(error) or type(error).__name__
+    if isinstance(error, MemoryError):
+        reason = "its decoder says that memory is short"
+    if reason == "not identified by this driver":
+        reason = "its header promises no pixels at all"
+    return PictureError(
+        f"{path}: the picture cannot be decoded ({reason}). It may be damaged, cut short or of a "
+        f"rare kind: copy it here again, {ADVICE}."
+    )
+
+
+DEFAULT_MAX_PIXELS = 200_000_000
+"""Fits the largest cameras (a 200-megapixel phone: 16320 x 12240); loading takes about 4 GB."""

@@ -1,0 +1,296 @@
+"""Reading of common picture files as they are meant to look, and encoding of PNG and JPEG.
+
+Nothing here changes Pillow's process-wide settings, so every function may run in several threads.
+"""
+
+import hashlib
+import io
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile, PngInfo
+
+from nst_core.images.color_profiles import to_srgb
+from nst_core.images.decoding import plain, sides
+from nst_core.images.levels import from_levels, to_levels
+from nst_core.images.picture_files import DEFAULT_MAX_PIXELS, opened
+from nst_core.images.picture_files import FORMATS as FORMATS
+from nst_core.images.picture_files import PictureError as PictureError
+from nst_core.storage.places import Place, redacted
+
+_logger = logging.getLogger(__name__)
+
+_Path = str | os.PathLike[str] | Place
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels ready for the network.
+
+    Attributes:
+        rgb: float32 (height, width, 3), sRGB in [0, 1], composited on white where transparent.
+        alpha: float32 (height, width), 0 is transparent and 1 opaque; None if all is opaque.
+        sha256: digest of the file's content at its own size, as in `PictureFacts`.
+        warnings: what is odd about the file: clauses such as "its ICC profile is ignored".
+    """
+
+    rgb: NDArray[np.float32]
+    alpha: NDArray[np.float32] | None
+    sha256: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What is known about a picture once it has been decoded.
+
+    Attributes:
+        width, height: in pixels, upright (after EXIF orientation).
+        format: Pillow's name, such as "JPEG".
+        sha256: digest of upright pixels and ICC profile, as 64 hexadecimal digits. It does not
+            change with names, compression or other metadata.
+        warnings: as in `Picture`.
+        hidden: share of the pixels that are fully transparent, from 0 to 1.
+        is_flat: whether it has just one color, within 2 of 255 levels.
+    """
+
+    width: int
+    height: int
+    format: str
+    sha256: str
+    warnings: tuple[str, ...] = ()
+    hidden: float = 0.0
+    is_flat: bool = False
+
+
+def read_header(path: _Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int, str]:
+    """Return width, height (upright, in pixels) and format, without decoding any pixel.
+
+    Raises:
+        PictureError: it is not a readable picture, or has more than `max_pixels`.
+    """
+    with opened(path, max_pixels) as picture:
+        return *sides(picture.image), str(picture.image.format)
+
+
+def examine(
+    path: _Path, *, max_pixels: int = DEFAULT_MAX_PIXELS, warn: bool = True
+) -> PictureFacts:
+    """Decode the entire picture, which finds damage that its header does not show.
+
+    Args:
+        path: path of a file in one of `FORMATS`.
+        max_pixels: larger pictures are refused before they are decoded.
+        warn: log a warning if a readable picture is odd in some way.
+
+    Raises:
+        PictureError: something would keep `load` from reading it.
+    """
+    with opened(path, max_pixels) as picture:
+        whole = plain(picture.image, picture.shown)
+        if whole.mode != "F":
+            # A profile that does not work is reported now, not in the middle of the run.
+            to_srgb(whole.crop((0, 0, 1, 1)))
+        facts = PictureFacts(
+            whole.width,
+            whole.height,
+            str(picture.image.format),
+            _digest(whole),
+            warnings=tuple(picture.notes),
+            hidden=_hidden(whole),
+            is_flat=_is_flat(whole),
+        )
+    _warn(picture.shown, facts.warnings if warn else ())
+    return facts
+
+
+def load(
+    path: _Path,
+    *,
+    size: int | None = None,
+    enlarge: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    warn: bool = True,
+) -> Picture:
+    """Load a picture as it is meant to look: upright, in sRGB, its first frame if it has several.
+
+    Args:
+        path: path of a file in one of `FORMATS`.
+        size: longest side of the result in pixels; None keeps the picture's own.
+        enlarge: whether a picture with a smaller longest side is enlarged to `size`.
+        max_pixels: larger pictures are refused before they are decoded.
+        warn: as in `examine`.
+
+    Raises:
+        PictureError: the file is missing, damaged, too large or not a picture.
+    """
+    with opened(path, max_pixels) as picture:
+        whole = plain(picture.image, picture.shown)
+        rgb, alpha = pixels_of(whole, size, enlarge=enlarge)
+        found = Picture(rgb, alpha, _digest(whole), tuple(picture.notes))
+    _warn(picture.shown, found.warnings if warn else ())
+    return found
+
+
+def _hidden(whole: Image.Image) -> float:
+    if "A" not in whole.mode:
+        return 0.0
+    return whole.getchannel("A").histogram()[0] / (whole.width * whole.height)
+
+
+def _is_flat(whole: Image.Image) -> bool:
+    one_level = 1 / 255 if whole.mode == "F" else 1
+    lowest, highest = np.reshape(whole.getextrema(), (-1, 2)).T
+    is_hidden = "A" in whole.mode and highest[-1] == 0
+    return bool(is_hidden or (highest - lowest <= 2 * one_level).all())
+
+
+def _warn(shown: str, warnings: Sequence[str]) -> None:
+    if warnings:
+        _logger.warning("%s: the picture is read, but %s.", shown, "; ".join(warnings))
+
+
+def pixels_of(
+    whole: Image.Image, size: int | None = None, *, enlarge: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return the `rgb` and `alpha` that a `Picture` of this decoded picture has.
+
+    Args:
+        whole: the result of `nst_core.images.decoding.plain`.
+        size, enlarge: as in `load`.
+    """
+    height, width = whole.height, whole.width
+    if size is not None:
+        height, width = fit(height, width, size, enlarge=enlarge)
+    alpha = from_levels(np.asarray(whole.getchannel("A"))) if "A" in whole.mode else None
+    # Composite before resizing, since averages of straight color would mix in hidden pixels.
+    bands = [resize(on_white(band, alpha), height, width) for band in _srgb_bands(whole)]
+    rgb = np.stack(bands if len(bands) == 3 else bands * 3, axis=-1)
+    return rgb, None if alpha is None else resize(alpha, height, width)
+
+
+def fit(height: int, width: int, size: int, *, enlarge: bool = False) -> tuple[int, int]:
+    """Return height and width of the same aspect with `size` as the longest side, never 0.
+
+    A smaller picture keeps its size unless `enlarge` is set.
+    """
+    longest = max(height, width)
+    if longest <= size and not enlarge:
+        return height, width
+    return max(1, round(height * size / longest)), max(1, round(width * size / longest))
+
+
+def resize(array: ArrayLike, height: int, width: int) -> NDArray[np.float32]:
+    """Resample bicubically; when shrinking, average over everything that falls into one pixel.
+
+    Args:
+        array: (h, w) or (h, w, channels), of any range.
+        height, width: size of the result, in pixels.
+
+    Returns:
+        float32 (height, width) or (height, width, channels); no channel leaves its range in
+        `array`, as the overshoot beside edges is clipped.
+    """
+    values = np.asarray(array, np.float32)
+    if values.ndim == 3:
+        planes = [resize(plane, height, width) for plane in np.moveaxis(values, -1, 0)]
+        return np.stack(planes, axis=-1)
+    plane = Image.fromarray(np.ascontiguousarray(values))
+    resized = np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC))
+    return resized.clip(values.min(), values.max())
+
+
+def encode_png(
+    rgb: NDArray[np.float32] | NDArray[np.uint8],
+    alpha: NDArray[np.float32] | None = None,
+    *,
+    text: Mapping[str, str] | None = None,
+) -> bytes:
+    """Encode an 8-bit PNG file, rounded to the nearest level and tagged as sRGB.
+
+    Args:
+        rgb: (height, width, 3), sRGB; uint8, or floating point that is clipped to [0, 1].
+        alpha: (height, width) in [0, 1], stored as it is: `rgb` is not divided by it.
+        text: keyword (1 to 79 Latin-1 characters) -> any text, for `read_png_text`.
+
+    Raises:
+        ValueError: `rgb` has another type of numbers, or contains NaN.
+    """
+    levels = _as_levels(rgb)
+    if alpha is not None:
+        levels = np.dstack([levels, _as_levels(alpha)])
+    info = PngInfo()
+    info.add(b"sRGB", b"\0")  # 0: perceptual intent
+    for keyword, value in (text or {}).items():
+        # Paths may contain lone surrogates, which UTF-8 cannot encode.
+        info.add_itxt(keyword, value.encode("utf-8", "backslashreplace").decode())
+    data = io.BytesIO()
+    Image.fromarray(levels).save(data, "PNG", pnginfo=info)
+    return data.getvalue()
+
+
+def encode_jpeg(rgb: NDArray[np.float32] | NDArray[np.uint8], *, quality: int = 85) -> bytes:
+    """Encode a JPEG file, for pictures that are only looked at.
+
+    Args:
+        rgb: as in `encode_png`.
+        quality: from 1 to 95, as in Pillow.
+    """
+    data = io.BytesIO()
+    Image.fromarray(_as_levels(rgb)).save(data, "JPEG", quality=quality, progressive=True)
+    return data.getvalue()
+
+
+def _as_levels(array: NDArray[np.floating] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return np.asarray(array, np.uint8)
+    if not np.issubdtype(array.dtype, np.floating) or np.isnan(array).any():
+        raise ValueError(
+            f"found pixels of {array.dtype}{' with NaN' if array.dtype.kind == 'f' else ''}, "
+            "expected uint8 from 0 to 255 or floating point from 0 to 1"
+        )
+    return to_levels(array)
+
+
+def read_png_text(path: _Path) -> dict[str, str]:
+    """Return the text before a PNG file's pixels, where `encode_png` puts it; decode no pixels.
+
+    Raises:
+        PictureError: the file is missing, damaged or not a PNG.
+    """
+    # No limit is needed, as text is cheap to read from a picture of any size.
+    with opened(path, max_pixels=2**62) as picture:
+        image = picture.image
+        if not isinstance(image, PngImageFile):
+            raise PictureError(f"{redacted(path)}: this is a {image.format} file, expected a PNG.")
+        return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
+
+
+def _digest(image: Image.Image) -> str:
+    profile = image.info.get("icc_profile") or b""
+    shape = f"{image.mode} {image.width} {image.height} {len(profile)} "
+    digest = hashlib.sha256(shape.encode() + profile)
+    for top in range(0, image.height, 256):  # in strips, as tobytes() needs twice the memory
+        bottom = min(top + 256, image.height)
+        digest.update(image.crop((0, top, image.width, bottom)).tobytes())
+    return digest.hexdigest()
+
+
+def _srgb_bands(image: Image.Image) -> Iterator[NDArray[np.float32]]:
+    """Yield red, green and blue, or one band for all, as float32 (height, width) in [0, 1]."""
+    if image.mode == "F":
+        yield np.asarray(image)
+        return
+    srgb = to_srgb(image)
+    for band in srgb.getbands():
+        yield from_levels(np.asarray(srgb.getchannel(band)))
+
+
+def on_white(band: NDArray[np.float32], alpha: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Composite a band of straight color in [0, 1] on white, with its alpha in [0, 1], if any."""
+    return band if alpha is None else 1 + alpha * (band - 1)

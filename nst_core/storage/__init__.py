@@ -1,0 +1,1 @@
+"""Places, files and locks, on a disk or in object storage."""

@@ -1,0 +1,271 @@
+"""Locks between processes, also of different users, that are released when the holder dies.
+
+A lock is an `flock` on an empty file that is never removed. The kernel releases it when its holder
+dies. It needs a file that can be opened, not one that can be written. So a lock file is writable
+for its owner only, and readable for those who may read its folder.
+"""
+
+import fcntl
+import os
+import pwd
+import re
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from nst_core.errors import UserError
+
+LOCKS = "NST_BATCH_DEVICE_LOCKS"
+"""The environment variable that names the folder of the locks shared by all runs on a machine."""
+
+USUAL_LOCKS = Path("/tmp")
+"""Owned by root. Not `TMPDIR`, which may differ between users who must wait for each other."""
+
+OPENED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+NEW_FILE_SECONDS = 1.0
+"""The time within which another user's new lock file gets its mode."""
+
+WHOLE_MACHINE = "0 0 4294967295"
+"""The `uid_map` of a Linux process that sees the machine's users by their own numbers."""
+
+
+class LockError(UserError):
+    """A lock that cannot be used; the message names its file and owner, and says what to do."""
+
+
+def shared_lock(name: str) -> Path:
+    """Return the file of a lock for all runs on this machine, whichever user started them.
+
+    Raises:
+        LockError: the folder is another user's, is not a folder, or cannot be made.
+    """
+    return lock_folder() / f"nst-batch-{name}.lock"
+
+
+def lock_folder() -> Path:
+    """Check and return the folder of the locks that all runs on this machine share.
+
+    It is `/tmp`, or what `NST_BATCH_DEVICE_LOCKS` names, which is made for its owner only.
+
+    Raises:
+        LockError: it is another user's, is not a folder, or cannot be made.
+    """
+    named = os.environ.get(LOCKS)
+    folder = Path(named) if named else USUAL_LOCKS
+    try:
+        if named and not os.path.lexists(folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Both a link and what it leads to must belong to a trusted user.
+        owners = {os.lstat(folder).st_uid, folder.stat().st_uid}
+    except OSError as error:
+        raise LockError(f"{folder}: {error.strerror}; {_advice()}") from error
+    if not folder.is_dir():
+        raise LockError(f"{folder}: expected a folder for locks; {_advice()}")
+    if strangers := [user for user in owners if not _is_trusted(user)]:
+        raise LockError(
+            f"{folder}: the folder for locks belongs to {user_name(strangers[0])}, who could "
+            f"replace them; expected a folder of root or of {user_name(os.geteuid())}; {_advice()}"
+        )
+    return folder
+
+
+def _advice() -> str:
+    return (
+        f"set {LOCKS} to a folder that root made for all users of the machine (mode 1777), or to "
+        "one of your own"
+    )
+
+
+def _is_trusted(user: int) -> bool:
+    return user in (0, os.geteuid()) or (user == _overflow_user() and _is_in_user_namespace())
+
+
+def _overflow_user() -> int:
+    """Return the number that stands for all users of the machine unknown to a container."""
+    try:
+        return int(Path("/proc/sys/kernel/overflowuid").read_text())
+    except (OSError, ValueError):
+        return -1
+
+
+def _is_in_user_namespace() -> bool:
+    """Return whether this is a container in which the machine's root has another number."""
+    try:
+        return Path("/proc/self/uid_map").read_text().split() != WHOLE_MACHINE.split()
+    except OSError:
+        return False
+
+
+def flock(path: Path, timeout: float | None = None, *, together: bool = False) -> int | None:
+    """Wait for a lock that the kernel releases when its holder dies; its empty file stays.
+
+    Args:
+        path: path of the lock's file, whose folder exists.
+        timeout: in seconds; None waits forever.
+        together: share the lock with others who also set this.
+
+    Returns:
+        A file descriptor; closing it releases the lock. None if the time is up first.
+
+    Raises:
+        LockError: the file is a link or not a file, its owner forbids it, or its file system has
+            no locks.
+        OSError: the file cannot be made.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    kind = fcntl.LOCK_SH if together else fcntl.LOCK_EX
+    while True:
+        descriptor = _open_lock(path)
+        try:
+            # This never waits in the kernel, where Ctrl-C would not interrupt it.
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            if _is_still(path, descriptor):
+                return descriptor
+            # The file was removed, perhaps by a cleanup of old files, so it keeps nobody out.
+            os.close(descriptor)
+            continue
+        except BlockingIOError:
+            os.close(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise LockError(
+                f"{path}: its file system has no locks between processes ({error.strerror}); "
+                "expected a folder on a disk of this machine"
+            ) from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if deadline is not None and time.monotonic() >= deadline:
+            return None
+        time.sleep(0.05)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        descriptor = _open_or_make(path)
+    except PermissionError as error:
+        raise LockError(_forbidden(path)) from error
+    except OSError as error:
+        if not path.is_symlink() and not path.exists():
+            raise
+        raise LockError(
+            f"{path}: expected a lock file, found {_kind(path)} of {_owner(path)}; remove it"
+        ) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise LockError(
+            f"{path}: expected a lock file, found {_kind(path)} of {_owner(path)}; remove it"
+        )
+    return descriptor
+
+
+@retry(
+    # The process that makes a file lets others open it right after.
+    retry=retry_if_exception_type(PermissionError),
+    stop=stop_after_delay(NEW_FILE_SECONDS),
+    wait=wait_fixed(0.05),
+    reraise=True,
+)
+def _open_or_make(path: Path) -> int:
+    """Return a descriptor of the lock's file; only a file that it makes gets a mode."""
+    try:
+        return _open(path)
+    except FileNotFoundError:
+        pass
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPENED, 0o600)
+    except FileExistsError:
+        return _open(path)
+    os.fchmod(descriptor, _mode_in(path.parent))
+    return descriptor
+
+
+def _open(path: Path) -> int:
+    try:
+        # NFS locks only files that are open for writing.
+        return os.open(path, os.O_RDWR | OPENED)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | OPENED)
+
+
+def _mode_in(folder: Path) -> int:
+    """Return the mode of a new lock file: those who may read the folder may wait for the lock.
+
+    In a folder that is neither ours nor root's, others get no permission.
+    """
+    facts = folder.stat()
+    allowed = 0o044 if _is_trusted(facts.st_uid) else 0o040
+    return 0o600 | (facts.st_mode & allowed)
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _forbidden(path: Path) -> str:
+    if os.path.lexists(path):
+        return (
+            f"{path}: this lock file belongs to {_owner(path)}, and {user_name(os.geteuid())} may "
+            f"not open it; have its owner remove it, or let others read it (chmod 644 {path})"
+        )
+    return (
+        f"{path.parent}: the folder belongs to {_owner(path.parent)}, and "
+        f"{user_name(os.geteuid())} may not make the lock {path.name} there; choose another folder"
+    )
+
+
+def _kind(path: Path) -> str:
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        return "a symbolic link"
+    return "a folder" if stat.S_ISDIR(mode) else "a file" if stat.S_ISREG(mode) else "no file"
+
+
+def _owner(path: Path) -> str:
+    try:
+        return user_name(os.lstat(path).st_uid)
+    except OSError:
+        return "someone"
+
+
+def user_name(number: int) -> str:
+    """Return a user's name, or `user 1234` if it is unknown."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
+
+
+def holder_of(path: Path) -> str:
+    """Return a lock's holder, such as `process 4711 of anna`; empty if the system does not say."""
+    try:
+        facts = path.stat()
+        device = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}"
+        table = Path("/proc/locks").read_text()
+        found = re.findall(rf"FLOCK .*? (\d+) {device}:{facts.st_ino} ", table)
+        process = next(number for number in found if int(number) not in (0, os.getpid()))
+        return f"process {process} of {user_name(Path('/proc', process).stat().st_uid)}"
+    except (OSError, StopIteration):
+        return ""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock, waiting for it as long as it takes.
+
+    Raises:
+        LockError, OSError: as in `flock`.
+    """
+    descriptor = flock(path)
+    assert descriptor is not None
+    try:
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,284 @@
+"""Places: files and folders on this machine's disks or in object storage, through fsspec.
+
+A local place is a `pathlib.Path`, any other a `upath.UPath`, which has the same methods.
+Credentials and endpoints come from where each storage's own tools look for them (`AWS_*`
+variables, `~/.aws`, Google's and Azure's defaults, fsspec's configuration), never from an address.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+from urllib.parse import quote, unquote, urlsplit
+
+import fsspec
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from upath import UPath
+
+from nst_core.errors import UserError
+
+Place = Path | UPath
+
+EXTRAS = {
+    "s3": "s3",
+    "gs": "gs",
+    "gcs": "gs",
+    "az": "az",
+    "abfs": "az",
+    "abfss": "az",
+    "http": "",
+    "https": "",
+}
+"""The schemes of addresses, and which extra of this package each needs."""
+
+READ_ONLY = ("http", "https")
+AZURE = ("az", "abfs", "abfss")
+
+WEB_ADDRESS = r"^https?://[^\s?#@]+$"
+"""The address of a folder on the web, without anything that could be secret."""
+
+BEFORE_USER = re.compile(r"://(?=[^/:]+(?::|\Z))|//(?=[^/:]*:)")
+"""Where a user begins before an `@`; an address without a scheme is recognized by a password."""
+
+AFTER_PATH = re.compile(r"(https?://[^?#\n]*)([?#]\S*)?", re.IGNORECASE)
+"""A web address up to the end of its path, and what follows the path."""
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    # With more, the library asks for each object's size before it fetches the object.
+    "s3": {"max_concurrency": 1},
+}
+
+
+class PlaceError(UserError, ValueError):
+    """An address that cannot be used; the message says what to do."""
+
+
+def place(named: str | os.PathLike[str] | UPath) -> Place:
+    """Return a path on this machine, or an address such as `s3://bucket/folder/picture.png`.
+
+    Raises:
+        PlaceError: the scheme is unknown, its library is not installed, the address contains
+            credentials, or the text can be neither an address nor a path.
+    """
+    if isinstance(named, UPath) and not isinstance(named, Path):
+        return named
+    text = os.fspath(named)
+    scheme, separator, rest = text.partition("://")
+    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
+        return _path(text)
+    scheme = scheme.lower()
+    if scheme == "file":
+        return _path_of_address(text)
+    if scheme not in EXTRAS:
+        raise PlaceError(
+            f"{redacted(text)}: expected a path or an address that begins with "
+            f"{', '.join(f'{known}://' for known in EXTRAS)}"
+        )
+    if _has_credentials(scheme, rest):
+        raise PlaceError(
+            f"{redacted(text)}: found credentials in the address; keep them where the "
+            "storage's own tools look for them (such as AWS_* variables or ~/.aws) and leave them "
+            "out here"
+        )
+    _check_library(scheme, text)
+    if scheme in READ_ONLY and not _host_of(text):
+        raise PlaceError(f"{redacted(text)}: found no host; expected {scheme}://host/path")
+    try:
+        # Cached listings would not show what other machines write in the meantime.
+        address: UPath = UPath(
+            f"{scheme}://{rest}", use_listings_cache=False, **OPTIONS.get(scheme, {})
+        )
+    except Exception as error:  # each storage's library raises errors of its own
+        raise _no_address(text, error) from error
+    return address
+
+
+def _path(text: str) -> Path:
+    """Return a path on this machine; refuse addresses, which would make folders with odd names."""
+    scheme, slash, rest = text.partition(":/")
+    if slash and scheme.lower() in EXTRAS:
+        raise PlaceError(
+            f"{text}: an address needs two slashes (a pathlib.Path drops one); expected "
+            f"{scheme.lower()}://{rest.lstrip('/')}"
+        )
+    if "\0" in text:
+        raise PlaceError(f"{text!r}: found a NUL character, which no path can hold")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise PlaceError(
+            f"{text!a}: file names here are in {sys.getfilesystemencoding()}, which cannot encode "
+            f"{text[error.start : error.end]!a}; run with a UTF-8 locale, such as LC_ALL=C.UTF-8, "
+            "or rename the file"
+        ) from error
+    return Path(text)
+
+
+def _path_of_address(text: str) -> Path:
+    host = _host_of(text)
+    if host not in ("", "localhost"):
+        raise PlaceError(
+            f"{text}: found the host {host!r}; expected file:///path, with three slashes, for a "
+            "file of this machine"
+        )
+    return _path(unquote(urlsplit(text).path))
+
+
+def _host_of(text: str) -> str:
+    try:
+        return urlsplit(text).hostname or ""
+    except ValueError as error:
+        raise _no_address(text, error) from error
+
+
+def _no_address(text: str, error: Exception) -> PlaceError:
+    return PlaceError(f"{redacted(text)}: this is not a valid address ({redacted(str(error))})")
+
+
+def _has_credentials(scheme: str, rest: str) -> bool:
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, at, _ = host.rpartition("@")
+    if scheme in AZURE and ":" not in user:
+        return False
+    # A slash in a password seems to end the host early.
+    _, colon, port = host.partition(":")
+    return bool(at) or bool(colon and not port.isdigit() and "@" in rest)
+
+
+def _check_library(scheme: str, text: str) -> None:
+    try:
+        fsspec.get_filesystem_class(scheme)
+    # Without the library that registers it, a scheme is an unknown value.
+    except (ImportError, ValueError) as error:
+        needed = EXTRAS[scheme]
+        package = f"nst-batch[{needed}]" if needed else "aiohttp"
+        raise PlaceError(
+            f"{redacted(text)}: {scheme}:// needs a library that is not installed: "
+            f"pip install '{package}'"
+        ) from error
+
+
+PlaceField = Annotated[
+    Place,
+    PlainValidator(place),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+"""A place as a field of a pydantic model; it is a string in JSON."""
+
+
+def join(folder: Place, text: str) -> Place:
+    """Return what an address, an absolute or a relative path in a file in the folder refers to.
+
+    Raises:
+        PlaceError: see `place`.
+    """
+    meant = place(text)
+    if not isinstance(meant, Path) or meant.is_absolute():
+        return meant
+    joined = folder / text
+    if isinstance(joined, Path) or joined.protocol in READ_ONLY:
+        return joined
+    # Object storage distinguishes a/../b from b; web servers do not.
+    return joined.resolve()
+
+
+def as_seen_from(folder: Place, named: Place) -> str:
+    """Return the text that refers to a place from a file in the folder; undoes `join`.
+
+    It is relative if both are on this machine, and otherwise absolute.
+    """
+    if not isinstance(named, Path):
+        return str(named)
+    whole = without_links(named.parent) / named.name
+    if not isinstance(folder, Path):
+        return str(whole)
+    text = os.path.relpath(str(whole), str(without_links(folder)))
+    # A folder may be called `s3:`, and a file's name may be blank.
+    scheme, slash, _ = text.partition(":/")
+    is_mistakable = not text.strip() or (slash and scheme.lower() in EXTRAS)
+    return f"./{text}" if is_mistakable else text
+
+
+def path_below(folder: Place, named: Place) -> str:
+    """Return a place in a folder or its subfolders as a relative path separated by `/`."""
+    return str(named.absolute()).removeprefix(f"{str(folder.absolute()).rstrip('/')}/")
+
+
+def without_links(named: Place) -> Place:
+    """Follow the links in a place, as far as they lead anywhere; object storage has none."""
+    if not isinstance(named, Path):
+        return named
+    try:
+        return named.resolve()
+    # The links form a loop; which of the two is raised depends on Python's version.
+    except (OSError, RuntimeError):
+        return named.absolute()
+
+
+def name_of(named: Place) -> str:
+    """Return the last part of a place, without what an address has after the path."""
+    if isinstance(named, Path) or named.protocol not in READ_ONLY:
+        return named.name
+    return PurePosixPath(unquote(urlsplit(str(named)).path)).name
+
+
+def redacted(named: str | os.PathLike[str] | UPath) -> str:
+    """Return a place or any other text without whatever may be secret in its web addresses.
+
+    Users, passwords and whatever follows the path are removed; signed addresses have a key there.
+    In doubt, too much is removed: an address without its scheme may still contain a password.
+    """
+    text = _without_users(str(named))
+    return AFTER_PATH.sub(lambda seen: seen[1] + ("?..." if seen[2] else ""), text)
+
+
+def _without_users(text: str) -> str:
+    """Remove users piece by piece, as a single expression would scan a long text many times."""
+    *pieces, rest = text.split("@")
+    shown: list[str] = []
+    opening = ""
+    for piece in pieces:
+        piece = opening + piece
+        last_word = piece.split()[-1] if piece[-1:].strip() else ""
+        if user := BEFORE_USER.search(piece, len(piece) - len(last_word)):
+            shown.append(piece[: user.start()])
+            opening = user[0]
+        else:
+            shown.append(f"{piece}@")
+            opening = ""
+    return "".join([*shown, opening, rest])
+
+
+def may_be_address(text: str) -> bool:
+    """Return whether a text may contain an address with a secret, complete or damaged.
+
+    If so, no part of the text may be shown by itself, since `redacted` would not recognize it.
+    """
+    return "://" in text or ("//" in text and "@" in text)
+
+
+def redacted_reason(named: UPath, text: str) -> str:
+    """Redact an address in a message of a storage's library, however the library writes it."""
+    for written in (str(named), quote(str(named), safe=":/?#&=%"), unquote(str(named))):
+        text = text.replace(written, redacted(named))
+    query = str(named).partition("?")[2]
+    for secret in filter(None, (query, unquote(query), quote(query, safe="&=%"))):
+        text = text.replace(secret, "...")
+    return redacted(text)
+
+
+def reject_signed_address(named: Place) -> Place:
+    """Return an address that others may store, as Prefect's server stores a run's parameters.
+
+    Raises:
+        PlaceError: it is signed.
+    """
+    text = str(named)
+    if not isinstance(named, Path) and named.protocol in READ_ONLY and re.search("[?#]", text):
+        raise PlaceError(
+            f"{redacted(named)}: found a signed address, which Prefect's server would keep; "
+            "expected one without '?' or '#' (those of pictures in a manifest may have them)"
+        )
+    return named

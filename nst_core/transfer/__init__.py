@@ -1,0 +1,1 @@
+"""Style transfer itself: settings, statistics, losses, optimizers, and the result's identity."""

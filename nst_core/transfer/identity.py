@@ -1,0 +1,71 @@
+"""The keys of style targets and results, which depend only on content.
+
+Names, places and times are not part of a key; everything that changes a pixel is.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from nst_core.transfer.octaves import style_sides
+from nst_core.transfer.settings import Settings
+
+STATISTICS_VERSION = 1
+"""Increased whenever the numbers in style targets change for the same picture and encoder."""
+
+STYLIZE_VERSION = 1
+"""Increased whenever the optimization gives different pixels for the same row."""
+
+
+def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -> str:
+    """Return the key of a style's targets.
+
+    Args:
+        style_sha256: digest of the style picture's decoded content.
+        settings: only the working sizes, the style layers (not their weights) and the kind of Gram
+            matrix matter.
+        encoder_fingerprint: distinguishes the targets of different networks.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return _digest(
+        {
+            "version": STATISTICS_VERSION,
+            "style": style_sha256,
+            "sides": style_sides(settings),
+            "layers": sorted(settings.style_layer_weights),
+            "gram": settings.gram,
+            "encoder": encoder_fingerprint,
+        }
+    )
+
+
+def row_key(content_sha256: str, style: str, settings: Settings) -> str:
+    """Return the key of a result, from the content picture, the style's key and the settings.
+
+    Args:
+        content_sha256: digest of the content picture's decoded content.
+        style: the result of `style_key`, which also identifies the encoder.
+        settings: all but the encoder's name and pooling, which the style's key covers.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return _digest(
+        {
+            "version": STYLIZE_VERSION,
+            "content": content_sha256,
+            "style": style,
+            "settings": settings.model_dump(exclude={"encoder", "pooling"}),
+        }
+    )
+
+
+def row_seed(key: str, settings: Settings) -> int:
+    """Return the seed in the settings, or else one that depends only on the row's key."""
+    return settings.seed if settings.seed is not None else int(key[:8], 16) // 2
+
+
+def _digest(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,187 @@
+"""The losses of Gatys et al. (2016), as pure functions of pixels, targets and weights.
+
+    content = sum over layers of w_l content_loss(F_l, P_l)
+    style   = sum over layers of w_l style_loss(G_l, A_l)
+    total   = content_weight content + style_weight style + tv_weight tv
+
+F: activations of the picture, P: of the content; G: Gram matrices of the picture, A: of the style,
+each divided by its own picture's number of positions. A convention defines the three losses.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from nst_core.networks.encoder import Encoder
+from nst_core.networks.forward import activations
+from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.settings import Normalization, Settings
+from nst_core.transfer.statistics import gram_matrix
+
+
+class Targets(NamedTuple):
+    """What the losses compare the picture with at one octave, by layer name."""
+
+    content: dict[str, tf.Tensor]
+    grams: dict[str, tf.Tensor]
+    centers: dict[str, tf.Tensor]
+
+
+class LossWeights(NamedTuple):
+    """The weights as tensors, so that other weights do not need another compilation."""
+
+    content: tf.Tensor
+    style: tf.Tensor
+    tv: tf.Tensor
+    content_layers: dict[str, tf.Tensor]
+    style_layers: dict[str, tf.Tensor]
+
+
+class LossTerms(NamedTuple):
+    """Losses as float32 scalars; `style_layers` are relative, comparable between rows and sizes."""
+
+    total: tf.Tensor
+    content: tf.Tensor
+    style: tf.Tensor
+    tv: tf.Tensor
+    style_layers: dict[str, tf.Tensor]
+
+
+def loss_weights(settings: Settings) -> LossWeights:
+    """Return the weights of these settings as float32 tensors."""
+    return LossWeights(
+        content=tf.constant(settings.content_weight, tf.float32),
+        style=tf.constant(settings.style_weight, tf.float32),
+        tv=tf.constant(settings.tv_weight, tf.float32),
+        content_layers=_as_tensors(settings.content_layer_weights),
+        style_layers=_as_tensors(settings.style_layer_weights),
+    )
+
+
+def _as_tensors(weights: dict[str, float]) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}
+
+
+def relative_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Return the scalar sum((value - target)^2) / sum(target^2): 0 if equal, 1 if `value` is 0."""
+    squared_norm = tf.reduce_sum(tf.square(target))
+    return tf.math.divide_no_nan(tf.reduce_sum(tf.square(value - target)), squared_norm)
+
+
+def mean_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Return mean((value - target)^2), a scalar."""
+    return tf.reduce_mean(tf.square(value - target))
+
+
+def squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Return sum((value - target)^2), a scalar."""
+    return tf.reduce_sum(tf.square(value - target))
+
+
+def total_variation(pixels: tf.Tensor) -> tf.Tensor:
+    """Return mean(dx^2) + mean(dy^2) between neighbors in (height, width, channels), a scalar."""
+    across, down = _differences(pixels)
+    return tf.reduce_mean(tf.square(across)) + tf.reduce_mean(tf.square(down))
+
+
+def summed_variation(pixels: tf.Tensor) -> tf.Tensor:
+    """Return sum(dx^2) / 2 + sum(dy^2) / 2, a scalar."""
+    across, down = _differences(pixels)
+    return tf.nn.l2_loss(across) + tf.nn.l2_loss(down)
+
+
+def common_variation(pixels: tf.Tensor) -> tf.Tensor:
+    """Return `summed_variation` over pixels with a neighbor both to the right and below."""
+    across, down = _differences(pixels)
+    return tf.nn.l2_loss(across[:-1]) + tf.nn.l2_loss(down[:, :-1])
+
+
+def _differences(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return pixels[:, 1:] - pixels[:, :-1], pixels[1:] - pixels[:-1]
+
+
+class Convention(NamedTuple):
+    """The definitions of content loss, style loss and total variation.
+
+    Attributes:
+        content: function of activations (height, width, channels) and their target.
+        style: function of a Gram matrix (channels, channels), divided by positions, and its target.
+        variation: function of pixels (height, width, 3).
+        in_network_units: these pixels are scaled like the network's input, or else in [0, 1].
+    """
+
+    content: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    style: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    variation: Callable[[tf.Tensor], tf.Tensor]
+    in_network_units: bool
+
+
+def _quarter_mean_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    return mean_squared_loss(value, target) / 4
+
+
+def _half_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    return squared_loss(value, target) / 2
+
+
+def _mean_squared_loss_over_channels(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    channels = tf.cast(tf.shape(value)[0], value.dtype)
+    return mean_squared_loss(value / channels, target / channels)
+
+
+CONVENTIONS: Mapping[Normalization, Convention] = {
+    "relative": Convention(relative_loss, relative_loss, total_variation, False),
+    "mean": Convention(mean_squared_loss, mean_squared_loss, total_variation, False),
+    # G. Cucurull, "Neural art style transfer in TensorFlow": sum (F - P)^2 and, for Gram matrices
+    # that are sums over M positions of N channels, sum (G - A)^2 / (N^2 M^2).
+    "article": Convention(squared_loss, mean_squared_loss, summed_variation, True),
+    # Gatys et al. 2016, eq. 1 and 4: the factors are 1/2 and 1 / (4 N^2 M^2).
+    "gatys": Convention(_half_squared_loss, _quarter_mean_squared_loss, summed_variation, True),
+    # J. Johnson's neural-style: means, with Gram matrices divided by N M.
+    "neural-style": Convention(
+        mean_squared_loss, _mean_squared_loss_over_channels, common_variation, True
+    ),
+}
+
+
+def loss_terms(
+    encoder: Encoder,
+    normalization: Normalization,
+    pixels: tf.Tensor,
+    targets: Targets,
+    weights: LossWeights,
+) -> LossTerms:
+    """Return all losses of a picture.
+
+    Args:
+        encoder: the feature network.
+        normalization: the convention that defines the losses.
+        pixels: sRGB in [0, 1], float32, (height, width, 3).
+        targets: those of the content must be for the same height and width.
+        weights: weights of the losses and, within each, of the layers.
+    """
+    convention = CONVENTIONS[normalization]
+    seen = activations(encoder, pixels, {*targets.content, *targets.grams})
+    grams = {layer: gram_matrix(seen[layer], center) for layer, center in targets.centers.items()}
+    content = tf.add_n(
+        [
+            weights.content_layers[layer] * convention.content(seen[layer], target)
+            for layer, target in targets.content.items()
+        ]
+    )
+    style = tf.add_n(
+        [
+            weights.style_layers[layer] * convention.style(grams[layer], target)
+            for layer, target in targets.grams.items()
+        ]
+    )
+    scale = encoder.topology.preprocessing.scale if convention.in_network_units else 1.0
+    tv = convention.variation(pixels * scale)
+    return LossTerms(
+        total=weights.content * content + weights.style * style + weights.tv * tv,
+        content=content,
+        style=style,
+        tv=tv,
+        style_layers={
+            layer: relative_loss(grams[layer], target) for layer, target in targets.grams.items()
+        },
+    )

@@ -1,0 +1,37 @@
+"""The sizes at which a picture is optimized, coarse to fine, each twice the one before."""
+
+from nst_core.transfer.settings import Settings
+
+SMALLEST_SIDE = 32
+"""In pixels; a smaller octave shows the encoder too little to be worth its steps."""
+
+REPORT_EVERY = 10
+"""Steps between the host's reads of the device; the plateau is judged over two such intervals."""
+
+
+def style_sides(settings: Settings) -> tuple[int, ...]:
+    """Return the longest side of the style picture at each octave, coarse to fine, in pixels.
+
+    They depend only on the settings, so that one style's targets serve contents of any shape.
+    """
+    return tuple(
+        max(1, round(settings.size * settings.style_scale / 2**halvings))
+        for halvings in reversed(range(settings.octaves))
+    )
+
+
+def octave_shapes(height: int, width: int, octaves: int) -> dict[int, tuple[int, int]]:
+    """Return height and width of each useful octave, by the octave's index, coarse to fine.
+
+    Args:
+        height, width: size of the result, in pixels.
+        octaves: how many are wanted; those with a side below `SMALLEST_SIDE` are left out, but
+            never the last, which has the result's own size.
+    """
+    shapes = {}
+    for index in range(octaves):
+        scale = 2 ** (octaves - 1 - index)
+        shape = (max(1, round(height / scale)), max(1, round(width / scale)))
+        if min(shape) >= SMALLEST_SIDE or scale == 1:
+            shapes[index] = shape
+    return shapes

@@ -1,0 +1,232 @@
+"""Stylization of a picture, coarse to fine: a generator of iterates, with an outcome at the end."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst_core.images.levels import from_levels, to_levels
+from nst_core.images.pictures import fit, resize
+from nst_core.images.pixels import PictureLike, as_pixels
+from nst_core.networks.encoder import Encoder
+from nst_core.networks.loading import load_encoder
+from nst_core.transfer.colors import match_colors
+from nst_core.transfer.octaves import octave_shapes
+from nst_core.transfer.optimization import Losses, OctaveTask, Pixels, Totals
+from nst_core.transfer.settings import DEFAULT_PRESET, PRESETS, Settings
+from nst_core.transfer.statistics import StyleTargets, style_targets
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """The best picture so far, for a preview or a progress bar.
+
+    Attributes:
+        octave, octaves: number of the current size, from 1, and how many there are.
+        step, steps: steps done and planned, over all octaves; an octave that ends early skips some.
+        step_of_octave: steps done at this octave's size.
+        work_done: share of all work, from 0 to 1; a step counts by its number of pixels.
+        evaluations: number of evaluations of loss and gradient so far.
+        losses: losses of `pixels`, at this octave's size.
+        pixels: sRGB in [0, 1], float32, (height, width, 3) of this octave.
+    """
+
+    octave: int
+    octaves: int
+    step: int
+    steps: int
+    step_of_octave: int
+    work_done: float
+    evaluations: int
+    losses: Losses
+    pixels: Pixels
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished picture and the facts to report about it.
+
+    Attributes:
+        pixels: sRGB, uint8, (height, width, 3): what is saved.
+        losses: losses of exactly these 8-bit pixels.
+        start_losses: losses of the picture that the optimization started from, at the result's
+            size.
+        steps, evaluations: totals over all octaves.
+        stop_reason: why the last octave ended: `steps` (all done), `plateau`, `converged` (no
+            step lowers the loss) or `diverged` (not finite a second time; the best is kept).
+        recoveries: how often it went back to the best iterate because a loss was not finite.
+    """
+
+    pixels: NDArray[np.uint8]
+    losses: Losses
+    start_losses: Losses
+    steps: int
+    evaluations: int
+    stop_reason: str
+    recoveries: int
+
+
+def stylize(
+    content: PictureLike,
+    style: PictureLike,
+    settings: Settings = PRESETS[DEFAULT_PRESET],
+    *,
+    weights: Path | None = None,
+    on_iterate: Callable[[Iterate], None] | None = None,
+) -> Outcome:
+    """Stylize one picture in the style of another (Gatys et al. 2016).
+
+    Args:
+        content, style: of any size and in any form that `images.pixels.as_pixels` takes: arrays
+            of uint8, or of floating point from 0 to 1, gray, RGB or RGBA; Pillow images; or what
+            `nst_core.images.pictures.load` returns.
+        settings: how to stylize; the result's longest side is `settings.size`, or the content's if
+            smaller (unless `settings.enlarge`).
+        weights: file or folder of the encoder's weights; see `load_encoder`.
+        on_iterate: called with the best picture so far every few steps.
+
+    Raises:
+        ValueError: not a picture, or one whose values are out of range; an unknown layer, or a
+            picture too small for the deepest layer.
+        WeightsError: the encoder's weights are missing, or cannot be used.
+        NotFiniteError: the loss of the start is not finite.
+    """
+    # The pictures are checked before weights are read, or even downloaded.
+    content, style = as_pixels(content, "content"), as_pixels(style, "style")
+    encoder = load_encoder(settings.encoder, settings.pooling, weights)
+    targets = style_targets(encoder, style, settings)
+    steps = iterates(encoder, content, targets, settings, seed=settings.seed or 0, style=style)
+    return finish(steps, on_iterate)
+
+
+def finish(
+    steps: Generator[Iterate, None, Outcome],
+    on_iterate: Callable[[Iterate], None] | None = None,
+) -> Outcome:
+    """Run a generator of iterates to its end, and return the outcome."""
+    while True:
+        try:
+            iterate = next(steps)
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+            return outcome
+        if on_iterate is not None:
+            on_iterate(iterate)
+
+
+def iterates(
+    encoder: Encoder,
+    content: PictureLike,
+    targets: StyleTargets,
+    settings: Settings,
+    *,
+    seed: int,
+    style: PictureLike | None = None,
+) -> Generator[Iterate, None, Outcome]:
+    """Yield the iterates of one stylization, every few steps, and return its outcome.
+
+    Args:
+        encoder: the feature network, from `load_encoder`.
+        content: as in `stylize`.
+        targets: targets of the style, from `style_targets` with the same encoder and settings.
+        settings: as in `stylize`.
+        seed: seed of the noise to start from.
+        style: as in `stylize`; needed if the settings start from the style.
+
+    Raises:
+        ValueError, NotFiniteError: as in `stylize`.
+    """
+    content = as_pixels(content, "content")
+    style = None if style is None else as_pixels(style, "style")
+    tall, wide = content.shape[:2]
+    height, width = fit(tall, wide, settings.size, enlarge=settings.enlarge)
+    _check_large_enough(encoder, settings, height, width)
+    if settings.match_colors:
+        content = match_colors(content, targets.colors)
+    shapes = octave_shapes(height, width, settings.octaves)
+    start = _start(encoder, content, style, settings, (height, width), seed)
+    pixels, totals, stop_reason = start, Totals(0, 0, 0), "steps"
+    for number, (index, shape) in enumerate(shapes.items(), start=1):
+        task = OctaveTask.prepare(encoder, content, targets, settings, index, shape)
+        for report in task.reports(resize(pixels, *shape)):
+            yield Iterate(
+                octave=number,
+                octaves=len(shapes),
+                step=(number - 1) * settings.steps + report.steps,
+                steps=len(shapes) * settings.steps,
+                step_of_octave=report.steps,
+                work_done=_work_done(shapes, index, report.steps / settings.steps),
+                evaluations=totals.evaluations + report.evaluations,
+                losses=report.losses,
+                pixels=np.clip(report.pixels, 0, 1),
+            )
+        pixels, stop_reason = report.pixels, report.stop_reason
+        totals = totals.plus(report)
+    return _outcome(task, start, pixels, totals, stop_reason)
+
+
+def _outcome(
+    last: OctaveTask, start: Pixels, pixels: Pixels, totals: Totals, stop_reason: str
+) -> Outcome:
+    """Return the picture as saved, with its own losses, not those of the pixels before rounding."""
+    saved = to_levels(pixels)
+    return Outcome(
+        pixels=saved,
+        losses=last.losses_of(from_levels(saved)),
+        start_losses=last.losses_of(start),
+        steps=totals.steps,
+        evaluations=totals.evaluations,
+        stop_reason=stop_reason,
+        recoveries=totals.recoveries,
+    )
+
+
+def _work_done(shapes: dict[int, tuple[int, int]], octave: int, share: float) -> float:
+    areas = {index: height * width for index, (height, width) in shapes.items()}
+    before = sum(area for index, area in areas.items() if index < octave)
+    return (before + share * areas[octave]) / sum(areas.values())
+
+
+def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width: int) -> None:
+    smallest = encoder.topology.smallest_side(
+        {*settings.content_layer_weights, *settings.style_layer_weights}
+    )
+    if min(height, width) < smallest:
+        raise ValueError(
+            f"the picture is {width} x {height} pixels when worked on; the layers chosen need at "
+            f"least {smallest} each way: raise size, set enlarge, or choose shallower layers"
+        )
+
+
+def _start(
+    encoder: Encoder,
+    content: Pixels,
+    style: Pixels | None,
+    settings: Settings,
+    shape: tuple[int, int],
+    seed: int,
+) -> Pixels:
+    """Return the picture to start from, at the result's height and width."""
+    if settings.start == "content":
+        return resize(content, *shape)
+    if settings.start == "style":
+        if style is None:
+            raise ValueError("start is 'style', but no style picture was given")
+        return _cover(style, *shape)
+    draw = np.random.default_rng(seed)
+    if settings.start == "noise":
+        return draw.uniform(0, 1, (*shape, 3)).astype(np.float32)
+    gray = encoder.topology.preprocessing.neutral_color
+    noise = draw.normal(gray, settings.start_noise / 255, (*shape, 3))
+    return noise.astype(np.float32)
+
+
+def _cover(picture: Pixels, height: int, width: int) -> Pixels:
+    """Return the middle of a picture, scaled so that it fills the shape without being stretched."""
+    scale = max(height / picture.shape[0], width / picture.shape[1])
+    tall = max(height, round(picture.shape[0] * scale))
+    wide = max(width, round(picture.shape[1] * scale))
+    top, left = (tall - height) // 2, (wide - width) // 2
+    return resize(picture, tall, wide)[top : top + height, left : left + width]

@@ -1,0 +1,50 @@
+"""Warnings about rows that are done all the same, for the table, the page and reports."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nst_core.images.pictures import PictureFacts
+
+if TYPE_CHECKING:
+    from nst_core.transfer.stylize import Outcome
+
+MOSTLY_HIDDEN = 0.9
+"""The share of transparent pixels above which a content is hardly visible."""
+
+ABSURD_RISE = 10
+"""How many times the loss of its start a result may have; the best picture is kept, so only the
+final rounding to 8 bits can raise the loss."""
+
+ABSURD_RELATIVE_LOSS = 1000
+"""A relative loss that is absurd: a picture without any texture has 1, and results less than 10."""
+
+
+def warnings_of_pictures(content: PictureFacts, style: PictureFacts) -> Iterator[str]:
+    """Yield what is odd about a row's pictures."""
+    for column, facts in (("content", content), ("style", style)):
+        for clause in facts.warnings:
+            yield f"{column}: {clause}"
+    if content.hidden == 1:
+        yield "content: it is transparent all over, so that only white is stylized"
+    elif content.hidden > MOSTLY_HIDDEN:
+        yield f"content: {content.hidden:.0%} of it is transparent"
+    if style.is_flat:
+        yield "style: it has just one color, and no texture that could be transferred"
+
+
+def warnings_of_losses(outcome: "Outcome") -> Iterator[str]:
+    """Yield what is odd about how the optimization ended."""
+    total, start = outcome.losses.total, outcome.start_losses.total
+    layers = outcome.losses.style_layers
+    if not all(map(math.isfinite, (total, start, *layers.values()))):
+        yield "losses: some are not finite, and are shown as 3.4e38"
+        return
+    if total > ABSURD_RISE * start > 0:
+        yield f"losses: the total of {total:.3g} is far above the {start:.3g} of the start"
+    worst = max(layers, key=layers.__getitem__, default="")
+    if worst and layers[worst] > ABSURD_RELATIVE_LOSS:
+        yield (
+            f"losses: the style layer {worst} has a relative loss of {layers[worst]:.3g}: the "
+            "style has next to no texture there"
+        )

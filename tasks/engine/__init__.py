@@ -1,0 +1,1 @@
+"""All that knows Prefect: caching, runners, logs, and how task runs ended."""

@@ -1,0 +1,187 @@
+"""How Prefect stores results: cache keys, serializer, storage and locks. All of it is here."""
+
+import asyncio
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
+from prefect.context import TaskRunContext
+from prefect.filesystems import RemoteFileSystem
+from prefect.locking.protocol import LockManager
+from prefect.serializers import Serializer
+from prefect.transactions import IsolationLevel
+from pydantic import Field
+
+from nst_core.storage.locks import flock
+from nst_core.storage.places import Place
+from tasks.store.placement import FilesBySize, look_for
+from tasks.store.records import (
+    SERIALIZER,
+    PictureRecord,
+    Record,
+    RecordError,
+    StyleRecord,
+    checked_record,
+    parse_record,
+    verified_style,
+)
+
+
+class RecordSerializer(Serializer):
+    """Serializer of JSON records that verifies a record's file when it reads the record.
+
+    It never uses pickle, because the cache may be shared. Prefect reads a record to learn whether
+    a result exists, so a record whose file is missing or damaged counts as absent, and the task
+    runs again. Prefect reads it within the task run of that record, whose parameters say where the
+    file must be.
+    """
+
+    type: str = Field(default=SERIALIZER, frozen=True)
+
+    def dumps(self, obj: Any) -> bytes:
+        """Return a record as JSON; exceptions, which Prefect persists if a task fails, as text."""
+        if isinstance(obj, StyleRecord | PictureRecord):
+            return obj.model_dump_json().encode()
+        if isinstance(obj, BaseException):
+            return repr(f"{type(obj).__name__}: {obj}").encode()
+        raise TypeError(f"only records are persisted, not {type(obj).__name__}")
+
+    def loads(self, blob: bytes) -> Record:
+        """Return the record; raise `RecordError` if it or its file is damaged or of another key."""
+        task_run = TaskRunContext.get()
+        if task_run is None:
+            raise RecordError("a record is only read for the task that it is of")
+        job, record = task_run.parameters["job"], parse_record(blob)
+        if isinstance(record, StyleRecord):
+            path = task_run.parameters["folder"] / f"{job.style_key}.safetensors"
+            return verified_style(checked_record(record, job.style_key, StyleRecord), path)
+        output = FilesBySize(task_run.parameters["output"])
+        return look_for(checked_record(record, job.key, PictureRecord), [job.output], output).found
+
+
+class FlockLockManager(LockManager):
+    """Locks that the kernel releases when their holder dies: an `flock` on one file for each key.
+
+    Prefect's own lock managers leave a lock behind when a process is killed, which would make every
+    later run hang; these do not. The files themselves stay, empty.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._held: dict[tuple[str, str], int] = {}
+
+    def acquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,  # noqa: ARG002 - held until released or the holder dies
+    ) -> bool:
+        """Wait for the lock and take it; return False if the time runs out first."""
+        if self.is_lock_holder(key, holder):
+            return True
+        descriptor = self._flock(key, acquire_timeout)
+        if descriptor is None:
+            return False
+        self._held[key, holder] = descriptor
+        return True
+
+    def _flock(self, key: str, timeout: float | None) -> int | None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return flock(self.folder / f"{key}.lock", timeout)
+
+    def release_lock(self, key: str, holder: str) -> None:
+        """Release the lock; do nothing if it is not held, because Prefect releases twice."""
+        descriptor = self._held.pop((key, holder), None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def is_lock_holder(self, key: str, holder: str) -> bool:
+        """Return whether this holder has the lock."""
+        return (key, holder) in self._held
+
+    def is_locked(self, key: str) -> bool:
+        """Return whether anyone has the lock."""
+        return not self.wait_for_lock(key, timeout=0)
+
+    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Wait until nobody has the lock; return False if the time runs out first."""
+        descriptor = self._flock(key, timeout)
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is not None
+
+    async def aacquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,
+    ) -> bool:
+        """Run `acquire_lock` without blocking the event loop."""
+        return await asyncio.to_thread(
+            self.acquire_lock, key, holder, acquire_timeout, hold_timeout
+        )
+
+    async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Run `wait_for_lock` without blocking the event loop."""
+        return await asyncio.to_thread(self.wait_for_lock, key, timeout)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FlockLockManager":
+        # A copy would not know what the original holds and could never release it.
+        return self
+
+
+@cache
+def _lock_manager(folder: Path) -> FlockLockManager:
+    return FlockLockManager(folder)
+
+
+def record_storage(folder: Place) -> Path | RemoteFileSystem:
+    """Return where Prefect stores records: a folder, or a block, which must be saved under a name.
+
+    A block contains the address and nothing else; the credentials are those of the user who runs
+    the task.
+    """
+    if isinstance(folder, Path):
+        return folder
+    block = RemoteFileSystem(basepath=str(folder), settings={"use_listings_cache": False})
+    block.save(f"nst-batch-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}", overwrite=True)
+    return block
+
+
+def keep_by_key(
+    folder: Place,
+    argument: str,
+    attribute: str,
+    *,
+    refresh: bool,
+    once_under: Path | None = None,
+) -> dict[str, Any]:
+    """Return options for `task.with_options` that store the task's records by key in a folder.
+
+    Args:
+        folder: where records are stored.
+        argument, attribute: the key is this attribute of this argument of the task.
+        refresh: run even if there is a record, and replace it.
+        once_under: a folder of locks that make runs of the same key wait for each other, in any
+            thread or process, so that only the first one computes.
+    """
+    policy: CachePolicy = CacheKeyFnPolicy(
+        cache_key_fn=lambda _, arguments: getattr(arguments[argument], attribute)
+    )
+    if once_under:
+        policy = policy.configure(
+            lock_manager=_lock_manager(once_under),
+            isolation_level=IsolationLevel.SERIALIZABLE,
+        )
+    return {
+        "result_storage": record_storage(folder),
+        "result_serializer": RecordSerializer(),
+        "persist_result": True,
+        "refresh_cache": refresh,
+        "cache_policy": policy,
+    }

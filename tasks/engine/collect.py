@@ -1,0 +1,111 @@
+"""The result of each row, from its task run or from what earlier runs left."""
+
+import logging
+import traceback
+from asyncio import CancelledError as AsyncCancelledError
+from concurrent.futures import CancelledError
+
+from prefect.futures import PrefectFuture
+
+from nst_core.storage.files import StorageError, size_of, write_atomic
+from nst_core.storage.places import Place, redacted
+from tasks.engine.runners import ended
+from tasks.events import ROW_ENDS, RowEnd, RowEnded, emit
+from tasks.job import Job
+from tasks.stopping import StoppedError
+from tasks.store.finished import copied_to, in_a_line
+from tasks.store.layout import error_path, row_records
+from tasks.store.records import PictureRecord, RecordError, StyleRecord
+from tasks.store.statuses import PENDING, RowResult
+
+logger = logging.getLogger("nst_batch.results")
+
+
+Style = StyleRecord | PrefectFuture[StyleRecord]
+
+
+def gather(
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
+) -> RowResult:
+    """Wait for a job's picture and return its result; no failure of one row affects another."""
+    try:
+        if not ended(picture).is_completed():
+            return failed_result(job, picture, style, output)
+        return result_of(job, picture, style, output)
+    except (OSError, RecordError) as error:
+        return RowResult("failed", error=in_a_line(error))
+
+
+def result_of(
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
+) -> RowResult:
+    """Return the result of a job whose task run completed; another run may have been faster."""
+    record = picture.result()
+    warn_if_not_kept(job, output)
+    computed = isinstance(style, PrefectFuture) and ended(style).name != "Cached"
+    return RowResult(
+        "cached" if picture.state.name == "Cached" else "done",
+        copied_to(job.output, record, output),
+        "computed" if computed else "hit",
+    )
+
+
+def warn_if_not_kept(job: Job, output: Place) -> None:
+    """Warn if Prefect could not store a record, because Prefect itself does not say so."""
+    record = row_records(output) / job.key
+    try:
+        there = size_of(record) > 0
+    except OSError:
+        there = False
+    if not there:
+        logger.warning(
+            "%s: it is done, but its record cannot be kept at %s: the next run makes it again",
+            job.output,
+            redacted(record),
+        )
+
+
+def failed_result(
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
+) -> RowResult:
+    """Return why a row failed, on one line; write the traceback to a file beside the pictures."""
+    failed, subject = ended(picture), ""
+    if isinstance(style, PrefectFuture) and not ended(style).is_completed():
+        failed, subject = ended(style), f"style {job.style_name}: "
+    error = failed.result(raise_on_failure=False)
+    if isinstance(error, StoppedError):
+        return RowResult("interrupted", error=str(error), interrupted_picture=error.picture)
+    if isinstance(error, CancelledError | AsyncCancelledError):
+        return PENDING
+    if not isinstance(error, BaseException):
+        why = f"{subject}{failed.name}: {failed.message or 'no reason was given'}"
+        return RowResult("failed", error=why)
+    why = f"{subject}{in_a_line(error)}"
+    if isinstance(error, StorageError) and str(error.filename).startswith(redacted(output)):
+        return RowResult("failed", error=why, is_output_lost=True)
+    write_traceback(error, error_path(output, job.output))
+    return RowResult("failed", error=why)
+
+
+def write_traceback(error: BaseException, path: Place) -> None:
+    """Write a traceback to help fix the cause; a full disk must not cost the table as well."""
+    try:
+        trace = redacted("".join(traceback.format_exception(error)))
+        write_atomic(path, trace.encode())
+    except OSError:
+        logger.exception("the traceback of a failed row could not be written to %s", path)
+
+
+def has_begun(picture: PrefectFuture[PictureRecord]) -> bool:
+    """Return whether a task run that was waited for ever ran; without its style it cannot."""
+    # The future itself is not asked, because it asks the server if its task broke off.
+    return ended(picture).name != "NotReady"
+
+
+def tell_end(job: Job, result: RowResult) -> None:
+    """Report the end of a row that could not do so: it ran elsewhere, never began, or is a copy."""
+    if result.record:
+        emit(RowEnded(job.line, job.output, "done", loss=result.record.total_loss))
+        return
+    status: RowEnd = result.status if result.status in ROW_ENDS else "failed"
+    emit(RowEnded(job.line, job.output, status, reason=result.error))

@@ -1,0 +1,97 @@
+"""Reports of one row: events for subscribers, and lines in its task run's log."""
+
+import time
+from typing import TYPE_CHECKING, Literal
+
+from nst_core.storage.places import Place, redacted
+from tasks.engine.run_log import run_log
+from tasks.events import RowEnded, RowStarted, RowStepped, RowWaiting, emit
+from tasks.job import Job
+from tasks.stopping import StoppedError, is_stopped
+
+if TYPE_CHECKING:
+    from nst_core.transfer.stylize import Iterate
+
+LOG_EVERY = 50
+"""Steps between two lines in the log."""
+
+
+class RowReport:
+    """Reporter of one row, from its start to its end."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.log = run_log()
+        self.started_at = time.perf_counter()
+        self.has_waited = False
+
+    def started(self) -> None:
+        """Report the start of the row, before anything is loaded."""
+        height, width = self.job.shape
+        self.log.info(
+            "line %d: %s x %s, %d x %d pixels, encoder %s",
+            *(self.job.line, self.job.content_name, self.job.style_name),
+            *(width, height, self.job.settings.encoder),
+        )
+        emit(RowStarted(self.job.line, self.job.output))
+
+    def waiting(self, holder: str) -> None:
+        """Report that all devices are in use; only once, however often it is called.
+
+        Args:
+            holder: who uses one, such as `process 4711 of anna`; empty if this is unknown.
+        """
+        if not self.has_waited:
+            self.has_waited = True
+            how = f"waits for a device{f' that another run uses: {holder}' if holder else ''}"
+            self.log.info("%s", how)
+            emit(RowWaiting(self.job.line, self.job.output, how))
+
+    def step(self, iterate: "Iterate") -> None:
+        """Report one of the row's iterates."""
+        if iterate.step_of_octave % LOG_EVERY == 0:
+            height, width = iterate.pixels.shape[:2]
+            self.log.info(
+                "step %d of %d at %d x %d pixels: loss %.4g",
+                *(iterate.step, iterate.steps, width, height, iterate.losses.total),
+            )
+        emit(
+            RowStepped(
+                line=self.job.line,
+                output=self.job.output,
+                step=iterate.step,
+                steps=iterate.steps,
+                share=iterate.work_done,
+                loss=iterate.losses.total,
+            )
+        )
+
+    def ended(
+        self,
+        status: Literal["done", "failed", "interrupted"],
+        how: str,
+        loss: float = float("nan"),
+    ) -> None:
+        """Report the end of the row, however it ended."""
+        seconds, job = time.perf_counter() - self.started_at, self.job
+        if status == "done":
+            self.log.info("done after %.1f s, loss %.4g: %s", seconds, loss, how)
+        else:
+            self.log.error("%s after %.1f s: %s", status, seconds, redacted(how))
+        emit(RowEnded(job.line, job.output, status, loss, how))
+
+
+def wait_for_device(report: RowReport, holder: str, output: Place) -> None:
+    """Report once that a row, or its style before it, waits for a device.
+
+    Args:
+        report: the reporter of the row.
+        holder: see `RowReport.waiting`.
+        output: the batch's output folder.
+
+    Raises:
+        StoppedError: the batch was stopped.
+    """
+    report.waiting(holder)
+    if is_stopped(output):
+        raise StoppedError("stopped while it waited for a device")

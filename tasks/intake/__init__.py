@@ -1,0 +1,1 @@
+"""From a manifest to jobs, with every fault found before any work."""

@@ -1,0 +1,161 @@
+"""Conversion of rows to jobs, with pictures examined and identities known, to be run or skipped."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from nst_core.images.decoding import MAX_DECODING_THREADS
+from nst_core.images.pictures import Picture, PictureError, PictureFacts, examine, fit, load
+from nst_core.networks import CATALOGUE
+from nst_core.networks.loading import EncoderReference
+from nst_core.networks.weight_files import WeightsError
+from nst_core.storage.places import Place, may_be_address, redacted
+from nst_core.transfer.identity import row_key, row_seed, style_key
+from nst_core.transfer.warnings import warnings_of_pictures
+from tasks.intake.encoders import Encoders
+from tasks.intake.faults import as_fault, reason_of
+from tasks.job import Examined, Job
+from tasks.row import Fault, Row
+
+Examination = PictureFacts | PictureError
+
+
+def examine_rows(
+    rows: Sequence[Row],
+    encoders: Encoders,
+    *,
+    max_pixels: int,
+    on_picture: Callable[[int, int], None] | None = None,
+) -> Examined:
+    """Open every picture that the rows name, once, and give the rows without faults an identity.
+
+    Args:
+        rows: the rows of a manifest.
+        encoders: the encoders that these rows name.
+        max_pixels: a picture with more pixels is refused.
+        on_picture: called after each picture with how many are done and how many there are.
+    """
+    paths = {
+        path
+        for row in rows
+        for column, path in (("content", row.content), ("style", row.style))
+        if column in row.cells and not row.has_fault_in(column)
+    }
+    found = _examine_all(sorted(paths, key=str), max_pixels, on_picture)
+    examined = [_examine_row(row, encoders, found, max_pixels) for row in rows]
+    jobs = tuple(job for _, job in examined if job)
+    return Examined(tuple(row for row, _ in examined), jobs)
+
+
+def _examine_all(
+    paths: Sequence[Place], max_pixels: int, on_picture: Callable[[int, int], None] | None
+) -> dict[Place, Examination]:
+    def look(path: Place) -> Examination:
+        try:
+            return examine(path, max_pixels=max_pixels)
+        except PictureError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - whatever a file causes, others continue
+            return PictureError(f"{redacted(path)}: {reason_of(error)}")
+
+    found: dict[Place, Examination] = {}
+    with ThreadPoolExecutor(max_workers=MAX_DECODING_THREADS) as pool:
+        for path, examination in zip(paths, pool.map(look, paths), strict=True):
+            found[path] = examination
+            if on_picture is not None:
+                on_picture(len(found), len(paths))
+    return found
+
+
+def _examine_row(
+    row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_pixels: int
+) -> tuple[Row, Job | None]:
+    """Return the row with all its faults, and its job if it has none."""
+    faults: list[Fault] = []
+    job = None
+    with as_fault(faults, row.line, "content", row.cell("content")):
+        faults += _encoder_faults(row, encoders)
+        faults += _picture_faults(row, found)
+        faults += _size_faults(row.with_faults(faults), found)
+        if not row.faults and not faults:
+            job = _job(row, encoders, found, max_pixels)
+    return row.with_faults(faults), job
+
+
+def _encoder_faults(row: Row, encoders: Encoders) -> Iterable[Fault]:
+    name = row.settings.encoder
+    encoder = encoders.get((name, row.settings.pooling))
+    if isinstance(encoder, WeightsError):
+        yield Fault(row.line, "encoder", name, str(encoder))
+
+
+def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault]:
+    for column, path in (("content", row.content), ("style", row.style)):
+        is_named = column in row.cells and not row.has_fault_in(column)
+        examination = found.get(path) if is_named else None
+        if isinstance(examination, PictureError):
+            cell, why = row.cells[column], str(examination)
+            # A cell with the complete path already says where; a name does not. A path that looks
+            # like an address may contain a secret, which nobody would look for in a path.
+            if cell == redacted(path) or may_be_address(cell):
+                why = why.removeprefix(f"{redacted(path)}: ")
+            yield Fault(row.line, column, cell, why)
+
+
+def _size_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault]:
+    content = found.get(row.content)
+    at_fault = {fault.column for fault in row.faults}
+    if at_fault & {"size", "enlarge", "content_layers", "style_layers", "preset", "encoder"}:
+        return
+    if not isinstance(content, PictureFacts):
+        return
+    settings = row.settings
+    layers = {*settings.content_layer_weights, *settings.style_layer_weights}
+    smallest = CATALOGUE[settings.encoder].topology.smallest_side(layers)
+    height, width = fit(content.height, content.width, settings.size, enlarge=settings.enlarge)
+    if min(height, width) < smallest:
+        wrong = (
+            f"it is worked on at {width} x {height} pixels; expected at least {smallest} each way: "
+            "raise size, or set enlarge"
+        )
+        yield Fault(row.line, "content", row.cells["content"], wrong)
+
+
+def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_pixels: int) -> Job:
+    content, style = found[row.content], found[row.style]
+    encoder = encoders[row.settings.encoder, row.settings.pooling]
+    assert isinstance(content, PictureFacts)
+    assert isinstance(style, PictureFacts)
+    assert isinstance(encoder, EncoderReference)
+    targets_key = style_key(style.sha256, row.settings, encoder.fingerprint)
+    key = row_key(content.sha256, targets_key, row.settings)
+    return Job(
+        line=row.line,
+        content=row.content.absolute(),
+        style=row.style.absolute(),
+        output=row.output,
+        settings=row.settings,
+        encoder=encoder,
+        content_sha256=content.sha256,
+        style_sha256=style.sha256,
+        content_shape=(content.height, content.width),
+        style_shape=(style.height, style.width),
+        style_key=targets_key,
+        key=key,
+        seed=row_seed(key, row.settings),
+        max_pixels=max_pixels,
+        warnings=tuple(warnings_of_pictures(content, style)),
+    )
+
+
+def load_picture(path: Place, sha256: str, *, size: int, enlarge: bool, max_pixels: int) -> Picture:
+    """Load a picture, if it is still the one that was examined.
+
+    Raises:
+        PictureError: it has changed, so that its result would be stored under the wrong key.
+    """
+    picture = load(path, size=size, enlarge=enlarge, max_pixels=max_pixels, warn=False)
+    if picture.sha256 != sha256:
+        raise PictureError(
+            f"{redacted(path)}: the picture changed while the batch ran. Run it again."
+        )
+    return picture

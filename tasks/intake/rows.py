@@ -1,0 +1,189 @@
+"""Conversion of a row's cells to paths, settings and a name, with the faults found in them.
+
+This is the only place where a row's text becomes anything else, so that any error in a row becomes
+that row's own fault.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from nst_core.networks import CATALOGUE
+from nst_core.storage.places import Place, PlaceError, join, may_be_address
+from nst_core.transfer.settings import Overrides, Settings, resolve
+from tasks.intake.faults import as_fault
+from tasks.row import REQUIRED, Fault, Row
+from tasks.store.output_names import OutputError, checked_output
+
+COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
+LONGEST_CELL = 8192
+"""The longest cell in characters; paths and addresses are shorter on every system."""
+
+
+class Cells(NamedTuple):
+    """The texts of a row.
+
+    Attributes:
+        line: where the row begins.
+        texts: of the cells that are not empty, by column, unchanged; those without a column are
+            under `""`.
+    """
+
+    line: int
+    texts: dict[str, str]
+
+
+def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
+    """Return a row with the faults that its text alone shows; `output` is empty if it names none.
+
+    Args:
+        folder: the folder that relative paths start from.
+        said: the texts of the row.
+        defaults: `Overrides` for all rows.
+    """
+    line, faults = said.line, _long_cells(said)
+    cells = {name: text for name, text in said.texts.items() if len(text) <= LONGEST_CELL}
+    cells = {name: _as_meant(folder, name, text) for name, text in cells.items()}
+    settings = None
+    with as_fault(faults, line, "(settings)", ""):
+        settings, wrong = _read_settings(line, cells, defaults)
+        faults += [_discreet(fault, cells) for fault in wrong]
+    faults += [_unknown_column(line, name, cells) for name in cells if name not in COLUMNS]
+    faults += [
+        Fault(line, name, "", "expected the path of a picture")
+        for name in REQUIRED
+        if name not in said.texts
+    ]
+    content = _read_place(line, folder, "content", cells, faults)
+    style = _read_place(line, folder, "style", cells, faults)
+    output = _read_output(line, cells.get("output", ""), faults)
+    # Without these cells, it would not be the same row.
+    too_long = {
+        name: f"({len(said.texts[name]):,} characters)" for name in said.texts.keys() - cells
+    }
+    return Row(
+        line=line,
+        cells=cells | too_long,
+        content=content,
+        style=style,
+        output=output,
+        settings=settings or resolve(defaults),
+        faults=tuple(faults),
+    )
+
+
+def _long_cells(said: Cells) -> list[Fault]:
+    return [
+        Fault(
+            said.line,
+            name or "(no name)",
+            "",
+            f"the cell has {len(text):,} characters; expected at most {LONGEST_CELL:,}",
+        )
+        for name, text in said.texts.items()
+        if len(text) > LONGEST_CELL
+    ]
+
+
+def _as_meant(folder: Place, column: str, text: str) -> str:
+    """Return a cell without the blanks around it, unless they belong to the name of a file."""
+    if column in REQUIRED and text != text.strip():
+        try:
+            named = join(folder, text)
+            # A folder may have this name, too, if a blank was typed before its slash.
+            if isinstance(named, Path) and named.is_file():
+                return text
+        except (OSError, ValueError):
+            pass
+    return text.strip()
+
+
+def _read_place(
+    line: int, folder: Place, column: str, cells: Mapping[str, str], faults: list[Fault]
+) -> Place:
+    """Return where a picture is; the folder itself if the cell does not say."""
+    found = cells.get(column, "")
+    with as_fault(faults, line, column, found):
+        try:
+            return join(folder, found)
+        except PlaceError as error:
+            faults.append(Fault(line, column, found, str(error)))
+    return folder
+
+
+def _unknown_column(line: int, name: str, cells: Mapping[str, str]) -> Fault:
+    if name:
+        return Fault(line, _shortened(name), cells[name], f"unknown column; {_hint(name)}")
+    # If an address contains an unquoted comma, its key may be in this cell.
+    has_address = any(map(may_be_address, cells.values()))
+    found = "" if has_address else cells[name]
+    return Fault(line, "(no name)", found, "a cell too many: the header has no name for it")
+
+
+@cache
+def _hint(name: str) -> str:
+    near = get_close_matches(name.lower(), COLUMNS, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(COLUMNS)}"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 80 else f"{name[:80]}..."
+
+
+def _read_settings(
+    line: int, cells: Mapping[str, str], defaults: BaseModel
+) -> tuple[Settings, list[Fault]]:
+    said = {name: text for name, text in cells.items() if name in Overrides.model_fields}
+    try:
+        settings = resolve(defaults, said)
+    except ValidationError as error:
+        wrong = {str(fault["loc"][0]): _allowed(fault["msg"]) for fault in error.errors()}
+        right = {name: text for name, text in said.items() if name not in wrong}
+        settings = resolve(defaults, right)
+        faults = [Fault(line, name, said[name], why) for name, why in wrong.items()]
+        return settings, [*faults, *check_layers(line, settings, said)]
+    return settings, check_layers(line, settings, said)
+
+
+def _discreet(fault: Fault, cells: Mapping[str, str]) -> Fault:
+    """Return a setting's fault without its message if that may show a secret part of an address."""
+    if not may_be_address(cells.get(fault.column, "")):
+        return fault
+    wrong = "expected no address in this column; check that each cell is in the right column"
+    return replace(fault, expected=wrong)
+
+
+def _allowed(message: str) -> str:
+    if "valid boolean" in message:
+        return "expected true or false (or yes or no, on or off, 1 or 0)"
+    return message.replace("Input should be", "expected").removeprefix("Value error, ")
+
+
+def check_layers(line: int, settings: Settings, said: Mapping[str, str]) -> list[Fault]:
+    """Return the faults of layers that the encoder lacks; `said` are the cells that name them."""
+    topology = CATALOGUE[settings.encoder].topology
+    faults = []
+    for column in ("content_layers", "style_layers"):
+        try:
+            topology.check_taps(getattr(settings, f"{column[:-1]}_weights"))
+        except ValueError as error:
+            found = said.get(column) or getattr(settings, column)
+            faults.append(Fault(line, column, found, str(error)))
+    return faults
+
+
+def _read_output(line: int, text: str, faults: list[Fault]) -> str:
+    """Return the output below `pictures/`; empty if the row leaves it to us."""
+    if not text:
+        return ""
+    with as_fault(faults, line, "output", text):
+        try:
+            return checked_output(text)
+        except OutputError as error:
+            faults.append(Fault(line, "output", text, str(error)))
+    return ""

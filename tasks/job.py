@@ -1,0 +1,96 @@
+"""A row that can run, and what it costs."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from nst_core.images.pictures import fit
+from nst_core.networks import CATALOGUE
+from nst_core.networks.loading import EncoderReference
+from nst_core.storage.places import PlaceField, name_of
+from nst_core.transfer.octaves import octave_shapes
+from nst_core.transfer.settings import Settings
+from tasks.row import Fault, Row
+
+
+class Job(BaseModel):
+    """A row that can run; small and plain, because it crosses task boundaries.
+
+    Attributes:
+        content_shape, style_shape: height and width of the original pictures, in pixels.
+        encoder: the feature network, with its weights checked.
+        style_key: identity of the style's targets.
+        key: identity of the result.
+        warnings: what is odd about the pictures.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    line: int
+    content: PlaceField
+    style: PlaceField
+    output: str
+    settings: Settings
+    encoder: EncoderReference
+    content_sha256: str
+    style_sha256: str
+    content_shape: tuple[int, int]
+    style_shape: tuple[int, int]
+    style_key: str
+    key: str
+    seed: int
+    max_pixels: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def content_name(self) -> str:
+        """The content's name, for people."""
+        return name_of(self.content)
+
+    @property
+    def style_name(self) -> str:
+        """The style's name, for people."""
+        return name_of(self.style)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the result, in pixels."""
+        return fit(*self.content_shape, self.settings.size, enlarge=self.settings.enlarge)
+
+    @property
+    def multiplications(self) -> float:
+        """Multiplications of the forward passes in all steps and octaves.
+
+        The time that a row takes is nearly proportional to them.
+        """
+        shapes = octave_shapes(*self.shape, self.settings.octaves).values()
+        pixels = sum(height * width for height, width in shapes)
+        return self.settings.steps * pixels * cost_of(self.settings).multiplications_per_pixel
+
+
+class Cost(NamedTuple):
+    """What a forward pass needs for each pixel."""
+
+    multiplications_per_pixel: float
+    activations_per_pixel: float
+
+
+def cost_of(settings: Settings) -> Cost:
+    """Return the cost of the layers that these settings use, and of those before them."""
+    taps = {*settings.content_layer_weights, *settings.style_layer_weights}
+    topology = CATALOGUE[settings.encoder].topology
+    return Cost(topology.work_per_pixel(taps), topology.activations_per_pixel(taps))
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The rows of a manifest, each with all its faults, and the jobs of those without any."""
+
+    rows: tuple[Row, ...]
+    jobs: tuple[Job, ...]
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """All faults, in manifest order."""
+        return tuple(fault for row in self.rows for fault in row.faults)

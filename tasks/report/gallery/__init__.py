@@ -1,0 +1,1 @@
+"""The gallery page: its rows, its pictures and its template."""

@@ -1,0 +1,149 @@
+"""The page's JPEG files: small pictures, and contents at the size of their results.
+
+Each is named after what it shows, so that rows and runs share it and none is made twice.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst_core.images.decoding import MAX_DECODING_THREADS
+from nst_core.images.pictures import PictureError, encode_jpeg, fit, load, resize
+from nst_core.storage.files import list_files, remove, write_atomic
+from nst_core.storage.places import Place, redacted
+from tasks.store.layout import previews_folder
+
+logger = logging.getLogger("nst_batch.previews")
+
+THUMBNAIL_SIDE = 320
+"""Longest side, in pixels: sharp at its size on the page, even at twice the usual density."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A file of the page, and the picture that it shows.
+
+    Attributes:
+        name: the name of the file in the folder of previews.
+        source: where the picture is.
+        sha256: of the picture as it was examined; empty if any picture will do.
+        max_pixels, size, enlarge: see `nst_core.images.pictures.load`.
+        may_be_missing: show the file if it exists, but do not take the time to make it now.
+    """
+
+    name: str
+    source: Place
+    sha256: str
+    max_pixels: int
+    size: int = THUMBNAIL_SIDE
+    enlarge: bool = False
+    may_be_missing: bool = False
+
+
+OURS = re.compile(r"thumbnails/[0-9a-f]{32}\.jpg|contents/[0-9a-f]{32}_\d+x\d+\.jpg")
+"""The names of files that may be removed; a user's own pictures may be in a folder of this name."""
+
+
+def thumbnail_name(sha256: str) -> str:
+    """Return the file name of a small picture.
+
+    Args:
+        sha256: of the picture's decoded content, or of a result's file.
+    """
+    return f"thumbnails/{sha256[:32]}.jpg"
+
+
+def content_name(sha256: str, shape: tuple[int, int]) -> str:
+    """Return the file name of a content at the size of its result.
+
+    Args:
+        sha256: of the picture's decoded content.
+        shape: height and width in pixels.
+    """
+    height, width = shape
+    return f"contents/{sha256[:32]}_{width}x{height}.jpg"
+
+
+def keep_thumbnail(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None:
+    """Write a picture's thumbnail; if it cannot be written, log a warning.
+
+    Args:
+        output: the batch's output folder.
+        sha256: see `thumbnail_name`.
+        rgb: sRGB in [0, 1], (height, width, 3), at any size.
+    """
+    tall, wide = rgb.shape[:2]
+    height, width = fit(tall, wide, THUMBNAIL_SIDE)
+    _keep(output, thumbnail_name(sha256), resize(rgb, height, width))
+
+
+def keep_content(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None:
+    """Write a content at the size of `rgb`; otherwise the same as `keep_thumbnail`."""
+    height, width = rgb.shape[:2]
+    _keep(output, content_name(sha256, (height, width)), rgb)
+
+
+def _keep(output: Place, name: str, rgb: NDArray[np.float32]) -> None:
+    try:
+        _write(output, name, rgb)
+    except OSError as error:
+        logger.warning("not there yet for the gallery: %s: %s", error.filename, error.strerror)
+
+
+def _write(output: Place, name: str, rgb: NDArray[np.float32]) -> None:
+    write_atomic(previews_folder(output) / name, encode_jpeg(rgb))
+
+
+def complete_previews(wanted: Iterable[Preview], output: Place) -> set[str]:
+    """Make the files that do not exist yet, and remove those that are no longer wanted.
+
+    Returns:
+        The names of the wanted files that exist; a picture that cannot be read has none, and causes
+        a warning.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    # Of two with the same name, the one that must exist counts.
+    previews = {
+        preview.name: preview
+        for preview in sorted(wanted, key=lambda preview: not preview.may_be_missing)
+    }
+    there = list_files(previews_folder(output))
+    for name in filter(OURS.fullmatch, there - previews.keys()):
+        remove(previews_folder(output) / name)
+    missing = [
+        preview
+        for name, preview in previews.items()
+        if name not in there and not preview.may_be_missing
+    ]
+    with ThreadPoolExecutor(MAX_DECODING_THREADS) as pool:
+        made = pool.map(lambda preview: _is_made(preview, output), missing)
+        return (there & previews.keys()) | {
+            preview.name for preview, is_made in zip(missing, made, strict=True) if is_made
+        }
+
+
+def _is_made(preview: Preview, output: Place) -> bool:
+    try:
+        picture = load(
+            preview.source,
+            size=preview.size,
+            enlarge=preview.enlarge,
+            max_pixels=preview.max_pixels,
+            warn=False,
+        )
+        if preview.sha256 not in ("", picture.sha256):
+            raise PictureError(
+                f"{redacted(preview.source)}: the picture changed while the batch ran."
+            )
+        _write(output, preview.name, picture.rgb)
+    except (PictureError, OSError) as error:
+        logger.warning("not shown in the gallery: %s", error)
+        return False
+    return True

@@ -1,0 +1,173 @@
+"""What Prefect's page shows of a batch: progress, and at the end a report, a table and links."""
+
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from pathlib import PurePath
+from typing import cast
+from uuid import UUID
+
+import pandas as pd
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from nst_core.storage.places import redacted
+from tasks.engine.run_log import run_log
+from tasks.events import subscribed
+from tasks.report.markdown import markdown_report, shown_rows
+from tasks.report.table import why_of
+from tasks.report.tally import Tally
+from tasks.report.write import Night
+from tasks.store.layout import CONTACT_SHEET, GALLERY, summary_path
+from tasks.store.statuses import WRONG
+
+logger = logging.getLogger("nst_batch.artifacts")
+
+UPDATE_SECONDS = 5.0
+PATIENT_RETRIES = 5
+"""These take 2 + 4 + 8 + 16 + 32 seconds; the flow's own end, which matters more, waits longer."""
+
+LONGEST_WAIT_SECONDS = 10.0
+"""How long to wait for the last update if the server does not answer."""
+
+
+def key_of(manifest: str, kind: str) -> str:
+    """Return an artifact's key; the runs of a manifest are versions of one artifact.
+
+    Args:
+        manifest: the manifest's name.
+        kind: the kind of artifact, such as `report`.
+
+    Returns:
+        Lowercase letters, digits and dashes, which is all that Prefect accepts.
+    """
+    name = re.sub("[^a-z0-9]+", "-", PurePath(manifest).stem.lower()).strip("-")
+    return f"{name or 'manifest'}-{kind}"
+
+
+@contextmanager
+def shown_progress(manifest: str) -> Iterator[None]:
+    """Keep a progress artifact up to date from a separate thread, so that no row waits for it.
+
+    Args:
+        manifest: the manifest's name.
+    """
+    if FlowRunContext.get() is None:
+        yield
+        return
+    tally, over = Tally(), threading.Event()
+    updates = threading.Thread(
+        target=copy_context().run,
+        args=(_update_until, over, tally, key_of(manifest, "progress")),
+        daemon=True,
+    )
+    with subscribed(tally.count):
+        updates.start()
+        try:
+            yield
+        finally:
+            over.set()
+            updates.join(LONGEST_WAIT_SECONDS)
+
+
+def _update_until(over: threading.Event, tally: Tally, key: str) -> None:
+    artifact = None
+    is_over = False
+    # If the server is away, do not wait for it: the next update makes up for this one.
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        while not is_over:
+            is_over = over.wait(UPDATE_SECONDS)
+            try:
+                artifact = _update(artifact, tally, key)
+            except Exception as error:  # noqa: BLE001 - the client raises nearly anything
+                logger.debug("Prefect's page lacks the latest progress: %s", error)
+
+
+def _update(artifact: UUID | None, tally: Tally, key: str) -> UUID | None:
+    told_so_far, percent = str(tally), round(100 * tally.share, 1)
+    if not told_so_far:
+        return None
+    if artifact is None:
+        return cast(UUID, create_progress_artifact(percent, key, told_so_far))
+    return cast(UUID, update_progress_artifact(artifact, percent, told_so_far))
+
+
+def show_on_page(night: Night, served_at: str | None, *, patiently: bool = True) -> None:
+    """Create the artifacts of a batch that has ended; if Prefect refuses one, only log a warning.
+
+    Args:
+        night: the batch to show.
+        served_at: the address at which people see the output folder, if there is one.
+        patiently: wait a minute for a server that is away.
+    """
+    if FlowRunContext.get() is None:
+        return
+    try:
+        retries = min(PATIENT_RETRIES, PREFECT_CLIENT_MAX_RETRIES.value()) if patiently else 0
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: retries}):
+            _show_report(night)
+            _show_table(night)
+            if served_at is not None:
+                _show_links(night, served_at.rstrip("/"))
+    except Exception as error:  # noqa: BLE001 - the client raises nearly anything
+        logger.warning(
+            "Prefect's page lacks the report of this batch: %s: %s", type(error).__name__, error
+        )
+
+
+def _show_report(night: Night) -> None:
+    create_markdown_artifact(
+        markdown_report(night),
+        key_of(night.manifest, "report"),
+        "what came out, what failed and why, what changed",
+    )
+
+
+def _show_table(night: Night) -> None:
+    rows, count = shown_rows(night.table), len(night.table)
+    of_these = "" if len(rows) == count else f"the first {len(rows)} of "
+    whole = redacted(summary_path(night.output))
+    create_table_artifact(
+        rows,
+        key_of(night.manifest, "summary"),
+        f"{of_these}{count} rows, those that are not done first; the whole table is {whole}",
+    )
+
+
+def _show_links(night: Night, address: str) -> None:
+    if night.has_gallery:
+        gallery = f"{address}/{GALLERY}"
+        create_link_artifact(gallery, gallery, key_of(night.manifest, "gallery"), "all pictures")
+    if night.has_contact_sheet:
+        key = key_of(night.manifest, "contact-sheet")
+        create_image_artifact(f"{address}/{CONTACT_SHEET}", key, "all results")
+
+
+MOST_ROWS = 200
+"""The most rows that are logged one by one; the report and the table have all of them."""
+
+
+def log_wrong_rows(table: pd.DataFrame) -> None:
+    """Log which rows failed or are invalid, and why.
+
+    Args:
+        table: the batch's table, made by `tasks.report.table`.
+    """
+    log = run_log()
+    wrong = table[table["status"].isin(WRONG)]
+    for _, row in wrong.head(MOST_ROWS).iterrows():
+        level = logging.WARNING if row["status"] == "invalid" else logging.ERROR
+        log.log(level, "%s: line %d, %s", row["status"], row["line"], why_of(row))
+    if len(wrong) > MOST_ROWS:
+        log.warning("... and %d more rows that are not done: see the table", len(wrong) - MOST_ROWS)

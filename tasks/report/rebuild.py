@@ -1,0 +1,156 @@
+"""The row that makes a picture again, from what the picture says of itself."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import pandas as pd
+
+from nst_core.images.pictures import PictureError, examine
+from nst_core.storage.files import list_files
+from nst_core.storage.places import (
+    Place,
+    PlaceError,
+    as_seen_from,
+    join,
+    name_of,
+    path_below,
+    place,
+)
+from nst_core.transfer.settings import DEFAULT_ENCODER, Settings, resolve
+from tasks.report.finding import NoResultsError, table_of
+from tasks.store.csv_cells import harmless_path
+from tasks.store.layout import PICTURES
+from tasks.store.output_names import nearest_output
+from tasks.store.provenance import Provenance, _as_utf_8
+
+
+def cells_of(settings: Settings) -> dict[str, str]:
+    """Return the cells that give a row these settings: those that differ from the default."""
+    encoder = {"encoder": settings.encoder} if settings.encoder != DEFAULT_ENCODER else {}
+    default = resolve(encoder)
+    return encoder | {
+        name: _cell(getattr(settings, name))
+        for name in Settings.model_fields
+        if getattr(settings, name) != getattr(default, name)
+    }
+
+
+def _cell(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """The row that makes a picture again.
+
+    Attributes:
+        cells: by column.
+        lost: what could not be found of its sources; if anything, a person must correct the row.
+    """
+
+    cells: dict[str, str]
+    lost: tuple[str, ...]
+
+
+class Rebuilder:
+    """Finder of what pictures were made of, which reads each table and file only once.
+
+    Args:
+        seen_from: the folder that paths in rows are relative to.
+        look_in: folders in which (and in whose folders) sources are looked for that are not where
+            the table beside the picture says.
+    """
+
+    def __init__(self, seen_from: Place, look_in: Iterable[Place] = ()) -> None:
+        self.seen_from = seen_from
+        self.look_in = tuple(look_in)
+        self._tables: dict[Place, pd.DataFrame | None] = {}
+        self._digests: dict[Place, str] = {}
+        self._files: list[Place] | None = None
+
+    def rebuild(self, picture: Place, provenance: Provenance) -> Rebuilt:
+        """Return the row that makes a picture again, with its sources recognized by their pixels.
+
+        Args:
+            picture: where it is; below `pictures/`, its path there is its output.
+            provenance: what the picture says.
+
+        Raises:
+            OSError: a folder cannot be read.
+        """
+        folder = self._pictures_folder(picture)
+        output = name_of(picture) if folder is None else path_below(folder, picture)
+        row = None if folder is None else self._row(folder, output, provenance.key)
+        cells, lost = {}, []
+        for column, name, sha256 in (
+            ("content", provenance.content, provenance.content_sha256),
+            ("style", provenance.style, provenance.style_sha256),
+        ):
+            candidates = chain(_as_the_table_says(row, column), self._named_first(name))
+            found = next((there for there in candidates if self._digest(there) == sha256), None)
+            path = name if found is None else as_seen_from(self.seen_from, found)
+            cells[column] = harmless_path(path)
+            if found is None:
+                pixels = f"SHA-256 of its pixels {sha256[:12]}..."
+                lost.append(
+                    f"{column}: {name!r} ({pixels}) is not found; name a folder that it is in by "
+                    "--look-in, or put its path into the row"
+                )
+            elif (text := _as_utf_8(cells[column])) != cells[column]:
+                cells[column] = text
+                lost.append(
+                    f"{column}: {text} cannot stand in a manifest, which is UTF-8; rename it"
+                )
+        cells["output"] = harmless_path(nearest_output(output))
+        return Rebuilt({**cells, **cells_of(provenance.settings)}, tuple(lost))
+
+    def _pictures_folder(self, picture: Place) -> Place | None:
+        """Return the pictures folder of the picture's batch, if the picture is still in it."""
+        named = [folder for folder in picture.absolute().parents if folder.name == PICTURES]
+        with_table = (folder for folder in named if self._table(folder.parent) is not None)
+        return next(with_table, named[0] if named else None)
+
+    def _row(self, folder: Place, output: str, key: str) -> "pd.Series[Any] | None":
+        """Return the picture's row of the table; the manifest's place is in its `attrs`."""
+        table = self._table(folder.parent)
+        if table is None:
+            return None
+        rows = table[table["key"] == key]
+        rows = pd.concat([rows[rows["output"] == output], rows])
+        return None if rows.empty else rows.iloc[0]
+
+    def _table(self, output: Place) -> pd.DataFrame | None:
+        if output not in self._tables:
+            try:
+                self._tables[output] = table_of(output)
+            except NoResultsError:
+                self._tables[output] = None
+        return self._tables[output]
+
+    def _named_first(self, name: str) -> Iterator[Place]:
+        """Yield all files of the folders, those of this name first; only pixels identify them."""
+        if self._files is None:
+            self._files = [
+                folder / path for folder in self.look_in for path in sorted(list_files(folder))
+            ]
+        yield from sorted(self._files, key=lambda file: file.name != name)
+
+    def _digest(self, candidate: Place) -> str:
+        """Return the SHA-256 of a picture's pixels; empty if it is not a picture."""
+        if candidate not in self._digests:
+            try:
+                self._digests[candidate] = examine(candidate, warn=False).sha256
+            except PictureError:
+                self._digests[candidate] = ""
+        return self._digests[candidate]
+
+
+def _as_the_table_says(row: "pd.Series[Any] | None", column: str) -> Iterator[Place]:
+    manifest = None if row is None else row.attrs.get("manifest")
+    if row is not None and manifest:
+        # A signed address has lost its key.
+        with suppress(PlaceError):
+            yield join(place(manifest).parent, row[column])

@@ -1,0 +1,153 @@
+"""The outputs of a batch for people: the table, the gallery and the contact sheet."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pandas as pd
+
+from nst_core.storage.files import list_files, remove, write_atomic
+from nst_core.storage.places import Place, name_of, redacted
+from tasks.events import GalleryWritten, TableWritten, emit
+from tasks.job import Examined, Job
+from tasks.report.comparison import compare, gone, is_comparable
+from tasks.report.contact_sheet import write_contact_sheet
+from tasks.report.gallery.page import Page, render
+from tasks.report.gallery.previews import complete_previews
+from tasks.report.gallery.rows import gallery_rows, previews_of
+from tasks.report.table import made_at, read_summary, summarize, write_summary
+from tasks.row import Row
+from tasks.store.finished import confirmed
+from tasks.store.layout import CONTACT_SHEET, INTERRUPTED, gallery_path, interrupted_path
+from tasks.store.managed import INTERRUPTED_MARK, is_marked
+from tasks.store.statuses import PENDING, STOPPED, RowResult
+
+logger = logging.getLogger("nst_batch.report")
+
+
+@dataclass(frozen=True)
+class Night:
+    """A batch that has ended, as it is reported to people.
+
+    Attributes:
+        manifest: the manifest's name.
+        output: the batch's output folder.
+        table: the table of all rows.
+        gone: outputs that the previous run had and this manifest does not.
+        compared_with: when the table of the previous run was made, if there was one.
+        has_gallery: whether the page shows this run.
+        has_contact_sheet: whether the batch is a grid, all of it in one picture.
+    """
+
+    manifest: str
+    output: Place
+    table: pd.DataFrame
+    gone: tuple[str, ...]
+    compared_with: datetime | None
+    has_gallery: bool = False
+    has_contact_sheet: bool = False
+
+
+def write_report(
+    examined: Examined, results: dict[int, RowResult], manifest: Place, output: Place
+) -> Night:
+    """Write everything that shows how a batch ended.
+
+    If the page cannot be made, there is only a warning, because the pictures and the table exist.
+
+    Args:
+        examined: all rows, and the jobs of those that could run.
+        results: the results of the jobs, by line; those of the other rows are added.
+        manifest: where the manifest is.
+        output: the batch's output folder.
+
+    Raises:
+        OSError: the table cannot be written.
+    """
+    # A stop may come before any result is known.
+    results |= {job.line: PENDING for job in examined.jobs if job.line not in results}
+    results |= confirmed(examined.jobs, results, output)
+    results |= {row.line: _invalid(row) for row in examined.rows if row.faults}
+    earlier = _earlier_table(output)
+    table = compare(summarize(examined.rows, results), earlier)
+    table.attrs["made_at"] = datetime.now().astimezone().isoformat(timespec="seconds")
+    table.attrs["manifest"] = redacted(manifest.absolute())
+    write_summary(table, output)
+    emit(TableWritten(len(table)))
+    night = Night(
+        manifest=name_of(manifest),
+        output=output,
+        table=table,
+        gone=tuple(gone(table, earlier)),
+        compared_with=None if earlier is None else made_at(earlier),
+    )
+    try:
+        remove_finished(results, examined.jobs, output)
+        night = write_gallery(night, examined.jobs, results)
+        emit(GalleryWritten(str(gallery_path(output))))
+    except Exception as error:
+        logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
+        logger.debug("why the gallery is not up to date", exc_info=True)
+    return night
+
+
+def _invalid(row: Row) -> RowResult:
+    return RowResult("invalid", error="; ".join(map(str, row.faults)))
+
+
+def _earlier_table(output: Place) -> pd.DataFrame | None:
+    """Return the table of the previous run; None if there is none, or if its version knew less."""
+    try:
+        table = read_summary(output)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        logger.warning("not compared with the run before, as its table cannot be read: %s", error)
+        return None
+    return table if is_comparable(table) else None
+
+
+def remove_finished(results: dict[int, RowResult], jobs: Iterable[Job], output: Place) -> None:
+    """Remove the best pictures so far of rows that were interrupted before and are done now.
+
+    Raises:
+        OSError: the output folder cannot be read or written.
+    """
+    done = {job.output for job in jobs if results[job.line].record}
+    for name in list_files(output / INTERRUPTED) & done:
+        picture = interrupted_path(output, name)
+        if is_marked(picture, INTERRUPTED_MARK):
+            remove(picture)
+
+
+def write_gallery(night: Night, jobs: Sequence[Job], results: dict[int, RowResult]) -> Night:
+    """Write the page, the previews that it needs, and the contact sheet of a grid.
+
+    Args:
+        night: the batch, as far as it is known.
+        jobs: the jobs of the rows that could run.
+        results: the results by line.
+
+    Returns:
+        The batch, with what was written.
+
+    Raises:
+        OSError: the output folder cannot be read or written.
+    """
+    # A user who stops a batch of thousands does not want to wait for pictures of pictures.
+    is_stopped = any(result.status in STOPPED for result in results.values())
+    wanted = previews_of(jobs, results, may_be_missing=is_stopped)
+    previews = complete_previews(wanted, night.output)
+    rows = gallery_rows(night.table, jobs, results, previews, night.output)
+    night = replace(night, has_contact_sheet=write_contact_sheet(rows, night.output))
+    page = Page(
+        title=night.manifest,
+        made_at=made_at(night.table) or datetime.now().astimezone(),
+        rows=rows,
+        gone=night.gone,
+        compared_with=night.compared_with,
+        contact_sheet=CONTACT_SHEET if night.has_contact_sheet else "",
+    )
+    write_atomic(gallery_path(night.output), render(page).encode())
+    return replace(night, has_gallery=True)

@@ -1,0 +1,69 @@
+"""A row of a manifest, and the faults of its cells."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from nst_core.storage.places import Place, redacted
+from nst_core.transfer.settings import Settings
+
+REQUIRED = ("content", "style")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One error in a manifest.
+
+    Attributes:
+        line: the line of the manifest where the row begins; 0 for an error that concerns all rows.
+        column: the column of the cell.
+        found: the text of the cell; empty if the cell is empty or missing.
+        expected: what is wrong with it, and what is allowed.
+    """
+
+    line: int
+    column: str
+    found: str
+    expected: str
+
+    def __post_init__(self) -> None:
+        """Redact secrets in addresses, even if an address is in the header."""
+        for name in ("column", "found", "expected"):
+            object.__setattr__(self, name, redacted(getattr(self, name)))
+
+    def __str__(self) -> str:
+        found = repr(self.found) if self.found else "nothing"
+        return f"line {self.line}, column {self.column}: found {found}; {self.expected}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a manifest.
+
+    Attributes:
+        line: where the row starts in the file; the header is line 1.
+        cells: the text of its cells that are not empty, by column.
+        content, style: where the pictures are; relative paths start from the manifest's folder.
+        output: where the picture goes below `pictures/`, with `/` between folders and `.png`.
+        settings: from the preset, the batch and the row; the default where there is a fault.
+        faults: empty if the row can run.
+    """
+
+    line: int
+    cells: Mapping[str, str]
+    content: Place
+    style: Place
+    output: str
+    settings: Settings
+    faults: tuple[Fault, ...] = ()
+
+    def with_faults(self, faults: Iterable[Fault]) -> "Row":
+        """Return the row with additional faults."""
+        return replace(self, faults=(*self.faults, *faults))
+
+    def has_fault_in(self, column: str) -> bool:
+        """Return whether the cell in this column has a fault."""
+        return any(fault.column == column for fault in self.faults)
+
+    def cell(self, column: str) -> str:
+        """Return a cell's text, redacted."""
+        return redacted(self.cells.get(column, ""))

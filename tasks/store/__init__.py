@@ -1,0 +1,1 @@
+"""What is kept of a batch: pictures, curves, records, style targets."""

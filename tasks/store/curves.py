@@ -1,0 +1,103 @@
+"""The loss curve of a row: the part of its iterates that is stored in a CSV file."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from nst_core.errors import UserError
+from nst_core.storage.files import read_kept
+from nst_core.storage.places import Place, redacted
+from tasks.store.records import PictureRecord
+
+MOST_BYTES = 64 << 20
+"""The largest size of a curve's file; ours have about 60 bytes for every ten steps."""
+
+ROUNDING = 0.02
+"""The share by which the loss of the saved 8-bit picture may differ from that before rounding."""
+
+
+class CurveError(UserError, ValueError):
+    """A file that is not one of our loss curves; the message names it."""
+
+
+class Point(NamedTuple):
+    """The state of a row after some steps; the fields are the file's columns.
+
+    Attributes:
+        octave: counted from 1.
+        width, height: the working size, in pixels.
+        step: counted over all octaves.
+        evaluations: of loss and gradient so far.
+        total_loss, content_loss, style_loss, tv_loss: at this octave's size; the last three before
+            their weights.
+    """
+
+    octave: int
+    width: int
+    height: int
+    step: int
+    evaluations: int
+    total_loss: float
+    content_loss: float
+    style_loss: float
+    tv_loss: float
+
+
+def curve_csv(points: list[Point]) -> bytes:
+    """Return the contents of a loss curve's file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([Point._fields, *points])
+    return text.getvalue().encode()
+
+
+def read_curve(path: Place) -> list[Point]:
+    """Return the points of a file, in the order of their steps.
+
+    Raises:
+        OSError: the file does not exist, or cannot be read.
+        CurveError: it is not a loss curve.
+    """
+    try:
+        return points_of(read_kept(path, MOST_BYTES))
+    except ValueError as error:
+        raise CurveError(
+            f"{redacted(path)}: found no loss curve; expected a CSV file with the columns "
+            f"{', '.join(Point._fields)}"
+        ) from error
+
+
+def points_of(data: bytes) -> list[Point]:
+    """Return the points in a file's bytes.
+
+    Raises:
+        ValueError: they are not a loss curve.
+    """
+    rows = csv.reader(io.StringIO(data.decode(errors="replace")))
+    try:
+        if tuple(next(rows)) != Point._fields:
+            raise ValueError("other columns")
+        return [Point(*map(int, row[:5]), *map(float, row[5:])) for row in rows]
+    except (StopIteration, TypeError, csv.Error) as error:
+        raise ValueError("no rows, or other columns") from error
+
+
+def is_curve_of(data: bytes, record: PictureRecord) -> bool:
+    """Return whether a file's bytes are a loss curve that ends where a record's picture does."""
+    try:
+        last = points_of(data)[-1]
+    except (ValueError, IndexError):
+        return False
+    ends_there = (last.width, last.height, last.evaluations) == (
+        *(record.width, record.height, record.evaluations),
+    )
+    return ends_there and math.isclose(last.total_loss, record.total_loss, rel_tol=ROUNDING)
+
+
+def thinned(losses: Sequence[float], most: int) -> Sequence[float]:
+    """Return at most `most` of the losses, evenly spread, including the first and the last."""
+    if len(losses) <= most:
+        return losses
+    last = len(losses) - 1
+    return [losses[round(number * last / (most - 1))] for number in range(most)]

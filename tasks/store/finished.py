@@ -1,0 +1,127 @@
+"""Rows that are finished: by earlier runs, as copies of equal rows, and confirmed at the end."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from nst_core.storage.files import size_of, sizes_below
+from nst_core.storage.places import Place, redacted
+from nst_core.storage.write_errors import explained
+from tasks.job import Job
+from tasks.store.layout import PICTURES, curve_path, picture_path
+from tasks.store.placement import LOOKS_AT_ONCE, find_finished, first_lines, place_finished
+from tasks.store.records import FileReference, PictureRecord, RecordError
+from tasks.store.statuses import RowResult
+
+LONGEST_ERROR = 600
+"""The most characters of an error: TensorFlow's messages can fill pages. The row's file has the
+complete message."""
+
+
+def results_of_finished(jobs: Sequence[Job], output: Place) -> dict[int, RowResult]:
+    """Return, by line, the results of the jobs that earlier runs finished, each with its own files.
+
+    Raises:
+        StorageError: a storage does not say whether a job is done.
+    """
+    placed = place_finished(find_finished(jobs, output), jobs, output)
+    done = {line: RowResult("cached", record, "hit") for line, record in placed.records.items()}
+    failed = {
+        line: RowResult(
+            "failed", error=f"its picture cannot be put in its place: {in_a_line(error)}"
+        )
+        for line, error in placed.errors.items()
+    }
+    results = done | failed
+    return {
+        job.line: replace(results[job.line], same_as=first if first != job.line else None)
+        for job, first in zip(jobs, first_lines(jobs), strict=True)
+        if job.line in results
+    }
+
+
+def result_of_equal(job: Job, first: int, result: RowResult, output: Place) -> RowResult:
+    """Return the result of a job that gets a copy from an equal job in an earlier line.
+
+    Args:
+        job: the job that gets the copy.
+        first: the line of the other job.
+        result: the result of the other job.
+        output: the batch's output folder.
+    """
+    try:
+        record = result.record and copied_to(job.output, result.record, output)
+    except (OSError, RecordError) as error:
+        return RowResult("failed", error=in_a_line(error), same_as=first)
+    # The loss of the output's storage counts once, not once for each equal row.
+    return replace(result, record=record, same_as=first, is_output_lost=False)
+
+
+def copied_to(name: str, record: PictureRecord, output: Place) -> PictureRecord:
+    """Return a record whose files are those of this output, copied there if necessary.
+
+    Raises:
+        RecordError: the picture or its curve is not there any more.
+        OSError: it cannot be written.
+    """
+    place, curve_place = picture_path(output, name), curve_path(output, name)
+    if record.file.path == place:
+        return record
+    file, curve = FileReference.write(place, record.file.read()), record.curve_file
+    if curve:
+        curve = FileReference.write(curve_place, curve.read())
+    update = {"file": file, "curve": curve_place.absolute(), "curve_file": curve}
+    return record.model_copy(update=update)
+
+
+def confirmed(
+    jobs: Iterable[Job], results: Mapping[int, RowResult], output: Place
+) -> dict[int, RowResult]:
+    """Return results by line; a row has failed if its picture is missing when the batch ends.
+
+    Args:
+        jobs: the jobs of the rows that could run.
+        results: the results by line.
+        output: the batch's output folder, which others may have removed or changed in the meantime.
+    """
+    with_picture = [job for job in jobs if results[job.line].record]
+    sizes = sizes_of_pictures([job.output for job in with_picture], output)
+    checked = dict(results)
+    for job in with_picture:
+        record, size = results[job.line].record, sizes.get(job.output)
+        if record and size != record.file.size:
+            found = "nothing" if size is None else f"{size} bytes"
+            why = (
+                f"{redacted(record.file.path)}: found {found}, expected the {record.file.size} "
+                "bytes of its picture: the output folder was changed while the batch ran; run it "
+                "again"
+            )
+            checked[job.line] = replace(results[job.line], status="failed", record=None, error=why)
+    return checked
+
+
+def sizes_of_pictures(names: Sequence[str], output: Place) -> dict[str, int]:
+    """Return the sizes in bytes of these outputs' pictures, for those that exist."""
+    if not isinstance(output, Path):
+        # A storage may refuse to list its files; then it is asked for each one.
+        with suppress(OSError):
+            return sizes_below(output / PICTURES)
+
+    def look(name: str) -> int | None:
+        try:
+            return size_of(picture_path(output, name))
+        except OSError:
+            return None
+
+    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+        found = zip(names, pool.map(look, names), strict=True)
+        return {name: size for name, size in found if size is not None}
+
+
+def in_a_line(error: BaseException) -> str:
+    """Return an error's message in a form that fits into a cell of the table."""
+    said = isinstance(error, OSError) and explained(error, {})
+    message = redacted(" ".join((said or f"{type(error).__name__}: {error}").split()))
+    return message if len(message) <= LONGEST_ERROR else f"{message[:LONGEST_ERROR]} ..."

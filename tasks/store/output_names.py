@@ -1,0 +1,166 @@
+"""Names of results: one rule for those that users give and those that we make.
+
+A name is allowed if file systems can hold it, unless it could control a terminal or deceive its
+reader. Names are NFC-normalized, because the same name could otherwise be written in two ways.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from nst_core.storage.places import redacted
+
+OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+LONGEST_STEM = 80
+LONGEST_NAME = 200
+"""The longest name in bytes; file systems allow 255, but what is put around a name takes some."""
+
+LONGEST_OUTPUT = 1000
+"""The longest output in bytes, with all folders; macOS and object storage allow 1024."""
+
+CONTROLS = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories of characters that are not text: control characters, halves of characters,
+and line ends. Joiners, spaces of all widths and new emoji are text."""
+
+DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that change the direction of what follows, so that `gnp.exe` seems to end in .png."""
+
+DIGITS = (0, 6, 12, 32)
+"""How many hexadecimal digits follow a name that we make, if fewer do not make it unique."""
+
+
+class OutputError(ValueError):
+    """A name that no result can have; the message says what is allowed."""
+
+
+def checked_output(text: str) -> str:
+    r"""Return the output that a user's name means, with `/` between folders, ending in `.png`.
+
+    Args:
+        text: without blanks around it; `\` separates folders, too, and `.png` may be left out.
+
+    Raises:
+        OutputError: it does not name a file inside the output folder.
+    """
+    named = unicodedata.normalize("NFC", text.replace("\\", "/"))
+    path = PurePosixPath(named)
+    suffix = path.suffix.lower()
+    stem = path.with_suffix("") if suffix == ".png" else path
+    refused = next(filter(_is_refused, text), "")
+    if refused:
+        wrong = f"expected a name without the character {refused!a}, which is no printable text"
+    elif "://" in named or redacted(named) != named:
+        wrong = "expected a place inside the output folder, not an address; --output may be one"
+    elif path.is_absolute() or ".." in path.parts or _is_drive(path.parts):
+        wrong = "expected a place inside the output folder: a relative path without '..'"
+    elif not path.name:
+        wrong = "expected a file name"
+    elif max(len(part.encode()) for part in stem.parts) > LONGEST_NAME:
+        wrong = f"expected names of at most {LONGEST_NAME} bytes"
+    elif len(str(path).encode()) > LONGEST_OUTPUT:
+        wrong = f"expected at most {LONGEST_OUTPUT} bytes in all, folders included"
+    elif suffix in OTHER_FORMATS:
+        wrong = "expected a name that ends in .png, or one without an ending: results are PNG"
+    else:
+        return f"{stem}.png"
+    raise OutputError(wrong)
+
+
+def _is_refused(character: str) -> bool:
+    return unicodedata.category(character) in CONTROLS or character in DIRECTIONS
+
+
+def _is_drive(parts: Sequence[str]) -> bool:
+    """Return whether a path belongs to another system, such as `C:/pictures`."""
+    return bool(parts and re.fullmatch("[A-Za-z]:", parts[0]))
+
+
+def nearest_output(path: str) -> str:
+    """Return the output that is closest to a path below `pictures/`, whatever the path contains.
+
+    An output is closest to itself.
+    """
+    *folders, name = map(_allowed, path.split("/"))
+    suffix = PurePosixPath(name).suffix
+    if suffix.lower() in (".png", *OTHER_FORMATS):
+        name = name.removesuffix(suffix)
+    parts = [_cut(part, LONGEST_NAME) for part in (*folders, name)]
+    parts = [part for part in parts[:-1] if part not in ("", ".", "..")] + parts[-1:]
+    while parts:
+        # Blanks around a cell are dropped when a manifest is read.
+        parts[0] = parts[0].lstrip()
+        is_folder = parts[0] in ("", ".", "..") and (len(parts) > 1 or not parts[0])
+        if not is_folder and len("/".join(parts).encode()) <= LONGEST_OUTPUT - len(".png"):
+            break
+        del parts[0]
+    if len(parts) > 1 and _is_drive(parts):
+        parts[0] = parts[0].replace(":", "_")
+    return "/".join(parts or ["result"]) + ".png"
+
+
+def _allowed(text: str) -> str:
+    """Return the text as a part of a path, with `_` in place of what is refused."""
+    kept = "".join("_" if _is_refused(each) or each in "/\\" else each for each in text)
+    return unicodedata.normalize("NFC", kept)
+
+
+def _cut(text: str, most: int) -> str:
+    """Cut a text to a maximum number of bytes, which is what file systems count."""
+    return text.encode()[:most].decode(errors="ignore")
+
+
+def as_one_file(output: str) -> str:
+    """Return a text that is equal for outputs that some file systems, such as a Mac's, equate."""
+    decomposed = unicodedata.normalize("NFD", output).casefold()
+    return unicodedata.normalize("NFC", decomposed)
+
+
+def places_of(output: str) -> Iterator[str]:
+    """Yield an output and the folders that it is in, each in the form of `as_one_file`."""
+    path = PurePosixPath(as_one_file(output))
+    yield str(path)
+    yield from map(str, path.parents)
+
+
+@dataclass(frozen=True)
+class Unnamed:
+    """A row whose result we name.
+
+    Attributes:
+        content, style: file names.
+        digest: hexadecimal digits that depend on everything that the row says, and nothing else.
+    """
+
+    content: str
+    style: str
+    digest: str
+
+    def output(self, digits: int) -> str:
+        """Return its name, with this number of digits to distinguish it from others."""
+        stems = (PurePosixPath(name).stem for name in (self.content, self.style))
+        content, style = (_cut(_allowed(stem).strip(), LONGEST_STEM) for stem in stems)
+        more = f"_{self.digest[:digits]}" if digits else ""
+        return f"{content}_{style}{more}.png"
+
+
+def choose_outputs(rows: Sequence[Unnamed], taken: Collection[str]) -> list[str]:
+    """Return a unique name for each row, as short as possible, whatever the order of the rows.
+
+    Args:
+        rows: no two of them have the same digest.
+        taken: the names of other results, in the form of `places_of`.
+    """
+    taken = set(taken)
+    chosen: dict[str, str] = {}
+    for digits in DIGITS:
+        names = {row.digest: row.output(digits) for row in rows if row.digest not in chosen}
+        wanted = Counter(map(as_one_file, names.values()))
+        for digest, name in names.items():
+            one = as_one_file(name)
+            if digits == DIGITS[-1] or (wanted[one] == 1 and one not in taken):
+                chosen[digest] = name
+        taken |= wanted.keys()
+    return [chosen[row.digest] for row in rows]

@@ -1,0 +1,78 @@
+"""How a picture was made: written into it, and read back as the row that makes it again."""
+
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, ValidationError
+
+from nst_core.errors import UserError
+from nst_core.images.pictures import read_png_text
+from nst_core.storage.places import (
+    Place,
+    redacted,
+)
+from tasks.store.records import StylizationFacts
+
+KEYWORD = "nst-batch"
+"""The keyword of the PNG text chunk."""
+
+ROW_KEYWORD = "nst-batch-row"
+"""The keyword of the text chunk of intermediates that holds the key of their row."""
+
+
+def _as_utf_8(name: str) -> str:
+    """Return a name that UTF-8 can hold, whatever bytes the file system has in it."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+Name = Annotated[str, BeforeValidator(_as_utf_8)]
+"""A file name, which may contain bytes that are not text."""
+
+
+class ProvenanceError(UserError, ValueError):
+    """A picture that does not say how it was made; the message says what to do."""
+
+
+class Provenance(StylizationFacts):
+    """What a picture says about how it was made.
+
+    Attributes:
+        key: the key of its row.
+        content, style: the file names of its sources, without their folders, because people share
+            pictures.
+        content_sha256, style_sha256: of their decoded content.
+    """
+
+    key: str
+    content: Name
+    content_sha256: str
+    style: Name
+    style_sha256: str
+
+    @classmethod
+    def of(cls, picture: Place) -> Self:
+        """Read what a picture says about how it was made.
+
+        Raises:
+            PictureError: it is missing, damaged or not a PNG.
+            ProvenanceError: it says nothing, or something that this version does not understand.
+        """
+        text = read_png_text(picture).get(KEYWORD)
+        if text is None:
+            raise ProvenanceError(
+                f"{redacted(picture)}: found nothing of how it was made; expected a result of "
+                "nst-batch, as it was written (editors drop what they do not know; intermediates "
+                "and interrupted pictures have none)"
+            )
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            where = ".".join(map(str, fault["loc"])) or KEYWORD
+            raise ProvenanceError(
+                f"{redacted(picture)}: {where}: {fault['msg']}; it was made by another version of "
+                "nst-batch"
+            ) from error
+
+    def to_text(self) -> str:
+        """Return the text that the picture contains."""
+        return self.model_dump_json()
