@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-nights test-cluster lint types lock clean help
+.PHONY: demo test test-nights test-cluster lint types docs lock clean help
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,6 +25,9 @@ lint: .venv/installed ## ruff: errors and format; import-linter: what may import
 
 types: .venv/installed ## mypy, strict
 	$(BIN)/mypy
+
+docs: .venv/installed ## write the tables of docs/options.md, which follow from tasks/request.py
+	$(BIN)/python tools/write_options.py docs/options.md
 
 lock: .venv/installed ## update the exact versions, within the ranges of pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

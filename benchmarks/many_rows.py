@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from nst_core.images.pictures import encode_png
+from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 
 BATCH = """

@@ -1,5 +1,109 @@
-"""Neural style transfer (Gatys et al.) as a library for your own scripts.
+"""Neural style transfer (Gatys et al.) for your own scripts, with one import.
 
-Import what you need from its modules (`nst_core.transfer.stylize`, `nst_core.images.pictures`,
-`nst_core.transfer.settings`, ...). Importing this package alone does not load TensorFlow.
+    import nst_core as nst
+
+    content, style = nst.load("content.png"), nst.load("style.png")
+    outcome = nst.stylize(content, style, nst.presets["draft"])
+    outcome.save("result.png")
+
+* `load` reads a picture file. Arrays and Pillow images can be stylized as they are.
+* `presets` has the settings of each preset by name. `resolve` starts from a preset and changes some
+  of its settings. `Settings` lists them all.
+* `stylize` makes one picture. Its parts are `load_encoder`, `style_targets` (once for each style),
+  `iterates` (which yields the best picture so far) and `finish`.
+* `Outcome` and `Iterate` have `pixels`, `losses`, a Pillow `image` and `save(path)`.
+* Errors for users are a `UserError` with a message that says what to do, such as `PictureError`,
+  `SaveError` and `WeightsError`. A loss that is not finite is a `NotFiniteError`.
+
+Names are imported when they are first used. Importing this package alone therefore takes no time,
+and only what computes loads TensorFlow. docs/python.md has examples.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nst_core.errors import UserError
+    from nst_core.images.picture_files import PictureError
+    from nst_core.images.pixels import PictureLike
+    from nst_core.images.read import Picture, load
+    from nst_core.images.saving import SaveError
+    from nst_core.networks.encoder import Encoder
+    from nst_core.networks.loading import load_encoder
+    from nst_core.networks.weight_files import WeightsError
+    from nst_core.transfer.optimization import Losses, NotFiniteError
+    from nst_core.transfer.settings import Settings, presets, resolve
+    from nst_core.transfer.statistics import StyleTargets, style_targets
+    from nst_core.transfer.stylize import Iterate, Outcome, finish, iterates, stylize
+
+    __version__: str
+
+__all__ = [
+    "Encoder",
+    "Iterate",
+    "Losses",
+    "NotFiniteError",
+    "Outcome",
+    "Picture",
+    "PictureError",
+    "PictureLike",
+    "SaveError",
+    "Settings",
+    "StyleTargets",
+    "UserError",
+    "WeightsError",
+    "__version__",
+    "finish",
+    "iterates",
+    "load",
+    "load_encoder",
+    "presets",
+    "resolve",
+    "style_targets",
+    "stylize",
+]
+
+_MODULES = {
+    "Encoder": "nst_core.networks.encoder",
+    "Iterate": "nst_core.transfer.stylize",
+    "Losses": "nst_core.transfer.optimization",
+    "NotFiniteError": "nst_core.transfer.optimization",
+    "Outcome": "nst_core.transfer.stylize",
+    "Picture": "nst_core.images.read",
+    "PictureError": "nst_core.images.picture_files",
+    "PictureLike": "nst_core.images.pixels",
+    "SaveError": "nst_core.images.saving",
+    "Settings": "nst_core.transfer.settings",
+    "StyleTargets": "nst_core.transfer.statistics",
+    "UserError": "nst_core.errors",
+    "WeightsError": "nst_core.networks.weight_files",
+    "finish": "nst_core.transfer.stylize",
+    "iterates": "nst_core.transfer.stylize",
+    "load": "nst_core.images.read",
+    "load_encoder": "nst_core.networks.loading",
+    "presets": "nst_core.transfer.settings",
+    "resolve": "nst_core.transfer.settings",
+    "style_targets": "nst_core.transfer.statistics",
+    "stylize": "nst_core.transfer.stylize",
+}
+"""Where the names come from; the imports above tell type checkers and editors the same."""
+
+
+def _load(name: str) -> Any:
+    if name == "__version__":
+        # Not above, because this module alone takes longer than all of the package.
+        from importlib.metadata import version
+
+        return version("nst-batch")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+if not TYPE_CHECKING:
+    # A type checker that saw this would accept every name.
+    __getattr__ = _load

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from nst_core.images.pictures import fit
+from nst_core.images.resize import fit
 from nst_core.networks import CATALOGUE
 from nst_core.networks.loading import EncoderReference
 from nst_core.storage.places import PlaceField, name_of

@@ -2,16 +2,15 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 from nst_core.errors import UserError
-from nst_core.storage.places import Place
 
 logger = logging.getLogger("nst_batch.stopping")
 
 
-_stopped: set[Place] = set()
+_stopped: set[Hashable] = set()
 _asked = threading.Event()
 
 
@@ -56,20 +55,20 @@ class StoppedError(UserError):
 
 
 @contextmanager
-def stopping_rows(output: Place) -> Iterator[None]:
+def stopping_rows(batch: Hashable) -> Iterator[None]:
     """Stop the active rows if anything (a signal, an error) ends the context early.
 
     Args:
-        output: the batch's output folder, by which its rows recognize it.
+        batch: its output folder, by which its rows recognize it.
     """
-    _stopped.discard(output)
+    _stopped.discard(batch)
     try:
         yield
     except BaseException:
-        _stopped.add(output)
+        _stopped.add(batch)
         raise
 
 
-def is_stopped(output: Place) -> bool:
-    """Return whether the batch that writes to this folder is being stopped."""
-    return output in _stopped
+def is_stopped(batch: Hashable) -> bool:
+    """Return whether the batch with this output folder is being stopped."""
+    return batch in _stopped

@@ -5,21 +5,22 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect import task
 
-from nst_core.storage.locks import LockError, flock
-from nst_core.storage.places import Place, redacted
+from nst_core.storage.locks import LockError
+from nst_core.storage.places import redacted
 from nst_core.storage.write_errors import writing_to
 from nst_core.transfer.octaves import style_sides
 from tasks.engine.row_report import RowReport, wait_for_device
 from tasks.intake.examine import load_picture
 from tasks.job import Job
 from tasks.stopping import StoppedError, is_stopped
-from tasks.store.layout import style_files, style_locks, style_records
-from tasks.store.records import FileReference, RecordError, StyleRecord, find_style, write_record
+from tasks.store.file_reference import FileReference, RecordError
+from tasks.store.output_folder import OutputFolder
+from tasks.store.records import StyleRecord
+from tasks.store.style_cache import StyleCache
 
 if TYPE_CHECKING:
     from nst_core.transfer.statistics import StyleTargets
@@ -31,12 +32,14 @@ LOOK_EVERY = 0.1
 
 
 @task(name="style-targets", task_run_name="style {job.style_name}")
-def compute_style_targets(job: Job, folder: Place, output: Place, devices: str) -> StyleRecord:
+def compute_style_targets(
+    job: Job, cache: StyleCache, output: OutputFolder, devices: str
+) -> StyleRecord:
     """Compute the Gram matrices of a job's style, and write them to a safetensors file.
 
     Args:
         job: the first row that needs them.
-        folder: the folder of the file.
+        cache: where the file goes.
         output: the batch's output folder, by which the task learns that it must stop.
         devices: those that may be used, as the user asked for them.
 
@@ -44,12 +47,12 @@ def compute_style_targets(job: Job, folder: Place, output: Place, devices: str) 
         StoppedError: the batch was stopped while this waited for a device.
     """
     targets, seconds = _compute(RowReport(job), output, devices)
-    with writing_to({"the cache": folder}):
-        return _write(job, targets, folder, seconds)
+    with writing_to({"the cache": cache.root}):
+        return _write(job, targets, cache, seconds)
 
 
 def read_or_compute(
-    report: RowReport, computed: StyleRecord, cache: Place, output: Place, devices: str
+    report: RowReport, computed: StyleRecord, cache: StyleCache, output: OutputFolder, devices: str
 ) -> "StyleTargets":
     """Return the targets of a row's style; if they are gone by now, compute and cache them again.
 
@@ -87,17 +90,7 @@ def read_or_compute(
         return targets
 
 
-def mark_used(record: StyleRecord) -> None:
-    """Note that targets are in use, because `cache prune` goes by when they were last used."""
-    if isinstance(record.file.path, Path):
-        try:
-            os.utime(record.file.path)
-        except OSError as error:
-            # The targets may just have been removed, or the cache may be somebody else's.
-            logger.debug("%s: not marked as used: %s", record.file.path, error.strerror)
-
-
-def _read(job: Job, computed: StyleRecord, cache: Place) -> "StyleTargets | None":
+def _read(job: Job, computed: StyleRecord, cache: StyleCache) -> "StyleTargets | None":
     """Return the targets that the row was submitted with, or else those that are cached now."""
     from nst_core.transfer.statistics import StyleTargets
 
@@ -107,22 +100,20 @@ def _read(job: Job, computed: StyleRecord, cache: Place) -> "StyleTargets | None
             return StyleTargets.from_bytes(record.file.read()) if record else None
         except RecordError as error:
             logger.debug("style %s: %s", job.style_name, error)
-            record = find_style(style_records(cache), job.style_key)
+            record = cache.find(job.style_key)
     return None
 
 
 @contextmanager
-def _locked(job: Job, cache: Place, output: Place) -> Iterator[None]:
+def _locked(job: Job, cache: StyleCache, output: OutputFolder) -> Iterator[None]:
     """Hold the lock under which a style's targets are computed, so that others wait for them.
 
     A cache that cannot be written has no such lock, but nobody could store targets there either.
     """
-    folder = style_locks(cache)
     descriptor = None
     with suppress(LockError, OSError):
-        folder.mkdir(parents=True, exist_ok=True)
         while descriptor is None:
-            descriptor = flock(folder / f"{job.style_key}.lock", LOOK_EVERY)
+            descriptor = cache.lock(job.style_key, LOOK_EVERY)
             if descriptor is None and is_stopped(output):
                 raise StoppedError("stopped while it waited for its style's targets")
     try:
@@ -132,7 +123,7 @@ def _locked(job: Job, cache: Place, output: Place) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _compute(report: RowReport, output: Place, devices: str) -> tuple["StyleTargets", float]:
+def _compute(report: RowReport, output: OutputFolder, devices: str) -> tuple["StyleTargets", float]:
     """Compute the targets; also return how many seconds that took."""
     from nst_core.devices import on_asked_devices
     from nst_core.transfer.statistics import StyleTargets, style_targets
@@ -156,18 +147,17 @@ def _compute(report: RowReport, output: Place, devices: str) -> tuple["StyleTarg
     )
 
 
-def _write(job: Job, targets: "StyleTargets", folder: Place, seconds: float) -> StyleRecord:
-    file = FileReference.write(folder / f"{job.style_key}.safetensors", targets.to_bytes())
+def _write(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float) -> StyleRecord:
+    file = FileReference.write(cache.targets(job.style_key), targets.to_bytes())
     return StyleRecord(key=job.style_key, file=file, seconds=seconds)
 
 
-def _keep(job: Job, targets: "StyleTargets", cache: Place, seconds: float) -> None:
+def _keep(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float) -> None:
     """Cache targets for later rows; this row has them already."""
     try:
-        record = _write(job, targets, style_files(cache), seconds)
-        write_record(style_records(cache) / job.style_key, record)
+        cache.keep(_write(job, targets, cache, seconds))
     except OSError as error:
         logger.warning(
             "style %s: its targets cannot be kept: %s: %s",
-            *(job.style_name, redacted(error.filename or cache), error.strerror),
+            *(job.style_name, redacted(error.filename or cache.root), error.strerror),
         )

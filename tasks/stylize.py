@@ -3,6 +3,7 @@
 import math
 import time
 from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from prefect import task
 
 from nst_core.images.levels import from_levels
-from nst_core.images.pictures import Picture, encode_png
+from nst_core.images.read import Picture
+from nst_core.images.write import WRITTEN_FORMATS, encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
 from nst_core.storage.write_errors import writing_to
@@ -21,17 +23,12 @@ from tasks.job import Job
 from tasks.report.gallery.previews import keep_content, keep_thumbnail
 from tasks.stopping import StoppedError, is_stopped
 from tasks.store.curves import Point, curve_csv
-from tasks.store.layout import (
-    INTERRUPTED,
-    curve_path,
-    intermediate_path,
-    intermediates_of,
-    interrupted_path,
-    picture_path,
-)
+from tasks.store.file_reference import FileReference
 from tasks.store.managed import INTERMEDIATE_MARK, INTERRUPTED_MARK, keep_others, remove_ours
+from tasks.store.output_folder import INTERRUPTED, OutputFolder
 from tasks.store.provenance import KEYWORD, ROW_KEYWORD, Provenance
-from tasks.store.records import FileReference, PictureRecord, StyleRecord
+from tasks.store.records import PictureRecord, StyleRecord
+from tasks.store.style_cache import StyleCache
 from tasks.style_targets import read_or_compute
 
 if TYPE_CHECKING:
@@ -48,8 +45,8 @@ LONGEST_WARNING = 2000
 def stylize_row(
     job: Job,
     style: StyleRecord,
-    output: Place,
-    cache: Place,
+    output: OutputFolder,
+    cache: StyleCache,
     devices: str,
     save_every: int | None = None,
 ) -> PictureRecord:
@@ -69,21 +66,14 @@ def stylize_row(
     from nst_core.devices import on_asked_devices
 
     report = RowReport(job)
-    report.started()
-    try:
+    with report.running():
         targets = read_or_compute(report, style, cache, output, devices)
-        with writing_to({"the output folder": output}):
+        with writing_to({"the output folder": output.root}):
             record = on_asked_devices(
                 devices,
                 lambda device: _stylize(job, targets, output, device, save_every, report),
                 on_wait=lambda holder: wait_for_device(report, holder, output),
             )
-    except StoppedError as stopped:
-        report.ended("interrupted", str(stopped))
-        raise
-    except Exception as error:
-        report.ended("failed", str(error))
-        raise
     report.ended(
         "done", f"{record.steps} steps, stop reason {record.stop_reason}", record.total_loss
     )
@@ -93,7 +83,7 @@ def stylize_row(
 def _stylize(
     job: Job,
     targets: "StyleTargets",
-    output: Place,
+    output: OutputFolder,
     device: str,
     save_every: int | None,
     report: RowReport,
@@ -109,7 +99,7 @@ def _optimize(
     job: Job,
     content: Picture,
     targets: "StyleTargets",
-    output: Place,
+    output: OutputFolder,
     save_every: int | None,
     report: RowReport,
 ) -> tuple["Outcome", list[Point]]:
@@ -137,7 +127,7 @@ def _optimize(
         if is_stopped(output):
             raise _given_up(job, iterate, output)
         if save_every and _is_due(iterate, save_every):
-            path = intermediate_path(output, job.output, iterate.step)
+            path = output.intermediate(job.output, iterate.step)
             text = {**INTERMEDIATE_MARK, ROW_KEYWORD: job.key}
             write_atomic(path, encode_png(iterate.pixels, text=text))
 
@@ -149,7 +139,7 @@ def _keep(
     content: Picture,
     outcome: "Outcome",
     curve: list[Point],
-    output: Place,
+    output: OutputFolder,
     *,
     device: str,
     seconds: float,
@@ -159,13 +149,11 @@ def _keep(
 
     facts = _facts(job, outcome)
     pixels = from_levels(outcome.pixels)
-    picture = encode_png(
-        pixels,
-        content.alpha if job.settings.keep_alpha else None,
-        text={KEYWORD: Provenance(**facts, **_sources(job)).to_text()},
-    )
-    curve_file = FileReference.write(curve_path(output, job.output), curve_csv(curve))
-    file = FileReference.write(picture_path(output, job.output), picture)
+    encode = WRITTEN_FORMATS[PurePosixPath(job.output).suffix].encode
+    alpha = content.alpha if job.settings.keep_alpha else None
+    picture = encode(pixels, alpha, {KEYWORD: Provenance(**facts, **_sources(job)).to_text()})
+    curve_file = FileReference.write(output.curve(job.output), curve_csv(curve))
+    file = FileReference.write(output.picture(job.output), picture)
     keep_content(output, job.content_sha256, content.rgb)
     keep_thumbnail(output, job.content_sha256, content.rgb)
     keep_thumbnail(output, file.sha256, pixels)
@@ -185,11 +173,11 @@ def _keep(
     )
 
 
-def _forget_intermediates(job: Job, output: Place) -> None:
+def _forget_intermediates(job: Job, output: OutputFolder) -> None:
     """Remove the intermediates of an earlier picture."""
     # A storage may refuse to list its files; then none of them is shown either.
     with suppress(OSError):
-        for picture in intermediates_of(output, job.output):
+        for picture in output.intermediates(job.output):
             remove_ours(picture, INTERMEDIATE_MARK)
 
 
@@ -200,13 +188,13 @@ def _is_due(iterate: "Iterate", save_every: int) -> bool:
     )
 
 
-def _given_up(job: Job, iterate: "Iterate", output: Place) -> StoppedError:
+def _given_up(job: Job, iterate: "Iterate", output: OutputFolder) -> StoppedError:
     """Save the best picture so far, and say so; at the start there is nothing to save."""
     message = f"stopped after {iterate.step} of {iterate.steps} steps"
     if iterate.step == 0:
         return StoppedError(message)
     try:
-        picture = interrupted_path(output, job.output)
+        picture = output.interrupted(job.output)
         keep_others(picture, INTERRUPTED_MARK)
         write_atomic(picture, encode_png(iterate.pixels, text=INTERRUPTED_MARK))
     except OSError as error:

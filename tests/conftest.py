@@ -1,4 +1,4 @@
-"""What every test may rely on: quiet, offline, and nobody's caches but its own."""
+"""Settings and fixtures of all tests: quiet, offline, and with caches of their own."""
 
 import itertools
 import os
@@ -9,7 +9,7 @@ import pytest
 
 from tests.servers import Server, start_with_migrated
 
-# Before anything imports Prefect or TensorFlow.
+# These must be set before anything imports Prefect or TensorFlow.
 os.environ.update(
     TF_CPP_MIN_LOG_LEVEL="3",
     TF_USE_LEGACY_KERAS="1",
@@ -25,7 +25,7 @@ for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME"):
 
 @pytest.fixture(scope="session")
 def unused_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Folders that are not there yet, one after another."""
+    """Return an iterator over the paths of folders that do not exist yet."""
     base = tmp_path_factory.mktemp("own")
     return (base / str(number) for number in itertools.count())
 
@@ -42,9 +42,9 @@ LONGEST_FIRST = ("end_to_end", "pipeline", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the folders whose modules take longest, so that no process is left with one.
+    """Run the folders with the slowest modules first, so that no process starts one last.
 
-    Within a folder, modules and tests stay in the random order that they were given.
+    Within a folder, modules and tests keep the random order that they already have.
     """
     ranks = {folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def server_and_migrated_home(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Server, Path]]:
-    """A server for all tests of a process, and a copy of its home as it was at first."""
+    """Yield a server for all tests of a process, and a copy of its home as it was at first."""
     server = Server(tmp_path_factory.mktemp("server"))
     copy = tmp_path_factory.mktemp("migrated") / "home"
     try:
@@ -66,11 +66,11 @@ def server_and_migrated_home(
 
 @pytest.fixture(scope="session")
 def server_url(server_and_migrated_home: tuple[Server, Path]) -> str:
-    """The address of a server for all tests of a process, with a database of its own."""
+    """Return the address of a server for all tests of a process, with its own database."""
     return server_and_migrated_home[0].url
 
 
 @pytest.fixture(scope="session")
 def migrated_home(server_and_migrated_home: tuple[Server, Path]) -> Path:
-    """A Prefect home whose database is ready; for copies, with `copy_migrated`."""
+    """Return a Prefect home whose database is ready, to be copied with `copy_migrated`."""
     return server_and_migrated_home[1]

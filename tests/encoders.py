@@ -16,7 +16,7 @@ TINY = Topology("tiny", LAYERS)
 
 
 def random_encoder(topology: Topology, seed: int = 0) -> Encoder:
-    """Random weights under which activations neither fade nor grow from layer to layer."""
+    """Return an encoder whose random weights keep activations at about the same scale."""
     draw = np.random.default_rng(seed)
     weights = {}
     for name, shape in topology.weight_shapes.items():
@@ -26,10 +26,10 @@ def random_encoder(topology: Topology, seed: int = 0) -> Encoder:
 
 
 def tiny_encoder(seed: int = 0) -> Encoder:
-    """Two convolutions with random weights."""
+    """Return an encoder of two convolutions with random weights."""
     return random_encoder(TINY, seed)
 
 
 def random_pixels(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """sRGB in [0, 1], float32."""
+    """Return random sRGB values in [0, 1] (height, width, 3), as float32."""
     return np.random.default_rng(seed).uniform(0, 1, (height, width, 3)).astype(np.float32)

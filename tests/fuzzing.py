@@ -1,7 +1,7 @@
-"""How hard the fuzz tests look: a few seconds in `make test`, and as long as is wanted by hand.
+"""How many inputs fuzz tests try: a few seconds' worth in `make test`, any number by hand.
 
-`NST_BATCH_FUZZ=25000 pytest tests/unit/test_manifest_fuzz.py` tries so many inputs in each fuzz
-test. Without it every run tries the same inputs, so that a failure is never a matter of luck.
+`NST_BATCH_FUZZ=25000 pytest tests/unit/test_manifest_fuzz.py` tries that many inputs in each
+fuzz test. Without the variable, every run tries the same inputs, so no failure is up to chance.
 """
 
 import os
@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 EXAMPLES = "NST_BATCH_FUZZ"
-"""The environment variable: how many inputs each fuzz test tries, drawn anew on each run."""
+"""The environment variable with the number of random inputs that each fuzz test tries."""
 
 MARKS = "é\u0301\u200c\u200d\u00a0\u3000\u202e\u2028\x00\x1b\n\r\t\udce9"
 ODD = MARKS + "a \\:.~'\"#%?*|<>ßﬁ\u0958K\U0001fae8"
-"""Characters that names were lost over."""
+"""Characters that have broken names before."""
 
 ODD_TEXTS = st.text(st.one_of(st.characters(), st.sampled_from(ODD)))
 FILE_NAMES = st.one_of(
@@ -27,16 +27,16 @@ FILE_NAMES = st.one_of(
     st.text(st.sampled_from(ODD), min_size=1, max_size=15).map(os.fsencode),
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=15).map(str.encode),
 ).filter(lambda name: not {0, ord("/")} & set(name) and name not in (b".", b".."))
-"""Names that a file system can hold, as bytes, UTF-8 or not."""
+"""File names that a file system accepts, as bytes, in UTF-8 or not."""
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def fuzz(examples: int) -> Callable[[Any], Any]:
-    """A decorator for tests that Hypothesis gives their inputs.
+    """Return a decorator for tests whose inputs come from Hypothesis.
 
     Args:
-        examples: how many inputs are tried where `NST_BATCH_FUZZ` does not say.
+        examples: the number of inputs if `NST_BATCH_FUZZ` is not set.
     """
     wanted = os.environ.get(EXAMPLES)
     return settings(
@@ -45,7 +45,7 @@ def fuzz(examples: int) -> Callable[[Any], Any]:
         # The example that failed is printed; nothing is written into the working tree.
         print_blob=True,
         database=None,
-        # Other processes may keep the machine busy; `bounded` goes by the processor's time.
+        # Other processes may keep the machine busy; `bounded` measures processor time instead.
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
@@ -53,12 +53,12 @@ def fuzz(examples: int) -> Callable[[Any], Any]:
 
 @contextmanager
 def bounded(seconds: float = 5, megabytes: float = 500) -> Iterator[None]:
-    """Fail where what is inside takes more processor time or memory than this.
+    """Fail if the block takes more processor time or memory than this.
 
     Args:
-        seconds: of processor time of this process, all threads together.
-        megabytes: of resident memory at the worst moment, above what it was before. Only Linux
-            tells; elsewhere memory is not looked at.
+        seconds: the limit of this process's processor time, over all threads.
+        megabytes: the limit by which the peak of resident memory may exceed the memory in use
+            before the block. It is checked on Linux only.
     """
     before, begun = _reset_peak(), time.process_time()
     yield
@@ -69,7 +69,7 @@ def bounded(seconds: float = 5, megabytes: float = 500) -> Iterator[None]:
 
 
 def _reset_peak() -> float:
-    """Let the system measure the peak of memory anew; what is in use now, in megabytes."""
+    """Reset the system's peak of memory, and return the memory in use now, in megabytes."""
     try:
         _CLEAR.write_text("5")
     except OSError:

@@ -1,4 +1,4 @@
-"""Rows of the gallery for tests."""
+"""Gallery rows for tests."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tasks.report.gallery.page import GalleryRow, Shown
 
 
 def row(content: str = "a.png", style: str = "s.png", **facts: Any) -> GalleryRow:
-    """A row that is done, unless said otherwise."""
+    """Return a row that is done, unless `facts` say otherwise."""
     done = {
         "line": 2,
         "status": "done",

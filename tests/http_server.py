@@ -1,4 +1,4 @@
-"""A server on this machine that gives the answers a test asks for, faults included."""
+"""A local HTTP server that gives the answers a test chooses, including faulty ones."""
 
 import socket
 import struct
@@ -12,15 +12,15 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request gets.
+    """The answer to a request.
 
     Attributes:
-        body: what the server has and whose length it tells.
-        sent: how many bytes of it it sends before `then`; None: all.
-        then: how it goes on: `closes` the connection in order, `resets` it, or `holds` it, silent,
-            until the server is told to `release` or `longest_hold` seconds are over, and then sends
-            the rest.
-        tells_length: whether it says how long the body is.
+        body: the complete body, whose length the server declares.
+        sent: the number of bytes that are sent before `then`; None means all.
+        then: what the server does next: it `closes` the connection in order, `resets` it, or
+            `holds` it without sending anything until `release` is called or `longest_hold` seconds
+            are over, and then sends the rest.
+        declares_length: whether the server declares the length of the body.
     """
 
     body: bytes
@@ -28,16 +28,16 @@ class Answer:
     sent: int | None = None
     then: Literal["closes", "resets", "holds"] = "closes"
     longest_hold: float | None = None
-    tells_length: bool = True
+    declares_length: bool = True
 
 
 class Server(ThreadingHTTPServer):
-    """Answers the requests in turn, all after the last answer with that one.
+    """A server that gives its answers in turn, and then repeats the last one.
 
     Attributes:
-        requests: what was asked for, in order.
-        posted: what was sent along, in order.
-        completed: how many bodies were sent whole.
+        requests: the requested paths, in order.
+        posted: the bodies of POST requests, in order.
+        completed: the number of bodies that were sent completely.
     """
 
     def __init__(self, *answers: Answer) -> None:
@@ -54,7 +54,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def release(self) -> None:
-        """Let go on what is held, now and later."""
+        """Let held answers continue, now and from now on."""
         self.released.set()
 
     def next_answer(self, request: str) -> Answer:
@@ -69,9 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         answer = self.server.next_answer(self.path)
         try:
-            self._give(answer)
+            self._send(answer)
         except OSError:
-            # The client went away, as it may where it times out or is killed.
+            # The client closed the connection, as it does when it times out or is killed.
             self.close_connection = True
 
     def do_POST(self) -> None:
@@ -80,15 +80,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.posted.append(body)
         self.do_GET()
 
-    def _give(self, answer: Answer) -> None:
+    def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
-        if answer.tells_length:
+        if answer.declares_length:
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         sent = len(answer.body) if answer.sent is None else answer.sent
         self.wfile.write(answer.body[:sent])
         if answer.then == "resets":
-            # Closed with this, a connection is not ended in order but reset.
+            # With this option, `close` resets the connection instead of ending it in order.
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.connection.close()
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(*answers: Answer) -> Iterator[Server]:
-    """A server while the block runs."""
+    """Run a server while the block runs."""
     with Server(*answers) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -119,5 +119,5 @@ def serving(*answers: Answer) -> Iterator[Server]:
 
 
 def closed_port() -> int:
-    """A port at which nobody listens: that of a protocol that nobody uses any more."""
+    """Return a port on which nothing listens: that of the obsolete discard protocol."""
     return 9

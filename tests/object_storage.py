@@ -1,4 +1,4 @@
-"""An S3 server on this machine, with a bucket for the taking."""
+"""A local S3 server with a bucket."""
 
 import logging
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ SECRET = "hush-hush-hush"
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket named `pictures`, and the variables with which every tool finds it."""
+    """A bucket named `pictures`, and the environment variables by which tools find it."""
 
     endpoint: str
 
@@ -53,14 +53,14 @@ class Bucket:
         return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
     def unfinished(self) -> list[str]:
-        """Uploads that were begun and neither finished nor given up."""
-        told = self._client.list_multipart_uploads(Bucket="pictures")
-        return [upload["Key"] for upload in told.get("Uploads", [])]
+        """Return the uploads that were started and neither completed nor aborted."""
+        listing = self._client.list_multipart_uploads(Bucket="pictures")
+        return [upload["Key"] for upload in listing.get("Uploads", [])]
 
 
 @contextmanager
 def object_storage() -> Iterator[Bucket]:
-    """The server runs while the context lasts."""
+    """Run the server while the context lasts, and yield its bucket."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

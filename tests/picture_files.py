@@ -1,4 +1,4 @@
-"""Picture files made byte by byte, so that Pillow's writers do not vouch for its readers."""
+"""Picture files made byte by byte, so that tests of reading do not rely on Pillow's writers."""
 
 import itertools
 import struct
@@ -21,7 +21,7 @@ def png_bytes(width, height, bits, color_type, rows, *chunks):
 
 
 def tiff_bytes(pixels, *, photometric, planar=1, subfile_type=0):
-    """An uncompressed little-endian TIFF of (height, width, channels), or planes first."""
+    """Return an uncompressed little-endian TIFF of (height, width, channels), or planes first."""
     height, width, channels = np.moveaxis(pixels, 0, -1).shape if planar == 2 else pixels.shape
     strips = channels if planar == 2 else 1
     bits, kind = pixels.dtype.itemsize * 8, 3 if pixels.dtype.kind == "f" else 1
@@ -53,7 +53,7 @@ def tiff_bytes(pixels, *, photometric, planar=1, subfile_type=0):
 
 
 def adobe_cmyk_jpeg_bytes(stored, profile=b""):
-    """8 x 8 pixels, four components of one stored level each (0 or 255), with an Adobe marker.
+    """Return a JPEG with an Adobe marker: 8 x 8 pixels, each component at one level (0 or 255).
 
     Quantization by 8 makes the DC coefficient `level - 128`: -128 or 127.
     """
@@ -130,10 +130,11 @@ GRAY = icc_bytes(b"GRAY", {b"kTRC": b"curv" + bytes(4) + struct.pack(">IH", 1, 4
 
 
 def cyan_is_gray_profile():
-    """CMYK -> Lab: lightness 50.2 with cyan, 0 with black, 100 without; other inks do nothing.
+    """Return a profile CMYK -> Lab: lightness 50.2 with cyan, 0 with black, 100 without both.
 
-    There is a black of lightness 0 because conversion stretches the darkest ink to it. That is
-    the perceptual table; the colorimetric one, A2B1, makes everything black.
+    Other inks have no effect. There is a black of lightness 0 because conversion stretches the
+    darkest ink to it. All this is in the perceptual table; the colorimetric one, A2B1, makes
+    everything black.
     """
     ramp = bytes(range(256))
     corners = itertools.product((0, 1), repeat=4)  # cyan varies slowest

@@ -1,12 +1,12 @@
 """The losses of three published recipes, each as its authors wrote it, in NumPy and float64.
 
-Nothing here is in terms of normalized Gram matrices or of this project's losses: features are
-height x width x channels by layer, F is the same as a matrix of M positions x N channels, P that
-of the content picture, G = F^T F, and A the same of the style picture.
+Nothing here uses normalized Gram matrices or this project's losses. Features are arrays of height
+x width x channels, by layer. F is such an array as a matrix of M positions x N channels, P is that
+of the content picture, G = F^T F, and A is the same of the style picture.
 
-`<recipe>_losses` gives losses from activations and raw pixels, and derivatives of the total by
-both; `<recipe>` goes from sRGB in [0, 1] to losses and the gradient by the pixels. Content, style
-and tv are told without their weights, the total with them.
+`<recipe>_losses` computes losses from activations and raw pixels, and derivatives of the total by
+both. `<recipe>` computes losses and the gradient by the pixels from sRGB in [0, 1]. The losses of
+content, style and tv are not weighted; the total is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,9 @@ Features = Mapping[str, Array]
 
 RAW_SCALE = 255.0
 RAW_MEANS = (123.68, 116.779, 103.939)
-"""RGB; the article has 123, 117, 104, which total variation does not see.
+"""Means of RGB. The article uses 123, 117, 104, which makes no difference to total variation.
 
-neural-style scales with 256. Here all recipes have 255, as the networks' preprocessing has.
+neural-style scales by 256. Here all recipes scale by 255, as the networks' preprocessing does.
 """
 
 
@@ -50,7 +50,7 @@ class Term(NamedTuple):
 
 
 Differentiated = tuple[Losses, dict[str, Array], Array]
-"""Losses, then the weighted total's derivatives by activations and, of tv alone, raw pixels."""
+"""The losses, the weighted total's derivatives by activations, and those of tv by raw pixels."""
 
 ARTICLE_WEIGHTS = Weights(content=1.0, style=1000.0, tv=0.0)
 PAPER_WEIGHTS = Weights(content=1e-3, style=1.0)
@@ -58,18 +58,18 @@ NEURAL_STYLE_WEIGHTS = Weights(content=5.0, style=100.0, tv=1e-3)
 
 
 def raw_pixels(pixels: Array) -> Array:
-    """From sRGB in [0, 1] to 0..255 about the means of ImageNet."""
+    """Convert sRGB in [0, 1] to 0..255 minus the means of ImageNet."""
     return RAW_SCALE * pixels - np.array(RAW_MEANS)
 
 
 def gram(features: Array) -> Array:
-    """F^T F, a plain sum over positions."""
+    """Return F^T F, a plain sum over positions."""
     matrix = features.reshape(-1, features.shape[2])
     return matrix.T @ matrix
 
 
 def sizes(features: Array) -> tuple[int, int]:
-    """N channels and M positions."""
+    """Return N channels and M positions."""
     height, width, channels = features.shape
     return channels, height * width
 
@@ -91,12 +91,12 @@ def _combine(
 
 
 def article_content(features: Array, wanted: Array) -> Term:
-    """Sum (F - P)^2."""
+    """Return sum (F - P)^2."""
     return Term(((features - wanted) ** 2).sum(), 2 * (features - wanted))
 
 
 def article_style(features: Array, style: Array, layers: int) -> Term:
-    """1 / layers * sum (G - A)^2 / (N^2 M^2), with the M of the picture that is made."""
+    """Return 1 / layers * sum (G - A)^2 / (N^2 M^2), with the M of the picture being made."""
     channels, positions = sizes(features)
     difference = gram(features) - gram(style)
     factor = 1 / layers / (channels**2 * positions**2)
@@ -104,7 +104,7 @@ def article_style(features: Array, style: Array, layers: int) -> Term:
 
 
 def article_tv(raw: Array) -> Term:
-    """Half the sum of squares of all differences, across and down."""
+    """Return half the sum of squares of all differences, across and down."""
     across, down = raw[:, 1:] - raw[:, :-1], raw[1:] - raw[:-1]
     derivative = np.zeros_like(raw)
     derivative[:, 1:] += across
@@ -123,7 +123,7 @@ def article_losses(
     style_layers: Sequence[str],
     weights: Weights = ARTICLE_WEIGHTS,
 ) -> Differentiated:
-    """As published; content and style pictures of one size, as the Gram matrices are plain sums."""
+    """Return the published losses; both pictures have one size, as Gram matrices are plain sums."""
     count = len(style_layers)
     return _combine(
         {layer: article_content(seen[layer], content[layer]) for layer in content_layers},
@@ -137,14 +137,14 @@ def article_losses(
 
 
 def paper_content(features: Array, wanted: Array) -> Term:
-    """1/2 sum (F - P)^2 (equation 1)."""
+    """Return 1/2 sum (F - P)^2 (equation 1)."""
     return Term(0.5 * ((features - wanted) ** 2).sum(), features - wanted)
 
 
 def paper_style(features: Array, style: Array, layer_weight: float) -> Term:
-    """w_l E_l, with E_l = 1 / (4 N^2 M^2) sum (G - A)^2 (equations 4 to 6).
+    """Return w_l E_l, with E_l = 1 / (4 N^2 M^2) sum (G - A)^2 (equations 4 to 6).
 
-    Equation 6 has the ReLU in it (0 where F is below 0); here the network's own does that.
+    Equation 6 includes the ReLU (0 where F is below 0); here the network's own ReLU does that.
     """
     assert features.shape == style.shape, "the authors resize the style to the content's size"
     channels, positions = sizes(features)
@@ -163,7 +163,7 @@ def paper_losses(
     style_layers: Sequence[str],
     weights: Weights = PAPER_WEIGHTS,
 ) -> Differentiated:
-    """alpha * content + beta * style (equation 7); there is no tv in the paper."""
+    """Return alpha * content + beta * style (equation 7); the paper has no tv."""
     assert weights.tv == 0, "the paper has no total variation"
     layer_weight = 1 / len(style_layers)
     return _combine(
@@ -178,13 +178,13 @@ def paper_losses(
 
 
 def neural_style_content(features: Array, wanted: Array) -> Term:
-    """Mean (F - P)^2."""
+    """Return mean (F - P)^2."""
     difference = features - wanted
     return Term((difference**2).mean(), 2 * difference / difference.size)
 
 
 def neural_style_style(features: Array, style: Array) -> Term:
-    """Mean of the N x N entries of (G - A)^2, where each of G and A is over its own N M."""
+    """Return the mean of the N x N entries of (G - A)^2, each of G and A divided by its own N M."""
     channels, _ = sizes(features)
     difference = gram(features) / features.size - gram(style) / style.size
     derivative_by_gram = 2 * difference / channels**2
@@ -192,9 +192,9 @@ def neural_style_style(features: Array, style: Array) -> Term:
 
 
 def neural_style_tv(raw: Array) -> Term:
-    """Half the sum of squares; the last row and the last column start no difference.
+    """Return half the sum of squares of differences; none starts in the last row or column.
 
-    The authors publish the gradient only; this is the loss that it belongs to.
+    The authors publish the gradient only; this is the loss that has this gradient.
     """
     corner = raw[:-1, :-1]
     across, down = raw[:-1, 1:] - corner, raw[1:, :-1] - corner
@@ -214,7 +214,7 @@ def neural_style_losses(
     style_layers: Sequence[str],
     weights: Weights = NEURAL_STYLE_WEIGHTS,
 ) -> Differentiated:
-    """Layers are summed, not averaged; the style picture may have any size."""
+    """Return the published losses: a sum over layers; the style picture may have any size."""
     return _combine(
         {layer: neural_style_content(seen[layer], content[layer]) for layer in content_layers},
         {layer: neural_style_style(seen[layer], style[layer]) for layer in style_layers},
@@ -237,7 +237,7 @@ def _from_pixels(
     style_layers: Sequence[str],
     weights: Weights | None = None,
 ) -> tuple[Losses, Array]:
-    """Losses, and their gradient by sRGB pixels in [0, 1]; with the published weights if none."""
+    """Return losses, and the gradient by sRGB pixels in [0, 1]; default weights are published."""
     losses, by_features, by_raw = losses_of(
         *(reference.activations(encoder, picture) for picture in (pixels, content, style)),
         raw_pixels(pixels),

@@ -1,6 +1,6 @@
-"""The mathematics once more, in NumPy and float64, written without a look at TensorFlow's.
+"""The mathematics in NumPy and float64, written independently of the TensorFlow code.
 
-Pictures are sRGB in [0, 1], (height, width, 3); features (height, width, channels).
+Pictures are sRGB in [0, 1] (height, width, 3); features are (height, width, channels).
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ class Tap(NamedTuple):
 
 
 def taps(size: int, stride: int, height: int, width: int) -> Iterator[Tap]:
-    """Of a kernel that gives a result of this height and width."""
+    """Yield the taps of a kernel whose result has this height and width."""
     for down, right in np.ndindex(size, size):
         rows = slice(down, down + height * stride, stride)
         columns = slice(right, right + width * stride, stride)
@@ -51,7 +51,7 @@ def preprocess_gradient(gradient: Array, preprocessing: Preprocessing) -> Array:
 
 
 def padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
-    """In front and behind, so that ceil(side / stride) positions have all that they see."""
+    """Return the padding on both sides that ceil(side / stride) positions of a kernel need."""
     positions = -(-side // stride)
     total = max((positions - 1) * stride + kernel - side, 0)
     return total // 2, total - total // 2
@@ -67,7 +67,7 @@ def pad(features: Array, kernel: int, stride: int, edges: Edges) -> Array:
 def pad_gradient(
     gradient: Array, shape: tuple[int, ...], kernel: int, stride: int, edges: Edges
 ) -> Array:
-    """What `pad` did to features of this shape: zeros give nothing back, mirror images all."""
+    """Undo `pad` for features of this shape: mirrored edges add their gradient, zeros add none."""
     (top, bottom), (left, right) = (padding(side, kernel, stride) for side in shape[:2])
     if edges == "zeros":
         return gradient[top : top + shape[0], left : left + shape[1]]
@@ -79,7 +79,7 @@ def pad_gradient(
 
 
 def convolve_group(features: Array, weight: Array, stride: int, edges: Edges) -> Array:
-    """One shifted product a tap of the kernel."""
+    """Return the convolution as a sum of one shifted product for each tap of the kernel."""
     kernel, _, _, channels = weight.shape
     height, width = (-(-side // stride) for side in features.shape[:2])
     padded = pad(features, kernel, stride, edges)
@@ -119,7 +119,7 @@ def convolve_gradient(
     groups: int = 1,
     edges: Edges = "mirrored",
 ) -> Array:
-    """With respect to the features."""
+    """Return the gradient with respect to the features."""
     parts = zip(
         np.split(gradient, groups, axis=2),
         np.split(features, groups, axis=2),
@@ -138,9 +138,10 @@ def pool(features: Array, size: int = 2, stride: int = 2, kind: PoolKind = "aver
 def pool_gradient(
     gradient: Array, features: Array, size: int = 2, stride: int = 2, kind: PoolKind = "average"
 ) -> Array:
-    """With respect to the features; of equal maxima, the first row by row gets all of it.
+    """Return the gradient with respect to the features; the first of equal maxima gets all of it.
 
-    Maxima that a ReLU cut to 0 make no difference further in: the ReLU lets nothing through.
+    "First" is meant row by row. Equal maxima that a ReLU cut to 0 do not matter: the ReLU's own
+    gradient is 0 there.
     """
     result = np.zeros_like(features)
     unclaimed = np.ones(gradient.shape, bool)
@@ -156,21 +157,21 @@ def pool_gradient(
 
 
 def sum_of_neighbors(features: Array, radius: int) -> Array:
-    """Over the channels within the radius, as many as there are."""
+    """Return the sum over the channels within the radius, as far as they exist."""
     channels = np.arange(features.shape[2])
     near = np.abs(channels[:, None] - channels) <= radius
     return features @ near.astype(np.float64)
 
 
 def normalize(features: Array, radius: int, alpha: float, beta: float, bias: float) -> Array:
-    """Local response normalization."""
+    """Return the local response normalization of features."""
     return features / (bias + alpha * sum_of_neighbors(features**2, radius)) ** beta
 
 
 def normalize_gradient(
     gradient: Array, features: Array, radius: int, alpha: float, beta: float, bias: float
 ) -> Array:
-    """With y_c = x_c s_c**-beta, each x also is in the s of its neighbors, once as they in its."""
+    """Return the gradient of y_c = x_c s_c**-beta, where x_c also occurs in its neighbors' s."""
     scale = bias + alpha * sum_of_neighbors(features**2, radius)
     own = gradient * scale**-beta
     through_scales = sum_of_neighbors(gradient * features * scale ** (-beta - 1), radius)
@@ -196,7 +197,7 @@ def apply(layer: Layer, features: Array, encoder: Encoder) -> Array:
 
 
 def apply_gradient(layer: Layer, gradient: Array, features: Array, encoder: Encoder) -> Array:
-    """With respect to the features that the layer was applied to; 0 where a ReLU is given 0."""
+    """Return the gradient with respect to the layer's input; 0 where a ReLU's input is 0."""
     match layer:
         case Convolution():
             weight = weight_of(layer, encoder)
@@ -212,7 +213,7 @@ def apply_gradient(layer: Layer, gradient: Array, features: Array, encoder: Enco
 
 
 def activations(encoder: Encoder, pixels: Array) -> dict[str, Array]:
-    """Of every layer, from the pixels inward."""
+    """Return the activations of every layer, in order."""
     seen = {}
     features = preprocess(pixels, encoder.topology.preprocessing)
     for layer in encoder.topology.layers:
@@ -222,9 +223,9 @@ def activations(encoder: Encoder, pixels: Array) -> dict[str, Array]:
 
 
 def gradient(encoder: Encoder, pixels: Array, tap_gradients: Mapping[str, Array]) -> Array:
-    """Of a loss with respect to the pixels, from its derivatives by the activations at taps.
+    """Return a loss's gradient with respect to the pixels, from derivatives by activations.
 
-    Each derivative is the loss' own, as if no other tap depended on that one.
+    Each derivative is taken as if no other tap depended on that activation.
     """
     seen = activations(encoder, pixels)
     assert set(tap_gradients) <= set(seen), "a derivative for a layer that there is not"
@@ -264,7 +265,7 @@ def losses(
     normalization: str,
     center: float = 0.0,
 ) -> tuple[float, float, float]:
-    """Content, style and total variation loss."""
+    """Return content, style and total variation loss."""
     seen, wanted = activations(encoder, pixels), activations(encoder, content)
     content_loss = sum(
         weight * layer_loss(seen[layer], wanted[layer], normalization)

@@ -1,4 +1,4 @@
-"""Prefect servers for tests, and the environment of those who use them."""
+"""Prefect servers for tests, and the environment of processes that use them."""
 
 import os
 import shutil
@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 LEFT_BY_A_START = {"prefect.db": "nst-batch.db", "memo_store.toml": "nst-batch-memo.toml"}
-"""What a server's first start leaves in its home, and by which names a server that a run starts
-for itself looks for it. With it, its start is quick."""
+"""The files that a server's first start leaves in its home, and the names under which the server
+that a run starts for itself looks for them. With these files, that server starts quickly."""
 
 
 def clean_environment(home: Path, **extra: str) -> dict[str, str]:
-    """No Prefect or nst-batch setting of whoever runs the tests."""
+    """Return an environment without Prefect and nst-batch settings of whoever runs the tests."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -30,14 +30,14 @@ def clean_environment(home: Path, **extra: str) -> dict[str, str]:
     own = {
         "PREFECT_HOME": str(home),
         "NST_BATCH_CACHE": str(home / "cache"),
-        # Else the tests that run at once would wait for each other.
+        # Without this, tests that run at the same time would wait for each other.
         "NST_BATCH_DEVICE_LOCKS": str(home / "devices"),
     }
     return kept | own | extra
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port on which nothing listens now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -45,9 +45,9 @@ def free_port() -> int:
 
 
 class Server:
-    """A Prefect server as `prefect server start` gives it.
+    """A Prefect server, run by `prefect server start`.
 
-    It may be ended and started anew: the port and the database, in the home, stay the same.
+    It can be stopped and started again: the port, and the database in its home, stay the same.
     """
 
     def __init__(self, home: Path) -> None:
@@ -89,10 +89,10 @@ def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float)
 
 
 def start_with_migrated(server: Server, copy: Path) -> None:
-    """Start a server in a new home, and copy what its start leaves there.
+    """Start a server in a new home, and copy the files that its start leaves there.
 
     Args:
-        copy: a folder that is made.
+        copy: the folder to create for them.
     """
     server.start()
     copy.mkdir()
@@ -102,12 +102,12 @@ def start_with_migrated(server: Server, copy: Path) -> None:
         closing(sqlite3.connect(server.home / database)) as source,
         closing(sqlite3.connect(copy / database)) as target,
     ):
-        # The server may write to it meanwhile.
+        # The server may write to the database meanwhile.
         source.backup(target)
 
 
 def copy_migrated(home: Path, new: Path) -> None:
-    """Have runs in a new home start their own server quickly, as if it had been started before."""
+    """Prepare a new home so that runs in it start their own server quickly."""
     new.mkdir(parents=True, exist_ok=True)
     for name, copy in LEFT_BY_A_START.items():
         shutil.copy(home / name, new / copy)

@@ -1,4 +1,4 @@
-"""A terminal that runs a command and can be looked at while it does."""
+"""A terminal that runs a command, and whose screen can be read meanwhile."""
 
 import fcntl
 import os
@@ -17,10 +17,10 @@ CTRL_C = b"\x03"
 
 
 class PseudoTerminal:
-    """A command in a terminal of its own, as when a person types it.
+    """A command in its own terminal, as if a person had typed it.
 
     Attributes:
-        written: everything that came from it, control sequences too.
+        written: all output of the command, including control sequences.
     """
 
     def __init__(
@@ -35,35 +35,35 @@ class PseudoTerminal:
         self.written = b""
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
-        self._ours, theirs = pty.openpty()
-        # Where these are set, they go before the terminal's own size.
+        self._parent_end, child_end = pty.openpty()
+        # If these are set, they override the terminal's own size.
         inherited = {
             name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")
         }
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        fcntl.ioctl(child_end, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.process = subprocess.Popen(
             command,
             cwd=folder,
             env={"TERM": "xterm-256color", **inherited},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=child_end,
+            stdout=child_end,
+            stderr=child_end,
             start_new_session=True,
-            # So that Ctrl-C reaches it.
+            # With this, Ctrl-C reaches the command.
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
-        os.close(theirs)
+        os.close(child_end)
 
     def type(self, keys: bytes) -> None:
         """Press keys."""
-        os.write(self._ours, keys)
+        os.write(self._parent_end, keys)
 
     def look(self) -> list[str]:
-        """The lines of the screen, without the blanks at their ends."""
+        """Return the lines of the screen without trailing blanks."""
         return [line.rstrip() for line in self._screen.display]
 
     def look_until(self, wanted: Callable[[list[str]], bool], seconds: float = 120) -> list[str]:
-        """The screen as soon as it is as wanted."""
+        """Return the screen as soon as `wanted` accepts it."""
         deadline = time.monotonic() + seconds
         while not wanted(self.look()):
             assert time.monotonic() < deadline, "\n".join(self.look())
@@ -71,24 +71,24 @@ class PseudoTerminal:
         return self.look()
 
     def end(self, seconds: float = 120) -> tuple[int, list[str]]:
-        """Wait for the end of the command: its exit code, and the screen that it leaves."""
+        """Wait until the command ends; return its exit code and the lines left on the screen."""
         deadline = time.monotonic() + seconds
         while self._read():
             assert time.monotonic() < deadline, "\n".join(self.look())
-        os.close(self._ours)
+        os.close(self._parent_end)
         return self.process.wait(10), [line for line in self.look() if line]
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """Kill the command."""
         self.process.kill()
         self.process.wait()
 
     def _read(self) -> bool:
-        """Take what came within a quarter of a second; False once nothing more can come."""
-        if select.select([self._ours], [], [], 0.25)[0]:
+        """Read what arrives within a quarter of a second; return False once nothing more can."""
+        if select.select([self._parent_end], [], [], 0.25)[0]:
             try:
-                data = os.read(self._ours, 65536)
-            except OSError:  # how Linux says that nobody has the other end any more
+                data = os.read(self._parent_end, 65536)
+            except OSError:  # Linux raises this once nobody holds the other end
                 return False
             self.written += data
             self._stream.feed(data)

@@ -1,4 +1,4 @@
-"""Weight files for tests, in the formats of others, byte for byte where those are fixed."""
+"""Weight files for tests in common formats, byte for byte where a format is fixed."""
 
 import io
 import json
@@ -19,7 +19,7 @@ Layers = Mapping[str, Sequence[NDArray]]
 
 
 def random_weights(topology: Topology, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Standard normal numbers in all the arrays that a network needs."""
+    """Return standard normal numbers for all arrays that a network needs."""
     draw = np.random.default_rng(seed)
     return {
         name: draw.standard_normal(shape, np.float32)
@@ -28,13 +28,13 @@ def random_weights(topology: Topology, seed: int = 0) -> dict[str, NDArray[np.fl
 
 
 def layers_of(weights: Weights) -> dict[str, list[NDArray]]:
-    """By layer, its kernel and its bias."""
+    """Return the kernel and the bias of each layer, by its name."""
     names = dict.fromkeys(name.partition(".")[0] for name in weights)
     return {name: [weights[f"{name}.weight"], weights[f"{name}.bias"]] for name in names}
 
 
 def keras_name(name: str) -> str:
-    """What Keras calls a convolution of VGG: `conv3_2` is `block3_conv2`."""
+    """Return Keras's name of a convolution of VGG: `conv3_2` is `block3_conv2`."""
     block, _, position = name.removeprefix("conv").partition("_")
     return f"block{block}_conv{position}"
 
@@ -43,10 +43,10 @@ def keras_name(name: str) -> str:
 
 
 def write_keras_1_hdf5(path: Path, weights: Weights, *, with_top: bool = False) -> Path:
-    """Laid out as VGG's published `*_weights_tf_dim_ordering_tf_kernels_notop.h5`.
+    """Write the layout of VGG's published `*_weights_tf_dim_ordering_tf_kernels_notop.h5`.
 
     Args:
-        with_top: with fully connected layers as in the file without `_notop`, but tiny.
+        with_top: whether to add fully connected layers, as in the file without `_notop`, but tiny.
     """
     layers = {keras_name(name): arrays for name, arrays in layers_of(weights).items()}
     pools = {f"{name.partition('_')[0]}_pool" for name in layers}
@@ -68,10 +68,10 @@ def write_keras_1_hdf5(path: Path, weights: Weights, *, with_top: bool = False) 
 
 
 def write_keras_weights(path: Path | io.BytesIO, weights: Weights, *, named: bool = True) -> None:
-    """Laid out as Keras 3 writes `.weights.h5`.
+    """Write the layout of a `.weights.h5` file of Keras 3.
 
     Args:
-        named: with the names of layers, which Keras 2 leaves out.
+        named: whether to write the names of layers, which Keras 2 leaves out.
     """
     with h5py.File(path, "w") as file:
         file.create_group("vars")
@@ -85,10 +85,10 @@ def write_keras_weights(path: Path | io.BytesIO, weights: Weights, *, named: boo
 
 
 def write_keras_archive(path: Path, weights: Weights, *, named: bool = True) -> Path:
-    """Laid out as Keras 3 writes `.keras`, with as much of a configuration as names layers.
+    """Write the layout of a `.keras` file of Keras 3; its configuration only names layers.
 
     Args:
-        named: with the names of layers beside the weights, where Keras 2 leaves them out.
+        named: whether to write the names of layers next to the weights, which Keras 2 does not.
     """
     content = io.BytesIO()
     write_keras_weights(content, weights, named=named)
@@ -107,7 +107,7 @@ def write_keras_archive(path: Path, weights: Weights, *, named: bool = True) -> 
 
 
 def write_npz(path: Path, weights: Weights) -> Path:
-    """Laid out as `vgg16_weights.npz`, its fully connected layers tiny."""
+    """Write the layout of `vgg16_weights.npz`, with tiny fully connected layers."""
     arrays = {
         f"{name}_{part}": array
         for name, pair in layers_of(weights).items()
@@ -118,10 +118,10 @@ def write_npz(path: Path, weights: Weights) -> Path:
 
 
 def write_npy(path: Path, weights: Weights, *, python: int = 3) -> Path:
-    """Laid out as `bvlc_alexnet.npy`, its fully connected layer tiny.
+    """Write the layout of `bvlc_alexnet.npy`, with a tiny fully connected layer.
 
     Args:
-        python: which one wrote it.
+        python: the major version of Python that wrote the file.
     """
     layers = {**layers_of(weights), "fc6": [np.ones((2, 2), np.float32), np.ones(2, np.float32)]}
     if python == 2:
@@ -133,13 +133,13 @@ def write_npy(path: Path, weights: Weights, *, python: int = 3) -> Path:
 
 
 def in_npy(pickle: bytes) -> bytes:
-    """A `.npy` file around the pickle of an array of one object."""
+    """Return a `.npy` file that contains the pickle of an array of one object."""
     header = b"{'descr': '|O', 'fortran_order': False, 'shape': (), }"
     return b"\x93NUMPY\1\0" + struct.pack("<H", 118) + header.ljust(117) + b"\n" + pickle
 
 
 def python_2_pickle(layers: Layers) -> bytes:
-    """What NumPy wrote under Python 2 (protocol 2), where bytes were strings."""
+    """Return a pickle as NumPy wrote it under Python 2 (protocol 2), where bytes were strings."""
     entries = b"".join(
         _string(name.encode()) + b"]" + b"(" + b"".join(map(_array, arrays)) + b"e"
         for name, arrays in layers.items()

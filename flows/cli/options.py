@@ -1,137 +1,168 @@
-"""The options that commands share, read and checked as the command line is parsed."""
+"""The options of commands: those of a run, made from its declaration, and what others share."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from cyclopts import Parameter, Token, validators
+from cyclopts import Group, Parameter, Token
+from pydantic import SkipValidation, ValidationError
+from pydantic_core import ErrorDetails
 
-from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
-from nst_core.storage.places import WEB_ADDRESS, Place, place
-from nst_core.transfer.octaves import REPORT_EVERY
-from nst_core.transfer.settings import Overrides
+from flows.cli.terminal import Terminal, refuse
+from nst_core.errors import UserError
+from nst_core.storage.places import Place, place, redacted
+from nst_core.transfer.settings import DEFAULT_PRESET
+from tasks.option import Option, options_of
+from tasks.request import CheckRequest
+from tasks.request import Group as OfRequest
+
+if TYPE_CHECKING:
+    from nst_core.networks.store import WeightStore
+
+ROW_OPTIONS = ("manifest", "output", "settings", "weights", "cache", "max_pixels")
+"""The fields of a request that matter for its rows alone, and not for how and where they run."""
+
+WHAT = Group.create_ordered(OfRequest.WHAT)
+LOOK = Group.create_ordered(
+    OfRequest.LOOK,
+    help="These hold for all rows, but a row's own cells take precedence. The defaults are those "
+    f"of the preset {DEFAULT_PRESET}; `nst-batch presets` shows the others.",
+)
+WHEN = Group.create_ordered("When it runs")
+WHERE = Group.create_ordered(OfRequest.WHERE)
+OUTPUT = Group.create_ordered(OfRequest.OUTPUT)
+GROUPS = {
+    OfRequest.WHAT: WHAT,
+    OfRequest.LOOK: LOOK,
+    OfRequest.WHERE: WHERE,
+    OfRequest.OUTPUT: OUTPUT,
+}
+
+Command = Callable[..., int]
 
 
 def to_place(_: object, tokens: Sequence[Token]) -> Place:
-    """A place of what was typed."""
+    """Return a place of what was typed."""
     return place(tokens[0].value)
 
 
 def to_places(_: object, tokens: Sequence[Token]) -> tuple[Place, ...]:
-    """Places of what was typed."""
+    """Return places of what was typed."""
     return tuple(place(token.value) for token in tokens)
 
 
-def _check_save_every(_: object, steps: int | None) -> None:
-    if steps is not None and (steps < 1 or steps % REPORT_EVERY):
-        raise ValueError(f"expected a multiple of {REPORT_EVERY}")
-
-
-def _check_address(_: object, address: str | None) -> None:
-    if address is not None and not re.match(WEB_ADDRESS, address):
-        raise ValueError("expected http:// or https:// and no user, '?' or '#'")
+def as_typed(_: object, tokens: Sequence[Token]) -> str:
+    """Return what was typed, for a request to read and check."""
+    return tokens[0].value
 
 
 Existing = Annotated[Place, Parameter(converter=to_place)]
-"""A manifest, a picture or an output folder that is there."""
-
-Output = Annotated[
-    Place,
-    Parameter(
-        alias="-o",
-        converter=to_place,
-        help="folder for pictures, loss curves, the gallery and the summary table; may be an "
-        "address such as s3://bucket/folder",
-    ),
-]
-Cache = Annotated[
-    Place | None,
-    Parameter(
-        converter=to_place,
-        help="folder for cached style targets and weights "
-        "[default: NST_BATCH_CACHE or ~/.cache/nst-batch]",
-    ),
-]
-WeightsPath = Annotated[
-    Path | None,
-    Parameter(
-        name="--weights",
-        help="file or folder of weights, for encoders that are not in the package "
-        "[default: NST_BATCH_WEIGHTS]",
-    ),
-]
-Devices = Annotated[
-    str,
-    Parameter(
-        help="auto (all GPUs, or the CPU if there is none), gpu (all GPUs, never the CPU), cpu, or "
-        "a list such as gpu:0,gpu:2; each device works on one row at a time"
-    ),
-]
-Json = Annotated[bool, Parameter(negative="", help="print the result as JSON")]
-Flag = Parameter(negative="")
+"""A picture or an output folder that is there."""
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class RowOptions:
-    """The options of commands that read a manifest."""
-
-    settings: Annotated[Overrides, Parameter(name="*")] = Overrides()  # noqa: RUF009 - frozen
-    weights: WeightsPath = None
-    cache: Cache = None
-    max_pixels: Annotated[
-        int,
-        Parameter(
-            help="refuse pictures with more pixels than this", validator=validators.Number(gte=1)
-        ),
-    ] = DEFAULT_MAX_PIXELS
+def described(name: str) -> Parameter:
+    """Return the help of a request's option, for commands that have the same one."""
+    option = next(each for each in options_of(CheckRequest) if each.name == name)
+    return Parameter(help=option.field.description, show_default=lambda _: option.default)
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class BatchOptions(RowOptions):
-    """The options of commands that run a manifest: the flow's parameters, by the same names."""
+Cache = Annotated[Place | None, described("cache"), Parameter(converter=to_place)]
+WeightsPath = Annotated[Path | None, described("weights")]
+Flag = Parameter(negative="", show_default=False)
+Json = Annotated[bool, Flag, Parameter(help="print the result as JSON")]
+OutputJson = Annotated[Json, Parameter(group=OUTPUT)]
+"""The same for commands whose options are in groups."""
 
-    strict: Annotated[bool, Parameter(negative="", help="run nothing if any row has an error")] = (
-        False
+
+def weight_store(weights: Path | None, cache: Place | None) -> "WeightStore":
+    """Return where weights are searched for."""
+    # Help does not need this module, which reads files.
+    from nst_core.networks.store import WeightStore
+
+    return WeightStore.of_user(weights, cache)
+
+
+def asking(
+    model: type[CheckRequest], names: Collection[str] = (), *, without: Collection[str] = ()
+) -> Callable[[Command], Command]:
+    """Give a command the options of a request, which becomes its first argument.
+
+    The manifest is an argument; all else, setting by setting, are options. A request that cannot
+    be used is refused before the command begins.
+
+    Args:
+        model: the class of the request.
+        names: the fields to ask for; all of them if there is none.
+        without: fields not to ask for all the same.
+    """
+    asked = set(names or model.model_fields).difference(without)
+    options = [
+        option
+        for option in options_of(model)
+        if (option.name if option.name in model.model_fields else "settings") in asked
+    ]
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def run(manifest: str, **given: Any) -> int:
+            typed = {each.name: given.pop(each.name) for each in options if each.name in given}
+            try:
+                request = _request(model, typed | {"manifest": manifest})
+            except ValidationError as error:
+                return refuse(Terminal(), UserError(_faults_of(error)))
+            return command(request, **given)
+
+        own = list(inspect.signature(command).parameters.values())[1:]
+        # Cyclopts reads the options from here.
+        parameters = sorted([*map(_parameter, options), *own], key=lambda each: each.kind)
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def _request(model: type[CheckRequest], typed: Mapping[str, Any]) -> CheckRequest:
+    """Return a request from what was typed, by the names of its fields and settings."""
+    fields = {name: value for name, value in typed.items() if name in model.model_fields}
+    settings = {name: value for name, value in typed.items() if name not in fields}
+    return model.model_validate({**fields, "settings": settings})
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    """Return an option as a parameter of a function, with what help shows of it."""
+    hint = option.field.annotation
+    is_flag = bool in (hint, *get_args(hint))
+    shown = Parameter(
+        group=GROUPS[option.group],
+        help=option.field.description,
+        alias="-o" if option.name == "output" else None,
+        converter=None if is_flag else as_typed,
+        # A setting that a preset switches on can be switched off; other flags are off anyway.
+        negative="" if hint is bool else None,
+        show_default=bool(option.default) and hint is not bool and (lambda _: option.default),
     )
-    save_every: Annotated[
-        int | None,
-        Parameter(
-            validator=_check_save_every,
-            help="save each picture to intermediates/ after every N steps; N is a multiple of "
-            f"{REPORT_EVERY}; `nst-batch animate` turns them into an animation",
-        ),
-    ] = None
-    devices: Devices = "auto"
-    runner: Annotated[
-        Literal["local", "ray", "dask"],
-        Parameter(
-            help="where rows run: in this process, or on the workers of a Ray or Dask cluster"
-        ),
-    ] = "local"
-    address: Annotated[
-        str | None,
-        Parameter(
-            help="address of a running cluster, such as tcp://scheduler:8786 (Dask), head:6379 or "
-            "auto (Ray) [default: start one on this machine for the run]"
-        ),
-    ] = None
-    served_at: Annotated[
-        str | None,
-        Parameter(
-            validator=_check_address,
-            help="web address of the output folder, such as https://pictures.example/night, for "
-            "links on Prefect's page",
-        ),
-    ] = None
+    is_manifest = option.name == "manifest"
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.POSITIONAL_ONLY if is_manifest else inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if option.field.is_required() else None,
+        # The request is what checks the text, so that it can tell all that is wrong at once.
+        annotation=Annotated[Path if option.is_place else hint, SkipValidation, shown],
+    )
 
-    def flow_parameters(self) -> dict[str, Any]:
-        """All but the settings, which the flow is given first."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name != "settings"
-        }
+
+def _faults_of(error: ValidationError) -> str:
+    """Return what is wrong with the options of a request, in one line for each."""
+    return "\n".join(map(_fault, error.errors()))
+
+
+def _fault(fault: ErrorDetails) -> str:
+    reason = fault.get("ctx", {}).get("error")
+    if isinstance(reason, UserError):
+        return str(reason)
+    # The name of a setting follows that of the field `settings`.
+    name = str(fault["loc"][fault["loc"][0] == "settings"]).replace("_", "-")
+    expected = fault["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
+    return f"--{name}: found {redacted(str(fault['input']))!r}; {expected}"

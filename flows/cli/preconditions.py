@@ -8,20 +8,19 @@ from pathlib import Path
 
 from nst_core.devices import device_lock, parse_devices, visible_gpus
 from nst_core.errors import UserError
-from nst_core.storage.files import StorageError, local_cache, user_cache, write_atomic
+from nst_core.storage.files import StorageError, local_cache, probe, user_cache
+from nst_core.storage.local import free_bytes, on_disk
 from nst_core.storage.locks import LockError, flock, lock_folder
 from nst_core.storage.places import Place, PlaceError, redacted
 from nst_core.storage.write_errors import reason
-from tasks.store.layout import style_files, writable_marker
+from tasks.store.output_folder import OutputFolder
+from tasks.store.style_cache import StyleCache
 
 LEAST_FREE = 64_000_000
 """Free bytes without which a run does not begin: a dozen pictures, or Prefect's database."""
 
 LITTLE_FREE = 1_000_000_000
 """Free bytes below which `doctor` warns."""
-
-PROBE = b"\0" * 2**20
-"""Written to a folder and removed again, because nothing else reveals a quota."""
 
 
 class NotReadyError(UserError):
@@ -38,7 +37,7 @@ class Finding:
     advice: str = ""
 
 
-def check_ready(cache: Place, output: Place, devices: str) -> None:
+def check_ready(cache: StyleCache, output: OutputFolder, devices: str) -> None:
     """Check that a run can begin, and create output and cache.
 
     Args:
@@ -54,7 +53,9 @@ def check_ready(cache: Place, output: Place, devices: str) -> None:
         raise NotReadyError("\n".join(f"{error.found}; {error.advice}" for error in errors))
 
 
-def surroundings(cache: Place, output: Place | None = None, devices: str = "auto") -> list[Finding]:
+def surroundings(
+    cache: StyleCache, output: OutputFolder | None = None, devices: str = "auto"
+) -> list[Finding]:
     """Return the findings of all checks that `run` and `doctor` make.
 
     Args:
@@ -63,29 +64,25 @@ def surroundings(cache: Place, output: Place | None = None, devices: str = "auto
         devices: in the form that `parse_devices` takes.
     """
     findings = [_prefect_home(), _temporary_folder(), *_locks(devices)]
-    if not isinstance(cache, Path) or not isinstance(output, Path | None):
+    if not all(on_disk(folder.root) for folder in (cache, output) if folder):
         findings.append(_own_cache())
     findings.append(_cache(cache))
     if output is not None:
         advice = "choose another folder (--output)"
-        findings.append(_folder("output", "the output folder", output, advice))
+        findings.append(_folder("output", "the output folder", output.root, advice))
     return findings
 
 
 def _folder(subject: str, name: str, folder: Place, advice: str) -> Finding:
     """Check that a folder can be created and written, and has enough space."""
-    if not isinstance(folder, Path):
-        return _storage(subject, folder, advice)
     try:
-        mode = 0o777 if subject == "output" else 0o700
-        folder.mkdir(parents=True, exist_ok=True, mode=mode)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".nst-batch-") as file:
-            file.write(PROBE)
-            file.flush()
-            os.fsync(file.fileno())
-        free = _free_bytes(folder)
+        if local := on_disk(folder):
+            mode = 0o777 if subject == "output" else 0o700
+            local.mkdir(parents=True, exist_ok=True, mode=mode)
+        probe(folder)
+        free = free_bytes(folder)
     except OSError as error:
-        return Finding(subject, "error", reason(error, name, folder), advice)
+        return Finding(subject, "error", _why_unwritable(error, name, folder), advice)
     if free < LEAST_FREE:
         found = (
             f"{name} {folder} is nearly full: found {free / 1e6:.0f} MB of free space, "
@@ -95,22 +92,14 @@ def _folder(subject: str, name: str, folder: Place, advice: str) -> Finding:
     if free < LITTLE_FREE:
         found = f"{folder}: {free / 1e6:.0f} MB of free space are left"
         return Finding(subject, "warning", found, "pictures take a few MB each")
-    return Finding(subject, "ok", str(folder))
-
-
-def _storage(subject: str, folder: Place, advice: str) -> Finding:
-    try:
-        write_atomic(writable_marker(folder), b"")
-    except OSError as error:
-        cannot = "" if isinstance(error, StorageError) else "cannot be written: "
-        return Finding(subject, "error", f"{redacted(folder)}: {cannot}{error.strerror}", advice)
     return Finding(subject, "ok", redacted(folder))
 
 
-def _free_bytes(folder: Path) -> float:
-    """Return the free bytes for non-root users; infinity if the file system does not say."""
-    facts = os.statvfs(folder)
-    return facts.f_bavail * facts.f_frsize if facts.f_blocks else float("inf")
+def _why_unwritable(error: OSError, name: str, folder: Place) -> str:
+    if on_disk(folder):
+        return reason(error, name, folder)
+    cannot = "" if isinstance(error, StorageError) else "cannot be written: "
+    return f"{redacted(folder)}: {cannot}{error.strerror}"
 
 
 def _prefect_home() -> Finding:
@@ -174,24 +163,16 @@ def _gpus(devices: str) -> Iterator[str]:
     yield from (device for device in wanted if device.startswith("GPU"))
 
 
-def _cache(cache: Place) -> Finding:
+def _cache(cache: StyleCache) -> Finding:
     advice = "set NST_BATCH_CACHE or --cache to a folder that you can write to"
-    finding = _folder("cache", "the cache", cache, advice)
-    if finding.state == "error" and _serves_unwritten(cache):
+    finding = _folder("cache", "the cache", cache.root, advice)
+    if finding.state == "error" and cache.is_served_read_only():
         advice = f"rows fail if their style is not cached there: {advice}"
         return Finding("cache", "warning", finding.found, advice)
-    if finding.state == "ok" and isinstance(cache, Path) and cache.stat().st_mode & 0o022:
+    if finding.state == "ok" and (local := on_disk(cache.root)) and local.stat().st_mode & 0o022:
         advice = f"chmod go-w {cache}: anyone who can write there can change your results"
         return Finding("cache", "warning", f"{cache}: others may write there", advice)
     return finding
-
-
-def _serves_unwritten(cache: Place) -> bool:
-    """Return whether a cache has styles but is read-only, like one that somebody else owns."""
-    targets = style_files(cache)
-    if not isinstance(targets, Path) or os.access(targets, os.W_OK):
-        return False
-    return os.access(targets, os.R_OK | os.X_OK) and any(targets.glob("*.safetensors"))
 
 
 def _own_cache() -> Finding:

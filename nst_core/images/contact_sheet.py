@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from nst_core.images.pictures import fit
+from nst_core.images.resize import fit
 
 Levels = NDArray[np.uint8]
 

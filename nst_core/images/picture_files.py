@@ -4,11 +4,9 @@ Nothing here changes Pillow's process-wide settings, so every function may run i
 """
 
 import contextlib
-import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image, ImageFile
@@ -24,7 +22,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 from nst_core.errors import UserError
 from nst_core.images.decoder_notices import gathered
 from nst_core.images.tiff_layouts import OrientedTiff
-from nst_core.storage.files import read_whole, special_kind
+from nst_core.storage.files import open_file
+from nst_core.storage.local import special_kind
 from nst_core.storage.places import Place, PlaceError, place, redacted
 
 FORMATS = tuple(
@@ -96,12 +95,10 @@ def opened(path: str | os.PathLike[str] | Place, max_pixels: int) -> Iterator[Op
 
 
 def _binary(path: Place) -> BinaryIO:
-    if not isinstance(path, Path):
-        return io.BytesIO(read_whole(path))
     # Opening a pipe would wait for a writer, and reading a device may never end.
     if kind := special_kind(path):
         raise PictureError(f"{path}: this is {kind}, expected a file. Save it as a file first.")
-    return path.open("rb")
+    return open_file(path)
 
 
 def _identify(file: BinaryIO, path: str) -> ImageFile.ImageFile:

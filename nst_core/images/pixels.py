@@ -1,5 +1,6 @@
 """Conversion of arrays and pictures of any usual form to pixels ready for the network."""
 
+import os
 from typing import TypeAlias
 
 import numpy as np
@@ -8,7 +9,9 @@ from PIL import Image
 
 from nst_core.images.decoder_notices import gathered
 from nst_core.images.decoding import plain
-from nst_core.images.pictures import Picture, PictureError, on_white, pixels_of
+from nst_core.images.picture_files import PictureError
+from nst_core.images.read import Picture, on_white, pixels_of
+from nst_core.storage.places import redacted
 
 PictureLike: TypeAlias = ArrayLike | Image.Image | Picture
 """The forms of a picture that `as_pixels` takes."""
@@ -21,7 +24,7 @@ _CHANNELS = (1, 3, 4)
 
 
 def as_pixels(picture: PictureLike, name: str = "picture") -> NDArray[np.float32]:
-    """Return the pixels of a picture of any usual form, as `pictures.load` reads files.
+    """Return the pixels of a picture of any usual form, as `read.load` reads files.
 
     Args:
         picture: an array of uint8 (0 to 255), uint16 (0 to 65535) or floating point (0 to 1), of
@@ -41,6 +44,11 @@ def as_pixels(picture: PictureLike, name: str = "picture") -> NDArray[np.float32
         return picture.rgb
     if isinstance(picture, Image.Image):
         return _of_image(picture, name)
+    if isinstance(picture, str | os.PathLike):
+        raise ValueError(
+            f"{name}: found the path {redacted(picture)}, expected a picture; `nst_core.load` "
+            "reads it from its file"
+        )
     levels = _levels(_checked_shape(np.asarray(picture), name), name)
     if levels.ndim == 2 or levels.shape[-1] == 1:
         gray = levels.reshape(levels.shape[:2])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.weight_files import WeightsError
-from nst_core.storage.files import make_private
+from nst_core.storage.local import make_private
 from nst_core.storage.locks import LockError, locked
 
 # pooch and requests are imported where they are used, because most commands download nothing.
@@ -50,8 +50,7 @@ def fetch_published(
         on_progress: called about every `CHUNK` bytes with the number of bytes received and the
             size of the complete file; the count restarts if the transfer is retried.
         timeout: how many seconds a server may stay silent.
-        pauses: seconds between attempts, if a retry may help; there is one more attempt than
-            there are pauses.
+        pauses: seconds before each further attempt, as long as a retry may help.
 
     Raises:
         WeightsError: the file cannot be downloaded or stored; an old file remains unchanged.

@@ -1,5 +1,6 @@
 """Load encoders, given their names and weight files."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +31,9 @@ def network_named(name: str) -> Network:
     return CATALOGUE[name]
 
 
-def load_encoder(name: str, pooling: Pooling = "trained", weights: Path | None = None) -> Encoder:
+def load_encoder(
+    name: str, pooling: Pooling = "trained", weights: str | os.PathLike[str] | None = None
+) -> Encoder:
     """Return the encoder with this name: the same object as long as its file does not change.
 
     Args:
@@ -47,9 +50,10 @@ def load_encoder(name: str, pooling: Pooling = "trained", weights: Path | None =
     network = network_named(name)
     if network.is_shipped:
         return _encoder(name, pooling, None, ())
-    path = weights if weights and weights.is_file() else None
+    chosen = Path(weights) if weights else None
+    path = chosen if chosen and chosen.is_file() else None
     if path is None:
-        store = WeightStore.of_user(weights)
+        store = WeightStore.of_user(chosen)
         path = store.find(network)
         if path is None:
             raise store.missing(network)

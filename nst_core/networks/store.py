@@ -9,6 +9,7 @@ from nst_core.networks.catalogue import Network
 from nst_core.networks.recognition import networks_of, the_network_of, why_for_no_network
 from nst_core.networks.weight_files import WeightsError, read_weight_file
 from nst_core.storage.files import local_cache, user_cache
+from nst_core.storage.held_files import sweep_parts
 from nst_core.storage.places import Place
 
 VARIABLE = "NST_BATCH_WEIGHTS"
@@ -37,6 +38,10 @@ class WeightStore:
             return cls(kept, chosen, is_asked_for=True)
         named = os.environ.get(VARIABLE)
         return cls(kept, Path(named) if named else None)
+
+    def sweep(self) -> None:
+        """Remove the part files that killed downloads and conversions left."""
+        sweep_parts([self.kept])
 
     def find(self, network: Network) -> Path | None:
         """Return the file with a network's weights, judged by its name; None if there is none.

@@ -118,18 +118,25 @@ def flock(path: Path, timeout: float | None = None, *, together: bool = False) -
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     kind = fcntl.LOCK_SH if together else fcntl.LOCK_EX
+    # Waiting in the kernel could not be interrupted by Ctrl-C.
+    while (descriptor := _lock_if_free(path, kind | fcntl.LOCK_NB)) is None:
+        if deadline is not None and time.monotonic() >= deadline:
+            return None
+        time.sleep(0.05)
+    return descriptor
+
+
+def _lock_if_free(path: Path, operation: int) -> int | None:
+    """Return a descriptor that holds the lock, or None if someone else holds it."""
     while True:
         descriptor = _open_lock(path)
         try:
-            # This never waits in the kernel, where Ctrl-C would not interrupt it.
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, operation)
             if _is_still(path, descriptor):
                 return descriptor
-            # The file was removed, perhaps by a cleanup of old files, so it keeps nobody out.
-            os.close(descriptor)
-            continue
         except BlockingIOError:
             os.close(descriptor)
+            return None
         except OSError as error:
             os.close(descriptor)
             raise LockError(
@@ -139,9 +146,8 @@ def flock(path: Path, timeout: float | None = None, *, together: bool = False) -
         except BaseException:
             os.close(descriptor)
             raise
-        if deadline is not None and time.monotonic() >= deadline:
-            return None
-        time.sleep(0.05)
+        # The file was removed, perhaps by a cleanup of old files, so it keeps nobody out.
+        os.close(descriptor)
 
 
 def _open_lock(path: Path) -> int:

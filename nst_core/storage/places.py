@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 
 import fsspec
@@ -17,23 +17,9 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from upath import UPath
 
 from nst_core.errors import UserError
+from nst_core.storage.schemes import SCHEMES, is_read_only
 
 Place = Path | UPath
-
-EXTRAS = {
-    "s3": "s3",
-    "gs": "gs",
-    "gcs": "gs",
-    "az": "az",
-    "abfs": "az",
-    "abfss": "az",
-    "http": "",
-    "https": "",
-}
-"""The schemes of addresses, and which extra of this package each needs."""
-
-READ_ONLY = ("http", "https")
-AZURE = ("az", "abfs", "abfss")
 
 WEB_ADDRESS = r"^https?://[^\s?#@]+$"
 """The address of a folder on the web, without anything that could be secret."""
@@ -43,11 +29,6 @@ BEFORE_USER = re.compile(r"://(?=[^/:]+(?::|\Z))|//(?=[^/:]*:)")
 
 AFTER_PATH = re.compile(r"(https?://[^?#\n]*)([?#]\S*)?", re.IGNORECASE)
 """A web address up to the end of its path, and what follows the path."""
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    # With more, the library asks for each object's size before it fetches the object.
-    "s3": {"max_concurrency": 1},
-}
 
 
 class PlaceError(UserError, ValueError):
@@ -70,10 +51,10 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
     scheme = scheme.lower()
     if scheme == "file":
         return _path_of_address(text)
-    if scheme not in EXTRAS:
+    if scheme not in SCHEMES:
         raise PlaceError(
             f"{redacted(text)}: expected a path or an address that begins with "
-            f"{', '.join(f'{known}://' for known in EXTRAS)}"
+            f"{', '.join(f'{known}://' for known in SCHEMES)}"
         )
     if _has_credentials(scheme, rest):
         raise PlaceError(
@@ -82,12 +63,12 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
             "out here"
         )
     _check_library(scheme, text)
-    if scheme in READ_ONLY and not _host_of(text):
+    if is_read_only(scheme) and not _host_of(text):
         raise PlaceError(f"{redacted(text)}: found no host; expected {scheme}://host/path")
     try:
         # Cached listings would not show what other machines write in the meantime.
         address: UPath = UPath(
-            f"{scheme}://{rest}", use_listings_cache=False, **OPTIONS.get(scheme, {})
+            f"{scheme}://{rest}", use_listings_cache=False, **SCHEMES[scheme].options
         )
     except Exception as error:  # each storage's library raises errors of its own
         raise _no_address(text, error) from error
@@ -97,7 +78,7 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
 def _path(text: str) -> Path:
     """Return a path on this machine; refuse addresses, which would make folders with odd names."""
     scheme, slash, rest = text.partition(":/")
-    if slash and scheme.lower() in EXTRAS:
+    if slash and scheme.lower() in SCHEMES:
         raise PlaceError(
             f"{text}: an address needs two slashes (a pathlib.Path drops one); expected "
             f"{scheme.lower()}://{rest.lstrip('/')}"
@@ -139,7 +120,7 @@ def _no_address(text: str, error: Exception) -> PlaceError:
 def _has_credentials(scheme: str, rest: str) -> bool:
     host = re.split("[/?#]", rest, maxsplit=1)[0]
     user, at, _ = host.rpartition("@")
-    if scheme in AZURE and ":" not in user:
+    if SCHEMES[scheme].user_is_no_secret and ":" not in user:
         return False
     # A slash in a password seems to end the host early.
     _, colon, port = host.partition(":")
@@ -151,7 +132,7 @@ def _check_library(scheme: str, text: str) -> None:
         fsspec.get_filesystem_class(scheme)
     # Without the library that registers it, a scheme is an unknown value.
     except (ImportError, ValueError) as error:
-        needed = EXTRAS[scheme]
+        needed = SCHEMES[scheme].extra
         package = f"nst-batch[{needed}]" if needed else "aiohttp"
         raise PlaceError(
             f"{redacted(text)}: {scheme}:// needs a library that is not installed: "
@@ -168,6 +149,19 @@ PlaceField = Annotated[
 """A place as a field of a pydantic model; it is a string in JSON."""
 
 
+def _recorded(named: object) -> Place:
+    if isinstance(named, Path | UPath):
+        return named
+    if isinstance(named, str):
+        return Path(named)
+    raise ValueError("expected a path or an address")
+
+
+RecordedPlace = Annotated[Place, PlainValidator(_recorded), PlainSerializer(str, return_type=str)]
+"""Where a file was written, as a field of a record. When a record is read, only the end of it
+counts, so even an address is a `Path` then, and no storage library is asked about it."""
+
+
 def join(folder: Place, text: str) -> Place:
     """Return what an address, an absolute or a relative path in a file in the folder refers to.
 
@@ -178,7 +172,7 @@ def join(folder: Place, text: str) -> Place:
     if not isinstance(meant, Path) or meant.is_absolute():
         return meant
     joined = folder / text
-    if isinstance(joined, Path) or joined.protocol in READ_ONLY:
+    if isinstance(joined, Path) or is_read_only(joined.protocol):
         return joined
     # Object storage distinguishes a/../b from b; web servers do not.
     return joined.resolve()
@@ -197,7 +191,7 @@ def as_seen_from(folder: Place, named: Place) -> str:
     text = os.path.relpath(str(whole), str(without_links(folder)))
     # A folder may be called `s3:`, and a file's name may be blank.
     scheme, slash, _ = text.partition(":/")
-    is_mistakable = not text.strip() or (slash and scheme.lower() in EXTRAS)
+    is_mistakable = not text.strip() or (slash and scheme.lower() in SCHEMES)
     return f"./{text}" if is_mistakable else text
 
 
@@ -219,7 +213,7 @@ def without_links(named: Place) -> Place:
 
 def name_of(named: Place) -> str:
     """Return the last part of a place, without what an address has after the path."""
-    if isinstance(named, Path) or named.protocol not in READ_ONLY:
+    if isinstance(named, Path) or not is_read_only(named.protocol):
         return named.name
     return PurePosixPath(unquote(urlsplit(str(named)).path)).name
 
@@ -276,7 +270,7 @@ def reject_signed_address(named: Place) -> Place:
         PlaceError: it is signed.
     """
     text = str(named)
-    if not isinstance(named, Path) and named.protocol in READ_ONLY and re.search("[?#]", text):
+    if not isinstance(named, Path) and is_read_only(named.protocol) and re.search("[?#]", text):
         raise PlaceError(
             f"{redacted(named)}: found a signed address, which Prefect's server would keep; "
             "expected one without '?' or '#' (those of pictures in a manifest may have them)"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nst_core.errors import UserError
 from nst_core.storage.files import StorageError
+from nst_core.storage.local import on_disk
 from nst_core.storage.locks import user_name
 from nst_core.storage.places import Place, redacted
 
@@ -58,7 +59,7 @@ def explained(error: OSError, folders: Mapping[str, Place]) -> str:
         (
             (name, folder)
             for name, folder in folders.items()
-            if isinstance(folder, Path) and file.is_relative_to(folder)
+            if (local := on_disk(folder)) and file.is_relative_to(local)
         ),
         ("the folder", file.parent),
     )

@@ -162,18 +162,8 @@ def loss_terms(
     convention = CONVENTIONS[normalization]
     seen = activations(encoder, pixels, {*targets.content, *targets.grams})
     grams = {layer: gram_matrix(seen[layer], center) for layer, center in targets.centers.items()}
-    content = tf.add_n(
-        [
-            weights.content_layers[layer] * convention.content(seen[layer], target)
-            for layer, target in targets.content.items()
-        ]
-    )
-    style = tf.add_n(
-        [
-            weights.style_layers[layer] * convention.style(grams[layer], target)
-            for layer, target in targets.grams.items()
-        ]
-    )
+    content = _sum_of_layers(convention.content, seen, targets.content, weights.content_layers)
+    style = _sum_of_layers(convention.style, grams, targets.grams, weights.style_layers)
     scale = encoder.topology.preprocessing.scale if convention.in_network_units else 1.0
     tv = convention.variation(pixels * scale)
     return LossTerms(
@@ -184,4 +174,16 @@ def loss_terms(
         style_layers={
             layer: relative_loss(grams[layer], target) for layer, target in targets.grams.items()
         },
+    )
+
+
+def _sum_of_layers(
+    loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    values: Mapping[str, tf.Tensor],
+    targets: Mapping[str, tf.Tensor],
+    weights: Mapping[str, tf.Tensor],
+) -> tf.Tensor:
+    """Return the weighted sum of the losses at all layers that have a target."""
+    return tf.add_n(
+        [weights[layer] * loss(values[layer], target) for layer, target in targets.items()]
     )

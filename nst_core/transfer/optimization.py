@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_core.images.pictures import resize
+from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.adam import Adam
+from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Evaluation
+from nst_core.transfer.lbfgs import Lbfgs
 from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
-from nst_core.transfer.optimizers import CONVERGED, DIVERGED, RUNNING, Adam, Evaluation, Lbfgs
 from nst_core.transfer.settings import Normalization, Settings
 from nst_core.transfer.statistics import StyleTargets, content_targets
 

@@ -1,6 +1,7 @@
 """Settings of a stylization: one frozen, validated object, and the presets to start from."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import (
@@ -247,9 +248,12 @@ PRESET_CHOICES: Mapping[PresetName, Mapping[str, Any]] = {
 }
 """What each preset chooses; docs/recipes.md gives the sources of the last three."""
 
-PRESETS: Mapping[PresetName, Settings] = {
-    name: Settings.model_validate(choices) for name, choices in PRESET_CHOICES.items()
-}
+PRESETS: Mapping[PresetName, Settings] = MappingProxyType(
+    {name: Settings.model_validate(choices) for name, choices in PRESET_CHOICES.items()}
+)
+
+presets = PRESETS
+"""The name of `PRESETS` in the public API, `nst_core.presets`."""
 
 
 def _overrides_model() -> type[BaseModel]:

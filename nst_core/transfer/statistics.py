@@ -7,8 +7,8 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from nst_core.images.pictures import fit, resize
 from nst_core.images.pixels import PictureLike, as_pixels
+from nst_core.images.resize import fit, resize
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf

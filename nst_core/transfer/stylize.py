@@ -1,27 +1,30 @@
 """Stylization of a picture, coarse to fine: a generator of iterates, with an outcome at the end."""
 
+import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.images.levels import from_levels, to_levels
-from nst_core.images.pictures import fit, resize
 from nst_core.images.pixels import PictureLike, as_pixels
+from nst_core.images.resize import fit, resize
+from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
 from nst_core.transfer.colors import match_colors
 from nst_core.transfer.octaves import octave_shapes
-from nst_core.transfer.optimization import Losses, OctaveTask, Pixels, Totals
+from nst_core.transfer.optimization import Losses, OctaveTask, Pixels, Report, Totals
 from nst_core.transfer.settings import DEFAULT_PRESET, PRESETS, Settings
 from nst_core.transfer.statistics import StyleTargets, style_targets
 
 
 @dataclass(frozen=True)
-class Iterate:
+class Iterate(WithPicture):
     """The best picture so far, for a preview or a progress bar.
+
+    It has `image`, a Pillow image, and `save(path)`, as an `Outcome` has.
 
     Attributes:
         octave, octaves: number of the current size, from 1, and how many there are.
@@ -45,8 +48,10 @@ class Iterate:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(WithPicture):
     """A finished picture and the facts to report about it.
+
+    Its pixels are also a Pillow image, `image`, and `save(path)` saves them.
 
     Attributes:
         pixels: sRGB, uint8, (height, width, 3): what is saved.
@@ -73,7 +78,7 @@ def stylize(
     style: PictureLike,
     settings: Settings = PRESETS[DEFAULT_PRESET],
     *,
-    weights: Path | None = None,
+    weights: str | os.PathLike[str] | None = None,
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
     """Stylize one picture in the style of another (Gatys et al. 2016).
@@ -81,7 +86,7 @@ def stylize(
     Args:
         content, style: of any size and in any form that `images.pixels.as_pixels` takes: arrays
             of uint8, or of floating point from 0 to 1, gray, RGB or RGBA; Pillow images; or what
-            `nst_core.images.pictures.load` returns.
+            `nst_core.images.read.load` returns.
         settings: how to stylize; the result's longest side is `settings.size`, or the content's if
             smaller (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
@@ -148,23 +153,43 @@ def iterates(
     shapes = octave_shapes(height, width, settings.octaves)
     start = _start(encoder, content, style, settings, (height, width), seed)
     pixels, totals, stop_reason = start, Totals(0, 0, 0), "steps"
-    for number, (index, shape) in enumerate(shapes.items(), start=1):
+    for index, shape in shapes.items():
         task = OctaveTask.prepare(encoder, content, targets, settings, index, shape)
         for report in task.reports(resize(pixels, *shape)):
-            yield Iterate(
-                octave=number,
-                octaves=len(shapes),
-                step=(number - 1) * settings.steps + report.steps,
-                steps=len(shapes) * settings.steps,
-                step_of_octave=report.steps,
-                work_done=_work_done(shapes, index, report.steps / settings.steps),
-                evaluations=totals.evaluations + report.evaluations,
-                losses=report.losses,
-                pixels=np.clip(report.pixels, 0, 1),
-            )
+            yield _iterate(report, totals, shapes, index, settings.steps)
         pixels, stop_reason = report.pixels, report.stop_reason
         totals = totals.plus(report)
     return _outcome(task, start, pixels, totals, stop_reason)
+
+
+def _iterate(
+    report: Report,
+    before: Totals,
+    shapes: dict[int, tuple[int, int]],
+    octave: int,
+    steps: int,
+) -> Iterate:
+    """Return what a report means for the whole optimization.
+
+    Args:
+        report: the state of the current octave.
+        before: totals of the octaves before.
+        shapes: height and width of each octave, by index.
+        octave: index of the current one.
+        steps: steps planned for each octave.
+    """
+    done = list(shapes).index(octave)
+    return Iterate(
+        octave=done + 1,
+        octaves=len(shapes),
+        step=done * steps + report.steps,
+        steps=len(shapes) * steps,
+        step_of_octave=report.steps,
+        work_done=_work_done(shapes, octave, report.steps / steps),
+        evaluations=before.evaluations + report.evaluations,
+        losses=report.losses,
+        pixels=np.clip(report.pixels, 0, 1),
+    )
 
 
 def _outcome(

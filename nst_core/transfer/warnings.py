@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nst_core.images.pictures import PictureFacts
+from nst_core.images.read import PictureFacts
 
 if TYPE_CHECKING:
     from nst_core.transfer.stylize import Outcome

@@ -15,14 +15,15 @@ from prefect.serializers import Serializer
 from prefect.transactions import IsolationLevel
 from pydantic import Field
 
+from nst_core.storage.local import on_disk
 from nst_core.storage.locks import flock
 from nst_core.storage.places import Place
-from tasks.store.placement import FilesBySize, look_for
+from tasks.store.file_reference import RecordError
+from tasks.store.lookup import FilesBySize, look_for
 from tasks.store.records import (
     SERIALIZER,
     PictureRecord,
     Record,
-    RecordError,
     StyleRecord,
     checked_record,
     parse_record,
@@ -56,7 +57,7 @@ class RecordSerializer(Serializer):
             raise RecordError("a record is only read for the task that it is of")
         job, record = task_run.parameters["job"], parse_record(blob)
         if isinstance(record, StyleRecord):
-            path = task_run.parameters["folder"] / f"{job.style_key}.safetensors"
+            path = task_run.parameters["cache"].targets(job.style_key)
             return verified_style(checked_record(record, job.style_key, StyleRecord), path)
         output = FilesBySize(task_run.parameters["output"])
         return look_for(checked_record(record, job.key, PictureRecord), [job.output], output).found
@@ -146,8 +147,8 @@ def record_storage(folder: Place) -> Path | RemoteFileSystem:
     A block contains the address and nothing else; the credentials are those of the user who runs
     the task.
     """
-    if isinstance(folder, Path):
-        return folder
+    if path := on_disk(folder):
+        return path
     block = RemoteFileSystem(basepath=str(folder), settings={"use_listings_cache": False})
     block.save(f"nst-batch-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}", overwrite=True)
     return block

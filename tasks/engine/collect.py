@@ -7,15 +7,16 @@ from concurrent.futures import CancelledError
 
 from prefect.futures import PrefectFuture
 
-from nst_core.storage.files import StorageError, size_of, write_atomic
+from nst_core.storage.files import StorageError, stat, write_atomic
 from nst_core.storage.places import Place, redacted
 from tasks.engine.runners import ended
 from tasks.events import ROW_ENDS, RowEnd, RowEnded, emit
 from tasks.job import Job
 from tasks.stopping import StoppedError
+from tasks.store.file_reference import RecordError
 from tasks.store.finished import copied_to, in_a_line
-from tasks.store.layout import error_path, row_records
-from tasks.store.records import PictureRecord, RecordError, StyleRecord
+from tasks.store.output_folder import OutputFolder
+from tasks.store.records import PictureRecord, StyleRecord
 from tasks.store.statuses import PENDING, RowResult
 
 logger = logging.getLogger("nst_batch.results")
@@ -25,7 +26,7 @@ Style = StyleRecord | PrefectFuture[StyleRecord]
 
 
 def gather(
-    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: OutputFolder
 ) -> RowResult:
     """Wait for a job's picture and return its result; no failure of one row affects another."""
     try:
@@ -37,7 +38,7 @@ def gather(
 
 
 def result_of(
-    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: OutputFolder
 ) -> RowResult:
     """Return the result of a job whose task run completed; another run may have been faster."""
     record = picture.result()
@@ -50,11 +51,11 @@ def result_of(
     )
 
 
-def warn_if_not_kept(job: Job, output: Place) -> None:
+def warn_if_not_kept(job: Job, output: OutputFolder) -> None:
     """Warn if Prefect could not store a record, because Prefect itself does not say so."""
-    record = row_records(output) / job.key
+    record = output.records / job.key
     try:
-        there = size_of(record) > 0
+        there = stat(record).size > 0
     except OSError:
         there = False
     if not there:
@@ -66,7 +67,7 @@ def warn_if_not_kept(job: Job, output: Place) -> None:
 
 
 def failed_result(
-    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: Place
+    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: OutputFolder
 ) -> RowResult:
     """Return why a row failed, on one line; write the traceback to a file beside the pictures."""
     failed, subject = ended(picture), ""
@@ -81,9 +82,9 @@ def failed_result(
         why = f"{subject}{failed.name}: {failed.message or 'no reason was given'}"
         return RowResult("failed", error=why)
     why = f"{subject}{in_a_line(error)}"
-    if isinstance(error, StorageError) and str(error.filename).startswith(redacted(output)):
+    if isinstance(error, StorageError) and str(error.filename).startswith(str(output)):
         return RowResult("failed", error=why, is_output_lost=True)
-    write_traceback(error, error_path(output, job.output))
+    write_traceback(error, output.error(job.output))
     return RowResult("failed", error=why)
 
 

@@ -1,13 +1,16 @@
 """Reports of one row: events for subscribers, and lines in its task run's log."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from nst_core.storage.places import Place, redacted
+from nst_core.storage.places import redacted
 from tasks.engine.run_log import run_log
 from tasks.events import RowEnded, RowStarted, RowStepped, RowWaiting, emit
 from tasks.job import Job
 from tasks.stopping import StoppedError, is_stopped
+from tasks.store.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     from nst_core.transfer.stylize import Iterate
@@ -24,6 +27,19 @@ class RowReport:
         self.log = run_log()
         self.started_at = time.perf_counter()
         self.has_waited = False
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Report the start of the row, and its end if the context ends with an exception."""
+        self.started()
+        try:
+            yield
+        except StoppedError as stopped:
+            self.ended("interrupted", str(stopped))
+            raise
+        except Exception as error:
+            self.ended("failed", str(error))
+            raise
 
     def started(self) -> None:
         """Report the start of the row, before anything is loaded."""
@@ -81,7 +97,7 @@ class RowReport:
         emit(RowEnded(job.line, job.output, status, loss, how))
 
 
-def wait_for_device(report: RowReport, holder: str, output: Place) -> None:
+def wait_for_device(report: RowReport, holder: str, output: OutputFolder) -> None:
     """Report once that a row, or its style before it, waits for a device.
 
     Args:

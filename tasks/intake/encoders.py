@@ -9,9 +9,9 @@ from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.loading import EncoderReference, refer_to
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
-from nst_core.storage.places import Place, redacted
 from tasks.row import Row
 from tasks.store.managed import ManagedPlaces
+from tasks.store.output_folder import OutputFolder
 
 Encoders = Mapping[tuple[str, str], EncoderReference | WeightsError]
 """Encoders by the settings `encoder` and `pooling`; an error if there are no weights."""
@@ -42,7 +42,7 @@ def encoders_of(
     return encoders
 
 
-def check_weights_place(store: WeightStore, output: Place) -> None:
+def check_weights_place(store: WeightStore, output: OutputFolder) -> None:
     """Refuse the user's own weights if they are in a place where runs write.
 
     Raises:
@@ -54,7 +54,7 @@ def check_weights_place(store: WeightStore, output: Place) -> None:
         name = ManagedPlaces(output).name_at(store.chosen) if store.chosen else ""
     if name:
         raise WeightsError(
-            f"{store.chosen}: runs replace and remove files in {redacted(output / name)}; keep "
+            f"{store.chosen}: runs replace and remove files in {output}/{name}; keep "
             "weights elsewhere, or choose another output folder"
         )
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from nst_core.images.decoding import MAX_DECODING_THREADS
-from nst_core.images.pictures import Picture, PictureError, PictureFacts, examine, fit, load
+from nst_core.images.picture_files import PictureError
+from nst_core.images.read import Picture, PictureFacts, examine, load
+from nst_core.images.resize import fit
 from nst_core.networks import CATALOGUE
 from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError

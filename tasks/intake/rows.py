@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
 from nst_core.networks import CATALOGUE
+from nst_core.storage.local import is_file
 from nst_core.storage.places import Place, PlaceError, join, may_be_address
 from nst_core.transfer.settings import Overrides, Settings, resolve
 from tasks.intake.faults import as_fault
@@ -96,7 +96,7 @@ def _as_meant(folder: Place, column: str, text: str) -> str:
         try:
             named = join(folder, text)
             # A folder may have this name, too, if a blank was typed before its slash.
-            if isinstance(named, Path) and named.is_file():
+            if is_file(named):
                 return text
         except (OSError, ValueError):
             pass

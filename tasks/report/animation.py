@@ -1,26 +1,26 @@
 """An animation of a row's intermediates, written to `animations/`."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from nst_core.images.animation import AnimationFormat, encode_animation
 from nst_core.images.levels import to_levels
-from nst_core.images.pictures import fit, load, read_png_text, resize
+from nst_core.images.read import load, read_png_text
+from nst_core.images.resize import fit, resize
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place, redacted
 from tasks.report.finding import NoResultsError
-from tasks.store.layout import animation_path, intermediates_folder, intermediates_of
+from tasks.report.table_row import TableRow
+from tasks.store.output_folder import OutputFolder
 from tasks.store.provenance import ROW_KEYWORD
 
 LAST_FRAME_MS = 1500
 
 
 def animate_row(
-    row: "pd.Series[Any]", output: Place, kind: AnimationFormat, *, size: int, seconds: float
+    row: TableRow, output: OutputFolder, kind: AnimationFormat, *, size: int, seconds: float
 ) -> Place:
     """Write an animation of a row, from its first intermediate to its result.
 
@@ -41,38 +41,38 @@ def animate_row(
     """
     pictures = _own_intermediates(row, output)
     if not pictures:
-        folder = redacted(intermediates_folder(output, row["output"]))
+        folder = redacted(output.intermediates_folder(row.output))
         raise NoResultsError(
-            f"{folder}: no intermediates of line {row['line']}; run the batch with "
+            f"{folder}: no intermediates of line {row.line}; run the batch with "
             "--save-every 10, and with --refresh if the row is done"
         )
-    if not pd.isna(row["picture"]):
-        pictures.append(output / row["picture"])
+    if row.picture:
+        pictures.append(output.root / row.picture)
     animation = encode_animation(
         _frames(pictures, size),
         kind,
         frame_ms=round(1000 * seconds / len(pictures)),
         last_frame_ms=LAST_FRAME_MS,
     )
-    path = animation_path(output, row["output"], f".{kind}")
+    path = output.animation(row.output, f".{kind}")
     write_atomic(path, animation)
     return path
 
 
-def _own_intermediates(row: "pd.Series[Any]", output: Place) -> list[Place]:
+def _own_intermediates(row: TableRow, output: OutputFolder) -> list[Place]:
     """Return a row's intermediates, but not those of another row that had the same output before.
 
     A row without a key in the table has begun only if it was interrupted, and it removed the
     others when it began. Intermediates of the previous version do not name their row, and count as
     this row's.
     """
-    pictures = intermediates_of(output, row["output"])
-    if pd.isna(row["key"]):
-        return pictures if row["status"] == "interrupted" else []
+    pictures = output.intermediates(row.output)
+    if row.key is None:
+        return pictures if row.status == "interrupted" else []
     return [
         picture
         for picture in pictures
-        if read_png_text(picture).get(ROW_KEYWORD, row["key"]) == row["key"]
+        if read_png_text(picture).get(ROW_KEYWORD, row.key) == row.key
     ]
 
 

@@ -8,12 +8,13 @@ from urllib.parse import unquote
 from nst_core.images.contact_sheet import LARGEST_CELL, Levels, Tile, contact_sheet, largest_cell
 from nst_core.images.decoding import MAX_DECODING_THREADS
 from nst_core.images.levels import to_levels
-from nst_core.images.pictures import PictureError, encode_png, load
+from nst_core.images.picture_files import PictureError
+from nst_core.images.read import load
+from nst_core.images.write import encode_png
 from nst_core.storage.files import remove, write_atomic
-from nst_core.storage.places import Place
 from tasks.report.gallery.page import GalleryRow, Shown
-from tasks.store.layout import contact_sheet_path
 from tasks.store.managed import is_marked
+from tasks.store.output_folder import OutputFolder
 
 logger = logging.getLogger("nst_batch.contact_sheet")
 
@@ -29,7 +30,7 @@ def is_grid(rows: tuple[GalleryRow, ...]) -> bool:
     return len(pairs) == len(set(pairs)) == len(contents) * len(styles) > 1
 
 
-def write_contact_sheet(rows: tuple[GalleryRow, ...], output: Place) -> bool:
+def write_contact_sheet(rows: tuple[GalleryRow, ...], output: OutputFolder) -> bool:
     """Write the contact sheet if the batch is a grid; otherwise remove that of an earlier batch.
 
     Args:
@@ -42,7 +43,7 @@ def write_contact_sheet(rows: tuple[GalleryRow, ...], output: Place) -> bool:
     Raises:
         OSError: the sheet cannot be written.
     """
-    path = contact_sheet_path(output)
+    path = output.contact_sheet
     if is_grid(rows) and _fits(rows):
         write_atomic(path, _sheet(rows, output))
         return True
@@ -60,7 +61,7 @@ def _fits(rows: tuple[GalleryRow, ...]) -> bool:
     return False
 
 
-def _sheet(rows: tuple[GalleryRow, ...], output: Place) -> bytes:
+def _sheet(rows: tuple[GalleryRow, ...], output: OutputFolder) -> bytes:
     contents = {row.content.name: row.content for row in rows}
     styles = {row.style.name: row.style for row in rows}
     down = {name: number for number, name in enumerate(contents)}
@@ -77,22 +78,22 @@ def _sheet(rows: tuple[GalleryRow, ...], output: Place) -> bytes:
     return encode_png(sheet, text=MARK)
 
 
-def _head(shown: Shown, output: Place) -> Tile:
+def _head(shown: Shown, output: OutputFolder) -> Tile:
     return Tile(PurePosixPath(shown.name).name, _pixels(shown, output))
 
 
-def _result(row: GalleryRow, output: Place) -> Tile:
+def _result(row: GalleryRow, output: OutputFolder) -> Tile:
     if row.result is None:
         return Tile(row.status, None)
     label = row.status if row.total_loss is None else f"{row.total_loss:.3g}"
     return Tile(label, _pixels(row.result, output))
 
 
-def _pixels(shown: Shown, output: Place) -> Levels | None:
+def _pixels(shown: Shown, output: OutputFolder) -> Levels | None:
     if not shown.thumbnail:
         return None
     try:
-        rgb = load(output / unquote(shown.thumbnail), size=LARGEST_CELL).rgb
+        rgb = load(output.root / unquote(shown.thumbnail), size=LARGEST_CELL).rgb
     except PictureError as error:
         logger.warning("not shown in the contact sheet: %s", error)
         return None

@@ -1,14 +1,13 @@
 """Lookup of a finished batch's row by what a user calls it."""
 
 from difflib import get_close_matches
-from typing import Any
-
-import pandas as pd
+from itertools import chain
 
 from nst_core.errors import UserError
-from nst_core.storage.places import Place, redacted
-from tasks.report.table import read_summary
-from tasks.store.layout import summary_path
+from nst_core.storage.places import redacted
+from tasks.report.table import MissingColumnError, read_summary
+from tasks.report.table_row import Table, TableRow
+from tasks.store.output_folder import OutputFolder
 
 NEEDED = (
     *("line", "status", "output", "picture", "key", "content", "style", "curve", "error"),
@@ -21,43 +20,46 @@ class NoResultsError(UserError):
     """A folder or a row without results; the message says what to do."""
 
 
-def table_of(output: Place) -> pd.DataFrame:
+def table_of(output: OutputFolder) -> Table:
     """Return the table of an output folder.
 
     Raises:
-        NoResultsError: there is none.
+        NoResultsError: there is none, or it lacks a column.
     """
     try:
-        table = read_summary(output)
+        return read_summary(output, NEEDED)
+    except MissingColumnError as error:
+        raise NoResultsError(
+            f"{redacted(output.summary('.parquet'))}: {error}; run the batch once more, "
+            "which keeps what is done"
+        ) from error
     except (OSError, ValueError) as error:
         raise NoResultsError(
-            f"{redacted(output)}: found no summary.parquet; expected the output folder of a run "
+            f"{output}: found no summary.parquet; expected the output folder of a run "
             f"({getattr(error, 'strerror', None) or error})"
         ) from error
-    missing = [column for column in NEEDED if column not in table.columns]
-    if missing:
-        raise NoResultsError(
-            f"{redacted(summary_path(output, '.parquet'))}: found no column {missing[0]}, as in "
-            "tables of other versions; run the batch once more, which keeps what is done"
-        )
-    return table
 
 
-def find_row(table: pd.DataFrame, output: Place, named: str) -> "pd.Series[Any]":
+def find_row(table: Table, output: OutputFolder, named: str) -> TableRow:
     """Return the row with this line in the manifest, or with this output (`.png` may be left out).
 
     Raises:
         NoResultsError: there is no such row.
     """
-    rows = table[table["line"].astype(str) == named]
-    if rows.empty:
-        rows = table[table["output"].isin([named, f"{named}.png"])]
-    if not rows.empty:
-        return rows.iloc[0]
-    names = [name for name in table["output"] if name]
+    by_line = (row for row in table.rows if str(row.line) == named)
+    by_output = (row for row in table.rows if row.output in (named, f"{named}.png"))
+    found = next(chain(by_line, by_output), None)
+    if found is not None:
+        return found
+    if not table.rows:
+        raise NoResultsError(
+            f"{output}: no row {named!r}; found a table without rows; run the batch again"
+        )
+    lines = [row.line for row in table.rows]
+    names = [row.output for row in table.rows if row.output]
     near = get_close_matches(f"{named.removesuffix('.png')}.png", names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"such as {names[0]!r}" if names else ""
     raise NoResultsError(
-        f"{redacted(output)}: no row {named!r}; expected a line of the manifest, "
-        f"{table['line'].min()} to {table['line'].max()}, or an output; {hint}"
+        f"{output}: no row {named!r}; expected a line of the manifest, "
+        f"{min(lines)} to {max(lines)}, or an output; {hint}"
     )

@@ -1,18 +1,20 @@
 """What Prefect's page shows of a batch that has ended: a Markdown report, and its first rows."""
 
 import base64
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from heapq import nlargest
 from typing import Any
 
-import pandas as pd
-
-from nst_core.images.pictures import PictureError, encode_jpeg, load
-from nst_core.storage.places import Place, redacted
-from tasks.report.comparison import CHANGES
-from tasks.report.table import count_by_status, why_of, with_warnings
-from tasks.report.write import Night
-from tasks.store.layout import gallery_path, summary_path
+from nst_core.images.picture_files import PictureError
+from nst_core.images.read import load
+from nst_core.images.write import encode_jpeg
+from nst_core.storage.places import redacted
+from tasks.report.table_row import CHANGES, Table, TableRow
+from tasks.report.write import BatchReport
+from tasks.store.output_folder import OutputFolder
 from tasks.store.statuses import UNDONE
 
 MOST_ROWS = 500
@@ -31,75 +33,77 @@ SHOWN_COLUMNS = (
 """The columns on the page, the most important first, because it is not wide enough for all."""
 
 
-def shown_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def shown_rows(table: Table) -> list[dict[str, Any]]:
     """Return as many rows as the page takes, those not done first; numbers have four digits."""
-    wrong = table["status"].isin(UNDONE)
-    first = pd.concat([table[wrong], table[~wrong]]).head(MOST_ROWS)
-    return [{name: _plain(row[name]) for name in SHOWN_COLUMNS} for _, row in first.iterrows()]
+    rows = (*table.with_status(*UNDONE), *table.without_status(*UNDONE))
+    return [
+        {name: _plain(getattr(row, name)) for name in SHOWN_COLUMNS} for row in rows[:MOST_ROWS]
+    ]
 
 
 def _plain(value: Any) -> Any:
     """Return a value in a form that JSON has."""
-    if pd.isna(value):
+    if value is None:
         return ""
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-def markdown_report(night: Night) -> str:
+def markdown_report(report: BatchReport) -> str:
     """Return what came out, what failed and why, what changed, and what to look at first."""
-    table = night.table
+    table = report.table
     parts = [
-        [f"# {_escaped(night.manifest)}: {_counted(table)}"],
+        [f"# {_escaped(report.manifest)}: {_counted(table)}"],
         _undone(table),
         _warnings(table),
-        _new_pictures(table, night.output),
-        _changes(table, night.gone),
+        _new_pictures(table, report.output),
+        _changes(table, report.gone),
         _numbers(table),
-        _highest("Slowest rows", table[table["status"] == "done"], "seconds"),
-        _highest("Highest losses", table, "total_loss"),
-        [f"Gallery: {_escaped(redacted(gallery_path(night.output)))}"] if night.has_gallery else [],
-        [f"Table: {_escaped(redacted(summary_path(night.output)))}"],
+        _highest(
+            "Slowest rows", "seconds", [(row.seconds, row) for row in table.with_status("done")]
+        ),
+        _highest("Highest losses", "total loss", [(row.total_loss, row) for row in table.rows]),
+        [f"Gallery: {_escaped(redacted(report.output.gallery))}"] if report.has_gallery else [],
+        [f"Table: {_escaped(redacted(report.output.summary()))}"],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _counted(table: pd.DataFrame) -> str:
-    counts = count_by_status(table)
-    return ", ".join(f"{count} {status}" for status, count in counts.items())
+def _counted(table: Table) -> str:
+    return ", ".join(f"{count} {status}" for status, count in table.counts.items())
 
 
-def _undone(table: pd.DataFrame) -> list[str]:
-    wrong = table[table["status"].isin(UNDONE)]
-    if wrong.empty:
+def _undone(table: Table) -> list[str]:
+    wrong = table.with_status(*UNDONE)
+    if not wrong:
         return []
     # This is a list, because the page cuts off long table cells.
     listed = [
-        f"* line {row['line']}, {row['status']}, {_escaped(row['output'] or row['content'])}: "
-        f"{_escaped(why_of(row))}"
-        for _, row in wrong.head(MOST_LISTED).iterrows()
+        f"* line {row.line}, {row.status}, {_escaped(row.output or row.content)}: "
+        f"{_escaped(row.why)}"
+        for row in wrong[:MOST_LISTED]
     ]
     rest = len(wrong) - len(listed)
     more = [f"\n... and {rest} more in the table"] if rest else []
     return ["## Not done, and why", "", *listed, *more]
 
 
-def _warnings(table: pd.DataFrame) -> list[str]:
-    odd = with_warnings(table)
-    if odd.empty:
+def _warnings(table: Table) -> list[str]:
+    odd = table.with_warnings
+    if not odd:
         return []
     listed = [
-        f"* line {row['line']}, {_escaped(row['output'])}: {_escaped(row['warnings'])}"
-        for _, row in odd.head(MOST_LISTED).iterrows()
+        f"* line {row.line}, {_escaped(row.output)}: {_escaped(row.warnings)}"
+        for row in odd[:MOST_LISTED]
     ]
     rest = len(odd) - len(listed)
     more = [f"\n... and {rest} more in the table"] if rest else []
     return ["## Done, with warnings", "", *listed, *more]
 
 
-def _new_pictures(table: pd.DataFrame, output: Place) -> list[str]:
+def _new_pictures(table: Table, output: OutputFolder) -> list[str]:
     """Return a few new pictures, inlined, because the page cannot show files of this machine."""
-    new = table[table["status"] == "done"].head(MOST_PICTURES)
-    pictures = {row["output"]: _inlined(row["picture"], output) for _, row in new.iterrows()}
+    new = table.with_status("done")[:MOST_PICTURES]
+    pictures = {row.output: _inlined(row.picture, output) for row in new if row.picture}
     shown = {name: picture for name, picture in pictures.items() if picture}
     if not shown:
         return []
@@ -107,61 +111,69 @@ def _new_pictures(table: pd.DataFrame, output: Place) -> list[str]:
     return ["## New pictures", "", *_drawn(map(_escaped, shown), [shown.values()])]
 
 
-def _inlined(picture: str, output: Place) -> str:
+def _inlined(picture: str, output: OutputFolder) -> str:
     try:
-        data = encode_jpeg(load(output / picture, size=PICTURE_SIDE).rgb)
+        data = encode_jpeg(load(output.root / picture, size=PICTURE_SIDE).rgb)
     except PictureError:
         return ""
     return f"![{_escaped(picture)}](data:image/jpeg;base64,{base64.b64encode(data).decode()})"
 
 
-def _changes(table: pd.DataFrame, gone: Sequence[str]) -> list[str]:
-    counts = {change: int((table["change"] == change).sum()) for change in CHANGES[2:]}
-    told_counts = [f"{count} {change}" for change, count in counts.items() if count]
+def _changes(table: Table, gone: Sequence[str]) -> list[str]:
+    counts = Counter(row.change for row in table.rows)
+    told_counts = [f"{counts[change]} {change}" for change in CHANGES[2:] if counts[change]]
     told_counts += [f"{len(gone)} gone"] if gone else []
     if not told_counts:
         return []
-    both = table[table["previous_loss"].notna() & table["change"].isin(["changed", "moved"])]
-    moved = both.assign(by=both["total_loss"] / both["previous_loss"] - 1)
-    moved = moved.sort_values("by", key=abs, ascending=False)
-    rows = [
-        (
-            row["output"],
-            _short(row["previous_loss"]),
-            _short(row["total_loss"]),
-            f"{row['by']:+.1%}",
-        )
-        for _, row in moved.head(MOST_HIGHEST).iterrows()
-    ]
+    rows = list(_moved_most(table))
     losses = _table(("picture", "loss before", "loss now", "moved by"), rows) if rows else []
     names = ", ".join(map(_escaped, gone[:MOST_LISTED]))
     gone_names = [f"\nGone: {names}{', ...' if len(gone) > MOST_LISTED else ''}"] if gone else []
     return ["## Against the run before", "", ", ".join(told_counts), "", *losses, *gone_names]
 
 
-def _numbers(table: pd.DataFrame) -> list[str]:
-    done = table[(table["status"] == "done") & table["same_as"].isna()]
-    targets = done["style_targets"].value_counts()
+def _moved_most(table: Table) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the cells of the rows whose loss moved most."""
+    moved = [
+        (_share_moved(row.previous_loss, row.total_loss), row)
+        for row in table.rows
+        if row.change in ("changed", "moved")
+        and row.previous_loss is not None
+        and row.total_loss is not None
+    ]
+    for share, row in nlargest(MOST_HIGHEST, moved, key=lambda of_one: abs(of_one[0])):
+        yield row.output, _short(row.previous_loss), _short(row.total_loss), f"{share:+.1%}"
+
+
+def _share_moved(before: float, now: float) -> float:
+    """Return the share by which a loss is higher than before, which may have been 0."""
+    if before:
+        return now / before - 1
+    return math.inf if now else 0.0
+
+
+def _numbers(table: Table) -> list[str]:
+    done = table.stylized_here
+    targets = Counter(row.style_targets for row in done)
     new = (
-        f"* {len(done)} rows are new, in {done['seconds'].sum():.0f} s of work: the style of "
-        f"{targets.get('computed', 0)} was computed in this run, that of {targets.get('hit', 0)} "
+        f"* {len(done)} rows are new, in {table.seconds:.0f} s of work: the style of "
+        f"{targets['computed']} was computed in this run, that of {targets['hit']} "
         "was kept from an earlier one"
     )
-    cached = f"* {(table['status'] == 'cached').sum()} rows were done before, and kept"
+    cached = f"* {len(table.with_status('cached'))} rows were done before, and kept"
     return ["## Numbers", "", cached, new]
 
 
-def _highest(title: str, table: pd.DataFrame, column: str) -> list[str]:
-    """Return the rows with the highest numbers in a column."""
-    highest = table[table[column].notna()].nlargest(MOST_HIGHEST, column)
-    if highest.empty:
-        return []
-    rows = [
-        (row["line"], row["output"], _short(row[column]), row["steps"], row["device"])
-        for _, row in highest.iterrows()
+def _highest(title: str, name: str, rows: Iterable[tuple[float | None, TableRow]]) -> list[str]:
+    """Return the rows with the highest numbers, which have this name."""
+    known = [(number, row) for number, row in rows if number is not None]
+    highest = [
+        (row.line, row.output, _short(number), row.steps, row.device)
+        for number, row in nlargest(MOST_HIGHEST, known, key=lambda of_one: of_one[0])
     ]
-    names = ("line", "picture", column.replace("_", " "), "steps", "device")
-    return [f"## {title}", "", *_table(names, rows)]
+    if not highest:
+        return []
+    return [f"## {title}", "", *_table(("line", "picture", name, "steps", "device"), highest)]
 
 
 def _table(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
@@ -178,8 +190,8 @@ def _drawn(names: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]
         yield f"| {' | '.join(row)} |"
 
 
-def _short(number: float) -> str:
-    return f"{number:.4g}"
+def _short(number: float | None) -> str:
+    return "" if number is None else f"{number:.4g}"
 
 
 def _escaped(text: str) -> str:

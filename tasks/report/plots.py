@@ -32,36 +32,48 @@ def plot_row(points: Sequence[Point], weights: Mapping[str, float], title: str) 
     figure, axes = _empty(title)
     octaves = [list(octave) for _, octave in groupby(points, key=lambda point: point.octave)]
     for number, octave in enumerate(octaves):
-        steps = [point.step for point in octave]
-        lines = {
-            "total": ([point.total_loss for point in octave], TOTAL),
-            "content": ([weights["content"] * point.content_loss for point in octave], CONTENT),
-            "style": ([weights["style"] * point.style_loss for point in octave], STYLE),
-            "variation": ([weights["tv"] * point.tv_loss for point in octave], VARIATION),
-        }
-        for name, (losses, color) in lines.items():
-            if any(losses):
-                axes.plot(
-                    *(steps, losses),
-                    color=color,
-                    linewidth=2 if name == "total" else 1.2,
-                    marker="." if len(octave) == 1 else None,
-                    label=None if number else f"{name} loss",
-                )
-        axes.axvline(steps[0], color="0.8", linewidth=0.8, zorder=0)
-        axes.annotate(
-            f"{octave[0].width} x {octave[0].height}",
-            (steps[0], 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(3, -3),
-            textcoords="offset points",
-            va="top",
-            fontsize=8,
-            color="0.4",
-        )
+        _plot_losses(axes, octave, weights, is_first=number == 0)
+        _mark_start(axes, octave[0])
     axes.set_ylabel("loss x weight")
     axes.legend(frameon=False, fontsize=9)
     return figure
+
+
+def _plot_losses(
+    axes: "Axes", octave: Sequence[Point], weights: Mapping[str, float], *, is_first: bool
+) -> None:
+    """Plot the losses of an octave; only those of the first one are named in the legend."""
+    steps = [point.step for point in octave]
+    lines = {
+        "total": ([point.total_loss for point in octave], TOTAL),
+        "content": ([weights["content"] * point.content_loss for point in octave], CONTENT),
+        "style": ([weights["style"] * point.style_loss for point in octave], STYLE),
+        "variation": ([weights["tv"] * point.tv_loss for point in octave], VARIATION),
+    }
+    for name, (losses, color) in lines.items():
+        if any(losses):
+            axes.plot(
+                *(steps, losses),
+                color=color,
+                linewidth=2 if name == "total" else 1.2,
+                marker="." if len(octave) == 1 else None,
+                label=f"{name} loss" if is_first else None,
+            )
+
+
+def _mark_start(axes: "Axes", first: Point) -> None:
+    """Mark where an octave begins, with its size in pixels."""
+    axes.axvline(first.step, color="0.8", linewidth=0.8, zorder=0)
+    axes.annotate(
+        f"{first.width} x {first.height}",
+        (first.step, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(3, -3),
+        textcoords="offset points",
+        va="top",
+        fontsize=8,
+        color="0.4",
+    )
 
 
 def plot_rows(curves: Mapping[str, Sequence[Point]], title: str) -> "Figure":

@@ -10,7 +10,6 @@ from pathlib import PurePath
 from typing import cast
 from uuid import UUID
 
-import pandas as pd
 from prefect.artifacts import (
     create_image_artifact,
     create_link_artifact,
@@ -26,10 +25,10 @@ from nst_core.storage.places import redacted
 from tasks.engine.run_log import run_log
 from tasks.events import subscribed
 from tasks.report.markdown import markdown_report, shown_rows
-from tasks.report.table import why_of
+from tasks.report.table_row import Table
 from tasks.report.tally import Tally
-from tasks.report.write import Night
-from tasks.store.layout import CONTACT_SHEET, GALLERY, summary_path
+from tasks.report.write import BatchReport
+from tasks.store.output_folder import CONTACT_SHEET, GALLERY
 from tasks.store.statuses import WRONG
 
 logger = logging.getLogger("nst_batch.artifacts")
@@ -103,11 +102,11 @@ def _update(artifact: UUID | None, tally: Tally, key: str) -> UUID | None:
     return cast(UUID, update_progress_artifact(artifact, percent, told_so_far))
 
 
-def show_on_page(night: Night, served_at: str | None, *, patiently: bool = True) -> None:
+def show_on_page(report: BatchReport, served_at: str | None, *, patiently: bool = True) -> None:
     """Create the artifacts of a batch that has ended; if Prefect refuses one, only log a warning.
 
     Args:
-        night: the batch to show.
+        report: the batch to show.
         served_at: the address at which people see the output folder, if there is one.
         patiently: wait a minute for a server that is away.
     """
@@ -116,41 +115,41 @@ def show_on_page(night: Night, served_at: str | None, *, patiently: bool = True)
     try:
         retries = min(PATIENT_RETRIES, PREFECT_CLIENT_MAX_RETRIES.value()) if patiently else 0
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: retries}):
-            _show_report(night)
-            _show_table(night)
+            _show_report(report)
+            _show_table(report)
             if served_at is not None:
-                _show_links(night, served_at.rstrip("/"))
+                _show_links(report, served_at.rstrip("/"))
     except Exception as error:  # noqa: BLE001 - the client raises nearly anything
         logger.warning(
             "Prefect's page lacks the report of this batch: %s: %s", type(error).__name__, error
         )
 
 
-def _show_report(night: Night) -> None:
+def _show_report(report: BatchReport) -> None:
     create_markdown_artifact(
-        markdown_report(night),
-        key_of(night.manifest, "report"),
+        markdown_report(report),
+        key_of(report.manifest, "report"),
         "what came out, what failed and why, what changed",
     )
 
 
-def _show_table(night: Night) -> None:
-    rows, count = shown_rows(night.table), len(night.table)
+def _show_table(report: BatchReport) -> None:
+    rows, count = shown_rows(report.table), len(report.table.rows)
     of_these = "" if len(rows) == count else f"the first {len(rows)} of "
-    whole = redacted(summary_path(night.output))
+    whole = redacted(report.output.summary())
     create_table_artifact(
         rows,
-        key_of(night.manifest, "summary"),
+        key_of(report.manifest, "summary"),
         f"{of_these}{count} rows, those that are not done first; the whole table is {whole}",
     )
 
 
-def _show_links(night: Night, address: str) -> None:
-    if night.has_gallery:
+def _show_links(report: BatchReport, address: str) -> None:
+    if report.has_gallery:
         gallery = f"{address}/{GALLERY}"
-        create_link_artifact(gallery, gallery, key_of(night.manifest, "gallery"), "all pictures")
-    if night.has_contact_sheet:
-        key = key_of(night.manifest, "contact-sheet")
+        create_link_artifact(gallery, gallery, key_of(report.manifest, "gallery"), "all pictures")
+    if report.has_contact_sheet:
+        key = key_of(report.manifest, "contact-sheet")
         create_image_artifact(f"{address}/{CONTACT_SHEET}", key, "all results")
 
 
@@ -158,16 +157,16 @@ MOST_ROWS = 200
 """The most rows that are logged one by one; the report and the table have all of them."""
 
 
-def log_wrong_rows(table: pd.DataFrame) -> None:
+def log_wrong_rows(table: Table) -> None:
     """Log which rows failed or are invalid, and why.
 
     Args:
         table: the batch's table, made by `tasks.report.table`.
     """
     log = run_log()
-    wrong = table[table["status"].isin(WRONG)]
-    for _, row in wrong.head(MOST_ROWS).iterrows():
-        level = logging.WARNING if row["status"] == "invalid" else logging.ERROR
-        log.log(level, "%s: line %d, %s", row["status"], row["line"], why_of(row))
+    wrong = table.with_status(*WRONG)
+    for row in wrong[:MOST_ROWS]:
+        level = logging.WARNING if row.status == "invalid" else logging.ERROR
+        log.log(level, "%s: line %d, %s", row.status, row.line, row.why)
     if len(wrong) > MOST_ROWS:
         log.warning("... and %d more rows that are not done: see the table", len(wrong) - MOST_ROWS)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import pandas as pd
-
-from nst_core.images.pictures import PictureError, examine
+from nst_core.images.picture_files import PictureError
+from nst_core.images.read import examine
 from nst_core.storage.files import list_files
 from nst_core.storage.places import (
     Place,
@@ -21,8 +20,9 @@ from nst_core.storage.places import (
 )
 from nst_core.transfer.settings import DEFAULT_ENCODER, Settings, resolve
 from tasks.report.finding import NoResultsError, table_of
+from tasks.report.table_row import Table
 from tasks.store.csv_cells import harmless_path
-from tasks.store.layout import PICTURES
+from tasks.store.output_folder import PICTURES, OutputFolder
 from tasks.store.output_names import nearest_output
 from tasks.store.provenance import Provenance, _as_utf_8
 
@@ -67,7 +67,7 @@ class Rebuilder:
     def __init__(self, seen_from: Place, look_in: Iterable[Place] = ()) -> None:
         self.seen_from = seen_from
         self.look_in = tuple(look_in)
-        self._tables: dict[Place, pd.DataFrame | None] = {}
+        self._tables: dict[OutputFolder, Table | None] = {}
         self._digests: dict[Place, str] = {}
         self._files: list[Place] | None = None
 
@@ -83,13 +83,13 @@ class Rebuilder:
         """
         folder = self._pictures_folder(picture)
         output = name_of(picture) if folder is None else path_below(folder, picture)
-        row = None if folder is None else self._row(folder, output, provenance.key)
+        stated = {} if folder is None else self._stated_sources(folder, output, provenance.key)
         cells, lost = {}, []
         for column, name, sha256 in (
             ("content", provenance.content, provenance.content_sha256),
             ("style", provenance.style, provenance.style_sha256),
         ):
-            candidates = chain(_as_the_table_says(row, column), self._named_first(name))
+            candidates = chain(stated.get(column, ()), self._named_first(name))
             found = next((there for there in candidates if self._digest(there) == sha256), None)
             path = name if found is None else as_seen_from(self.seen_from, found)
             cells[column] = harmless_path(path)
@@ -110,19 +110,24 @@ class Rebuilder:
     def _pictures_folder(self, picture: Place) -> Place | None:
         """Return the pictures folder of the picture's batch, if the picture is still in it."""
         named = [folder for folder in picture.absolute().parents if folder.name == PICTURES]
-        with_table = (folder for folder in named if self._table(folder.parent) is not None)
+        with_table = (
+            folder for folder in named if self._table(OutputFolder(folder.parent)) is not None
+        )
         return next(with_table, named[0] if named else None)
 
-    def _row(self, folder: Place, output: str, key: str) -> "pd.Series[Any] | None":
-        """Return the picture's row of the table; the manifest's place is in its `attrs`."""
-        table = self._table(folder.parent)
-        if table is None:
-            return None
-        rows = table[table["key"] == key]
-        rows = pd.concat([rows[rows["output"] == output], rows])
-        return None if rows.empty else rows.iloc[0]
+    def _stated_sources(self, folder: Place, output: str, key: str) -> dict[str, list[Place]]:
+        """Return the places of content and style that the table states, by column."""
+        table = self._table(OutputFolder(folder.parent))
+        rows = [row for row in table.rows if row.key == key] if table else []
+        if not table or not rows or not table.manifest:
+            return {}
+        row = next((row for row in rows if row.output == output), rows[0])
+        return {
+            "content": _beside(table.manifest, row.content),
+            "style": _beside(table.manifest, row.style),
+        }
 
-    def _table(self, output: Place) -> pd.DataFrame | None:
+    def _table(self, output: OutputFolder) -> Table | None:
         if output not in self._tables:
             try:
                 self._tables[output] = table_of(output)
@@ -148,9 +153,9 @@ class Rebuilder:
         return self._digests[candidate]
 
 
-def _as_the_table_says(row: "pd.Series[Any] | None", column: str) -> Iterator[Place]:
-    manifest = None if row is None else row.attrs.get("manifest")
-    if row is not None and manifest:
-        # A signed address has lost its key.
-        with suppress(PlaceError):
-            yield join(place(manifest).parent, row[column])
+def _beside(manifest: str, cell: str) -> list[Place]:
+    """Return the place that a cell of a manifest names, if it can be known."""
+    # A signed address has lost its key.
+    with suppress(PlaceError):
+        return [join(place(manifest).parent, cell)]
+    return []

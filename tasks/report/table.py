@@ -1,24 +1,29 @@
-"""The table of a batch, made from its rows and their records."""
+"""The table of a batch: made from its rows and their records, written, and read back.
+
+This is the only module that knows pandas, which takes seconds to import: it is imported when a
+table is converted.
+"""
 
 import csv
 import io
-import logging
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
 from datetime import datetime
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from nst_core.networks import CATALOGUE
 from nst_core.storage.files import read_whole, write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.settings import Settings
+from tasks.report.table_row import Table, TableRow
 from tasks.row import Row
 from tasks.store.csv_cells import escape_formula
-from tasks.store.layout import CURVES, PICTURES, curve_name, summary_path
-from tasks.store.statuses import STATUSES, RowResult
+from tasks.store.output_folder import CURVES, PICTURES, OutputFolder, curve_name
+from tasks.store.statuses import RowResult
 
-logger = logging.getLogger("nst_batch.summary")
+if TYPE_CHECKING:
+    import pandas as pd
 
 MEASURES = (
     *("total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"),
@@ -32,8 +37,22 @@ WHOLE = (
 )
 """Columns of whole numbers, which stay whole even if rows without a picture have none."""
 
+RELATIVE_LOSS = "relative_loss_"
 
-def summarize(rows: Iterable[Row], results: Mapping[int, RowResult]) -> pd.DataFrame:
+
+class MissingColumnError(ValueError):
+    """A table without a column that its reader needs, as other versions wrote it.
+
+    Attributes:
+        column: the column's name.
+    """
+
+    def __init__(self, column: str) -> None:
+        super().__init__(f"found no column {column}, as in tables of other versions")
+        self.column = column
+
+
+def summarize(rows: Iterable[Row], results: Mapping[int, RowResult]) -> Table:
     """Return the table: a row for each row of the manifest, in the same order, whatever its result.
 
     Args:
@@ -41,65 +60,95 @@ def summarize(rows: Iterable[Row], results: Mapping[int, RowResult]) -> pd.DataF
         results: the results by line.
     """
     rows = list(rows)
-    table = pd.DataFrame([_table_row(row, results[row.line]) for row in rows])
-    layers = [
-        f"relative_loss_{layer}"
+    table_rows = tuple(_table_row(row, results[row.line]) for row in rows)
+    measured = {layer for row in table_rows for layer in row.relative_losses}
+    layers = (
+        layer
         for name in dict.fromkeys(row.settings.encoder for row in rows)
         for layer in CATALOGUE[name].topology.layer_names
-    ]
-    leading = ["line", "status", "picture", "content", "style", *MEASURES[:5]]
-    found = [layer for layer in layers if layer in table]
-    trailing = ["style_targets", "curve", "output", "key", "same_as", "change", "previous_loss"]
-    order = [*leading, *found, *MEASURES[5:], *trailing, *Settings.model_fields]
-    table = table.reindex(columns=[*dict.fromkeys(order), "warnings", "error"])
-    return table.astype(dict.fromkeys(WHOLE, "Int64"))
+        if layer in measured
+    )
+    return Table(table_rows, layers=tuple(dict.fromkeys(layers)))
 
 
-def _table_row(row: Row, result: RowResult) -> dict[str, Any]:
-    settings = row.settings.model_dump() if not row.faults else {}
+def _table_row(row: Row, result: RowResult) -> TableRow:
     facts: dict[str, Any] = {
+        **(row.settings.model_dump() if not row.faults else {}),
         "line": row.line,
         "status": result.status,
         "same_as": result.same_as,
         "content": row.cell("content"),
         "style": row.cell("style"),
         "output": row.output,
-        **settings,
-        "warnings": "",
         "error": result.error,
     }
     record = result.record
     if record is None:
-        return facts | {"picture": result.interrupted_picture or None}
-    curve = f"{CURVES}/{curve_name(row.output)}" if record.curve_file else ""
-    losses = {f"relative_loss_{layer}": loss for layer, loss in record.style_layers.items()}
-    return (
-        facts
-        | losses
-        | {
-            **{name: getattr(record, name) for name in MEASURES},
-            "picture": f"{PICTURES}/{row.output}",
-            "curve": curve,
-            "key": record.key,
-            "style_targets": result.style_targets,
-            "warnings": "; ".join(record.warnings),
-        }
+        return TableRow(**facts, picture=result.interrupted_picture or None)
+    # The steps and the seed of a picture take the place of the settings with these names.
+    facts |= {name: getattr(record, name) for name in MEASURES}
+    return TableRow(
+        **facts,
+        picture=f"{PICTURES}/{row.output}",
+        relative_losses=record.style_layers,
+        style_targets=result.style_targets,
+        curve=f"{CURVES}/{curve_name(row.output)}" if record.curve_file else "",
+        key=record.key,
+        warnings="; ".join(record.warnings),
     )
 
 
-def write_summary(table: pd.DataFrame, output: Place) -> Place:
-    """Write `summary.csv` and `summary.parquet` atomically; return the former's path."""
-    parquet = io.BytesIO()
-    table.to_parquet(parquet, index=False)
-    write_atomic(summary_path(output, ".parquet"), parquet.getvalue())
-    write_atomic(summary_path(output), summary_csv(table).encode())
-    return summary_path(output)
+def write_summary(table: Table, output: OutputFolder) -> Place:
+    """Write `summary.csv` and `summary.parquet` atomically; return the former's path.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    frame, parquet = frame_of(table), io.BytesIO()
+    frame.to_parquet(parquet, index=False)
+    write_atomic(output.summary(".parquet"), parquet.getvalue())
+    write_atomic(output.summary(), summary_csv(frame).encode())
+    return output.summary()
 
 
-def summary_csv(table: pd.DataFrame) -> str:
+def frame_of(table: Table) -> "pd.DataFrame":
+    """Return the table with its columns, their types, and when and from what it was made."""
+    import pandas as pd
+
+    columns = _columns(table)
+    # Pandas takes a column that is left out for one of numbers. That of pictures stays in, so that
+    # its type is that of texts even if there is no picture.
+    filled = {
+        name: cells
+        for name, cells in columns.items()
+        if name == "picture" or any(cell is not None for cell in cells)
+    }
+    frame = pd.DataFrame(filled).reindex(columns=list(columns))
+    frame = frame.astype(dict.fromkeys(WHOLE, "Int64"))
+    if table.made_at:
+        frame.attrs["made_at"] = table.made_at.isoformat(timespec="seconds")
+    if table.manifest:
+        frame.attrs["manifest"] = table.manifest
+    return frame
+
+
+def _columns(table: Table) -> dict[str, list[Any]]:
+    """Return the cells of each column; relative losses have a column for each layer."""
+    columns: dict[str, list[Any]] = {}
+    for field in fields(TableRow):
+        cells = [getattr(row, field.name) for row in table.rows]
+        if field.name != "relative_losses":
+            columns[field.name] = cells
+            continue
+        for layer in table.layers:
+            columns[f"{RELATIVE_LOSS}{layer}"] = [losses.get(layer) for losses in cells]
+    return columns
+
+
+def summary_csv(frame: "pd.DataFrame") -> str:
     """Return the table as CSV text, without any cell that a spreadsheet takes for a formula."""
-    texts = table.select_dtypes(["object", "string"])
-    safe = table.assign(**texts.map(escape_formula))
+    texts = frame.select_dtypes(["object", "string"])
+    safe = frame.assign(**texts.map(escape_formula))
     # Otherwise a bare carriage return would be unquoted, and readers would take it for a new row.
     has_returns = texts.map(lambda cell: "\r" in str(cell)).to_numpy().any()
     text: str = safe.to_csv(
@@ -111,32 +160,97 @@ def summary_csv(table: pd.DataFrame) -> str:
     return text
 
 
-def read_summary(output: Place) -> pd.DataFrame:
-    """Return the table of the last run, with its original types.
+def json_rows(table: Table) -> list[dict[str, Any]]:
+    """Return the rows in a form that JSON has, each by column; None if there is no value."""
+    text = frame_of(table).to_json(orient="records", double_precision=15)
+    rows: list[dict[str, Any]] = json.loads(text)
+    return rows
+
+
+def read_summary(output: OutputFolder, needed: Iterable[str] = ()) -> Table:
+    """Return the table of the last run.
+
+    Args:
+        output: the batch's output folder.
+        needed: columns that the table must have, even if it is from another version.
 
     Raises:
         OSError: there is none, or it cannot be read.
+        MissingColumnError: it lacks a column.
+        ValueError: it is not a table of ours.
     """
-    return pd.read_parquet(io.BytesIO(read_whole(summary_path(output, ".parquet"))))
+    data = read_whole(output.summary(".parquet"))
+    import pandas as pd
+
+    frame = pd.read_parquet(io.BytesIO(data))
+    for column in (*needed, "line", "status"):
+        if column not in frame:
+            raise MissingColumnError(column)
+    return Table(
+        rows=_rows_of(frame),
+        layers=_layers_of(frame),
+        made_at=_made_at(frame),
+        manifest=str(frame.attrs.get("manifest") or ""),
+    )
 
 
-def made_at(table: pd.DataFrame) -> datetime | None:
-    """Return when a table was made; None if it does not say."""
-    said = table.attrs.get("made_at")
+def _rows_of(frame: "pd.DataFrame") -> tuple[TableRow, ...]:
+    types = get_type_hints(TableRow)
+    columns: dict[str, list[Any]] = {
+        field.name: _values(frame[field.name], _plain_type(types[field.name]), field.default)
+        for field in fields(TableRow)
+        if field.name in frame
+    }
+    columns["relative_losses"] = _relative_losses(frame)
+    return tuple(
+        TableRow(**dict(zip(columns, cells, strict=True)))
+        for cells in zip(*columns.values(), strict=True)
+    )
+
+
+def _plain_type(annotation: Any) -> type:
+    """Return the type of a field's values besides None: int, float, bool or str."""
+    first = (*get_args(annotation), annotation)[0]
+    # The values of a `Literal` are texts.
+    return first if isinstance(first, type) else str
+
+
+def _values(column: "pd.Series[Any]", kind: type, default: Any) -> list[Any]:
+    """Return the column's cells as values of this type, or the default where there is none.
+
+    Raises:
+        ValueError: a cell has no such value, or none although there is no default.
+    """
+    missing = column.isna().tolist()
+    if default is MISSING and any(missing):
+        raise ValueError(f"column {column.name}: found an empty cell")
+    try:
+        return [
+            default if is_missing else kind(cell)
+            for cell, is_missing in zip(column.tolist(), missing, strict=True)
+        ]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"column {column.name}: {error}") from error
+
+
+def _relative_losses(frame: "pd.DataFrame") -> list[dict[str, float]]:
+    layers = _layers_of(frame)
+    columns = [_values(frame[f"{RELATIVE_LOSS}{layer}"], float, None) for layer in layers]
+    return [
+        {
+            layer: column[row]
+            for layer, column in zip(layers, columns, strict=True)
+            if column[row] is not None
+        }
+        for row in range(len(frame))
+    ]
+
+
+def _layers_of(frame: "pd.DataFrame") -> tuple[str, ...]:
+    named = (column for column in frame.columns if column.startswith(RELATIVE_LOSS))
+    return tuple(column.removeprefix(RELATIVE_LOSS) for column in named)
+
+
+def _made_at(frame: "pd.DataFrame") -> datetime | None:
+    said = frame.attrs.get("made_at")
     return datetime.fromisoformat(said) if said else None
-
-
-def with_warnings(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that have warnings; a table of an earlier version has none."""
-    return table[table["warnings"] != ""] if "warnings" in table else table.head(0)
-
-
-def count_by_status(table: pd.DataFrame) -> dict[str, int]:
-    """Return the number of rows for each status that occurs."""
-    counts = table["status"].value_counts()
-    return {status: int(counts[status]) for status in STATUSES if status in counts}
-
-
-def why_of(row: "pd.Series[Any]") -> str:
-    """Return why a row is not done, without its line number, which is always shown beside it."""
-    return str(row["error"]).replace(f"line {row['line']}, ", "")

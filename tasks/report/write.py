@@ -1,33 +1,32 @@
 """The outputs of a batch for people: the table, the gallery and the contact sheet."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-
-import pandas as pd
 
 from nst_core.storage.files import list_files, remove, write_atomic
 from nst_core.storage.places import Place, name_of, redacted
 from tasks.events import GalleryWritten, TableWritten, emit
 from tasks.job import Examined, Job
-from tasks.report.comparison import compare, gone, is_comparable
+from tasks.report.comparison import COMPARED, compare, gone
 from tasks.report.contact_sheet import write_contact_sheet
 from tasks.report.gallery.page import Page, render
 from tasks.report.gallery.previews import complete_previews
 from tasks.report.gallery.rows import gallery_rows, previews_of
-from tasks.report.table import made_at, read_summary, summarize, write_summary
+from tasks.report.table import MissingColumnError, read_summary, summarize, write_summary
+from tasks.report.table_row import Table
 from tasks.row import Row
 from tasks.store.finished import confirmed
-from tasks.store.layout import CONTACT_SHEET, INTERRUPTED, gallery_path, interrupted_path
 from tasks.store.managed import INTERRUPTED_MARK, is_marked
+from tasks.store.output_folder import CONTACT_SHEET, INTERRUPTED, OutputFolder
 from tasks.store.statuses import PENDING, STOPPED, RowResult
 
 logger = logging.getLogger("nst_batch.report")
 
 
 @dataclass(frozen=True)
-class Night:
+class BatchReport:
     """A batch that has ended, as it is reported to people.
 
     Attributes:
@@ -41,8 +40,8 @@ class Night:
     """
 
     manifest: str
-    output: Place
-    table: pd.DataFrame
+    output: OutputFolder
+    table: Table
     gone: tuple[str, ...]
     compared_with: datetime | None
     has_gallery: bool = False
@@ -50,8 +49,8 @@ class Night:
 
 
 def write_report(
-    examined: Examined, results: dict[int, RowResult], manifest: Place, output: Place
-) -> Night:
+    examined: Examined, results: dict[int, RowResult], manifest: Place, output: OutputFolder
+) -> BatchReport:
     """Write everything that shows how a batch ended.
 
     If the page cannot be made, there is only a warning, because the pictures and the table exist.
@@ -69,63 +68,75 @@ def write_report(
     results |= {job.line: PENDING for job in examined.jobs if job.line not in results}
     results |= confirmed(examined.jobs, results, output)
     results |= {row.line: _invalid(row) for row in examined.rows if row.faults}
+    report = _write_table(examined, results, manifest, output)
+    try:
+        remove_finished(results, examined.jobs, output)
+        report = write_gallery(report, examined.jobs, results)
+        emit(GalleryWritten(str(output.gallery)))
+    except Exception as error:
+        logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
+        logger.debug("why the gallery is not up to date", exc_info=True)
+    return report
+
+
+def _write_table(
+    examined: Examined, results: Mapping[int, RowResult], manifest: Place, output: OutputFolder
+) -> BatchReport:
+    """Write the table, compared with that of the previous run, and return the batch with it."""
     earlier = _earlier_table(output)
-    table = compare(summarize(examined.rows, results), earlier)
-    table.attrs["made_at"] = datetime.now().astimezone().isoformat(timespec="seconds")
-    table.attrs["manifest"] = redacted(manifest.absolute())
+    table = replace(
+        compare(summarize(examined.rows, results), earlier),
+        made_at=datetime.now().astimezone().replace(microsecond=0),
+        manifest=redacted(manifest.absolute()),
+    )
     write_summary(table, output)
-    emit(TableWritten(len(table)))
-    night = Night(
+    emit(TableWritten(len(table.rows)))
+    return BatchReport(
         manifest=name_of(manifest),
         output=output,
         table=table,
         gone=tuple(gone(table, earlier)),
-        compared_with=None if earlier is None else made_at(earlier),
+        compared_with=earlier.made_at if earlier else None,
     )
-    try:
-        remove_finished(results, examined.jobs, output)
-        night = write_gallery(night, examined.jobs, results)
-        emit(GalleryWritten(str(gallery_path(output))))
-    except Exception as error:
-        logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
-        logger.debug("why the gallery is not up to date", exc_info=True)
-    return night
 
 
 def _invalid(row: Row) -> RowResult:
     return RowResult("invalid", error="; ".join(map(str, row.faults)))
 
 
-def _earlier_table(output: Place) -> pd.DataFrame | None:
+def _earlier_table(output: OutputFolder) -> Table | None:
     """Return the table of the previous run; None if there is none, or if its version knew less."""
     try:
-        table = read_summary(output)
-    except FileNotFoundError:
+        return read_summary(output, COMPARED)
+    except (FileNotFoundError, MissingColumnError):
         return None
     except (OSError, ValueError) as error:
         logger.warning("not compared with the run before, as its table cannot be read: %s", error)
         return None
-    return table if is_comparable(table) else None
 
 
-def remove_finished(results: dict[int, RowResult], jobs: Iterable[Job], output: Place) -> None:
+def remove_finished(
+    results: dict[int, RowResult], jobs: Iterable[Job], output: OutputFolder
+) -> None:
     """Remove the best pictures so far of rows that were interrupted before and are done now.
 
     Raises:
         OSError: the output folder cannot be read or written.
     """
     done = {job.output for job in jobs if results[job.line].record}
-    for name in list_files(output / INTERRUPTED) & done:
-        picture = interrupted_path(output, name)
+    for name in list_files(output.root / INTERRUPTED) & done:
+        picture = output.interrupted(name)
         if is_marked(picture, INTERRUPTED_MARK):
             remove(picture)
 
 
-def write_gallery(night: Night, jobs: Sequence[Job], results: dict[int, RowResult]) -> Night:
+def write_gallery(
+    report: BatchReport, jobs: Sequence[Job], results: dict[int, RowResult]
+) -> BatchReport:
     """Write the page, the previews that it needs, and the contact sheet of a grid.
 
     Args:
-        night: the batch, as far as it is known.
+        report: the batch, as far as it is known.
         jobs: the jobs of the rows that could run.
         results: the results by line.
 
@@ -138,16 +149,16 @@ def write_gallery(night: Night, jobs: Sequence[Job], results: dict[int, RowResul
     # A user who stops a batch of thousands does not want to wait for pictures of pictures.
     is_stopped = any(result.status in STOPPED for result in results.values())
     wanted = previews_of(jobs, results, may_be_missing=is_stopped)
-    previews = complete_previews(wanted, night.output)
-    rows = gallery_rows(night.table, jobs, results, previews, night.output)
-    night = replace(night, has_contact_sheet=write_contact_sheet(rows, night.output))
+    previews = complete_previews(wanted, report.output)
+    rows = gallery_rows(report.table, jobs, results, previews, report.output)
+    report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output))
     page = Page(
-        title=night.manifest,
-        made_at=made_at(night.table) or datetime.now().astimezone(),
+        title=report.manifest,
+        made_at=report.table.made_at or datetime.now().astimezone(),
         rows=rows,
-        gone=night.gone,
-        compared_with=night.compared_with,
-        contact_sheet=CONTACT_SHEET if night.has_contact_sheet else "",
+        gone=report.gone,
+        compared_with=report.compared_with,
+        contact_sheet=CONTACT_SHEET if report.has_contact_sheet else "",
     )
-    write_atomic(gallery_path(night.output), render(page).encode())
-    return replace(night, has_gallery=True)
+    write_atomic(report.output.gallery, render(page).encode())
+    return replace(report, has_gallery=True)

@@ -4,15 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
-from nst_core.storage.files import size_of, sizes_below
-from nst_core.storage.places import Place, redacted
+from nst_core.storage.files import sizes_of_files, stat
+from nst_core.storage.local import on_disk
+from nst_core.storage.places import redacted
 from nst_core.storage.write_errors import explained
 from tasks.job import Job
-from tasks.store.layout import PICTURES, curve_path, picture_path
-from tasks.store.placement import LOOKS_AT_ONCE, find_finished, first_lines, place_finished
-from tasks.store.records import FileReference, PictureRecord, RecordError
+from tasks.store.file_reference import FileReference, RecordError
+from tasks.store.lookup import LOOKS_AT_ONCE, find_finished, first_lines
+from tasks.store.output_folder import PICTURES, OutputFolder
+from tasks.store.placement import place_finished
+from tasks.store.records import PictureRecord
 from tasks.store.statuses import RowResult
 
 LONGEST_ERROR = 600
@@ -20,7 +22,7 @@ LONGEST_ERROR = 600
 complete message."""
 
 
-def results_of_finished(jobs: Sequence[Job], output: Place) -> dict[int, RowResult]:
+def results_of_finished(jobs: Sequence[Job], output: OutputFolder) -> dict[int, RowResult]:
     """Return, by line, the results of the jobs that earlier runs finished, each with its own files.
 
     Raises:
@@ -42,7 +44,7 @@ def results_of_finished(jobs: Sequence[Job], output: Place) -> dict[int, RowResu
     }
 
 
-def result_of_equal(job: Job, first: int, result: RowResult, output: Place) -> RowResult:
+def result_of_equal(job: Job, first: int, result: RowResult, output: OutputFolder) -> RowResult:
     """Return the result of a job that gets a copy from an equal job in an earlier line.
 
     Args:
@@ -59,14 +61,14 @@ def result_of_equal(job: Job, first: int, result: RowResult, output: Place) -> R
     return replace(result, record=record, same_as=first, is_output_lost=False)
 
 
-def copied_to(name: str, record: PictureRecord, output: Place) -> PictureRecord:
+def copied_to(name: str, record: PictureRecord, output: OutputFolder) -> PictureRecord:
     """Return a record whose files are those of this output, copied there if necessary.
 
     Raises:
         RecordError: the picture or its curve is not there any more.
         OSError: it cannot be written.
     """
-    place, curve_place = picture_path(output, name), curve_path(output, name)
+    place, curve_place = output.picture(name), output.curve(name)
     if record.file.path == place:
         return record
     file, curve = FileReference.write(place, record.file.read()), record.curve_file
@@ -77,7 +79,7 @@ def copied_to(name: str, record: PictureRecord, output: Place) -> PictureRecord:
 
 
 def confirmed(
-    jobs: Iterable[Job], results: Mapping[int, RowResult], output: Place
+    jobs: Iterable[Job], results: Mapping[int, RowResult], output: OutputFolder
 ) -> dict[int, RowResult]:
     """Return results by line; a row has failed if its picture is missing when the batch ends.
 
@@ -102,16 +104,16 @@ def confirmed(
     return checked
 
 
-def sizes_of_pictures(names: Sequence[str], output: Place) -> dict[str, int]:
+def sizes_of_pictures(names: Sequence[str], output: OutputFolder) -> dict[str, int]:
     """Return the sizes in bytes of these outputs' pictures, for those that exist."""
-    if not isinstance(output, Path):
+    if on_disk(output.root) is None:
         # A storage may refuse to list its files; then it is asked for each one.
         with suppress(OSError):
-            return sizes_below(output / PICTURES)
+            return sizes_of_files(output.root / PICTURES)
 
     def look(name: str) -> int | None:
         try:
-            return size_of(picture_path(output, name))
+            return stat(output.picture(name)).size
         except OSError:
             return None
 

@@ -6,23 +6,22 @@ can be distinguished from pictures that somebody put there.
 
 import itertools
 import logging
-import os
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from functools import cache
 
-from nst_core.images.pictures import PictureError, read_png_text
-from nst_core.storage.files import read_whole, remove, version_of, write_atomic
+from nst_core.images.picture_files import PictureError
+from nst_core.images.read import read_png_text
+from nst_core.storage.files import exists, move, remove
+from nst_core.storage.local import identity_of
 from nst_core.storage.places import Place, path_below, redacted, without_links
-from tasks.store.layout import MANAGED_FILES, MANAGED_FOLDERS
+from tasks.store.output_folder import MANAGED_FILES, MANAGED_FOLDERS, OutputFolder
 
 logger = logging.getLogger("nst_batch.managed")
 
 Mark = Mapping[str, str]
 INTERMEDIATE_MARK: Mark = {"Software": "nst-batch intermediate"}
 INTERRUPTED_MARK: Mark = {"Software": "nst-batch interrupted"}
-
-_Identity = tuple[int, int]
 
 
 class ManagedPlaces:
@@ -32,52 +31,42 @@ class ManagedPlaces:
     that neither a link nor another spelling (`INTERRUPTED` where case does not matter) hides it.
     """
 
-    def __init__(self, output: Place) -> None:
-        self.output = output.absolute()
-        self._identities: dict[Path, _Identity | None] = {}
+    def __init__(self, output: OutputFolder) -> None:
+        self.root = output.root.absolute()
+        self._identity_of = cache(identity_of)
         self._folders = {
             identity: name
             for name in MANAGED_FOLDERS
-            if isinstance(self.output, Path) and (identity := self._identity(self.output / name))
+            if (identity := self._identity_of(self.root / name))
         }
 
     def name_at(self, named: Place) -> str:
         """Return the managed folder or file that a place is or is in, such as `losses`, or ''."""
         named = named.absolute()
         past_links = without_links(named)
-        places = ((self.output, named), (without_links(self.output), past_links))
-        for output, place in places:
-            first, _, rest = path_below(output, place).partition("/")
+        for root, place in ((self.root, named), (without_links(self.root), past_links)):
+            first, _, rest = path_below(root, place).partition("/")
             if first in (MANAGED_FOLDERS if rest else MANAGED_FILES):
                 return first
-        if not isinstance(named, Path) or not isinstance(self.output, Path):
-            return ""
-        return self._name_by_identity(named, Path(str(past_links)))
+        return self._name_by_identity(named, past_links)
 
-    def _name_by_identity(self, *places: Path) -> str:
+    def _name_by_identity(self, *places: Place) -> str:
         for place in places:
             for folder in place.parents:
-                if name := self._folders.get(self._identity(folder) or (0, 0)):
+                identity = self._identity_of(folder)
+                if identity and (name := self._folders.get(identity)):
                     return name
         return next(filter(None, map(self._file_name, places)), "")
 
-    def _file_name(self, place: Path) -> str:
+    def _file_name(self, place: Place) -> str:
         """Return the managed file that a path spells differently; a hard link elsewhere is none."""
         name = place.name.casefold()
-        if name in MANAGED_FILES and self._identity(place.parent) == self._identity(self.output):
-            with suppress(OSError):
-                return name if place.samefile(place.with_name(name)) else ""
-        return ""
-
-    def _identity(self, path: Place) -> _Identity | None:
-        assert isinstance(path, Path)
-        if path not in self._identities:
-            try:
-                facts = path.stat()
-                self._identities[path] = (facts.st_dev, facts.st_ino)
-            except OSError:
-                self._identities[path] = None
-        return self._identities[path]
+        if name not in MANAGED_FILES:
+            return ""
+        folder = self._identity_of(place.parent)
+        is_here = folder is not None and folder == self._identity_of(self.root)
+        found = identity_of(place) if is_here else None
+        return name if found and found == identity_of(place.with_name(name)) else ""
 
 
 def is_marked(picture: Place, mark: Mark) -> bool:
@@ -121,21 +110,7 @@ def _move_aside(file: Place) -> Place:
     free: Place = next(
         place
         for number in itertools.count(1)
-        if not _is_there(place := file.with_name(f"{file.stem}.kept-{number}{file.suffix}"))
+        if not exists(place := file.with_name(f"{file.stem}.kept-{number}{file.suffix}"))
     )
-    if isinstance(file, Path) and isinstance(free, Path):
-        file.rename(free)
-    else:
-        write_atomic(free, read_whole(file))
-        remove(file)
+    move(file, free)
     return free
-
-
-def _is_there(file: Place) -> bool:
-    if isinstance(file, Path):
-        return os.path.lexists(file)
-    try:
-        version_of(file)
-    except FileNotFoundError:
-        return False
-    return True

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from nst_core.storage.places import redacted
 
+RESULT_SUFFIX = ".png"
 OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 LONGEST_STEM = 80
 LONGEST_NAME = 200
@@ -48,7 +49,7 @@ def checked_output(text: str) -> str:
     named = unicodedata.normalize("NFC", text.replace("\\", "/"))
     path = PurePosixPath(named)
     suffix = path.suffix.lower()
-    stem = path.with_suffix("") if suffix == ".png" else path
+    stem = path.with_suffix("") if suffix == RESULT_SUFFIX else path
     refused = next(filter(_is_refused, text), "")
     if refused:
         wrong = f"expected a name without the character {refused!a}, which is no printable text"
@@ -65,7 +66,7 @@ def checked_output(text: str) -> str:
     elif suffix in OTHER_FORMATS:
         wrong = "expected a name that ends in .png, or one without an ending: results are PNG"
     else:
-        return f"{stem}.png"
+        return f"{stem}{RESULT_SUFFIX}"
     raise OutputError(wrong)
 
 
@@ -85,7 +86,7 @@ def nearest_output(path: str) -> str:
     """
     *folders, name = map(_allowed, path.split("/"))
     suffix = PurePosixPath(name).suffix
-    if suffix.lower() in (".png", *OTHER_FORMATS):
+    if suffix.lower() in (RESULT_SUFFIX, *OTHER_FORMATS):
         name = name.removesuffix(suffix)
     parts = [_cut(part, LONGEST_NAME) for part in (*folders, name)]
     parts = [part for part in parts[:-1] if part not in ("", ".", "..")] + parts[-1:]
@@ -93,12 +94,12 @@ def nearest_output(path: str) -> str:
         # Blanks around a cell are dropped when a manifest is read.
         parts[0] = parts[0].lstrip()
         is_folder = parts[0] in ("", ".", "..") and (len(parts) > 1 or not parts[0])
-        if not is_folder and len("/".join(parts).encode()) <= LONGEST_OUTPUT - len(".png"):
+        if not is_folder and len("/".join(parts).encode()) <= LONGEST_OUTPUT - len(RESULT_SUFFIX):
             break
         del parts[0]
     if len(parts) > 1 and _is_drive(parts):
         parts[0] = parts[0].replace(":", "_")
-    return "/".join(parts or ["result"]) + ".png"
+    return "/".join(parts or ["result"]) + RESULT_SUFFIX
 
 
 def _allowed(text: str) -> str:
@@ -143,7 +144,7 @@ class Unnamed:
         stems = (PurePosixPath(name).stem for name in (self.content, self.style))
         content, style = (_cut(_allowed(stem).strip(), LONGEST_STEM) for stem in stems)
         more = f"_{self.digest[:digits]}" if digits else ""
-        return f"{content}_{style}{more}.png"
+        return f"{content}_{style}{more}{RESULT_SUFFIX}"
 
 
 def choose_outputs(rows: Sequence[Unnamed], taken: Collection[str]) -> list[str]:

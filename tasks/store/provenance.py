@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, ValidationError
 
 from nst_core.errors import UserError
-from nst_core.images.pictures import read_png_text
+from nst_core.images.read import read_png_text
 from nst_core.storage.places import (
     Place,
     redacted,

@@ -8,40 +8,38 @@ which file is read. Its reader says where the file must be, and the record only 
 must contain.
 """
 
-import hashlib
 import json
 import logging
 import re
-from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PlainSerializer,
-    PlainValidator,
     TypeAdapter,
     ValidationError,
 )
 from pydantic_core import from_json
-from upath import UPath
 
 from nst_core.storage.files import (
     NotAFileError,
     StorageError,
-    contents_of,
     list_files,
     read_kept,
     remove,
-    size_of,
-    version_of,
     write_atomic,
-    write_tagged,
 )
-from nst_core.storage.places import Place, redacted
+from nst_core.storage.places import Place, RecordedPlace, redacted
 from nst_core.transfer.settings import Settings
-from tasks.store.layout import targets_path
+from tasks.store.file_reference import (
+    Count,
+    FileReference,
+    Finite,
+    ForeignRecordError,
+    Name,
+    RecordError,
+)
 
 logger = logging.getLogger("nst_batch.records")
 
@@ -51,134 +49,7 @@ SERIALIZER = "nst-batch/record"
 MOST_BYTES = 1 << 20
 """The largest size of a record; ours have a few thousand bytes."""
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
-"""A whole number that the table can hold."""
-
-Name = Annotated[str, Field(max_length=300)]
 Sentence = Annotated[str, Field(max_length=2000)]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-def _recorded(named: object) -> Place:
-    if isinstance(named, Path | UPath):
-        return named
-    if isinstance(named, str):
-        return Path(named)
-    raise ValueError("expected a path or an address")
-
-
-RecordedPlace = Annotated[Place, PlainValidator(_recorded), PlainSerializer(str, return_type=str)]
-"""Where a file was written. When a record is read, only the end of it counts, so even an address
-is a `Path` then, and no storage library is asked about it."""
-
-
-class RecordError(Exception):
-    """A record that cannot be relied on: it or the file that it names is missing or damaged."""
-
-
-class ForeignRecordError(RecordError):
-    """Something in a record's place that Prefect could take for another kind of record, or a pipe,
-    a link or a device.
-
-    A damaged record, which may be one that is being written, is not foreign.
-    """
-
-
-class FileReference(BaseModel):
-    """A file by its absolute path or address, its size in bytes and its SHA-256.
-
-    Attributes:
-        tag: the storage's tag for exactly these bytes; empty on a disk, or if there is none.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    path: RecordedPlace
-    size: Count
-    sha256: Sha256
-    tag: Name = ""
-
-    @classmethod
-    def to(cls, path: Place, data: bytes) -> Self:
-        """Refer to a file that is said to contain these bytes."""
-        sha256 = hashlib.sha256(data).hexdigest()
-        return cls(path=path.absolute(), size=len(data), sha256=sha256)
-
-    @classmethod
-    def write(cls, path: Place, data: bytes) -> Self:
-        """Write the file atomically and refer to these bytes, even if others write there, too."""
-        tag = write_tagged(path, data)
-        return cls(
-            path=path.absolute(),
-            size=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
-            tag=tag,
-        )
-
-    def at(self, path: Place) -> Self:
-        """Return a reference to the same contents in another place."""
-        return self.model_copy(update={"path": path.absolute()})
-
-    def read(self) -> bytes:
-        """Return the file's bytes, verified.
-
-        Raises:
-            RecordError: the file is missing or has changed.
-            StorageError: its storage refuses or does not answer.
-        """
-        try:
-            # A file of another size is not read at all.
-            found = self.size if not isinstance(self.path, Path) else size_of(self.path)
-            data = read_kept(self.path) if found == self.size else b""
-        except StorageError:
-            raise
-        except (OSError, ValueError) as error:
-            raise self._unreadable(error) from error
-        if len(data) != self.size or hashlib.sha256(data).hexdigest() != self.sha256:
-            raise self._damaged(len(data) if found == self.size else found)
-        return data
-
-    def verify(self) -> Self:
-        """Verify that the file has not changed.
-
-        In object storage its tag is enough; otherwise each run would fetch every picture there is.
-
-        Returns:
-            The reference, with the tag that these bytes have there now.
-
-        Raises:
-            RecordError: the file is missing or has changed.
-            StorageError: its storage refuses or does not answer.
-        """
-        tag = ""
-        try:
-            if not isinstance(self.path, Path):
-                found = version_of(self.path)
-                if self.tag and found == (self.size, self.tag):
-                    return self
-                # A copy of the same bytes may have another tag.
-                tag = found.tag
-                if found.size != self.size:
-                    raise self._damaged(found.size)
-            contents = contents_of(self.path, self.size)
-        except StorageError:
-            raise
-        except (OSError, ValueError) as error:
-            raise self._unreadable(error) from error
-        if contents != (self.size, self.sha256):
-            raise self._damaged(contents.size)
-        return self.model_copy(update={"tag": tag})
-
-    def _unreadable(self, error: OSError | ValueError) -> RecordError:
-        reason = getattr(error, "strerror", None) or error
-        return RecordError(f"{redacted(self.path)} cannot be read: {reason}")
-
-    def _damaged(self, size: int) -> RecordError:
-        return RecordError(
-            f"{redacted(self.path)} is damaged or another file: found {size} bytes, expected "
-            f"{self.size} bytes with SHA-256 {self.sha256[:12]}..."
-        )
 
 
 class StyleRecord(BaseModel):
@@ -351,30 +222,6 @@ def _first_fault(error: OSError | ValueError) -> str:
         where = ".".join(map(str, fault["loc"]))[:80]
         return f"{where}: {fault['msg']}" if where else fault["msg"]
     return str(getattr(error, "strerror", None) or error)
-
-
-def find_style(folder: Place, key: str) -> StyleRecord | None:
-    """Return the record of a style's targets, its file verified; None if they must be computed.
-
-    The targets are looked for beside the folder of records and nowhere else. Anything that Prefect
-    could take for something other than one of our records is removed.
-
-    Raises:
-        StorageError: a storage does not say whether there is one.
-    """
-    path = folder / key
-    try:
-        return verified_style(read_record(path, key, StyleRecord), targets_path(folder, key))
-    except FileNotFoundError:
-        return None
-    except StorageError:
-        # Otherwise a hiccup of the storage would have all rows of a run made again.
-        raise
-    except RecordError as error:
-        logger.warning("computed again: what was kept of it cannot be used (%s)", error)
-        if isinstance(error, ForeignRecordError):
-            forget_record(path)
-        return None
 
 
 def verified_style(record: StyleRecord, path: Place) -> StyleRecord:

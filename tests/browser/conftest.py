@@ -1,4 +1,4 @@
-"""A real Chromium, which tells everything that a page does."""
+"""A real Chromium, in which all messages and requests of a page are recorded."""
 
 import os
 import shutil
@@ -18,23 +18,23 @@ OPTIONS = (
 
 
 def chromium() -> str | None:
-    """Where the browser is, if there is one."""
+    """Return the path of the browser, or None if there is no browser."""
     named = os.environ.get("NST_BATCH_CHROMIUM")
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """As long as a module: Playwright has an event loop run meanwhile, which Prefect would join."""
+    """Yield a browser for one module only: Prefect would join the event loop of Playwright."""
     path = chromium()
     if path is None:
-        told = "no Chromium: install one, or name it in NST_BATCH_CHROMIUM"
-        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+        reason = "no Chromium: install one, or name it in NST_BATCH_CHROMIUM"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=path,
             args=list(OPTIONS),
-            # Chromium makes a socket there, whose path cannot be longer than some hundred bytes.
+            # Chromium creates a socket there, whose path is limited to about a hundred bytes.
             env={**os.environ, "TMPDIR": "/tmp"},
         )
         yield started
@@ -43,27 +43,27 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Watched:
-    """A page, and all that it said and asked for."""
+    """A page, with all its messages and all addresses that it requested."""
 
     page: Page
-    said: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def listen(self) -> None:
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("console", lambda message: self.messages.append(message.text))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
         self.page.on("dialog", self._refuse)
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("requestfailed", lambda request: self.said.append(f"lost {request.url}"))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("requestfailed", lambda request: self.messages.append(f"lost {request.url}"))
 
     def _refuse(self, dialog: Any) -> None:
-        self.said.append(f"a dialog: {dialog.message}")
+        self.messages.append(f"a dialog: {dialog.message}")
         dialog.dismiss()
 
     def check(self, folder: Path) -> None:
-        """Nothing was said, and nothing asked for but files of the folder."""
-        assert self.said == []
-        outside = [url for url in self.asked if not url.startswith(f"{folder.as_uri()}/")]
+        """Assert that there was no message, and no request except for files of the folder."""
+        assert self.messages == []
+        outside = [url for url in self.requests if not url.startswith(f"{folder.as_uri()}/")]
         assert outside == []
 
 
@@ -72,7 +72,7 @@ Opener = Callable[..., Watched]
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Opener]:
-    """Opens a page and watches it; in the end it must have been silent and at home."""
+    """Yield a function that opens pages, and check their messages and requests in the end."""
     watched: list[tuple[Watched, Path]] = []
 
     def open_page(

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page as BrowserPage
 from playwright.sync_api import expect
 
-from nst_core.images.pictures import encode_jpeg
+from nst_core.images.write import encode_jpeg
 from nst_core.storage.files import write_atomic
 from tasks.report.gallery.page import Page, Shown, render
 from tests.browser.conftest import Opener
@@ -28,7 +28,7 @@ def write_jpeg(path: Path, color: tuple[float, float, float]) -> None:
 
 
 def facts_of(number: int) -> dict[str, Any]:
-    """Of a row on a page of many, its content red, its result blue."""
+    """Return the facts of one row of a large page."""
     name = f"picture-{number:04d}.png"
     return {
         "line": number + 2,
@@ -52,7 +52,7 @@ SPECIAL: dict[int, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page of 300 rows with two styles, in a folder with its pictures."""
+    """Return a page of 300 rows with two styles, in a folder with its pictures."""
     folder = tmp_path_factory.mktemp("gallery")
     return write_gallery(folder, ROWS)
 
@@ -79,17 +79,17 @@ def write_gallery(folder: Path, count: int) -> Path:
 
 
 def lines(page: BrowserPage) -> list[int]:
-    """Of the rows that are shown, in their order."""
+    """Return the lines of the rows that are shown, in their order."""
     shown = "rows => rows.filter(row => !row.hidden).map(row => Number(row.dataset.line))"
     found: list[int] = page.locator(".row").evaluate_all(shown)
     return found
 
 
-def told_count(page: BrowserPage) -> str:
+def shown_count(page: BrowserPage) -> str:
     return page.locator(".shown").inner_text()
 
 
-def test_what_failed_is_on_top_with_its_reason(gallery: Path, opened: Opener) -> None:
+def test_failed_rows_come_first_with_their_reasons(gallery: Path, opened: Opener) -> None:
     page = opened(gallery).page
     assert lines(page)[:3] == [42, 43, 2]
     assert lines(page)[2:] == [line for line in range(2, ROWS + 2) if line not in (42, 43)]
@@ -104,12 +104,12 @@ def test_filters_by_status_change_style_and_text(gallery: Path, opened: Opener) 
     failed = page.get_by_role("button", name="failed 1")
     failed.click()
     assert lines(page) == [42]
-    assert told_count(page) == "1 of 300 rows"
+    assert shown_count(page) == "1 of 300 rows"
     page.get_by_role("button", name="invalid 1").click()
     assert lines(page) == [42, 43]
     failed.click()
     page.get_by_role("button", name="invalid 1").click()
-    assert told_count(page) == "300 rows"
+    assert shown_count(page) == "300 rows"
 
     page.get_by_role("button", name="new 30").click()
     assert [line for line in lines(page) if line != 42] == list(range(2, ROWS + 2, 10))[:4] + list(
@@ -131,7 +131,7 @@ def test_filters_by_status_change_style_and_text(gallery: Path, opened: Opener) 
     assert len(lines(page)) == ROWS
 
 
-def test_sorts_by_loss_time_line_and_what_moved(gallery: Path, opened: Opener) -> None:
+def test_sorts_by_loss_time_line_and_change_of_loss(gallery: Path, opened: Opener) -> None:
     page = opened(gallery).page
     with_loss = {number + 2: LOSSES[number] for number in range(ROWS) if number not in (40, 41)}
     order = page.get_by_label("Order")
@@ -148,7 +148,7 @@ def test_sorts_by_loss_time_line_and_what_moved(gallery: Path, opened: Opener) -
     assert seconds == sorted(seconds, reverse=True)
     order.select_option("loss that moved most first")
     assert lines(page)[:2] == [45, 46]
-    # A row that has just come into view is drawn, and has a text, a moment later.
+    # A row that has just come into view is drawn, and gets its text, a moment later.
     moved = expect(page.locator("#line-45 .state"))
     moved.to_contain_text("moved", use_inner_text=True)
     moved.to_contain_text("(−50 %)", use_inner_text=True)  # noqa: RUF001 - as people write it
@@ -179,7 +179,7 @@ def screenshot(page: BrowserPage, selector: str) -> np.ndarray:
 
 
 def share_of_content(page: BrowserPage) -> float:
-    """How far from the left the red content reaches, along a line above handle and tags."""
+    """Return how much of the width shows the red content, on a line above handle and tags."""
     seen = screenshot(page, ".compared")
     line = seen[seen.shape[0] // 4]
     return float((line[:, 0] > line[:, 2]).mean())
@@ -187,7 +187,7 @@ def share_of_content(page: BrowserPage) -> float:
 
 def open_viewer(page: BrowserPage, line: int) -> None:
     page.locator(f"#line-{line} a.result").click()
-    # Not by `wait_for_function`, whose polling the page's own policy forbids.
+    # `wait_for_function` cannot be used: the page's own policy forbids its polling.
     for name in (".above", ".below"):
         page.locator(name).evaluate("image => image.decode()")
 
@@ -214,7 +214,7 @@ def test_the_slider_moves_between_content_and_result(gallery: Path, opened: Open
     assert share_of_content(page) == pytest.approx(0, abs=0.02)
 
 
-def test_the_viewer_by_keyboard_alone(gallery: Path, opened: Opener) -> None:
+def test_the_viewer_works_by_keyboard_alone(gallery: Path, opened: Opener) -> None:
     page = opened(gallery).page
     page.locator("#line-12 a.result").focus()
     page.keyboard.press("Enter")
@@ -233,7 +233,7 @@ def test_the_viewer_by_keyboard_alone(gallery: Path, opened: Opener) -> None:
     assert focused == "line-11", "focus is where the viewer was last"
 
 
-def test_the_viewer_goes_through_the_rows_that_are_shown(gallery: Path, opened: Opener) -> None:
+def test_the_viewer_steps_through_the_rows_that_are_shown(gallery: Path, opened: Opener) -> None:
     page = opened(gallery, "#change=new&sort=line").page
     open_viewer(page, 2)
     assert page.get_by_role("button", name="previous").is_disabled()
@@ -248,7 +248,7 @@ def test_the_viewer_goes_through_the_rows_that_are_shown(gallery: Path, opened: 
     assert page.get_by_role("dialog").count() == 0
 
 
-def test_hostile_names_are_text(gallery: Path, opened: Opener) -> None:
+def test_hostile_names_are_shown_as_text(gallery: Path, opened: Opener) -> None:
     page = opened(gallery).page
     assert page.locator("h1").inner_text() == HOSTILE
     assert page.locator("#line-44 h3").text_content() == HOSTILE
@@ -280,7 +280,7 @@ def test_nothing_is_wider_than_the_screen(
     assert share_of_content(page) == pytest.approx(0.5, abs=0.03)
 
 
-def test_it_can_be_read_without_a_script(gallery: Path, opened: Opener) -> None:
+def test_the_page_is_readable_without_a_script(gallery: Path, opened: Opener) -> None:
     page = opened(gallery, java_script_enabled=False).page
     assert page.locator(".row").count() == ROWS
     assert page.get_by_text("MemoryError: no room").is_visible()
@@ -288,7 +288,7 @@ def test_it_can_be_read_without_a_script(gallery: Path, opened: Opener) -> None:
     assert page.locator("#line-12 a.result").get_attribute("href") == "gallery/10.jpg"
 
 
-def test_people_who_do_not_see_it_can_use_it(gallery: Path, opened: Opener) -> None:
+def test_the_page_is_accessible_without_sight(gallery: Path, opened: Opener) -> None:
     page = opened(gallery).page
     unnamed = page.locator("button, a[href], input, select").evaluate_all(
         """elements => elements
@@ -317,7 +317,7 @@ def test_people_who_do_not_see_it_can_use_it(gallery: Path, opened: Opener) -> N
 
 
 def contrast(one: list[float], other: list[float]) -> float:
-    """Of two colors, as WCAG 2 has it."""
+    """Return the contrast of two colors, as WCAG 2 defines it."""
 
     def luminance(color: list[float]) -> float:
         linear = [
@@ -331,7 +331,7 @@ def contrast(one: list[float], other: list[float]) -> float:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out(gallery: Path, opened: Opener, scheme: str) -> None:
+def test_text_has_enough_contrast(gallery: Path, opened: Opener, scheme: str) -> None:
     page = opened(gallery, color_scheme=scheme).page
     colors = page.evaluate(
         """() => {
@@ -353,14 +353,14 @@ def test_text_stands_out(gallery: Path, opened: Opener, scheme: str) -> None:
 
 
 @pytest.mark.nights
-def test_two_thousand_rows_ask_for_few_pictures_and_are_found(
+def test_two_thousand_rows_load_few_pictures_and_can_be_searched(
     tmp_path: Path, opened: Opener
 ) -> None:
     watched = opened(write_gallery(tmp_path, 2000))
     page = watched.page
     page.wait_for_load_state("load")
-    asked = {url for url in watched.asked if url.endswith(".jpg")}
-    assert 5 < len(asked) < 200
+    requests = {url for url in watched.requests if url.endswith(".jpg")}
+    assert 5 < len(requests) < 200
     page.get_by_label("Find").fill("picture-1999")
     assert lines(page) == [2001]
     page.get_by_label("Find").fill("")
@@ -368,4 +368,4 @@ def test_two_thousand_rows_ask_for_few_pictures_and_are_found(
     assert len(lines(page)) == 2000
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.locator(".row img").last.evaluate("image => image.decode()")
-    assert len(watched.asked) < 1000
+    assert len(watched.requests) < 1000

@@ -1,4 +1,4 @@
-"""Real clusters on this machine, each of two worker processes, and which of these have rows."""
+"""Real clusters on this machine, each of two worker processes, and which of these run rows."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ ROW = "stylize"
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where it is, and the processes that execute a row at this moment."""
+    """The address of a cluster, and the processes that execute a row at this moment."""
 
     runner: str
     address: str
@@ -31,7 +31,7 @@ class Cluster:
 def started(
     arguments: list[str], environment: dict[str, str], log: Path
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that is ended with all that it started."""
+    """Run a process, and in the end stop it and all processes that it started."""
     with log.open("wb") as file:
         process = subprocess.Popen(
             [str(BIN / arguments[0]), *arguments[1:]], env=environment, stdout=file, stderr=file
@@ -55,7 +55,7 @@ def started(
 
 
 def wait_for(found: Callable[[], Any], what: str, seconds: float = 180) -> Any:
-    """What a look gives, once it gives something."""
+    """Return the result of `found` as soon as there is one."""
     deadline = time.monotonic() + seconds
     while not (value := found()):
         assert time.monotonic() < deadline, f"no {what} after {seconds} s"
@@ -67,7 +67,7 @@ def wait_for(found: Callable[[], Any], what: str, seconds: float = 180) -> Any:
 def dask_cluster(
     folder: Path, environment: dict[str, str], *workers: tuple[str, ...]
 ) -> Iterator[Cluster]:
-    """A scheduler, and a worker for each tuple of options."""
+    """Run a scheduler, and a worker for each tuple of options."""
     from distributed import Client
 
     address = f"tcp://127.0.0.1:{free_port()}"
@@ -81,9 +81,9 @@ def dask_cluster(
         client = stack.enter_context(Client(address, set_as_default=False, timeout=120))
         client.wait_for_workers(len(workers), timeout=120)
 
-        # Within, so that it travels as it is: workers need not find these tests.
+        # A local function is sent to workers as it is, so they need not find these tests.
         def rows_executed(dask_worker: Any) -> tuple[int, int]:
-            """Run on a worker: its process, and how many rows that executes."""
+            """Return the process of the worker that runs this, and how many rows it executes."""
             return os.getpid(), sum(ROW in str(task.key) for task in dask_worker.state.executing)
 
         client.run(rows_executed)
@@ -98,7 +98,7 @@ def dask_cluster(
 
 @contextmanager
 def ray_cluster(folder: Path, environment: dict[str, str], *options: str) -> Iterator[Cluster]:
-    """A head node with two worker processes."""
+    """Run a head node with two worker processes."""
     port = free_port()
     command = ["ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1"]
     command += [f"--port={port}", "--num-cpus=2", "--include-dashboard=false", *options]

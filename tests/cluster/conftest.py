@@ -9,19 +9,19 @@ import pytest
 from tests.cluster.clusters import Cluster, dask_cluster, ray_cluster
 from tests.end_to_end.conftest import Shell, clean_environment, make_shell
 
-A_ROW_A_WORKER = ("--nthreads", "1")
+ONE_ROW_PER_WORKER = ("--nthreads", "1")
 
 
 @pytest.fixture
 def shell(tmp_path: Path, server_url: str) -> Shell:
-    """A shell of a user at whose home Ray, which keeps tokens there, never was."""
+    """Return the shell of a user who never used Ray, which keeps tokens in a user's home."""
     made = make_shell(tmp_path, server_url)
     return Shell(made.folder, {**made.environment, "HOME": str(tmp_path)})
 
 
 @pytest.fixture(scope="session")
-def surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of worker processes, as that of another machine would be: no settings."""
+def worker_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the environment of worker processes: without settings, as on another machine."""
     home = tmp_path_factory.mktemp("workers")
     return clean_environment(home, TF_CPP_MIN_LOG_LEVEL="3", HOME=str(home))
 
@@ -30,21 +30,23 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def cluster(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    surroundings: dict[str, str],
+    worker_environment: dict[str, str],
 ) -> Iterator[Cluster]:
-    """Two workers without a GPU."""
+    """Yield a cluster of two workers without a GPU."""
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "dask":
-        with dask_cluster(folder, surroundings, A_ROW_A_WORKER, A_ROW_A_WORKER) as made:
+        with dask_cluster(
+            folder, worker_environment, ONE_ROW_PER_WORKER, ONE_ROW_PER_WORKER
+        ) as made:
             yield made
     else:
         with (
             short_folder() as short,
-            ray_cluster(folder, surroundings, f"--temp-dir={short}", "--num-gpus=0") as made,
+            ray_cluster(folder, worker_environment, f"--temp-dir={short}", "--num-gpus=0") as made,
         ):
             yield made
 
 
 def short_folder() -> "tempfile.TemporaryDirectory[str]":
-    """Ray makes sockets in it, whose paths may have 107 characters; pytest's folders have more."""
+    """Return a folder for Ray's sockets, whose paths are limited to 107 characters."""
     return tempfile.TemporaryDirectory(prefix="ray", dir=Path(tempfile.gettempdir()))

@@ -1,4 +1,4 @@
-"""One GPU a task, whatever else a worker could do at once; the GPUs are only said to be there."""
+"""One GPU per task, however many tasks a worker could run at once; the GPUs are simulated."""
 
 import json
 import tempfile
@@ -39,10 +39,10 @@ print(json.dumps(rows(*sys.argv[1:])))
 
 
 def run_rows(shell: Shell, cluster: Cluster) -> tuple[str, list[dict[str, Any]]]:
-    """The `devices` that tasks are given, and what each of five tells of itself."""
+    """Return the `devices` that tasks are given, and what each of five tasks reports."""
     arguments = f"import sys; sys.argv[1:] = {[cluster.runner, cluster.address]!r}\n"
-    told = shell.python(arguments + PROGRAM).stdout.splitlines()[-1]
-    devices, rows = json.loads(told)
+    output = shell.python(arguments + PROGRAM).stdout.splitlines()[-1]
+    devices, rows = json.loads(output)
     return devices, rows
 
 
@@ -53,25 +53,25 @@ def assert_one_at_a_time(rows: Iterable[dict[str, Any]]) -> None:
 
 
 def test_dask_gives_a_worker_as_many_rows_as_it_has_gpus(
-    shell: Shell, tmp_path: Path, surroundings: dict[str, str]
+    shell: Shell, tmp_path: Path, worker_environment: dict[str, str]
 ) -> None:
     with_gpu = ("--nthreads", "2", "--resources", "GPU=1")
-    with dask_cluster(tmp_path, surroundings, with_gpu, ("--nthreads", "2")) as cluster:
+    with dask_cluster(tmp_path, worker_environment, with_gpu, ("--nthreads", "2")) as cluster:
         devices, rows = run_rows(shell, cluster)
     assert devices == "gpu"
-    # The other worker, which has none, was idle all the while.
+    # The other worker, which has no GPU, was idle all the time.
     assert len({row["process"] for row in rows}) == 1
     assert_one_at_a_time(rows)
 
 
-def test_ray_shows_each_row_a_gpu_of_its_own(shell: Shell, surroundings: dict[str, str]) -> None:
+def test_ray_gives_each_row_its_own_gpu(shell: Shell, worker_environment: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory(prefix="ray") as folder:
         options = (f"--temp-dir={folder}", "--num-gpus=2")
-        with ray_cluster(Path(folder), surroundings, *options) as cluster:
+        with ray_cluster(Path(folder), worker_environment, *options) as cluster:
             devices, rows = run_rows(shell, cluster)
     assert devices == "gpu"
     assert {row["gpu"] for row in rows} <= {"0", "1"}
     for gpu in ("0", "1"):
         assert_one_at_a_time(row for row in rows if row["gpu"] == gpu)
-    # A process that stayed would keep TensorFlow on the GPU that it was shown first.
+    # A process that ran several rows would keep TensorFlow on its first GPU.
     assert len({row["process"] for row in rows}) == 5

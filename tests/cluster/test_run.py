@@ -1,4 +1,4 @@
-"""`nst-batch run` on real clusters of two workers: what comes out, and what a death costs."""
+"""`nst-batch run` on real clusters of two workers: its results, and deaths of workers."""
 
 import json
 import os
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.cluster
 
 A_SECOND_OR_MORE = ("--size", "64", "--steps", "150", "--octaves", "1", "--tolerance", "0")
 LONG = ("--size", "96", "--steps", "300", "--octaves", "1", "--tolerance", "0")
-OF_A_RUN = ["seconds", "peak_memory_mb"]
+OF_RUN = ["seconds", "peak_memory_mb"]
 
 
 def manifest_of(shell: Shell, rows: int, name: str) -> Path:
-    """So many contents, all in one style."""
+    """Write a manifest of this many contents, all in one style."""
     contents = [shell.picture(f"{number}.png", 10 + number).name for number in range(rows)]
     lines = [(content, "s.png", Path(content).stem) for content in contents]
     return write_csv(shell.folder / f"{name}.csv", ("content", "style", "output"), *lines)
@@ -41,7 +41,7 @@ def table_of(folder: Path) -> pd.DataFrame:
 
 
 def task_runs(shell: Shell, manifest: str, name: str) -> list[dict[str, Any]]:
-    """What the server knows of the task runs of a name in the run of a manifest."""
+    """Return what the server knows of the task runs of a name in the run of a manifest."""
     filters = {
         "flow_runs": {"name": {"like_": f"{manifest} "}},
         "task_runs": {"name": {"like_": name}},
@@ -61,7 +61,7 @@ def finish(process: Any) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def test_same_pictures_and_table_as_in_one_process(shell: Shell, cluster: Cluster) -> None:
+def test_pictures_and_table_equal_those_of_one_process(shell: Shell, cluster: Cluster) -> None:
     name = f"same-{cluster.runner}"
     manifest = manifest_of(shell, 6, name)
     process = shell.start("run", manifest, "-o", "there", *LONG, *on(cluster))
@@ -71,10 +71,10 @@ def test_same_pictures_and_table_as_in_one_process(shell: Shell, cluster: Cluste
         time.sleep(0.1)
     code, output, errors = finish(process)
     assert (code, errors) == (0, "")
-    # Ray may replace an idle process between rows, so that there are more in all.
+    # Ray may replace an idle process between rows, so that there are more than two in all.
     assert len(workers) >= 2, "all rows ran in one process"
     assert process.pid not in workers
-    # Told by the flow, as rows end: what workers log is heard by nobody.
+    # The flow reports this as rows end, because the logs of workers do not reach the user.
     assert "no GPU in use: rows run on the CPU" in output
     for number in range(6):
         assert f"[{number + 1}/6] line " in output
@@ -85,13 +85,13 @@ def test_same_pictures_and_table_as_in_one_process(shell: Shell, cluster: Cluste
     assert style["state"]["type"] == "COMPLETED"
     cache = Path(shell.environment["NST_BATCH_CACHE"])
     assert len(list((cache / "styles" / "targets").glob("*.safetensors"))) == 1
-    there = table_of(shell.folder / "there")
-    assert list(there["style_targets"]) == ["computed"] * 6
+    clustered = table_of(shell.folder / "there")
+    assert list(clustered["style_targets"]) == ["computed"] * 6
 
-    here = ["-o", "here", *LONG, "--cache", "another"]
-    assert shell.run("run", manifest, *here).returncode == 0
+    arguments = ["-o", "here", *LONG, "--cache", "another"]
+    assert shell.run("run", manifest, *arguments).returncode == 0
     local = table_of(shell.folder / "here")
-    pd.testing.assert_frame_equal(there.drop(columns=OF_A_RUN), local.drop(columns=OF_A_RUN))
+    pd.testing.assert_frame_equal(clustered.drop(columns=OF_RUN), local.drop(columns=OF_RUN))
     for path in (shell.folder / "here" / "pictures").iterdir():
         same = np.asarray(Image.open(shell.folder / "there" / "pictures" / path.name))
         np.testing.assert_array_equal(np.asarray(Image.open(path)), same)
@@ -101,10 +101,10 @@ def test_same_pictures_and_table_as_in_one_process(shell: Shell, cluster: Cluste
     assert "6 cached" in again.stdout
 
 
-def test_a_row_that_fails_is_named_and_the_others_are_done(shell: Shell, cluster: Cluster) -> None:
+def test_a_failed_row_is_reported_and_the_others_are_done(shell: Shell, cluster: Cluster) -> None:
     manifest = manifest_of(shell, 3, f"fails-{cluster.runner}")
-    in_its_way = shell.folder / "out" / "losses" / "1.csv"
-    (in_its_way / "folder").mkdir(parents=True)
+    obstacle = shell.folder / "out" / "losses" / "1.csv"
+    (obstacle / "folder").mkdir(parents=True)
     result = shell.run("run", manifest, "-o", "out", *A_SECOND_OR_MORE, *on(cluster))
     assert result.returncode == 1
     assert "Traceback" not in result.stdout + result.stderr
@@ -122,12 +122,12 @@ def test_rows_of_a_killed_worker_run_again(shell: Shell, cluster: Cluster) -> No
     process = shell.start("run", manifest_of(shell, 4, name), "-o", "out", *LONG, *on(cluster))
     pictures = shell.folder / "out" / "pictures"
 
-    def both() -> set[int]:
+    def two_busy_workers() -> set[int]:
         assert process.poll() is None, process.communicate()
         found = cluster.busy()
         return found if len(found) == 2 else set()
 
-    victim = min(wait_for(both, "two workers at work"))
+    victim = min(wait_for(two_busy_workers, "two workers at work"))
     before = len(list(pictures.glob("*.png")))
     os.kill(victim, signal.SIGKILL)
     code, output, _ = finish(process)
@@ -138,9 +138,7 @@ def test_rows_of_a_killed_worker_run_again(shell: Shell, cluster: Cluster) -> No
     assert set(table_of(shell.folder / "out")["status"]) == {"done"}
 
 
-def test_a_row_under_which_every_worker_dies_is_a_failed_row(
-    shell: Shell, cluster: Cluster
-) -> None:
+def test_a_row_whose_workers_all_die_is_a_failed_row(shell: Shell, cluster: Cluster) -> None:
     manifest = manifest_of(shell, 1, f"deadly-{cluster.runner}")
     process = shell.start("run", manifest, "-o", "out", *LONG, *on(cluster))
     while process.poll() is None:
@@ -164,7 +162,7 @@ def test_after_ctrl_c_no_further_row_starts(shell: Shell, cluster: Cluster) -> N
     assert "Traceback" not in output + errors
     wait_for(lambda: not cluster.busy(), "end of the rows that ran")
     kept = len(list((shell.folder / "out" / "pictures").glob("*.png")))
-    # Ray ends the processes of a run that is gone; Dask's rows go on to their end.
+    # Ray ends the processes of a run that is gone; on Dask, active rows run to their end.
     assert (1 <= kept < 4) if cluster.runner == "dask" else kept == 0
     result = shell.run("run", manifest, "-o", "out", *LONG, *on(cluster))
     assert result.returncode == 0
@@ -172,7 +170,7 @@ def test_after_ctrl_c_no_further_row_starts(shell: Shell, cluster: Cluster) -> N
 
 
 @pytest.mark.parametrize("runner", ["dask", "ray"])
-def test_without_an_address_it_starts_a_cluster_of_its_own(shell: Shell, runner: str) -> None:
+def test_a_run_without_an_address_starts_its_own_cluster(shell: Shell, runner: str) -> None:
     quick = ("--size", "32", "--steps", "2", "--octaves", "1")
     manifest = manifest_of(shell, 2, f"own-{runner}")
     result = shell.run("run", manifest, "-o", "out", *quick, "--runner", runner)
@@ -185,7 +183,7 @@ def test_without_an_address_it_starts_a_cluster_of_its_own(shell: Shell, runner:
 
 
 @pytest.mark.parametrize("runner", ["dask", "ray"])
-def test_an_address_where_no_cluster_is_is_told_in_a_line(shell: Shell, runner: str) -> None:
+def test_an_address_without_a_cluster_is_reported(shell: Shell, runner: str) -> None:
     address = f"127.0.0.1:{closed_port()}"
     arguments = ["-o", "out", "--runner", runner, "--address", address]
     result = shell.run("run", manifest_of(shell, 1, f"nowhere-{runner}"), *arguments)
@@ -195,7 +193,7 @@ def test_an_address_where_no_cluster_is_is_told_in_a_line(shell: Shell, runner: 
 
 
 @pytest.mark.parametrize("runner", ["dask", "ray"])
-def test_workers_need_a_server_that_all_of_them_reach(shell: Shell, runner: str) -> None:
+def test_workers_need_a_server_that_all_of_them_can_reach(shell: Shell, runner: str) -> None:
     without = dict(shell.environment)
     del without["PREFECT_API_URL"]
     lone = Shell(shell.folder, without)

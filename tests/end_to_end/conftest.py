@@ -1,4 +1,4 @@
-"""The command line as a user runs it: other processes, files on disk, a real server."""
+"""The command line as a user runs it: as a process, with files on disk and a real server."""
 
 import subprocess
 import sys
@@ -13,13 +13,13 @@ from tests.servers import Server, clean_environment, copy_migrated, free_port
 
 __all__ = ["Server", "browser", "clean_environment", "free_port", "opened"]
 COMMAND = [str(Path(sys.executable).parent / "nst-batch")]
-# Adam, since L-BFGS takes TensorFlow four seconds more to trace in each process.
+# Adam, because TensorFlow takes four seconds more in each process to trace L-BFGS.
 QUICK = ["--size", "32", "--steps", "2", "--octaves", "1", "--optimizer", "adam"]
 
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs `nst-batch` in a folder."""
+    """A folder, and the environment in which `nst-batch` runs there."""
 
     folder: Path
     environment: dict[str, str] = field(repr=False)
@@ -43,7 +43,7 @@ class Shell:
     def python(self, program: str) -> "subprocess.CompletedProcess[str]":
         """Run a Python program that must succeed."""
         result = subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-P", "-c", program],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -68,23 +68,32 @@ class Shell:
         return write_picture(self.folder / name, seed, **shape)
 
 
+OWN_PACKAGE = "raise ImportError('a package in the current folder was imported')\n"
+
+
 def make_shell(folder: Path, server_url: str) -> Shell:
-    """A shell whose runs use a server, in a folder with contents a, b and styles s, t."""
-    made = Shell(folder, clean_environment(folder / "home", PREFECT_API_URL=server_url))
+    """Return a shell whose runs use a server, in a folder with contents a, b and styles s, t.
+
+    The folder also has packages of the user's own that have the names of ours.
+    """
+    shell = Shell(folder, clean_environment(folder / "home", PREFECT_API_URL=server_url))
+    for package in ("flows", "tasks", "nst_core"):
+        (folder / package).mkdir()
+        (folder / package / "__init__.py").write_text(OWN_PACKAGE)
     for seed, name in enumerate(("a.png", "b.png", "s.png", "t.png")):
-        made.picture(name, seed)
-    return made
+        shell.picture(name, seed)
+    return shell
 
 
 @pytest.fixture
 def shell(tmp_path: Path, server_url: str) -> Shell:
-    """A shell in a folder of its own, with the session's server."""
+    """Return a shell in its own folder, with the session's server."""
     return make_shell(tmp_path, server_url)
 
 
 @pytest.fixture
 def new_shell(shell: Shell) -> Shell:
-    """A shell without a server, where no run has ever started its own."""
+    """Return a shell without a server, where no run has ever started its own."""
     environment = {
         name: value for name, value in shell.environment.items() if name != "PREFECT_API_URL"
     }
@@ -93,6 +102,6 @@ def new_shell(shell: Shell) -> Shell:
 
 @pytest.fixture
 def lone_shell(new_shell: Shell, migrated_home: Path) -> Shell:
-    """The same where runs start their own server quickly, as it has been started before."""
+    """Return a shell without a server, where runs start their own server quickly."""
     copy_migrated(migrated_home, Path(new_shell.environment["PREFECT_HOME"]))
     return new_shell

@@ -3,7 +3,7 @@
 #
 #     nightly.sh FOLDER PORT
 #
-# FOLDER and PORT as nights.bash has them. Ends with 0 where everything holds.
+# FOLDER and PORT are those of nights.bash. The script exits with 0 if all checks pass.
 source "$(dirname "$0")/nights.bash" "$1" "$2"
 
 say "prefect server start"

@@ -1,9 +1,9 @@
-# What the scripts of nights share: a fresh server and worker, and questions to them.
+# What the scripts of nightly runs share: a fresh server and worker, and queries to the server.
 #
 #     source nights.bash FOLDER PORT
 #
-# FOLDER has a.png, s.png and an empty folder for everything that is written; `prefect` and
-# `python` are on the PATH.
+# FOLDER holds a.png and s.png, and receives everything that is written; `prefect` and `python` are
+# on the PATH.
 set -euo pipefail
 folder=$(realpath "$1")
 port=$2
@@ -16,7 +16,7 @@ mkdir -p "$PREFECT_HOME"
 
 say() { printf '== %s\n' "$*"; }
 die() { printf 'FAILED: %s\n' "$*"; exit 1; }
-end() { # PID: politely, then not
+end() { # PID: terminate the process, and kill it after ten seconds
     kill "$1" 2> /dev/null || return 0
     for _ in $(seq 100); do
         kill -0 "$1" 2> /dev/null || return 0
@@ -24,7 +24,7 @@ end() { # PID: politely, then not
     done
     kill -9 "$1" 2> /dev/null || true
 }
-# The worker first: without a server it would try for a long time to say goodbye.
+# The worker ends first: without a server, it would try for a long time to sign off.
 stop() { for process in ${worker:-} ${server:-}; do end "$process"; done; }
 trap stop EXIT
 
@@ -43,7 +43,7 @@ deploy() {
 start_worker() {
     NST_BATCH_HOME="$checkout" prefect worker start --pool nst-batch --limit 1 >> "$folder/worker.log" 2>&1 & worker=$!
 }
-ask() { # PATH JSON: the server's answer
+ask() { # PATH JSON: print the server's answer
     python - "$PREFECT_API_URL$1" "$2" <<'PYTHON'
 import sys, urllib.request
 request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), {"Content-Type": "application/json"})
@@ -56,13 +56,13 @@ for attempt in range(5):  # a server on SQLite may be busy for a moment
             raise
 PYTHON
 }
-runs_in_state() { # STATE: how many flow runs of all deployments
+runs_in_state() { # STATE: print the number of flow runs in it, of all deployments
     ask /flow_runs/count "{\"flow_runs\": {\"state\": {\"type\": {\"any_\": [\"$1\"]}}}}"
 }
-statuses() { # FOLDER: the column of the table
+statuses() { # FOLDER: print the column `status` of the table
     python -c "import pandas, sys; print(*pandas.read_csv(sys.argv[1])['status'])" "$1/summary.csv"
 }
-night() { # MANIFEST [more]: run the deployment; exit code of the run where --watch is among them
+night() { # MANIFEST [OPTION...]: run the deployment; with --watch, exit with the run's exit code
     prefect deployment run stylize-manifest/nightly --param "manifest=$folder/$1" \
         --param "output=$folder/results" --param "cache=$folder/cache" "${@:2}"
 }

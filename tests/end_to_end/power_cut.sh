@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# A power cut in the middle of a night: what waits behind it starts by itself and goes on.
+# A power cut in the middle of a night: the run that waits behind it starts by itself and resumes.
 #
 #     power_cut.sh FOLDER PORT
 #
-# FOLDER and PORT as nights.bash has them. Ends with 0 where everything holds.
+# FOLDER and PORT are those of nights.bash. The script exits with 0 if all checks pass.
 source "$(dirname "$0")/nights.bash" "$1" "$2"
 
-with_descendants() { # PID: it and all processes below it
+with_descendants() { # PID: print it and the PIDs of all its descendants
     echo "$1"
     for child in $(pgrep -P "$1"); do with_descendants "$child"; done
 }
-kept() { # how many rows this output folder has records of
+kept() { # print the number of rows that have a record in the output folder
     find "$folder/results/.nst-batch/rows" -maxdepth 1 -type f 2> /dev/null | wc -l
 }
 
@@ -23,7 +23,7 @@ printf 'content,style,output,style_weight\n' > "$folder/five.csv"
 for number in 1 2 3 4 5; do
     printf 'a.png,s.png,picture%s,%s\n' "$number" "$number" >> "$folder/five.csv"
 done
-# Some seconds a row, and Adam, since L-BFGS may converge long before.
+# A row takes some seconds, with Adam, because L-BFGS may converge long before.
 settings='settings={"size": 32, "steps": 800, "octaves": 1, "tolerance": 0, "optimizer": "adam"}'
 night five.csv --param "$settings" --flow-run-name cut
 night five.csv --param "$settings" --flow-run-name next
@@ -36,7 +36,7 @@ done
 say "the power is cut: server, worker and flow run end at once"
 processes=$(with_descendants "$worker"; with_descendants "$server")
 [[ "$(with_descendants "$worker" | wc -l)" -gt 1 ]] || die "the worker runs no flow"
-# shellcheck disable=SC2086 - they are several
+# shellcheck disable=SC2086 - the variable holds several PIDs
 kill -9 $processes
 wait "$worker" "$server" 2> /dev/null || true
 before=$(kept)

@@ -1,4 +1,4 @@
-"""The automations in deploy/: what they wait for, and that a night that fails is told."""
+"""The automations in deploy/: their triggers, and the report of a failed night."""
 
 import importlib
 import json
@@ -35,24 +35,24 @@ def crashed_nights() -> Any:
     return AutomationCore.model_validate(yaml.safe_load(CRASHED.read_text()))
 
 
-def test_a_run_is_given_three_heartbeats() -> None:
-    """With less than one, Prefect ends runs that are well."""
+def test_the_crash_automation_waits_for_three_heartbeats() -> None:
+    """With less than one heartbeat, Prefect would end healthy runs."""
     heartbeat = Settings.model_fields["flows"].annotation.model_fields["heartbeat_frequency"]
     assert crashed_nights().trigger.within.total_seconds() >= 3 * heartbeat.default
 
 
-def test_a_run_that_ended_is_not_waited_for() -> None:
-    """Events are named after states, of which some are our own."""
+def test_the_crash_automation_expects_all_final_states() -> None:
+    """Events are named after states, some of which this project defines."""
     counts = ({"done": 1}, {"failed": 1}, {"done": 1, "failed": 1})
-    ours = {f"prefect.flow-run.{final_state(count).name}" for count in counts}
-    assert len(ours) == len(counts)
-    theirs = {
+    own_states = {f"prefect.flow-run.{final_state(count).name}" for count in counts}
+    assert len(own_states) == len(counts)
+    prefect_states = {
         f"prefect.flow-run.{name}" for name in ("Failed", "Crashed", "Cancelled", "heartbeat")
     }
-    assert crashed_nights().trigger.expect == ours | theirs
+    assert crashed_nights().trigger.expect == own_states | prefect_states
 
 
-def test_prefect_knows_the_settings_of_the_units(
+def test_prefect_recognizes_the_settings_of_the_units(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (DEPLOY / "systemd" / "nst-batch.env").read_text()
@@ -67,29 +67,29 @@ def test_prefect_knows_the_settings_of_the_units(
 
 
 @pytest.mark.nights
-def test_a_night_that_fails_is_told_once(shell: Shell, server_url: str) -> None:
+def test_a_failed_night_is_reported_once(shell: Shell, server_url: str) -> None:
     manifest = write_csv(shell.folder / "failing.csv", ("content", "style"), ("none.png", "s.png"))
-    with serving(Answer(b"")) as told, SyncPrefectClient(server_url) as server:
-        create_automations(shell, block_that_posts_to(shell, told.address))
+    with serving(Answer(b"")) as webhook, SyncPrefectClient(server_url) as server:
+        create_automations(shell, block_that_posts_to(shell, webhook.address))
         served = shell.start("serve", manifest, "-o", "out", "--name", "nightly")
-        too_long = threading.Timer(150, served.kill)
-        too_long.start()
+        watchdog = threading.Timer(150, served.kill)
+        watchdog.start()
         try:
             night = wait_until(lambda: nightly(server))
             server.create_flow_run_from_deployment(night)
-            wait_until(lambda: told.posted)
+            wait_until(lambda: webhook.posted)
         finally:
             served.terminate()
             served.communicate()
-            too_long.cancel()
+            watchdog.cancel()
             delete_automations(server)
-    (posted,) = told.posted
+    (posted,) = webhook.posted
     text = r"nst-batch: failing \d{4}-\d\d-\d\d \d\d:\d\d ended as AllRowsFailed"
     assert re.fullmatch(text, json.loads(posted)["text"])
 
 
 def block_that_posts_to(shell: Shell, address: str) -> str:
-    """The id of a notification block, saved on the server."""
+    """Save a notification block on the server, and return its id."""
     program = f"""
 from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block
 block = Block(name="test", url="{address}", json_data={{"text": "{{{{subject}}}}"}})
@@ -99,7 +99,7 @@ print(block.save("nst-batch", overwrite=True))
 
 
 def create_automations(shell: Shell, block: str) -> None:
-    """As docs/nightly.md has it."""
+    """Create the automations as docs/nightly.md describes it."""
     text = FAILED.read_text().replace("NOTIFICATION_BLOCK_ID", block)
     (shell.folder / "night.yaml").write_text(text)
     prefect = str(Path(sys.executable).parent / "prefect")
@@ -128,7 +128,7 @@ def nightly(server: SyncPrefectClient) -> UUID | None:
 
 
 def wait_until(found: Callable[[], Result]) -> Result:
-    """What is found, once it is there."""
+    """Return the result of `found` as soon as there is one."""
     for _ in range(240):
         if result := found():
             return result

@@ -1,4 +1,4 @@
-"""Every command but `run`, as a subprocess."""
+"""All commands except `run`, as subprocesses."""
 
 import json
 import os
@@ -21,10 +21,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def bad_manifest(shell: Shell) -> Path:
-    whole = shell.picture("whole.png", 9)
-    Image.open(whole).resize((300, 200)).save(shell.folder / "whole.jpg")
-    cut = (shell.folder / "whole.jpg").read_bytes()
-    (shell.folder / "truncated.jpg").write_bytes(cut[: len(cut) // 2])
+    intact = shell.picture("whole.png", 9)
+    Image.open(intact).resize((300, 200)).save(shell.folder / "whole.jpg")
+    data = (shell.folder / "whole.jpg").read_bytes()
+    (shell.folder / "truncated.jpg").write_bytes(data[: len(data) // 2])
     (shell.folder / "text.jpg").write_text("this is no picture")
     return write_csv(
         shell.folder / "bad.csv",
@@ -38,12 +38,12 @@ def bad_manifest(shell: Shell) -> Path:
     )
 
 
-def test_check_names_every_fault_with_line_and_column(shell: Shell, bad_manifest: Path) -> None:
+def test_check_reports_every_fault_with_line_and_column(shell: Shell, bad_manifest: Path) -> None:
     result = shell.run("check", bad_manifest, "--json")
     assert result.returncode == 1
-    told = json.loads(result.stdout)
-    assert (told["rows"], told["usable"]) == (6, 1)
-    assert [(fault["line"], fault["column"]) for fault in told["faults"]] == [
+    report = json.loads(result.stdout)
+    assert (report["rows"], report["usable"]) == (6, 1)
+    assert [(fault["line"], fault["column"]) for fault in report["faults"]] == [
         *((2, "content"), (3, "content"), (4, "content"), (5, "content_weight"), (6, "colour")),
     ]
     assert "Traceback" not in result.stderr
@@ -56,7 +56,7 @@ def test_check_names_every_fault_with_line_and_column(shell: Shell, bad_manifest
 
 @pytest.fixture
 def hostile(shell: Shell) -> list[tuple[str, str]]:
-    """Contents and outputs that no row can have; `m.csv` has a good row, and then one of each."""
+    """Write `m.csv` with a good row and bad ones; return contents and outputs of the bad ones."""
     (shell.folder / "loop.png").symlink_to("loop.png")
     os.mkfifo(shell.folder / "pipe.png")
     (shell.folder / "huge.png").write_bytes(huge_png())
@@ -71,13 +71,13 @@ def hostile(shell: Shell) -> list[tuple[str, str]]:
     return bad
 
 
-def test_one_row_never_ends_the_batch(shell: Shell, hostile: list[tuple[str, str]]) -> None:
+def test_bad_rows_never_end_check_or_plan(shell: Shell, hostile: list[tuple[str, str]]) -> None:
     for arguments in (["--json"], ["--json", "--output", "out"]):
         checked = shell.run("check", "m.csv", *arguments)
         assert (checked.returncode, checked.stderr) == (1, "")
-        told = json.loads(checked.stdout)
-        assert told["usable"] == 1
-        assert [(fault["line"], fault["found"]) for fault in told["faults"]] == [
+        report = json.loads(checked.stdout)
+        assert report["usable"] == 1
+        assert [(fault["line"], fault["found"]) for fault in report["faults"]] == [
             (line, output or content) for line, (content, output) in enumerate(hostile, start=3)
         ]
     planned = shell.run("plan", "m.csv", "--output", "out", "--json", *QUICK)
@@ -86,7 +86,7 @@ def test_one_row_never_ends_the_batch(shell: Shell, hostile: list[tuple[str, str
 
 
 @pytest.mark.nights
-def test_rows_that_nothing_can_be_made_of_are_told_and_the_others_run(
+def test_unusable_rows_are_invalid_and_the_others_run(
     shell: Shell, hostile: list[tuple[str, str]]
 ) -> None:
     done = shell.run("run", "m.csv", "--output", "out", *QUICK)
@@ -98,14 +98,14 @@ def test_rows_that_nothing_can_be_made_of_are_told_and_the_others_run(
     assert (shell.folder / "out" / "gallery.html").is_file()
 
 
-def test_check_of_a_good_manifest(shell: Shell) -> None:
+def test_check_accepts_a_good_manifest_and_writes_nothing(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     result = shell.run("check", manifest, "--output", "new/folder")
     assert (result.returncode, result.stderr) == (0, "")
     assert not (shell.folder / "new").exists()
 
 
-def test_check_tells_an_output_that_cannot_be_written(shell: Shell) -> None:
+def test_check_reports_an_unwritable_output_folder(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     (shell.folder / "file").write_text("")
     result = shell.run("check", manifest, "--output", "file/out", "--json")
@@ -115,7 +115,7 @@ def test_check_tells_an_output_that_cannot_be_written(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "plan", "run"])
-def test_an_unusable_manifest_is_told_in_one_line(shell: Shell, command: str) -> None:
+def test_an_unusable_manifest_is_reported_in_one_line(shell: Shell, command: str) -> None:
     (shell.folder / "m.csv").write_text("picture,style\na,b\n")
     output = [] if command == "check" else ["--output", "out"]
     for name, message in (("m.csv", "no column content"), ("no.csv", "No such file")):
@@ -135,34 +135,36 @@ def test_an_unusable_manifest_is_told_in_one_line(shell: Shell, command: str) ->
         (["paint"], "paint"),
     ],
 )
-def test_a_wrong_command_line_is_told(shell: Shell, arguments: list[str], message: str) -> None:
+def test_an_invalid_command_line_is_reported(
+    shell: Shell, arguments: list[str], message: str
+) -> None:
     result = shell.run(*arguments)
     assert result.returncode == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_plan_before_and_after_and_the_cache_that_a_run_leaves(shell: Shell) -> None:
+def test_plan_before_and_after_a_run_and_the_cache_it_leaves(shell: Shell) -> None:
     rows = [("content", "style"), ("a.png", "s.png"), ("b.png", "s.png"), ("no.png", "t.png")]
     manifest = write_csv(shell.folder / "m.csv", *rows)
     before = shell.run("plan", manifest, "--output", "out", "--json", *QUICK)
     assert before.returncode == 1
-    told = json.loads(before.stdout)
-    assert told["counts"] == {"new": 2, "equal": 0, "done": 0, "invalid": 1}
-    assert told["styles"] == {"needed": 1, "kept": 0, "to_compute": 1}
-    assert told["seconds"] > 0
-    assert told["memory_mb"] > 0
+    report = json.loads(before.stdout)
+    assert report["counts"] == {"new": 2, "equal": 0, "done": 0, "invalid": 1}
+    assert report["styles"] == {"needed": 1, "kept": 0, "to_compute": 1}
+    assert report["seconds"] > 0
+    assert report["memory_mb"] > 0
     finished = [*rows[:2], ("a.png", "t.png")]
     shell.run("run", write_csv(manifest, *finished), "--output", "out", *QUICK)
     after = shell.run("plan", write_csv(manifest, *rows), "--output", "out", "--json", *QUICK)
-    told = json.loads(after.stdout)
-    assert told["counts"] == {"new": 1, "equal": 0, "done": 1, "invalid": 1}
-    assert told["styles"] == {"needed": 1, "kept": 1, "to_compute": 0}
-    assert [row["status"] for row in told["rows"]] == ["done", "new", "invalid"]
-    cache_is_listed_and_pruned(shell)
+    report = json.loads(after.stdout)
+    assert report["counts"] == {"new": 1, "equal": 0, "done": 1, "invalid": 1}
+    assert report["styles"] == {"needed": 1, "kept": 1, "to_compute": 0}
+    assert [row["status"] for row in report["rows"]] == ["done", "new", "invalid"]
+    check_that_cache_is_listed_and_pruned(shell)
 
 
-def test_manifest_of_all_pairs(shell: Shell) -> None:
+def test_manifest_writes_all_pairs(shell: Shell) -> None:
     for name in ("one.png", "two.png"):
         shell.picture(f"photos/{name}", 1)
         shell.picture(f"art/deep/{name}", 2)
@@ -183,26 +185,26 @@ def test_manifest_of_all_pairs(shell: Shell) -> None:
 
 
 @pytest.mark.nights
-def test_demo_writes_good_rows_and_the_manifest_that_make_uses(shell: Shell) -> None:
+def test_demo_writes_good_rows_and_the_manifest_of_make_demo(shell: Shell) -> None:
     result = shell.run("demo", "demo")
     assert (result.returncode, result.stderr) == (0, "")
     checked = shell.run("check", "demo/demo.csv", "--json")
     assert checked.returncode == 0
     assert json.loads(checked.stdout)["usable"] >= 4
     written = (shell.folder / "demo" / "demo.csv").read_text()
-    ours = (ROOT / "manifests" / "demo.csv").read_text()
-    assert ours.replace("../build/demo/inputs/", "") == written
+    expected = (ROOT / "manifests" / "demo.csv").read_text()
+    assert expected.replace("../build/demo/inputs/", "") == written
 
 
-def test_presets(shell: Shell) -> None:
+def test_presets_lists_all_presets_and_settings(shell: Shell) -> None:
     result = shell.run("presets", "--json")
-    told = json.loads(result.stdout)
-    assert {name: Settings(**values) for name, values in told.items()} == dict(PRESETS)
+    report = json.loads(result.stdout)
+    assert {name: Settings(**values) for name, values in report.items()} == dict(PRESETS)
     plain = shell.run("presets").stdout
     assert all(name in plain for name in (*PRESETS, *Settings.model_fields))
 
 
-def test_doctor(shell: Shell) -> None:
+def test_doctor_reports_versions_server_and_devices(shell: Shell) -> None:
     result = shell.run("doctor", "--json")
     assert result.returncode == 0, result.stdout
     findings = {finding["subject"]: finding for finding in json.loads(result.stdout)}
@@ -219,14 +221,14 @@ def test_doctor(shell: Shell) -> None:
     assert "CPU:0" in findings["devices"]["found"]
 
 
-def test_doctor_tells_a_server_that_does_not_answer() -> None:
+def test_doctor_reports_a_server_that_does_not_answer() -> None:
     finding = doctor._server("http://127.0.0.1:9/api")
     assert finding.state == "error"
     assert "prefect server start" in finding.advice
 
 
-def cache_is_listed_and_pruned(shell: Shell) -> None:
-    """Where two styles were needed."""
+def check_that_cache_is_listed_and_pruned(shell: Shell) -> None:
+    """Check `cache list` and `cache prune` after a run that needed two styles."""
     targets = sorted((shell.folder / "home" / "cache").rglob("*.safetensors"))
     assert len(targets) == 2
     targets[0].write_bytes(b"damaged")
@@ -245,12 +247,15 @@ def cache_is_listed_and_pruned(shell: Shell) -> None:
     [
         (["--help"], ["tensorflow", "prefect", "pandas"]),
         (["run", "--help"], ["tensorflow", "prefect", "pandas"]),
-        (["check", "m.csv"], ["tensorflow", "prefect"]),
-        (["plan", "m.csv", "--output", "out"], ["tensorflow", "prefect"]),
+        (["serve", "--help"], ["tensorflow", "prefect", "pandas"]),
+        (["plan", "--help"], ["tensorflow", "prefect", "pandas"]),
+        (["check", "--help"], ["tensorflow", "prefect", "pandas"]),
+        (["check", "m.csv"], ["tensorflow", "prefect", "pandas"]),
+        (["plan", "m.csv", "--output", "out"], ["tensorflow", "prefect", "pandas"]),
         (["presets"], ["tensorflow", "prefect", "pandas"]),
     ],
 )
-def test_light_commands_load_nothing_heavy(
+def test_light_commands_load_no_heavy_libraries(
     shell: Shell, arguments: list[str], unwanted: list[str]
 ) -> None:
     write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
@@ -259,7 +264,7 @@ def test_light_commands_load_nothing_heavy(
 
 
 def test_imports_go_one_way() -> None:
-    """flows -> tasks -> nst_core, which knows neither Prefect nor pandas."""
+    """Imports go flows -> tasks -> nst_core, which imports neither Prefect nor pandas."""
     forbidden = {"nst_core": ("tasks", "flows", "prefect", "pandas"), "tasks": ("flows",)}
     for package, names in forbidden.items():
         for path in (ROOT / package).rglob("*.py"):
@@ -268,7 +273,7 @@ def test_imports_go_one_way() -> None:
             assert not found, f"{path} imports {found}"
 
 
-def test_the_lock_names_hashes_and_no_registry() -> None:
+def test_the_lock_file_has_hashes_and_names_no_registry() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     assert "--hash=sha256:" in lock
     assert "://" not in lock

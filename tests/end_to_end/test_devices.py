@@ -1,4 +1,4 @@
-"""Several rows at once on parts of the CPU, which stand for GPUs."""
+"""Several rows at once on parts of the CPU, which stand in for GPUs."""
 
 import json
 import os
@@ -76,8 +76,8 @@ def run_watched(shell: Shell, broken: str, together: int) -> dict[str, object]:
     ]
     write_csv(shell.folder / "m.csv", ("content", "style", "output", "style_weight"), *rows)
     program = INSTRUMENTED.format(broken=broken, together=together, devices=FOUR)
-    told: dict[str, object] = json.loads(shell.python(program).stdout.splitlines()[-1])
-    return told
+    report: dict[str, object] = json.loads(shell.python(program).stdout.splitlines()[-1])
+    return report
 
 
 def devices_of(shell: Shell) -> list[str]:
@@ -87,25 +87,25 @@ def devices_of(shell: Shell) -> list[str]:
 
 
 @pytest.mark.nights
-def test_four_devices_work_on_four_rows_at_once_and_none_on_two(shell: Shell) -> None:
-    told = run_watched(shell, broken="", together=4)
-    assert told["state"] == "Completed"
-    assert told["most"] == 4
-    assert len(told["seen"]) == 8
-    assert sorted(devices_of(shell)) == sorted(told["seen"])
+def test_four_devices_run_four_rows_at_once_one_each(shell: Shell) -> None:
+    report = run_watched(shell, broken="", together=4)
+    assert report["state"] == "Completed"
+    assert report["most"] == 4
+    assert len(report["seen"]) == 8
+    assert sorted(devices_of(shell)) == sorted(report["seen"])
     assert set(devices_of(shell)) == {"CPU:0", "CPU:1", "CPU:2", "CPU:3"}
 
 
 @pytest.mark.nights
-def test_rows_move_away_from_a_device_that_fails(shell: Shell) -> None:
-    told = run_watched(shell, broken="CPU:2", together=1)
-    assert told["state"] == "Completed"
+def test_rows_move_away_from_a_failing_device(shell: Shell) -> None:
+    report = run_watched(shell, broken="CPU:2", together=1)
+    assert report["state"] == "Completed"
     assert set(devices_of(shell)) == {"CPU:0", "CPU:1", "CPU:3"}
-    assert 1 <= told["seen"].count("CPU:2") <= 2
+    assert 1 <= report["seen"].count("CPU:2") <= 2
 
 
 @pytest.mark.nights
-def test_a_gpu_that_is_not_there_is_refused_before_any_row(shell: Shell) -> None:
+def test_a_missing_gpu_is_refused_before_any_row(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     result = shell.run("run", manifest, "-o", "out", *QUICK, "--devices", "gpu:0")
     assert result.returncode == 2
@@ -117,7 +117,7 @@ def test_a_gpu_that_is_not_there_is_refused_before_any_row(shell: Shell) -> None
 
 
 @pytest.mark.nights
-def test_rows_on_the_cpu_wait_for_nobody_and_say_who_else_is_there(shell: Shell) -> None:
+def test_rows_on_the_cpu_do_not_wait_and_report_other_runs(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     folder = Path(shell.environment["NST_BATCH_DEVICE_LOCKS"])
     folder.mkdir(parents=True)
@@ -125,17 +125,17 @@ def test_rows_on_the_cpu_wait_for_nobody_and_say_who_else_is_there(shell: Shell)
         run = shell.run("run", manifest, "-o", "out", *QUICK, "--devices", "Auto")
     assert run.returncode == 0, run.stderr
     assert "1 done" in run.stdout
-    # On a machine without a GPU, `auto` is the CPU, and that is said.
-    told = run.stdout.splitlines()
-    assert "no GPU in use: rows run on the CPU" in told
-    (shared,) = [line for line in told if "works on this CPU too" in line]
+    # On a machine without a GPU, `auto` means the CPU, and the run reports it.
+    lines = run.stdout.splitlines()
+    assert "no GPU in use: rows run on the CPU" in lines
+    (shared,) = [line for line in lines if "works on this CPU too" in line]
     assert f"(process {os.getpid()} of " in shared
 
 
 WITH_A_GPU = """
 import sys
 from nst_core import devices
-devices.open_devices = lambda _: ("GPU:0",)
+devices.lending.open_devices = devices.open_devices = lambda _: ("GPU:0",)
 devices.peak_memory_mb = lambda _: 0.0
 from flows.cli.app import main
 main()
@@ -143,7 +143,7 @@ main()
 
 
 @pytest.mark.nights
-def test_a_row_that_waits_for_a_gpu_says_so_once_by_its_name(shell: Shell) -> None:
+def test_a_row_that_waits_for_a_gpu_reports_it_once_by_name(shell: Shell) -> None:
     manifest = write_csv(
         shell.folder / "m.csv", ("content", "style", "output"), ("a.png", "s.png", "night")
     )
@@ -160,25 +160,25 @@ def test_a_row_that_waits_for_a_gpu_says_so_once_by_its_name(shell: Shell) -> No
         stderr=subprocess.PIPE,
         text=True,
     )
-    too_long = threading.Timer(240, run.kill)
-    too_long.start()
+    watchdog = threading.Timer(240, run.kill)
+    watchdog.start()
     assert run.stdout is not None
     try:
-        told = []
+        lines = []
         for line in run.stdout:
-            told.append(line)
+            lines.append(line)
             if "waits for a device" in line:
                 break
-        # In which it is asked for a dozen times.
+        # The row asks for the device a dozen times meanwhile.
         time.sleep(1.2)
         assert run.poll() is None
         os.close(descriptor)
         output, errors = run.communicate()
     finally:
-        too_long.cancel()
+        watchdog.cancel()
     assert run.returncode == 0, errors
-    told += output.splitlines(keepends=True)
-    (waits,) = [line for line in told if "waits for a device" in line]
+    lines += output.splitlines(keepends=True)
+    (waits,) = [line for line in lines if "waits for a device" in line]
     assert waits.startswith(
         f"line 2 night.png waits for a device that another run uses: process {os.getpid()} of "
     )

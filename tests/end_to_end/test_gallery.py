@@ -1,4 +1,4 @@
-"""The gallery of a real batch, made by the command and seen in a browser."""
+"""The gallery of a real batch, made by the command and opened in a browser."""
 
 import csv
 import shutil
@@ -22,10 +22,10 @@ pytestmark = pytest.mark.nights
 
 @dataclass(frozen=True)
 class Batch:
-    """A shell in whose folder a grid is done, in `out`; but one row fails, and one is at fault.
+    """A shell with a finished grid in `out`, of which one row failed and one is invalid.
 
     Attributes:
-        contents, styles: how many there are of each.
+        contents, styles: the number of each.
     """
 
     shell: Shell
@@ -42,15 +42,15 @@ class Batch:
 
     @property
     def hostile_line(self) -> int:
-        """Of the row whose output, and not its content, has the hostile name."""
+        """Return the line of the row whose output, not its content, has the hostile name."""
         return 3 + INVALID_LINE
 
     @property
     def gallery(self) -> Path:
         return self.shell.folder / "out" / "gallery.html"
 
-    def moved_to(self, folder: Path) -> "Batch":
-        """A copy, to be run again."""
+    def copied_to(self, folder: Path) -> "Batch":
+        """Return a copy in another folder, to be run again."""
         shutil.copytree(self.shell.folder, folder)
         return Batch(Shell(folder, self.shell.environment), self.contents, self.styles)
 
@@ -88,7 +88,7 @@ def shown_lines(page: Page) -> list[int]:
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_row_is_there_and_every_picture_is_seen(
+def test_every_row_and_every_picture_is_shown(
     batch: Batch,
     opened: Opener,
     width: int,
@@ -108,7 +108,7 @@ def test_every_row_is_there_and_every_picture_is_seen(
     assert broken == 0
 
 
-def test_the_page_has_the_numbers_of_the_table(batch: Batch, opened: Opener) -> None:
+def test_the_page_shows_the_numbers_of_the_table(batch: Batch, opened: Opener) -> None:
     page = opened(batch.gallery, "#sort=loss-down").page
     table = table_of(batch)
     by_loss = table["total_loss"].sort_values(ascending=False, kind="stable").dropna()
@@ -119,7 +119,7 @@ def test_the_page_has_the_numbers_of_the_table(batch: Batch, opened: Opener) -> 
     assert page.locator("svg").count() == batch.done
 
 
-def test_filter_sort_and_slider_on_real_pictures(batch: Batch, opened: Opener) -> None:
+def test_filters_and_slider_work_on_real_pictures(batch: Batch, opened: Opener) -> None:
     page = opened(batch.gallery).page
     page.get_by_role("button", name="failed 1").click()
     assert shown_lines(page) == [FAILED_LINE]
@@ -142,7 +142,7 @@ def test_filter_sort_and_slider_on_real_pictures(batch: Batch, opened: Opener) -
     page.keyboard.press("Escape")
 
 
-def test_a_hostile_name_does_nothing(batch: Batch, opened: Opener) -> None:
+def test_a_hostile_name_is_shown_as_text(batch: Batch, opened: Opener) -> None:
     page = opened(batch.gallery).page
     row = page.locator(f"#line-{batch.hostile_line}")
     assert row.locator("h3").text_content() == HOSTILE
@@ -152,12 +152,12 @@ def test_a_hostile_name_does_nothing(batch: Batch, opened: Opener) -> None:
     assert page.locator("script").count() == 1
     page.keyboard.press("Escape")
     page.get_by_label("Find").fill("<script>alert(1)</script>.png")
-    # The rows of the content of that name, and the result of that name.
+    # These are the rows of the content with that name, and the result with that name.
     assert len(shown_lines(page)) == batch.styles + 1
 
 
-def test_the_second_run_says_what_changed(batch: Batch, opened: Opener, tmp_path: Path) -> None:
-    again = batch.moved_to(tmp_path / "again")
+def test_the_second_run_shows_what_changed(batch: Batch, opened: Opener, tmp_path: Path) -> None:
+    again = batch.copied_to(tmp_path / "again")
     before = (again.shell.folder / "night.csv").read_text()
     rows = list(csv.reader(before.splitlines()))
     del rows[-1]
@@ -165,7 +165,7 @@ def test_the_second_run_says_what_changed(batch: Batch, opened: Opener, tmp_path
     again.shell.picture("contents/0.png", 99, height=24, width=32)
     write_csv(again.shell.folder / "night.csv", *map(tuple, rows))
     result = again.shell.run("run", "night.csv", "--output", "out", *QUICK)
-    # Of the changed content all rows but the failed one; the invalid one is mended.
+    # All rows of the changed content change, except the failed one; the invalid one is mended.
     changed = [
         line for line in range(2, 2 + batch.styles) if line not in (FAILED_LINE, INVALID_LINE)
     ]

@@ -1,4 +1,4 @@
-"""What the chosen versions of Prefect and its libraries must be able to do together."""
+"""Features that the chosen versions of Prefect and its libraries must support together."""
 
 import time
 
@@ -9,20 +9,20 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 
 
-def test_a_deployment_with_a_cron_gets_scheduled_runs(server_url: str) -> None:
-    """Fails without a word anywhere else where SQLAlchemy is too new for Prefect."""
+def test_a_deployment_with_a_cron_schedule_gets_runs(server_url: str) -> None:
+    """This fails if SQLAlchemy is too new for Prefect, which nothing else reports."""
     schedule = CronSchedule(cron="0 3 * * *", timezone="Europe/Berlin")
-    # Prefect's own client asks again when the server's database is busy, as it is with other tests.
+    # Prefect's own client retries while the server's database is busy with other tests.
     with SyncPrefectClient(server_url) as server:
         deployment = server.create_deployment(
             flow_id=server.create_flow_from_name("smoke"),
             name="nightly",
             schedules=[DeploymentScheduleCreate(schedule=schedule, active=True)],
         )
-        made_by_it = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+        of_deployment = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
         runs: list[FlowRun] = []
         for _ in range(120):
-            runs = server.read_flow_runs(deployment_filter=made_by_it)
+            runs = server.read_flow_runs(deployment_filter=of_deployment)
             if runs:
                 break
             time.sleep(1)

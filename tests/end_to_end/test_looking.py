@@ -1,4 +1,4 @@
-"""What looks at a finished batch: plots, moving pictures, and how a picture was made."""
+"""Commands about a finished batch: `plot`, `animate` and `show`."""
 
 import io
 import json
@@ -20,19 +20,19 @@ SETTINGS += ["--optimizer", "adam"]
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Shell:
-    """A batch in `out` of two rows that are done, with their ways, and an invalid one."""
-    made = make_shell(tmp_path_factory.mktemp("looking"), server_url)
-    made.picture("photos/large.png", 1, height=64, width=64)
+    """Return a shell with a batch in `out`: two done rows with intermediates, one invalid row."""
+    shell = make_shell(tmp_path_factory.mktemp("looking"), server_url)
+    shell.picture("photos/large.png", 1, height=64, width=64)
     rows = [
         ("photos/large.png", "s.png", "deep/one", "0.11", "7"),
         ("a.png", "t.png", "", "", ""),
         ("missing.png", "t.png", "", "", ""),
     ]
     header = ("content", "style", "output", "content_weight", "seed")
-    write_csv(made.folder / "m.csv", header, *rows)
+    write_csv(shell.folder / "m.csv", header, *rows)
     options = ["--output", "out", "--save-every", "10", *SETTINGS]
-    assert made.run("run", "m.csv", *options).returncode == 1
-    return made
+    assert shell.run("run", "m.csv", *options).returncode == 1
+    return shell
 
 
 def table_of(output: Path) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def table_of(output: Path) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("named", ["2", "deep/one", "deep/one.png"])
-def test_plot_of_a_row(shell: Shell, named: str) -> None:
+def test_plot_draws_the_curve_of_a_row(shell: Shell, named: str) -> None:
     result = shell.run("plot", "out", named)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines() == ["out/plots/deep/one.png", "out/plots/deep/one.svg"]
@@ -49,10 +49,10 @@ def test_plot_of_a_row(shell: Shell, named: str) -> None:
     assert ElementTree.parse(plots / "one.svg").getroot().tag.endswith("}svg")
 
 
-def test_plot_of_all_rows(shell: Shell) -> None:
-    told = json.loads(shell.run("plot", "out", "--json").stdout)
-    assert told == {"png": "out/loss_curves.png", "svg": "out/loss_curves.svg"}
-    assert Image.open(shell.folder / told["png"]).size == (1200, 750)
+def test_plot_draws_the_curves_of_all_rows(shell: Shell) -> None:
+    report = json.loads(shell.run("plot", "out", "--json").stdout)
+    assert report == {"png": "out/loss_curves.png", "svg": "out/loss_curves.svg"}
+    assert Image.open(shell.folder / report["png"]).size == (1200, 750)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_plot_of_all_rows(shell: Shell) -> None:
         (["show", "none.png"], "none.png: expected a picture file that can be read"),
     ],
 )
-def test_what_is_not_there_is_told_in_a_line(
+def test_missing_things_are_reported_in_one_line(
     shell: Shell, arguments: list[str], message: str
 ) -> None:
     result = shell.run(*arguments)
@@ -81,22 +81,22 @@ def test_what_is_not_there_is_told_in_a_line(
 
 
 @pytest.mark.parametrize("kind", ["webp", "gif"])
-def test_animate_shows_the_way_from_the_first_size_to_the_result(shell: Shell, kind: str) -> None:
+def test_animate_shows_all_intermediates_up_to_the_result(shell: Shell, kind: str) -> None:
     result = shell.run("animate", "out", "deep/one", "--format", kind, "--seconds", "1.2")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == f"out/animations/deep/one.{kind}\n"
-    moving = Image.open(shell.folder / "out" / "animations" / "deep" / f"one.{kind}")
-    # Of 32 x 32 pixels steps 0, 10 and 20, of 64 x 64 steps 30 and 40; the result is as the last.
-    assert (moving.n_frames, moving.size) == (5, (64, 64))
-    moving.load()
-    assert moving.info["duration"] == 200
-    moving.seek(4)
-    seen = np.asarray(moving.convert("RGB"), float)
+    animation = Image.open(shell.folder / "out" / "animations" / "deep" / f"one.{kind}")
+    # Steps 0, 10 and 20 have 32 x 32 pixels, steps 30 and 40 have 64 x 64; the last is the result.
+    assert (animation.n_frames, animation.size) == (5, (64, 64))
+    animation.load()
+    assert animation.info["duration"] == 200
+    animation.seek(4)
+    seen = np.asarray(animation.convert("RGB"), float)
     made = Image.open(shell.folder / "out" / "pictures" / "deep" / "one.png").convert("RGB")
     assert np.abs(seen - np.asarray(made, float)).mean() < 12
 
 
-def test_animate_makes_large_pictures_smaller(shell: Shell) -> None:
+def test_animate_scales_large_pictures_down(shell: Shell) -> None:
     assert shell.run("animate", "out", "2", "--size", "40").returncode == 0
     assert Image.open(shell.folder / "out" / "animations" / "deep" / "one.webp").size == (40, 40)
 
@@ -119,7 +119,7 @@ def test_a_row_rebuilt_from_its_picture_is_cached(shell: Shell) -> None:
         assert row["key"] == before.loc[row["output"], "key"]
 
 
-def test_a_picture_that_was_sent_away_is_made_again(shell: Shell) -> None:
+def test_a_picture_outside_its_output_folder_can_be_rebuilt(shell: Shell) -> None:
     (shell.folder / "mail").mkdir()
     shutil.copy(shell.folder / "out" / "pictures" / "deep" / "one.png", shell.folder / "mail")
     lost = shell.run("show", "mail/one.png")
@@ -128,15 +128,15 @@ def test_a_picture_that_was_sent_away_is_made_again(shell: Shell) -> None:
     assert lost.stderr.count("is not found; name a folder that it is in by --look-in") == 2
     found = shell.run("show", "mail/one.png", "--look-in", "photos", "--look-in", ".", "--json")
     assert found.returncode == 0
-    (told,) = json.loads(found.stdout)
-    assert told["lost"] == []
-    assert told["row"]["content"] == "photos/large.png"
+    (report,) = json.loads(found.stdout)
+    assert report["lost"] == []
+    assert report["row"]["content"] == "photos/large.png"
     before = table_of(shell.folder / "out").loc["deep/one.png"]
-    assert told["provenance"]["key"] == before["key"]
-    assert told["provenance"]["total_loss"] == pytest.approx(before["total_loss"], rel=1e-5)
+    assert report["provenance"]["key"] == before["key"]
+    assert report["provenance"]["total_loss"] == pytest.approx(before["total_loss"], rel=1e-5)
 
 
-def test_show_loads_neither_prefect_nor_tensorflow(shell: Shell) -> None:
+def test_show_and_plot_load_neither_prefect_nor_tensorflow(shell: Shell) -> None:
     for arguments in (["show", "out/pictures/a_t.png"], ["plot", "out", "2"]):
         shell.run_and_then(
             arguments,

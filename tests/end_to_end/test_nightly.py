@@ -1,4 +1,4 @@
-"""Nights as docs/nightly.md has them: a server, a work pool, a worker, and the deployments."""
+"""Nightly runs as docs/nightly.md describes them: server, work pool, worker, deployments."""
 
 import os
 import subprocess
@@ -13,8 +13,8 @@ from tests.pictures import write_picture
 
 @pytest.mark.nights
 @pytest.mark.parametrize("script", ["nightly.sh", "power_cut.sh"])
-def test_nights_by_a_worker(tmp_path: Path, script: str) -> None:
-    """Everything that is checked is in the scripts, which people can run and read too."""
+def test_nightly_runs_by_a_worker(tmp_path: Path, script: str) -> None:
+    """All checks are in the scripts, which people can also run and read."""
     for seed, name in enumerate(("a.png", "s.png")):
         write_picture(tmp_path / name, seed)
     environment = clean_environment(tmp_path / "home")

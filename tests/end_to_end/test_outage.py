@@ -1,4 +1,4 @@
-"""A server that dies while a batch runs: no row and no table is lost with it."""
+"""A server that dies while a batch runs, which loses neither a row nor the table."""
 
 import json
 import os
@@ -21,13 +21,13 @@ from tests.pictures import write_csv
 pytestmark = pytest.mark.nights
 
 ROWS = 12
-# A second a row or more: the server is to die among them.
+# A row takes a second or more, so that the server dies while rows run.
 SETTINGS = ["--size", "32", "--steps", "100", "--octaves", "1", "--tolerance", "0"]
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A server of this test's own, to be ended and started anew."""
+    """Yield a server of this test's own, to be stopped and started again."""
     (tmp_path / "server").mkdir()
     server = Server(tmp_path / "server")
     try:
@@ -41,7 +41,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def batch(
     tmp_path: Path, server: Server | None, until: str = "[2/12]", **environment: str
 ) -> "Iterator[Batch]":
-    """A run of twelve rows, in its third row; without a server it has one of its own."""
+    """Yield a run of twelve rows once it has printed `until`; without a server, it starts one."""
     shell = make_shell(tmp_path, server.url if server else "")
     shell.environment.update(environment)
     if server is None:
@@ -52,19 +52,19 @@ def batch(
     )
     process = shell.start("run", manifest, "--output", "out", *SETTINGS)
     # On a busy machine the server starts slowly, and the run waits twice as long each time.
-    too_long = threading.Timer(500, process.kill)
-    too_long.start()
+    watchdog = threading.Timer(500, process.kill)
+    watchdog.start()
     try:
         running = Batch(process, shell)
         running.read_until(until)
         yield running
     finally:
         process.kill()
-        too_long.cancel()
+        watchdog.cancel()
 
 
 class Batch:
-    """A run whose output is read while it goes on."""
+    """A run whose output is read while it lasts."""
 
     def __init__(self, process: "subprocess.Popen[str]", shell: Shell) -> None:
         self.process = process
@@ -91,7 +91,7 @@ class Batch:
 
 
 def final_states(server: Server, seconds: int = 60) -> list[str]:
-    """Of all flow runs, as soon as none of them runs any more."""
+    """Return the states of all flow runs as soon as none of them is running."""
     for _ in range(seconds):
         request = urllib.request.Request(
             f"{server.url}/flow_runs/filter", b"{}", {"Content-Type": "application/json"}
@@ -104,9 +104,7 @@ def final_states(server: Server, seconds: int = 60) -> list[str]:
     return states
 
 
-def test_a_server_that_comes_back_learns_how_the_batch_ended(
-    tmp_path: Path, server: Server
-) -> None:
+def test_a_restarted_server_learns_how_the_batch_ended(tmp_path: Path, server: Server) -> None:
     with batch(tmp_path, server) as running:
         server.end(signal.SIGKILL)
         running.read_until("[5/12]")
@@ -118,7 +116,7 @@ def test_a_server_that_comes_back_learns_how_the_batch_ended(
     assert final_states(server) == ["Completed"]
 
 
-def test_a_server_away_at_the_end_is_waited_for(tmp_path: Path, server: Server) -> None:
+def test_a_run_waits_for_a_server_that_is_down_at_the_end(tmp_path: Path, server: Server) -> None:
     with batch(tmp_path, server) as running:
         server.end(signal.SIGKILL)
         running.read_until("the table is written")
@@ -129,10 +127,8 @@ def test_a_server_away_at_the_end_is_waited_for(tmp_path: Path, server: Server) 
     assert final_states(server) == ["Completed"]
 
 
-def test_a_server_that_never_comes_back_costs_nothing_but_its_page(
-    tmp_path: Path, server: Server
-) -> None:
-    # The product's own patience would be too long for a test.
+def test_a_server_that_stays_down_costs_only_its_page(tmp_path: Path, server: Server) -> None:
+    # The default number of retries would take too long for a test.
     with batch(tmp_path, server, PREFECT_CLIENT_MAX_RETRIES="1") as running:
         server.end(signal.SIGKILL)
         output, errors = running.end()
@@ -146,7 +142,7 @@ def test_a_server_that_never_comes_back_costs_nothing_but_its_page(
 
 
 @pytest.mark.parametrize("until", ["12 of 12 rows to run", "[2/12]"])
-def test_a_run_whose_own_server_dies_goes_on_and_ends(tmp_path: Path, until: str) -> None:
+def test_a_run_continues_after_its_own_server_dies(tmp_path: Path, until: str) -> None:
     with batch(tmp_path, None, until) as running:
         (server,) = servers_of(running.process.pid)
         os.kill(server, signal.SIGKILL)
@@ -159,7 +155,7 @@ def test_a_run_whose_own_server_dies_goes_on_and_ends(tmp_path: Path, until: str
         assert servers_of(running.process.pid) == []
 
 
-def test_a_run_whose_own_server_dies_each_time_goes_on_without_and_ends(
+def test_a_run_continues_without_its_own_server_if_it_keeps_dying(
     tmp_path: Path,
 ) -> None:
     with batch(tmp_path, None, "[2/12]") as running:

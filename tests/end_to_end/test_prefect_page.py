@@ -13,7 +13,7 @@ import pytest
 from tests.end_to_end.conftest import QUICK, Shell, make_shell
 from tests.pictures import write_csv
 
-# Some seconds a row, so that progress is seen to move.
+# A row takes some seconds, so that progress is seen to change.
 STEPS = 150
 SETTINGS = [*QUICK, "--tolerance", "0"]
 SETTINGS[SETTINGS.index("--steps") + 1] = str(STEPS)
@@ -25,8 +25,8 @@ class Seen:
     """What the server knows of a run, and the table that it wrote.
 
     Attributes:
-        progress: all values that the progress artifact was seen with.
-        artifacts: by the kind in their key.
+        progress: all values that the progress artifact had.
+        artifacts: the artifacts, by the kind in their key.
     """
 
     run: dict[str, Any]
@@ -52,7 +52,7 @@ def artifacts_of(server_url: str, run: str) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Seen:
-    """A grid of four rows of which one fails, and a row that is at fault."""
+    """Return what is seen of a run: a grid of four rows, of which one fails, and an invalid row."""
     shell = make_shell(tmp_path_factory.mktemp("page"), server_url)
     rows = [
         ("a.png", "s.png", ""),
@@ -66,8 +66,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Seen:
     (shell.folder / "out" / "pictures" / "file").write_text("no folder")
     arguments = ("run", manifest, "-o", "out", "--served-at", ADDRESS, *SETTINGS)
     process = shell.start(*arguments)
-    too_long = threading.Timer(280, process.kill)
-    too_long.start()
+    watchdog = threading.Timer(280, process.kill)
+    watchdog.start()
     progress: list[float] = []
     try:
         while process.poll() is None:
@@ -78,16 +78,16 @@ def seen(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Seen:
             time.sleep(0.5)
         output, errors = process.communicate()
     finally:
-        too_long.cancel()
+        watchdog.cancel()
     assert process.returncode == 1, (output, errors)
-    return look(server_url, shell, progress)
+    return read_back(server_url, shell, progress)
 
 
-def look(server_url: str, shell: Shell, progress: list[float]) -> Seen:
+def read_back(server_url: str, shell: Shell, progress: list[float]) -> Seen:
     runs = ask(server_url, "/flow_runs/filter", flow_runs={"name": {"like_": "My Night!"}})
     assert len(runs) == 1
     in_run = {"flow_runs": {"id": {"any_": [runs[0]["id"]]}}}
-    # Prefect's record of task runs and their logs comes a little later.
+    # Prefect stores task runs and their logs a little later.
     for _ in range(60):
         names = {
             task["id"]: task["name"] for task in ask(server_url, "/task_runs/filter", **in_run)
@@ -109,14 +109,14 @@ def look(server_url: str, shell: Shell, progress: list[float]) -> Seen:
     )
 
 
-def test_the_run_is_named_by_manifest_and_date(seen: Seen) -> None:
+def test_the_run_is_named_after_manifest_and_date(seen: Seen) -> None:
     name, _, clock = seen.run["name"].partition("! ")
     assert name == "My Night"
     time.strptime(clock, "%Y-%m-%d %H:%M")
     assert seen.run["state_name"] == "SomeRowsFailed"
 
 
-def test_the_progress_moves_while_the_run_goes_on(seen: Seen) -> None:
+def test_progress_changes_while_the_run_lasts(seen: Seen) -> None:
     assert seen.progress == sorted(seen.progress)
     assert len({value for value in seen.progress if 0 < value < 100}) >= 1
     assert seen.artifacts["progress"]["type"] == "progress"
@@ -138,7 +138,7 @@ def test_the_table_has_the_right_rows_and_numbers(seen: Seen) -> None:
             assert row[column] == pytest.approx(seen.table.loc[row["line"], column], rel=1e-3)
 
 
-def test_the_report_tells_what_failed_and_shows_pictures(seen: Seen) -> None:
+def test_the_report_lists_failures_and_shows_pictures(seen: Seen) -> None:
     artifact = seen.artifacts["report"]
     assert artifact["type"] == "markdown"
     report = artifact["data"]
@@ -149,12 +149,12 @@ def test_the_report_tells_what_failed_and_shows_pictures(seen: Seen) -> None:
     assert worst.replace("_", "\\_") in report.partition("## Highest losses")[2].splitlines()[4]
 
 
-def test_links_lead_to_where_the_folder_is_served(seen: Seen) -> None:
+def test_links_lead_to_the_address_of_the_served_folder(seen: Seen) -> None:
     assert f"({ADDRESS}/gallery.html)" in seen.artifacts["gallery"]["data"]
     assert "contact-sheet" not in seen.artifacts, "five rows are no grid"
 
 
-def test_each_row_tells_of_its_start_its_losses_and_its_end(seen: Seen) -> None:
+def test_each_row_logs_its_start_its_losses_and_its_end(seen: Seen) -> None:
     lines = seen.logs["b_t.png"]
     assert lines[0] == "line 5: b.png x t.png, 32 x 24 pixels, encoder compact"
     steps = [line for line in lines if line.startswith("step ")]

@@ -1,4 +1,4 @@
-"""`cache prune` in another terminal, again and again, while batches run."""
+"""`cache prune`, run again and again by another process while batches run."""
 
 import json
 import logging
@@ -16,8 +16,8 @@ PRUNES = 20
 
 
 @pytest.mark.nights
-def test_no_row_fails_however_often_the_cache_is_pruned(shell: Shell) -> None:
-    """Prunes leave what runs need."""
+def test_no_row_fails_while_the_cache_is_pruned_repeatedly(shell: Shell) -> None:
+    """A prune leaves what runs need."""
     cache = Path(shell.environment["NST_BATCH_CACHE"])
     names = [f"{number}.png" for number in range(6)]
     for number, name in enumerate(names):
@@ -30,15 +30,15 @@ def test_no_row_fails_however_often_the_cache_is_pruned(shell: Shell) -> None:
         with shell.start("run", "m.csv", "--output", out, *QUICK) as run:
             while run.poll() is None:
                 pruned += _prune(shell, cache)
-            told, errors = run.communicate()
-        assert run.returncode == 0, told + errors
+            output, errors = run.communicate()
+        assert run.returncode == 0, output + errors
         assert set(pd.read_csv(out / "summary.csv")["status"]) == {"done"}
         runs += 1
     logger.info("pruned %d times during %d runs of %d rows", pruned, runs, len(rows))
 
 
 def _prune(shell: Shell, cache: Path) -> int:
-    """How many times it was pruned while there was something in it."""
+    """Prune the cache if it holds targets; return whether it did, as 0 or 1."""
     targets = list((cache / "styles" / "targets").glob("*.safetensors"))
     if targets:
         result = shell.run("cache", "prune", "--older-than", "0", "--json")

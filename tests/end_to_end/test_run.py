@@ -30,7 +30,7 @@ def table_of(folder: Path) -> pd.DataFrame:
 
 
 @pytest.mark.nights
-def test_good_and_bad_rows(shell: Shell, bad_manifest: Path) -> None:  # noqa: F811
+def test_good_rows_run_and_bad_rows_are_invalid(shell: Shell, bad_manifest: Path) -> None:  # noqa: F811
     result = shell.run("run", bad_manifest, "--output", "out", *QUICK)
     assert result.returncode == 1
     assert "Traceback" not in result.stdout + result.stderr
@@ -41,7 +41,7 @@ def test_good_and_bad_rows(shell: Shell, bad_manifest: Path) -> None:  # noqa: F
     assert "1 done, 5 invalid" in result.stdout
 
 
-def test_strict_runs_nothing_where_a_row_is_bad(shell: Shell, bad_manifest: Path) -> None:  # noqa: F811
+def test_strict_runs_nothing_if_a_row_is_bad(shell: Shell, bad_manifest: Path) -> None:  # noqa: F811
     strict = shell.run("run", bad_manifest, "--output", "strict", "--strict", *QUICK)
     assert strict.returncode == 2
     assert "line 5, column content_weight" in strict.stderr
@@ -51,10 +51,10 @@ def test_strict_runs_nothing_where_a_row_is_bad(shell: Shell, bad_manifest: Path
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Shell:
-    """A shell with a batch that is done, for tests that leave it so."""
+    """Return a shell with a finished batch, for tests that leave it finished."""
     shell = make_shell(tmp_path_factory.mktemp("finished"), server_url)
     arguments = ["run", str(grid(shell)), "--output", "out", *QUICK]
-    # What takes seconds and is not needed.
+    # These modules take seconds to load, and are not needed.
     first = shell.run_and_then(
         arguments,
         "assert not {'keras', 'tf_keras', 'matplotlib'} & set(sys.modules)\n"
@@ -66,21 +66,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Shell
     return shell
 
 
-def test_the_second_run_does_nothing_and_says_so(finished: Shell) -> None:
+def test_the_second_run_does_nothing_and_reports_it(finished: Shell) -> None:
     second = finished.run("run", grid(finished), "--output", "out", "--json", *QUICK)
     assert (second.returncode, second.stderr) == (0, "")
-    told = json.loads(second.stdout)
-    assert told["counts"] == {"cached": 4}
-    assert [row["status"] for row in told["rows"]] == ["cached"] * 4
-    assert told["rows"][0]["error"] in ("", None)
+    report = json.loads(second.stdout)
+    assert report["counts"] == {"cached": 4}
+    assert [row["status"] for row in report["rows"]] == ["cached"] * 4
+    assert report["rows"][0]["error"] in ("", None)
 
 
 @pytest.mark.nights
-def test_another_process_and_folder_finds_the_style_targets(finished: Shell) -> None:
+def test_a_run_into_another_folder_finds_the_style_targets(finished: Shell) -> None:
     other = finished.run("run", grid(finished), "--output", "other", "--json", *QUICK)
-    told = json.loads(other.stdout)
-    assert told["counts"] == {"done": 4}
-    assert {row["style_targets"] for row in told["rows"]} == {"hit"}
+    report = json.loads(other.stdout)
+    assert report["counts"] == {"done": 4}
+    assert {row["style_targets"] for row in report["rows"]} == {"hit"}
 
 
 def test_a_finished_batch_loads_no_tensorflow(finished: Shell) -> None:
@@ -92,12 +92,12 @@ def test_a_finished_batch_loads_no_tensorflow(finished: Shell) -> None:
     assert "4 cached" in done.stdout
 
 
-def test_without_a_server_it_brings_its_own_and_leaves_none(new_shell: Shell) -> None:
-    """Whatever proxies are set, and in a pipe that cannot encode a name."""
+def test_a_run_without_a_server_starts_one_and_stops_it(new_shell: Shell) -> None:
+    """Proxies are set, and the pipe cannot encode a name."""
     name = new_shell.picture("caf\u00e9 \u2603.png", 7).name
     manifest = write_csv(new_shell.folder / "m.csv", HEADER, (name, "s.png"))
-    nobody = {"HTTP_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    new_shell.environment.update(nobody, ALL_PROXY="socks5://127.0.0.1:9")
+    dead_proxies = {"HTTP_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    new_shell.environment.update(dead_proxies, ALL_PROXY="socks5://127.0.0.1:9")
     new_shell.environment["PYTHONIOENCODING"] = "ascii:strict"
     result = new_shell.run("run", manifest, "--output", "out", *QUICK)
     assert (result.returncode, result.stderr) == (0, "")
@@ -105,12 +105,12 @@ def test_without_a_server_it_brings_its_own_and_leaves_none(new_shell: Shell) ->
     assert "caf\\xe9 \\u2603" in result.stdout
     assert servers_of(new_shell) == []
     home = Path(new_shell.environment["PREFECT_HOME"])
-    # Not in the database of a server that the user has, or will have.
+    # The run does not use the database of a server that the user has, or will have.
     assert [path.name for path in home.glob("*.db")] == ["nst-batch.db"]
 
 
 def servers_of(shell: Shell) -> list[int]:
-    """Embedded servers whose environment is this shell's."""
+    """Return the embedded servers whose environment is this shell's."""
     found = []
     marker = f"PREFECT_HOME={shell.environment['PREFECT_HOME']}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
@@ -124,13 +124,13 @@ def servers_of(shell: Shell) -> list[int]:
 
 
 @pytest.mark.nights
-def test_killed_in_the_middle_it_goes_on_where_it_was(lone_shell: Shell) -> None:
+def test_a_killed_run_resumes_where_it_was(lone_shell: Shell) -> None:
     shell = lone_shell
     contents = [shell.picture(f"{number}.png", 10 + number).name for number in range(6)]
     manifest = write_csv(
         shell.folder / "six.csv", HEADER, *((content, "s.png") for content in contents)
     )
-    # Long enough a row to be killed within the fourth.
+    # A row takes long enough for a kill in the middle of the fourth.
     settings = ["--size", "48", "--steps", "150", "--octaves", "1", "--tolerance", "0"]
     pictures = shell.folder / "out" / "pictures"
     process = shell.start("run", manifest, "--output", "out", *settings)
@@ -149,7 +149,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(lone_shell: Shell) -> None
     result = shell.run("run", manifest, "--output", "out", *settings)
     assert (result.returncode, result.stderr) == (0, "")
     table = table_of(shell.folder / "out")
-    # The record of the last picture may not have been written before the end came.
+    # The record of the last picture may not have been written before the kill.
     assert (table["status"] == "cached").sum() >= len(finished) - 1
     assert set(table["status"]) == {"cached", "done"}
     untouched = [path for path, written in finished.items() if path.stat().st_mtime_ns == written]
@@ -162,7 +162,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(lone_shell: Shell) -> None
 
 @pytest.mark.nights
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_stops_it_soon_and_it_says_how_to_go_on(shell: Shell, number: int) -> None:
+def test_a_signal_stops_a_run_soon_and_it_reports_how_to_resume(shell: Shell, number: int) -> None:
     rows = [("a.png", "s.png"), ("b.png", "s.png")]
     manifest = write_csv(shell.folder / "m.csv", HEADER, *rows)
     endless = ["--size", "48", "--steps", "10000", "--octaves", "1", "--tolerance", "0"]
@@ -172,9 +172,9 @@ def test_a_signal_stops_it_soon_and_it_says_how_to_go_on(shell: Shell, number: i
         time.sleep(0.1)
     os.kill(process.pid, number)
     time.sleep(0.3)
-    # Whoever is impatient loses nothing by it.
+    # A second signal does no harm.
     os.kill(process.pid, number)
-    # Its rows alone would take many minutes.
+    # The rows alone would take many minutes.
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, (output, errors)
     assert "stopping; the best picture so far" in errors
@@ -188,15 +188,15 @@ def test_a_signal_stops_it_soon_and_it_says_how_to_go_on(shell: Shell, number: i
 
 
 @pytest.mark.nights
-def test_nobody_need_read_on(shell: Shell) -> None:
-    """`nst-batch run ... | head -1` still does the whole batch."""
+def test_a_run_completes_although_nobody_reads_its_output(shell: Shell) -> None:
+    """`nst-batch run ... | head -1` still completes the batch."""
     process = shell.start("run", grid(shell), "--output", "out", *QUICK)
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(200) == 0
     assert list(table_of(shell.folder / "out")["status"]) == ["done"] * 4
-    # Nor need there be anywhere to write to.
+    # The same holds if there is nowhere to write output to.
     command = shlex.join([*COMMAND, "run", "grid.csv", "--output", "out", *QUICK])
     closed = ["sh", "-c", f"exec {command} >/dev/full 2>&-"]
     ended = subprocess.run(
@@ -207,7 +207,7 @@ def test_nobody_need_read_on(shell: Shell) -> None:
 
 
 @pytest.mark.nights
-def test_what_is_made_again_is_told(finished: Shell) -> None:
+def test_a_picture_that_is_made_again_is_reported(finished: Shell) -> None:
     (finished.folder / "out" / "pictures" / "a_s.png").write_bytes(b"damaged")
     again = finished.run("run", grid(finished), "--output", "out", *QUICK)
     assert again.returncode == 0
@@ -216,7 +216,7 @@ def test_what_is_made_again_is_told(finished: Shell) -> None:
     assert "a_s.png" in again.stderr
 
 
-def test_one_run_at_a_time_writes_to_an_output_folder(finished: Shell) -> None:
+def test_only_one_run_at_a_time_writes_to_an_output_folder(finished: Shell) -> None:
     with (finished.folder / "out" / ".nst-batch" / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         second = finished.run("run", grid(finished), "--output", "out", *QUICK)
@@ -224,7 +224,7 @@ def test_one_run_at_a_time_writes_to_an_output_folder(finished: Shell) -> None:
     assert "another run is writing there" in second.stderr
 
 
-def test_an_output_that_cannot_be_made_is_told_in_a_line(shell: Shell) -> None:
+def test_an_impossible_output_folder_is_reported_in_one_line(shell: Shell) -> None:
     (shell.folder / "file").write_text("")
     for output in ("file", "file/out"):
         result = shell.run("run", grid(shell), "--output", output, *QUICK)
@@ -233,7 +233,7 @@ def test_an_output_that_cannot_be_made_is_told_in_a_line(shell: Shell) -> None:
         assert "choose another folder" in result.stderr
 
 
-def test_unusable_manifests_and_settings_are_told_in_json_too(shell: Shell) -> None:
+def test_unusable_manifests_and_settings_are_also_reported_as_json(shell: Shell) -> None:
     missing = shell.run("run", "no.csv", "--output", "out", "--json")
     assert (missing.returncode, "error" in json.loads(missing.stdout)) == (2, True)
     layers = shell.run("run", grid(shell), "--output", "out", "--style-layers", "nope", "--json")
@@ -241,7 +241,7 @@ def test_unusable_manifests_and_settings_are_told_in_json_too(shell: Shell) -> N
     assert "settings for the batch" in json.loads(layers.stdout)["error"]
 
 
-def test_what_cannot_be_written_is_told_before_any_work(lone_shell: Shell) -> None:
+def test_unwritable_places_are_reported_before_any_work(lone_shell: Shell) -> None:
     manifest = write_csv(lone_shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     file = lone_shell.folder / "file"
     file.touch()

@@ -1,4 +1,4 @@
-"""`nst-batch serve`: nights without a work pool."""
+"""`nst-batch serve`: nightly runs without a work pool."""
 
 import signal
 import threading
@@ -10,11 +10,11 @@ from tests.pictures import write_csv
 
 
 @pytest.mark.nights
-def test_a_served_manifest_runs_when_asked_and_is_scheduled(shell: Shell) -> None:
+def test_a_served_manifest_runs_on_request_and_is_scheduled(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     served = shell.start("serve", manifest, "-o", "out", *QUICK, "--timezone", "Europe/Berlin")
-    too_long = threading.Timer(240, served.kill)
-    too_long.start()
+    watchdog = threading.Timer(240, served.kill)
+    watchdog.start()
     try:
         run = shell.python(
             """
@@ -46,11 +46,11 @@ print(run_deployment("stylize-manifest/served", timeout=180, poll_interval=1).st
     finally:
         served.kill()
         served.communicate()
-        too_long.cancel()
+        watchdog.cancel()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--cron", "at night"], "found 'at night'; expected a cron expression such as"),
         (["--timezone", "Mars/Olympus"], "Mars/Olympus"),
@@ -58,13 +58,11 @@ print(run_deployment("stylize-manifest/served", timeout=180, poll_interval=1).st
         (["--address", "tcp://127.0.0.1:8786"], "expected --runner ray or dask with it"),
     ],
 )
-def test_a_schedule_that_cannot_be_kept_is_refused(
-    shell: Shell, arguments: list[str], told: str
-) -> None:
+def test_invalid_options_are_refused(shell: Shell, arguments: list[str], message: str) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     result = shell.run("serve", manifest, "-o", "out", *arguments)
     assert result.returncode == 2
-    assert told in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr
 
 

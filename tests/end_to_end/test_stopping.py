@@ -1,4 +1,4 @@
-"""A batch that is stopped, at any moment and in any way that people and services do it."""
+"""A batch that is stopped at any moment, in the ways in which people and services stop it."""
 
 import os
 import signal
@@ -17,16 +17,16 @@ from tests.pictures import write_csv
 from tests.terminal import CTRL_C, PseudoTerminal
 
 ROWS = 6
-# A second a row or more, with something to be seen of it every ten steps.
+# A row takes a second or more, and saves a picture every ten steps.
 SETTINGS = ["--size", "32", "--steps", "100", "--octaves", "1", "--tolerance", "0"]
 SETTINGS += ["--optimizer", "adam"]
 SECONDS = float(os.environ.get("NST_BATCH_TEST_STOP_SECONDS", "20"))
-"""From the signal to the end."""
+"""The limit from the signal to the end of the process."""
 
 
 @dataclass(frozen=True)
 class Stoppable:
-    """A run in a group of processes of its own, and what can be seen of it.
+    """A run in its own process group, and what can be observed of it.
 
     Attributes:
         process: the run.
@@ -37,7 +37,7 @@ class Stoppable:
     out: Path
 
     def answers_signals(self) -> bool:
-        """Whether it has gone past the start of Python itself."""
+        """Return whether the start of Python itself is over."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
         return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
@@ -80,7 +80,7 @@ MOMENTS: dict[str, Callable[[Stoppable], bool]] = {
 
 
 def servers_of(run: int) -> list[int]:
-    """Embedded servers that a run started and that still live."""
+    """Return the embedded servers that a run started and that are still alive."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -88,20 +88,20 @@ def servers_of(run: int) -> list[int]:
             state = (file.parent / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        is_ours = arguments[-2:-1] == [str(run).encode()]
-        if is_ours and state != "Z" and any(b"server_process" in each for each in arguments):
+        is_of_run = arguments[-2:-1] == [str(run).encode()]
+        if is_of_run and state != "Z" and any(b"server_process" in each for each in arguments):
             found.append(int(file.parent.name))
     return found
 
 
 def pictures_in(out: Path) -> dict[str, int]:
-    """The results, and when each was written."""
+    """Return the names of the results, and when each was written."""
     return {path.name: path.stat().st_mtime_ns for path in out.glob("pictures/*.png")}
 
 
 @pytest.fixture
 def six(lone_shell: Shell) -> Shell:
-    """A shell without a server, with a manifest of six rows."""
+    """Return a shell without a server, with a manifest of six rows."""
     names = [lone_shell.picture(f"{number}.png", 10 + number).name for number in range(ROWS)]
     write_csv(lone_shell.folder / "m.csv", ("content", "style"), *((n, "s.png") for n in names))
     return lone_shell
@@ -112,7 +112,7 @@ def arguments() -> list[str]:
 
 
 def stop_in_a_terminal(shell: Shell, moment: Callable[[Stoppable], bool]) -> tuple[int, str]:
-    """Type Ctrl-C: the exit code, and what the terminal shows."""
+    """Type Ctrl-C; return the exit code and what the terminal shows."""
     terminal = PseudoTerminal([*COMMAND, *arguments()], shell.folder, shell.environment)
     try:
         run = Stoppable(terminal.process, shell.folder / "out")
@@ -142,25 +142,25 @@ def start_in_a_group(shell: Shell) -> "subprocess.Popen[str]":
 def stop_the_group(
     shell: Shell, moment: Callable[[Stoppable], bool], number: signal.Signals = signal.SIGINT
 ) -> tuple[int, str]:
-    """`kill -INT -- -PGID`: the exit code, and what was written."""
+    """Run `kill -INT -- -PGID`; return the exit code and the output."""
     with start_in_a_group(shell) as process:
         try:
             Stoppable(process, shell.folder / "out").wait_for(moment)
             os.killpg(process.pid, number)
             since = time.monotonic()
-            told, _ = process.communicate(timeout=SECONDS)
+            output, _ = process.communicate(timeout=SECONDS)
             print(f"ended {time.monotonic() - since:.1f} s after {number.name}")  # noqa: T201
         finally:
             process.kill()
-    return process.returncode, told
+    return process.returncode, output
 
 
-def check_stopped(shell: Shell, code: int, told: str, *, rows_are_known: bool) -> None:
-    """What must hold after any stop."""
+def check_stopped(shell: Shell, code: int, output: str, *, rows_are_known: bool) -> None:
+    """Check what must hold after any stop."""
     out = shell.folder / "out"
-    assert code == 130, told
-    assert "Traceback" not in told
-    assert "interrupted" in told
+    assert code == 130, output
+    assert "Traceback" not in output
+    assert "interrupted" in output
     if not rows_are_known:
         return
     table = pd.read_csv(out / "summary.csv")
@@ -173,8 +173,8 @@ def check_stopped(shell: Shell, code: int, told: str, *, rows_are_known: bool) -
     assert (out / "gallery.html").is_file()
 
 
-def check_that_it_goes_on(shell: Shell) -> None:
-    """The same command completes, and what was done is not done again."""
+def check_that_it_resumes(shell: Shell) -> None:
+    """Check that the same command completes the batch, and does not repeat finished rows."""
     before = pictures_in(shell.folder / "out")
     again = shell.run(*arguments())
     assert again.returncode == 0, (again.stdout, again.stderr)
@@ -185,7 +185,7 @@ def check_that_it_goes_on(shell: Shell) -> None:
     assert {name: after[name] for name in before} == before
 
 
-def test_ctrl_c_in_a_terminal_ends_it_soon_with_its_table(six: Shell) -> None:
+def test_ctrl_c_in_a_terminal_stops_a_run_soon_with_its_table(six: Shell) -> None:
     code, screen = stop_in_a_terminal(six, MOMENTS["after 1 row"])
     check_stopped(six, code, screen, rows_are_known=True)
 
@@ -193,19 +193,19 @@ def test_ctrl_c_in_a_terminal_ends_it_soon_with_its_table(six: Shell) -> None:
 WAYS = (stop_in_a_terminal, stop_the_group)
 ALL = [(moment, way) for moment in MOMENTS for way in WAYS]
 SOME = [(moment, WAYS[number % 2]) for number, moment in enumerate(list(MOMENTS)[::2])]
-"""Every other moment, once in a terminal and once without; all with NST_BATCH_TEST_STOPS=all."""
+"""Every other moment, in a terminal and without by turns; NST_BATCH_TEST_STOPS=all tests all."""
 
 
 @pytest.mark.nights
 @pytest.mark.parametrize(
     ("moment", "stop"), ALL if os.environ.get("NST_BATCH_TEST_STOPS") == "all" else SOME
 )
-def test_a_stop_at_any_moment(
+def test_a_run_resumes_after_a_stop_at_any_moment(
     six: Shell,
     moment: str,
     stop: Callable[[Shell, Callable[[Stoppable], bool]], tuple[int, str]],
 ) -> None:
-    code, told = stop(six, MOMENTS[moment])
+    code, output = stop(six, MOMENTS[moment])
     is_early = list(MOMENTS).index(moment) <= list(MOMENTS).index("when the flow begins")
-    check_stopped(six, code, told, rows_are_known=not is_early)
-    check_that_it_goes_on(six)
+    check_stopped(six, code, output, rows_are_known=not is_early)
+    check_that_it_resumes(six)

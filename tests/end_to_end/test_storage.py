@@ -1,4 +1,4 @@
-"""Manifest, pictures and results in object storage: a real S3 server, and one for the web."""
+"""Manifest, pictures and results on an S3 server and a web server, both on this machine."""
 
 import io
 import json
@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from nst_core.storage.files import version_of
+from nst_core.storage.files import stat
 from nst_core.storage.places import place
-from tasks.store.records import FileReference, RecordError
+from tasks.store.file_reference import FileReference, RecordError
 from tests.end_to_end.conftest import QUICK, Shell
 from tests.http_server import Answer, serving
 from tests.object_storage import SECRET, Bucket, object_storage
@@ -28,7 +28,7 @@ def storage() -> Iterator[Bucket]:
 
 @pytest.fixture
 def bucket(storage: Bucket) -> Iterator[Bucket]:
-    """The bucket, empty."""
+    """Yield the bucket, which is empty."""
     yield storage
     for name in storage.names():
         storage.delete(name)
@@ -36,7 +36,7 @@ def bucket(storage: Bucket) -> Iterator[Bucket]:
 
 @pytest.fixture
 def cloud_shell(shell: Shell, bucket: Bucket) -> Shell:
-    """A shell that finds the bucket, in which are the pictures a, b, s and t."""
+    """Return a shell that finds the bucket, which holds the pictures a, b, s and t."""
     for name in ("a.png", "b.png", "s.png", "t.png"):
         bucket.put(f"in/{name}", (shell.folder / name).read_bytes())
     return Shell(shell.folder, shell.environment | bucket.environment)
@@ -50,34 +50,34 @@ def table_of(bucket: Bucket) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(bucket.get("out/summary.csv")))
 
 
-def test_a_tag_stands_for_our_bytes_whoever_writes_next(
+def test_a_tag_identifies_our_bytes_despite_a_later_write(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in bucket.environment.items():
         monkeypatch.setenv(name, value)
     address = place("s3://pictures/tagged")
     assert isinstance(address, UPath)
-    ours, theirs = b"ours", b"else"
-    reference = FileReference.write(address, ours)
-    assert reference.tag == version_of(address).tag
+    own_bytes, other_bytes = b"ours", b"else"
+    reference = FileReference.write(address, own_bytes)
+    assert reference.tag == stat(address).tag
     reference.verify()
 
     write = address.fs.pipe_file
 
     def write_and_overwrite(path: str, data: bytes) -> object:
         answer = write(path, data)
-        bucket.put("tagged", theirs)
+        bucket.put("tagged", other_bytes)
         return answer
 
     monkeypatch.setattr(address.fs, "pipe_file", write_and_overwrite)
-    reference = FileReference.write(address, ours)
-    assert bucket.get("tagged") == theirs
+    reference = FileReference.write(address, own_bytes)
+    assert bucket.get("tagged") == other_bytes
     with pytest.raises(RecordError):
         reference.verify()
 
 
 @pytest.mark.nights
-def test_everything_in_object_storage_and_nothing_twice(cloud_shell: Shell, bucket: Bucket) -> None:
+def test_a_batch_in_object_storage_is_made_once(cloud_shell: Shell, bucket: Bucket) -> None:
     put_manifest(bucket, "a.png,s.png", "b.png,s.png", "s3://pictures/in/a.png,../in/t.png")
     first = cloud_shell.run(*RUN, *QUICK)
     assert (first.returncode, first.stderr) == (0, "")
@@ -97,11 +97,11 @@ def test_everything_in_object_storage_and_nothing_twice(cloud_shell: Shell, buck
     second = cloud_shell.run(*RUN, *QUICK)
     assert second.returncode == 0
     assert list(table_of(bucket)["status"]) == ["cached"] * 3
-    # Nothing that either run wrote on the way stays.
+    # No temporary object of either run remains.
     assert set(bucket.names()) == names
     assert bucket.unfinished() == []
 
-    # The key has reached no object, no table, no picture, no log and no database.
+    # The secret key is in no object, no table, no picture, no log and no database.
     written = [bucket.get(name) for name in bucket.names()]
     written += [path.read_bytes() for path in cloud_shell.folder.rglob("*") if path.is_file()]
     written += [text.encode() for run in (first, second) for text in (run.stdout, run.stderr)]
@@ -109,7 +109,7 @@ def test_everything_in_object_storage_and_nothing_twice(cloud_shell: Shell, buck
 
 
 @pytest.mark.nights
-def test_the_same_pictures_as_on_a_disk(cloud_shell: Shell, bucket: Bucket) -> None:
+def test_pictures_equal_those_on_a_disk(cloud_shell: Shell, bucket: Bucket) -> None:
     put_manifest(bucket, "a.png,s.png")
     assert cloud_shell.run(*RUN, *QUICK).returncode == 0
     local = write_csv(cloud_shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
@@ -121,7 +121,7 @@ def test_the_same_pictures_as_on_a_disk(cloud_shell: Shell, bucket: Bucket) -> N
 
 
 @pytest.mark.nights
-def test_what_is_lost_or_changed_is_made_again(cloud_shell: Shell, bucket: Bucket) -> None:
+def test_rows_are_made_again_after_a_loss_or_a_change(cloud_shell: Shell, bucket: Bucket) -> None:
     put_manifest(bucket, "a.png,s.png", "b.png,s.png", "a.png,t.png")
     assert cloud_shell.run(*RUN, *QUICK).returncode == 0
     bucket.delete("out/pictures/a_s.png")
@@ -132,8 +132,8 @@ def test_what_is_lost_or_changed_is_made_again(cloud_shell: Shell, bucket: Bucke
 
 
 @pytest.mark.nights
-def test_pictures_of_one_size_are_told_apart(cloud_shell: Shell, bucket: Bucket) -> None:
-    """Names are exchanged, and each picture is of just as many bytes as the other."""
+def test_a_changed_picture_of_equal_size_is_noticed(cloud_shell: Shell, bucket: Bucket) -> None:
+    """The changed picture has as many bytes as before."""
     put_manifest(bucket, "a.png,s.png", "b.png,s.png")
     assert cloud_shell.run(*RUN, *QUICK).returncode == 0
     first, second = (bucket.get(f"out/pictures/{name}_s.png") for name in "ab")
@@ -147,8 +147,8 @@ def test_pictures_of_one_size_are_told_apart(cloud_shell: Shell, bucket: Bucket)
 
 
 @pytest.mark.nights
-@pytest.mark.usefixtures("bucket")  # which empties it: servers of one process share their buckets
-def test_a_storage_that_fails_under_a_run_ends_it_and_keeps_what_is_done(shell: Shell) -> None:
+@pytest.mark.usefixtures("bucket")  # empties it: servers of one process share their buckets
+def test_a_storage_failure_ends_a_run_and_keeps_finished_rows(shell: Shell) -> None:
     with object_storage() as own:
         for number in range(6):
             own.put(f"in/{number}.png", shell.picture(f"{number}.png", 20 + number).read_bytes())
@@ -157,27 +157,29 @@ def test_a_storage_that_fails_under_a_run_ends_it_and_keeps_what_is_done(shell: 
         own.put("in/m.csv", f"content,style\n{rows}".encode())
         cloud = Shell(
             shell.folder,
-            # Else botocore would go on for a minute each time.
+            # Without this, botocore would retry for a minute each time.
             shell.environment | own.environment | {"AWS_MAX_ATTEMPTS": "1"},
         )
         slow = ["--size", "64", "--steps", "60", "--octaves", "1", "--tolerance", "0"]
         run = cloud.start("run", "s3://pictures/in/m.csv", "-o", "s3://pictures/out", *slow)
-        too_long = threading.Timer(240, run.kill)
-        too_long.start()
+        watchdog = threading.Timer(240, run.kill)
+        watchdog.start()
         assert run.stdout is not None
         for line in run.stdout:
             if line.startswith("[1/6]"):
                 break
     # The server is gone now.
     _, errors = run.communicate()
-    too_long.cancel()
+    watchdog.cancel()
     assert run.returncode == 3
     assert "s3://pictures/out" in errors
     assert "finished rows are kept; rerun the same command to resume" in errors
     assert "Traceback" not in errors
 
 
-def test_faults_of_places_are_told_by_line_and_column(cloud_shell: Shell, bucket: Bucket) -> None:
+def test_faults_of_places_are_reported_with_line_and_column(
+    cloud_shell: Shell, bucket: Bucket
+) -> None:
     put_manifest(
         bucket,
         "missing.png,s.png",
@@ -199,7 +201,7 @@ def test_faults_of_places_are_told_by_line_and_column(cloud_shell: Shell, bucket
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["run", "s3://pictures/none.csv", "-o", "out"], "s3://pictures/none.csv: cannot be read"),
         (["run", "in.csv", "-o", "s3://no-such-bucket/out"], "s3://no-such-bucket/out: "),
@@ -213,18 +215,18 @@ def test_faults_of_places_are_told_by_line_and_column(cloud_shell: Shell, bucket
         (["cache", "prune", "--cache", "s3://pictures/kept"], "lifecycle rule"),
     ],
 )
-def test_places_that_cannot_be_used_are_refused_in_a_line(
-    cloud_shell: Shell, arguments: list[str], told: str
+def test_unusable_places_are_refused(
+    cloud_shell: Shell, arguments: list[str], message: str
 ) -> None:
     write_csv(cloud_shell.folder / "in.csv", ("content", "style"), ("a.png", "s.png"))
     result = cloud_shell.run(*arguments)
     assert result.returncode == 2
-    assert told in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert "hush" not in result.stderr
 
 
-def test_a_manifest_of_what_is_in_a_bucket(cloud_shell: Shell, bucket: Bucket) -> None:
+def test_manifest_lists_the_pictures_of_a_bucket(cloud_shell: Shell, bucket: Bucket) -> None:
     result = cloud_shell.run(
         "manifest", "s3://pictures/in/[ab].png", "s.png", "-o", "s3://pictures/new/m.csv"
     )
@@ -241,7 +243,7 @@ def test_a_manifest_of_what_is_in_a_bucket(cloud_shell: Shell, bucket: Bucket) -
 
 
 @pytest.mark.nights
-def test_a_signed_web_address_is_read_and_not_repeated(shell: Shell) -> None:
+def test_a_signed_web_address_is_read_and_never_shown(shell: Shell) -> None:
     picture = (shell.folder / "a.png").read_bytes()
     with serving(Answer(picture)) as web:
         address = f"{web.address}/photos/my%20cat's.png?a=b'c&signature=hush"
@@ -258,7 +260,7 @@ def test_a_signed_web_address_is_read_and_not_repeated(shell: Shell) -> None:
     assert not any(b"hush" in data for data in [*written, result.stdout.encode()])
 
 
-def test_a_web_server_that_answers_wrong_is_told_without_its_secret(shell: Shell) -> None:
+def test_a_web_server_error_is_reported_without_the_secret(shell: Shell) -> None:
     with serving(Answer(b"no", status=403)) as web:
         address = f"{web.address}/a.png?signature=hush"
         manifest = write_csv(shell.folder / "m.csv", ("content", "style"), (address, "s.png"))

@@ -11,7 +11,7 @@ from tests.end_to_end.conftest import COMMAND, QUICK, Shell, make_shell
 from tests.pictures import write_csv
 from tests.terminal import CTRL_C, PseudoTerminal
 
-# Adam, since L-BFGS may converge long before.
+# Adam, because L-BFGS may converge long before the last step.
 LONG = ["--size", "32", "--octaves", "1", "--tolerance", "0", "--optimizer", "adam"]
 STEPS = 200
 SOME_SECONDS = [*LONG, "--steps", str(STEPS)]
@@ -21,13 +21,13 @@ COLOR = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7])[;m]")
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Shell:
-    """With a manifest of which one row works, one is invalid and one fails."""
-    made = make_shell(tmp_path_factory.mktemp("terminal"), server_url)
+    """Return a shell with a manifest of which one row works, one is invalid and one fails."""
+    shell = make_shell(tmp_path_factory.mktemp("terminal"), server_url)
     rows = [("a.png", "s.png", ""), ("missing.png", "s.png", ""), ("b.png", "t.png", "file/in/way")]
-    write_csv(made.folder / "m.csv", ("content", "style", "output"), *rows)
-    (made.folder / "out" / "pictures").mkdir(parents=True)
-    (made.folder / "out" / "pictures" / "file").write_text("no folder")
-    return made
+    write_csv(shell.folder / "m.csv", ("content", "style", "output"), *rows)
+    (shell.folder / "out" / "pictures").mkdir(parents=True)
+    (shell.folder / "out" / "pictures" / "file").write_text("no folder")
+    return shell
 
 
 def run_in_terminal(
@@ -42,7 +42,7 @@ def run_in_terminal(
 
 @pytest.fixture
 def started() -> Iterator[list[PseudoTerminal]]:
-    """Terminals whose commands are ended with the test, whatever becomes of it."""
+    """Yield a list of terminals whose commands are killed when the test ends."""
     terminals: list[PseudoTerminal] = []
     yield terminals
     for terminal in terminals:
@@ -58,7 +58,7 @@ def is_at_step(least: int, line: str) -> bool:
     return found is not None and int(found[1]) >= least
 
 
-def test_in_80_columns(shell: Shell, started: list[PseudoTerminal]) -> None:
+def test_progress_in_a_terminal_of_80_columns(shell: Shell, started: list[PseudoTerminal]) -> None:
     terminal = run_in_terminal(shell, "out", SOME_SECONDS)
     started.append(terminal)
     screen = terminal.look_until(lambda screen: is_at_step(50, line_with(screen, "a_s.png")))
@@ -79,14 +79,16 @@ def test_in_80_columns(shell: Shell, started: list[PseudoTerminal]) -> None:
     last = text.partition("not done, and why\n")[2]
     assert re.search(r"3 +invalid +column content: found 'missing\.png'", last)
     assert re.search(r"4 +failed +WriteError:", last)
-    # Where lines break depends on how long the path of the folder is.
+    # The line breaks depend on the length of the folder's path.
     unbroken = "".join(last.split())
     assert unbroken.endswith("(Notadirectory);chooseanotherfolder"), "it ends with what failed"
     assert COLOR.search(terminal.written)
 
 
 @pytest.mark.nights
-def test_in_a_narrow_terminal_without_color(shell: Shell, started: list[PseudoTerminal]) -> None:
+def test_progress_in_a_narrow_terminal_without_color(
+    shell: Shell, started: list[PseudoTerminal]
+) -> None:
     terminal = run_in_terminal(shell, "narrow", SOME_SECONDS, columns=40, NO_COLOR="1")
     started.append(terminal)
     screen = terminal.look_until(lambda screen: is_at_step(50, line_with(screen, "a_s.png")))
@@ -102,7 +104,7 @@ def test_in_a_narrow_terminal_without_color(shell: Shell, started: list[PseudoTe
 
 
 @pytest.mark.nights
-def test_ctrl_c_keeps_the_best_picture_and_says_how_to_go_on(
+def test_ctrl_c_keeps_the_best_picture_and_reports_how_to_resume(
     shell: Shell, started: list[PseudoTerminal]
 ) -> None:
     terminal = run_in_terminal(shell, "stopped", ENDLESS)
@@ -121,7 +123,7 @@ def test_ctrl_c_keeps_the_best_picture_and_says_how_to_go_on(
 
 
 @pytest.mark.nights
-def test_in_a_pipe_a_line_a_row_and_nothing_that_commands_a_terminal(shell: Shell) -> None:
+def test_a_pipe_gets_one_line_per_row_and_no_control_sequences(shell: Shell) -> None:
     (shell.folder / "evil").mkdir()
     evil = Path("evil") / "\x1b]0;mine\x07\x1b[2J.png"
     shell.picture(str(evil), 3)

@@ -34,8 +34,8 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return weight_files.write_npz(path, random_encoder(VGG16).weights)
 
 
-def kept(shell: Shell) -> list[str]:
-    """Weight files in the cache; locks and logs are none."""
+def cached_files(shell: Shell) -> list[str]:
+    """Return the names of the weight files in the cache, without locks and logs."""
     folder = Path(shell.environment["NST_BATCH_CACHE"]) / "weights"
     return sorted(
         path.name for path in folder.glob("*") if path.suffix != ".log" and path.name[0] != "."
@@ -46,7 +46,7 @@ def with_environment(shell: Shell, **more: str) -> Shell:
     return Shell(shell.folder, {**shell.environment, **more})
 
 
-def test_list_says_what_is_here_and_what_to_do(shell: Shell, vgg_file: Path) -> None:
+def test_list_shows_available_weights_and_advice(shell: Shell, vgg_file: Path) -> None:
     states = {
         row["network"]: row for row in json.loads(shell.run("weights", "list", "--json").stdout)
     }
@@ -64,10 +64,10 @@ def test_list_says_what_is_here_and_what_to_do(shell: Shell, vgg_file: Path) -> 
     assert states["vgg19"]["state"] == "absent"
 
 
-def test_convert_keeps_weights_where_runs_find_them(shell: Shell, alexnet_file: Path) -> None:
+def test_convert_stores_weights_where_runs_find_them(shell: Shell, alexnet_file: Path) -> None:
     result = shell.run("weights", "convert", alexnet_file)
     assert (result.returncode, result.stderr) == (0, "")
-    assert kept(shell) == ["alexnet.safetensors"]
+    assert cached_files(shell) == ["alexnet.safetensors"]
     written = read_weight_file(
         Path(shell.environment["NST_BATCH_CACHE"]) / "weights" / "alexnet.safetensors"
     )
@@ -81,7 +81,9 @@ def test_convert_keeps_weights_where_runs_find_them(shell: Shell, alexnet_file: 
     assert "to be downloaded" not in found.stdout
 
 
-def test_convert_turns_the_first_layer_round_when_asked(shell: Shell, vgg_file: Path) -> None:
+def test_convert_reverses_the_channels_of_the_first_layer_on_request(
+    shell: Shell, vgg_file: Path
+) -> None:
     assert (
         shell.run("weights", "convert", vgg_file, "-o", "bgr.safetensors", "--from-rgb").returncode
         == 0
@@ -92,20 +94,20 @@ def test_convert_turns_the_first_layer_round_when_asked(shell: Shell, vgg_file: 
     np.testing.assert_array_equal(after["conv1_2.weight"], before["conv1_2.weight"])
 
 
-def test_show_tells_format_network_and_layers(shell: Shell, vgg_file: Path) -> None:
+def test_show_lists_format_network_and_layers(shell: Shell, vgg_file: Path) -> None:
     result = shell.run("weights", "show", vgg_file, "--json")
     assert result.returncode == 0
-    told = json.loads(result.stdout)
-    assert (told["format"], told["network"], told["error"]) == ("NumPy archive", "vgg16", None)
-    assert len(told["layers"]) == 26
-    assert told["layers"][0]["shape"] == "3 x 3 x 3 x 64"
+    shown = json.loads(result.stdout)
+    assert (shown["format"], shown["network"], shown["error"]) == ("NumPy archive", "vgg16", None)
+    assert len(shown["layers"]) == 26
+    assert shown["layers"][0]["shape"] == "3 x 3 x 3 x 64"
     plain = shell.run("weights", "show", vgg_file)
-    assert told["fingerprint"] in plain.stdout
-    assert told["md5"] in plain.stdout
+    assert shown["fingerprint"] in plain.stdout
+    assert shown["md5"] in plain.stdout
 
 
 class _Evil:
-    """Writes a file when it is unpickled."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -114,8 +116,8 @@ class _Evil:
         return (Path.write_text, (self.marker, "executed"))
 
 
-def damaged(kind: str, folder: Path, vgg_file: Path) -> Path:
-    """A file that is at fault."""
+def faulty_file(kind: str, folder: Path, vgg_file: Path) -> Path:
+    """Write a weight file with this kind of fault, and return its path."""
     path = folder / f"{kind}.safetensors"
     weights = dict(random_encoder(VGG16).weights)
     if kind == "truncated":
@@ -141,7 +143,7 @@ def damaged(kind: str, folder: Path, vgg_file: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "message"),
     [
         ("truncated", "cannot be read"),
         ("missing layer", "conv3_2.weight"),
@@ -150,30 +152,30 @@ def damaged(kind: str, folder: Path, vgg_file: Path) -> Path:
         ("malicious", "nothing of it was run"),
     ],
 )
-def test_a_file_at_fault_is_told_and_nothing_is_run_or_kept(
-    shell: Shell, vgg_file: Path, kind: str, told: str
+def test_a_faulty_file_is_reported_and_neither_run_nor_kept(
+    shell: Shell, vgg_file: Path, kind: str, message: str
 ) -> None:
-    path = damaged(kind, shell.folder, vgg_file)
+    path = faulty_file(kind, shell.folder, vgg_file)
     for command in ("convert", "show"):
         result = shell.run("weights", command, path)
         assert result.returncode == 2
-        for part in (told, str(path)):
+        for part in (message, str(path)):
             assert part in result.stderr
         assert "Traceback" not in result.stderr
     assert not (shell.folder / "marker").exists()
-    assert kept(shell) == []
+    assert cached_files(shell) == []
 
 
-def test_a_file_at_fault_is_a_fault_of_the_rows_that_need_it(shell: Shell, vgg_file: Path) -> None:
-    path = damaged("malicious", shell.folder, vgg_file)
+def test_a_faulty_file_is_a_fault_of_the_rows_that_need_it(shell: Shell, vgg_file: Path) -> None:
+    path = faulty_file("malicious", shell.folder, vgg_file)
     manifest = write_csv(
         shell.folder / "m.csv",
         ("content", "style", "encoder"),
         ("a.png", "s.png", "alexnet"),
         ("a.png", "s.png", ""),
     )
-    always = with_environment(shell, NST_BATCH_WEIGHTS=str(path))
-    result = always.run("check", manifest, *QUICK)
+    configured = with_environment(shell, NST_BATCH_WEIGHTS=str(path))
+    result = configured.run("check", manifest, *QUICK)
     assert result.returncode == 1
     assert "nothing of it was run" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
@@ -182,27 +184,27 @@ def test_a_file_at_fault_is_a_fault_of_the_rows_that_need_it(shell: Shell, vgg_f
 
 
 @pytest.mark.parametrize(
-    ("command", "named"),
+    ("command", "cases"),
     [(["check"], 3), (["plan", "-o", "out"], 1), (["run", "-o", "out"], 1)],
     ids=["check", "plan", "run"],
 )
-def test_weights_named_for_a_run_must_be_of_use_to_it(
-    shell: Shell, alexnet_file: Path, command: list[str], named: int
+def test_weights_given_to_a_run_must_fit_its_encoder(
+    shell: Shell, alexnet_file: Path, command: list[str], cases: int
 ) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
-    for path, told in (
+    for path, message in (
         (alexnet_file, "it holds alexnet; expected weights of vgg16"),
         (shell.folder / "gone.h5", "no such file or folder"),
         (shell.folder, "no file in it has a name of the weights that are needed"),
-    )[:named]:
+    )[:cases]:
         arguments = [manifest, *QUICK, "--encoder", "vgg16", "--weights", path]
         result = shell.run(*command, *arguments)
         assert result.returncode == 2
-        assert f"{path} (--weights): {told}" in result.stderr
+        assert f"{path} (--weights): {message}" in result.stderr
         assert "Traceback" not in result.stderr
 
 
-def test_a_download_with_another_checksum_is_not_kept(shell: Shell) -> None:
+def test_a_download_with_a_wrong_checksum_is_not_kept(shell: Shell) -> None:
     with serving(Answer(b"something else")) as server:
         mirrored = with_environment(shell, NST_BATCH_MIRROR=server.address)
         result = mirrored.run("weights", "fetch", "vgg16")
@@ -212,11 +214,11 @@ def test_a_download_with_another_checksum_is_not_kept(shell: Shell) -> None:
     assert hashlib.md5(b"something else").hexdigest() in result.stderr
     assert shell.environment["NST_BATCH_CACHE"] in result.stderr
     assert "Traceback" not in result.stderr
-    assert kept(shell) == []
+    assert cached_files(shell) == []
 
 
 @pytest.mark.parametrize("name", ["alexnet", "compact", "vgg16-normalized", "vgg99"])
-def test_what_cannot_be_fetched_is_told(shell: Shell, name: str) -> None:
+def test_weights_that_cannot_be_fetched_are_reported(shell: Shell, name: str) -> None:
     result = shell.run("weights", "fetch", name)
     assert result.returncode == 2
     assert name in result.stderr
@@ -224,7 +226,7 @@ def test_what_cannot_be_fetched_is_told(shell: Shell, name: str) -> None:
 
 
 @pytest.mark.nights
-def test_offline_and_without_weights_everything_needed_is_told(shell: Shell) -> None:
+def test_missing_weights_are_reported_with_all_details_when_offline(shell: Shell) -> None:
     manifest = write_csv(
         shell.folder / "m.csv",
         ("content", "style", "encoder"),
@@ -252,14 +254,12 @@ def test_offline_and_without_weights_everything_needed_is_told(shell: Shell) -> 
 
 
 @pytest.mark.nights
-def test_normalize_makes_the_normalized_network_that_runs_find(
-    shell: Shell, vgg_file: Path
-) -> None:
+def test_normalize_makes_a_normalized_network_that_runs_find(shell: Shell, vgg_file: Path) -> None:
     result = shell.run("weights", "normalize", "vgg16", ".", "--weights", vgg_file, "--size", "64")
     assert result.returncode == 0
-    # Four small pictures are far too few, and the user is told so.
+    # Four small pictures are far too few, and a warning says so.
     assert "filters hardly fire on these 4 pictures" in result.stderr
-    assert kept(shell) == ["vgg16-normalized.safetensors"]
+    assert cached_files(shell) == ["vgg16-normalized.safetensors"]
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     arguments = [
         "--preset",
@@ -278,21 +278,21 @@ def test_normalize_makes_the_normalized_network_that_runs_find(
     assert row["total_loss"] < row["start_loss"]
 
 
-def test_normalize_refuses_what_it_cannot_do(shell: Shell, alexnet_file: Path) -> None:
-    for arguments, told in (
+def test_normalize_refuses_unsuitable_networks_and_weights(
+    shell: Shell, alexnet_file: Path
+) -> None:
+    for arguments, message in (
         (("alexnet", "."), "alexnet cannot be normalized"),
         (("vgg16", "."), "it holds alexnet; expected weights of vgg16"),
         (("vgg99", "."), "no encoder is called 'vgg99'"),
     ):
         result = shell.run("weights", "normalize", *arguments, "--weights", alexnet_file)
         assert result.returncode == 2
-        assert told in result.stderr
+        assert message in result.stderr
         assert "Traceback" not in result.stderr
 
 
-def test_looking_at_weights_loads_neither_prefect_nor_tensorflow(
-    shell: Shell, vgg_file: Path
-) -> None:
+def test_list_and_show_load_neither_prefect_nor_tensorflow(shell: Shell, vgg_file: Path) -> None:
     for arguments in (["weights", "list"], ["weights", "show", str(vgg_file)]):
         shell.run_and_then(
             arguments, "assert not {'prefect', 'tensorflow', 'keras'} & set(sys.modules)"

@@ -21,12 +21,12 @@ def _server(server_url: str) -> Iterator[None]:
     with temporary_settings({PREFECT_API_URL: server_url}), pytest.MonkeyPatch.context() as patch:
         # Threads that a test starts have the process's settings, not the temporary ones.
         patch.setattr(context, "GLOBAL_SETTINGS_CONTEXT", context.SettingsContext.get())
-        # Else the first flow of a process does so, and takes away what pytest has put there.
+        # Otherwise the first flow of a process would do so, and remove pytest's handlers.
         setup_logging()
         yield
 
 
-# Adam, since each graph of L-BFGS takes TensorFlow seconds more to trace.
+# Adam, because TensorFlow takes seconds more to trace each graph of L-BFGS.
 QUICK = {"size": 32, "steps": 2, "octaves": 1, "optimizer": "adam"}
 
 
@@ -48,7 +48,7 @@ class Batch:
         return write_picture(self.folder / name, seed)
 
     def run(self, *rows: tuple[Any, ...], **options: Any) -> tuple[State, pd.DataFrame]:
-        """Run a manifest whose first row is the header; the final state and the table."""
+        """Run a manifest whose first row is the header; return the final state and the table."""
         from flows.stylize_manifest import stylize_manifest
 
         settings = QUICK | options.pop("settings", {})
@@ -64,16 +64,16 @@ class Batch:
 
 @pytest.fixture
 def batch(tmp_path: Path) -> Batch:
-    """Contents a, b and styles s, t."""
-    made = Batch(tmp_path)
+    """Return a batch with contents a, b and styles s, t."""
+    batch = Batch(tmp_path)
     for seed, name in enumerate(("a.png", "b.png", "s.png", "t.png")):
-        made.picture(name, seed)
-    return made
+        batch.picture(name, seed)
+    return batch
 
 
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is computed: a `style` or a `row` for each that really is."""
+    """Return a list that receives `style` or `row` for each that is really computed."""
     from nst_core.transfer import statistics, stylize
 
     seen: list[str] = []

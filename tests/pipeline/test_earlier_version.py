@@ -1,4 +1,4 @@
-"""Output folders and caches that an earlier version left are found and used as they are."""
+"""Output folders and caches of an earlier version are used as they are."""
 
 import zipfile
 from pathlib import Path
@@ -26,7 +26,7 @@ SETTINGS = {
 
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
-    """The folder of all of it, in another place than it was made in."""
+    """Return the folder of these files, which is not the folder that they were made in."""
     with zipfile.ZipFile(FINISHED) as archive:
         archive.extractall(tmp_path)
     return tmp_path
@@ -54,8 +54,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_every_row_is_cached_and_every_file_stays(finished: Path, computed: list[str]) -> None:
-    before, told = files_of(finished), pd.read_csv(finished / "night" / "summary.csv")
+def test_every_row_is_cached_and_no_file_changes(finished: Path, computed: list[str]) -> None:
+    before, old_table = files_of(finished), pd.read_csv(finished / "night" / "summary.csv")
     records = sorted(path.name for path in (finished / "night" / ".nst-batch" / "rows").iterdir())
     table = run(finished)
     assert set(table["status"]) == {"cached"}
@@ -65,10 +65,10 @@ def test_every_row_is_cached_and_every_file_stays(finished: Path, computed: list
     left = sorted(path.name for path in (finished / "night" / ".nst-batch" / "rows").iterdir())
     assert left == records
     same: list[Any] = ["line", "picture", "same_as", "seed", "steps", "total_loss", "style_loss"]
-    pd.testing.assert_frame_equal(table[same], told[same])
+    pd.testing.assert_frame_equal(table[same], old_table[same])
 
 
-def test_its_styles_serve_new_rows(finished: Path, computed: list[str]) -> None:
+def test_old_style_targets_are_used_for_new_rows(finished: Path, computed: list[str]) -> None:
     with (finished / "m.csv").open("a") as manifest:
         manifest.write("clear.png,s.png,new,,,,,,\n")
     table = run(finished).set_index("line")

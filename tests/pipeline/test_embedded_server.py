@@ -1,4 +1,4 @@
-"""What the server of a run is told: above all, which database is its own."""
+"""The settings of the server that a run starts, above all its database."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from flows.process.embedded_server import server_environment
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
-def test_its_database_is_not_that_of_the_users_own_server(tmp_path: Path) -> None:
+def test_its_database_is_not_that_of_a_server_of_the_user(tmp_path: Path) -> None:
     with temporary_settings(
         {PREFECT_HOME: tmp_path}, restore_defaults={PREFECT_API_DATABASE_CONNECTION_URL}
     ):

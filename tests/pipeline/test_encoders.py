@@ -1,4 +1,4 @@
-"""Batches with the classic networks: weights found or fetched, and targets kept apart."""
+"""Batches with the classic networks: found or downloaded weights, and separate targets."""
 
 import hashlib
 from dataclasses import replace
@@ -18,16 +18,16 @@ HEADER = ("content", "style", "encoder", "output")
 SIZE = {"size": 64, "enlarge": True}
 
 
-def keep_random_weights(batch: Batch, name: str, seed: int = 0) -> Path:
-    """Weights of a network where the batch looks for them."""
+def write_random_weights(batch: Batch, name: str, seed: int = 0) -> Path:
+    """Write random weights of a network where the batch looks for them."""
     path = batch.cache / "weights" / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_weight_file(path, random_encoder(CATALOGUE[name].topology, seed).weights, {})
     return path
 
 
-def test_a_batch_with_several_encoders(batch: Batch, computed: list[str]) -> None:
-    keep_random_weights(batch, "vgg16")
+def test_a_batch_can_use_several_encoders(batch: Batch, computed: list[str]) -> None:
+    write_random_weights(batch, "vgg16")
     alexnet = random_encoder(CATALOGUE["alexnet"].topology).weights
     write_npy(batch.cache / "weights" / "bvlc_alexnet.npy", alexnet)
     rows = [
@@ -41,8 +41,8 @@ def test_a_batch_with_several_encoders(batch: Batch, computed: list[str]) -> Non
     assert sorted(computed) == ["row"] * 6 + ["style"] * 3
     assert table["encoder_fingerprint"].nunique() == 3
     for encoder, layer in (("compact", "relu1_2"), ("vgg16", "relu5_1"), ("alexnet", "relu5")):
-        told = table.loc[table["encoder"] == encoder, f"relative_loss_{layer}"]
-        assert (told > 0).all()
+        losses = table.loc[table["encoder"] == encoder, f"relative_loss_{layer}"]
+        assert (losses > 0).all()
         assert table.loc[table["encoder"] != encoder, f"relative_loss_{layer}"].isna().all()
 
     computed.clear()
@@ -66,21 +66,19 @@ def test_a_network_without_weights_is_a_fault_of_its_rows(batch: Batch) -> None:
     state, table = batch.run(HEADER, *rows)
     assert state.name == "SomeRowsFailed"
     assert list(table["status"]) == ["invalid", "done"]
-    told = table["error"][2]
+    error = table["error"][2]
     for part in ("line 2, column encoder", "no weights of alexnet", "bvlc_alexnet.npy"):
-        assert part in told
-    assert str(batch.cache / "weights") in told
-    assert "--encoder compact" in told
+        assert part in error
+    assert str(batch.cache / "weights") in error
+    assert "--encoder compact" in error
 
 
 @pytest.mark.nights
-def test_other_weights_make_the_rows_of_their_network_again(
-    batch: Batch, computed: list[str]
-) -> None:
+def test_changed_weights_rerun_the_rows_of_their_network(batch: Batch, computed: list[str]) -> None:
     rows = [("a.png", "s.png", "vgg16", ""), ("a.png", "s.png", "compact", "")]
-    keep_random_weights(batch, "vgg16", seed=0)
+    write_random_weights(batch, "vgg16", seed=0)
     _, before = batch.run(HEADER, *rows, settings=SIZE)
-    keep_random_weights(batch, "vgg16", seed=1)
+    write_random_weights(batch, "vgg16", seed=1)
     computed.clear()
     _, after = batch.run(HEADER, *rows, settings=SIZE)
     assert list(after["status"]) == ["done", "cached"]
@@ -89,11 +87,11 @@ def test_other_weights_make_the_rows_of_their_network_again(
 
 
 @pytest.mark.nights
-def test_weights_that_the_user_names_go_before_those_that_are_kept(
+def test_weights_that_the_user_names_take_precedence_over_cached_ones(
     batch: Batch, tmp_path: Path
 ) -> None:
-    keep_random_weights(batch, "vgg16", seed=0)
-    named = keep_random_weights(replace(batch, folder=tmp_path / "elsewhere"), "vgg16", seed=1)
+    write_random_weights(batch, "vgg16", seed=0)
+    named = write_random_weights(replace(batch, folder=tmp_path / "elsewhere"), "vgg16", seed=1)
     rows = [("a.png", "s.png", "vgg16", "")]
     _, kept = batch.run(HEADER, *rows, settings=SIZE)
     _, chosen = batch.run(HEADER, *rows, settings=SIZE, weights=named)
@@ -103,8 +101,8 @@ def test_weights_that_the_user_names_go_before_those_that_are_kept(
     assert folder["status"][2] == "cached"
 
 
-def test_damaged_weights_are_told_before_anything_runs(batch: Batch) -> None:
-    path = keep_random_weights(batch, "vgg16")
+def test_damaged_weights_are_reported_before_anything_runs(batch: Batch) -> None:
+    path = write_random_weights(batch, "vgg16")
     path.write_bytes(path.read_bytes()[:10_000])
     state, table = batch.run(HEADER, ("a.png", "s.png", "vgg16", ""), settings=SIZE)
     assert state.name == "AllRowsFailed"
@@ -114,9 +112,9 @@ def test_damaged_weights_are_told_before_anything_runs(batch: Batch) -> None:
 
 @pytest.mark.nights
 @pytest.mark.parametrize("name", ["article", "gatys", "neural-style"])
-def test_the_recipes_of_others_run(batch: Batch, name: str) -> None:
+def test_published_recipes_run(batch: Batch, name: str) -> None:
     encoder = {"article": "vgg16", "gatys": "vgg19-normalized", "neural-style": "vgg19"}[name]
-    keep_random_weights(batch, encoder)
+    write_random_weights(batch, encoder)
     choices = {"preset": name, "size": 48, "enlarge": True, "steps": 20}
     state, table = batch.run(("content", "style"), ("a.png", "s.png"), settings=choices)
     assert state.is_completed()
@@ -161,6 +159,6 @@ def test_published_weights_are_downloaded_once_before_the_rows(
         monkeypatch.setitem(CATALOGUE, "vgg16", replace(network, published=gone))
         state, table = batch.run(HEADER, *rows, settings=SIZE)
     assert state.name == "AllRowsFailed"
-    told = table["error"][2]
+    error = table["error"][2]
     for part in (published.md5, "404", "--encoder compact", str(kept.parent)):
-        assert part in told
+        assert part in error

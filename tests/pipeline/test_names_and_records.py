@@ -1,4 +1,4 @@
-"""What earlier runs left, through the flow: new names, equal rows, and records of any kind."""
+"""Results of earlier runs in the flow: new names, equal rows, and records of any kind."""
 
 import json
 import os
@@ -15,17 +15,16 @@ from prefect.context import TaskRunContext
 from flows.cli.commands.plan import plan
 from flows.cli.progress import LiveProgress
 from flows.cli.terminal import Terminal
-from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
-from nst_core.networks.store import WeightStore
 from nst_core.transfer.settings import Overrides
-from tasks.engine import collect as results
 from tasks.engine.caching import RecordSerializer
 from tasks.engine.collect import tell_end
 from tasks.events import subscribed
 from tasks.job import Job
+from tasks.request import BatchRequest
+from tasks.store import finished
+from tasks.store.file_reference import RecordError
 from tasks.store.finished import result_of_equal
-from tasks.store.layout import row_records
-from tasks.store.records import RecordError
+from tasks.store.output_folder import OutputFolder
 from tasks.store.statuses import PENDING, RowResult
 from tests.pipeline.conftest import QUICK, Batch
 
@@ -38,7 +37,7 @@ def digest(path: Path) -> str:
 
 
 def files_of(batch: Batch, table: pd.DataFrame) -> list[tuple[str, str]]:
-    """The picture and the loss curve of each row, by what they hold."""
+    """Return the digests of the picture and the loss curve of each row."""
     return [
         (digest(batch.output / row["picture"]), digest(batch.output / row["curve"]))
         for _, row in table.iterrows()
@@ -72,13 +71,13 @@ def test_rows_exchange_names_and_keep_their_pictures_and_curves(
 def test_records_without_the_sha256_of_curves_are_read_and_completed(
     batch: Batch, computed: list[str]
 ) -> None:
-    """Those of the version before, after its rows exchanged names."""
-    # The curves' ends are to be told apart by their losses.
+    """Such records are of an earlier version; the rows then exchange names."""
+    # With these settings, the curves end with different losses.
     settings = {"steps": 20, "optimizer": "lbfgs"}
     rows = [(*pair, f"{number}") for number, pair in enumerate(PAIRS)]
     _, table = batch.run(HEADER, *rows, settings=settings)
     before = files_of(batch, table)
-    for path in row_records(batch.output).iterdir():
+    for path in OutputFolder(batch.output).records.iterdir():
         envelope = json.loads(path.read_text())
         record = json.loads(envelope["result"])
         del record["curve_file"]
@@ -91,18 +90,18 @@ def test_records_without_the_sha256_of_curves_are_read_and_completed(
     assert computed == []
 
 
-def test_equal_rows_are_told_and_counted_as_what_they_are(
+def test_equal_rows_are_reported_and_counted_as_equal(
     batch: Batch, computed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [("a.png", "s.png", name) for name in ("one", "two", "three")]
     rows.append(("b.png", "s.png", "other"))
     counts = {"new": 2, "equal": 2, "done": 0, "invalid": 0}
-    assert planned(batch, rows, capsys)["counts"] == counts
+    assert plan_of(batch, rows, capsys)["counts"] == counts
     with subscribed(LiveProgress(Terminal()).show):
         _, table = batch.run(HEADER, *rows)
-    told = capsys.readouterr().out
-    assert "4 of 4 rows to run, 2 of them equal to an earlier row, 0 done before" in told
-    assert [line[:5] for line in told.splitlines() if line.startswith("[")] == [
+    output = capsys.readouterr().out
+    assert "4 of 4 rows to run, 2 of them equal to an earlier row, 0 done before" in output
+    assert [line[:5] for line in output.splitlines() if line.startswith("[")] == [
         f"[{number}/4]" for number in range(1, 5)
     ]
     assert computed.count("row") == 2
@@ -116,29 +115,33 @@ def test_equal_rows_are_told_and_counted_as_what_they_are(
     assert "0 of 4 rows to run, 4 done before" in capsys.readouterr().out
     assert list(table["status"]) == ["cached"] * 4
     assert list(table["same_as"].fillna(0)) == [0, 2, 2, 0]
-    done = planned(batch, rows, capsys)
+    done = plan_of(batch, rows, capsys)
     assert done["counts"] == {"new": 0, "equal": 0, "done": 4, "invalid": 0}
     assert [row["why"] for row in done["rows"]] == ["", *["the same as line 2"] * 2, ""]
 
 
-def planned(
+def plan_of(
     batch: Batch, rows: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> dict[str, Any]:
-    """What `plan --json` says; of equal rows only one is billed."""
+    """Return the output of `plan --json`; of equal rows, only one takes time."""
     from tests.pictures import write_csv
 
     manifest = write_csv(batch.folder / "m.csv", HEADER, *rows)
-    settings = Overrides(**QUICK)
-    store = WeightStore.of_user(None, batch.cache)
-    options = (settings, DEFAULT_MAX_PIXELS, "cpu")
-    plan(Terminal(as_json=True), manifest, batch.output, batch.cache, store, *options)
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    new = [row for row in said["rows"] if row["status"] == "new"]
-    assert said["seconds"] == pytest.approx(sum(row["seconds"] for row in new))
-    return said
+    request = BatchRequest(
+        manifest=manifest,
+        output=batch.output,
+        cache=batch.cache,
+        settings=Overrides(**QUICK),
+        devices="cpu",
+    )
+    plan(Terminal(as_json=True), request)
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    new = [row for row in report["rows"] if row["status"] == "new"]
+    assert report["seconds"] == pytest.approx(sum(row["seconds"] for row in new))
+    return report
 
 
-def test_an_equal_row_that_fails_is_counted_once_a_line(
+def test_equal_rows_that_fail_are_each_reported_and_counted(
     batch: Batch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from nst_core.transfer import stylize
@@ -152,34 +155,34 @@ def test_an_equal_row_that_fails_is_counted_once_a_line(
         state, table = batch.run(HEADER, *rows)
     assert state.message == "3 failed"
     assert list(table["same_as"].fillna(0)) == [0, 2, 2]
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
-    assert [line[:5] for line in told] == ["[1/3]", "[2/3]", "[3/3]"]
-    assert all("failed" in line and "no room" in line for line in told)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
+    assert [line[:5] for line in lines] == ["[1/3]", "[2/3]", "[3/3]"]
+    assert all("failed" in line and "no room" in line for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("result", "told"),
+    ("result", "status"),
     [
         (RowResult("interrupted", error="stopped after 10 of 20 steps"), "interrupted"),
         (PENDING, "pending"),
         (RowResult("failed", error="no room"), "failed"),
     ],
 )
-def test_rows_that_tell_nothing_themselves_are_told_as_they_ended(
-    result: RowResult, told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_the_flow_reports_rows_that_report_nothing_themselves(
+    result: RowResult, status: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Such as those of a cluster, whose workers nobody hears."""
+    """Rows on a cluster are such rows, because nothing receives their workers' reports."""
     job = Job.model_construct(line=7, output="a.png", key="k")
     with subscribed(LiveProgress(Terminal()).show):
         tell_end(job, result)
-        tell_end(job, result_of_equal(job, 3, result, tmp_path))
+        tell_end(job, result_of_equal(job, 3, result, OutputFolder(tmp_path)))
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition("] ")[2] for line in lines] == [
-        f"line 7 a.png: {told}, {result.error}"
+        f"line 7 a.png: {status}, {result.error}"
     ] * 2
 
 
-def test_pictures_that_are_gone_when_the_batch_ends_are_not_done(
+def test_rows_whose_pictures_are_gone_at_the_end_are_not_done(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nst_core.transfer import stylize
@@ -188,13 +191,13 @@ def test_pictures_that_are_gone_when_the_batch_ends_are_not_done(
     iterates = stylize.iterates
     contents: list[int] = []
 
-    def remove_and_go_on(*arguments: Any, **options: Any) -> Any:
+    def remove_and_continue(*arguments: Any, **options: Any) -> Any:
         contents.append(1)
         if len(contents) == 2:
             shutil.rmtree(batch.output)
         return iterates(*arguments, **options)
 
-    monkeypatch.setattr(stylize, "iterates", remove_and_go_on)
+    monkeypatch.setattr(stylize, "iterates", remove_and_continue)
     rows = [("a.png", "s.png", "cached"), ("b.png", "s.png", "done"), ("b.png", "t.png", "last")]
     state, table = batch.run(HEADER, *rows)
     assert (state.name, state.message) == ("SomeRowsFailed", "1 done, 2 failed")
@@ -235,14 +238,14 @@ HOSTILE: dict[str, Callable[[str], str | bytes]] = {
 }
 
 
-def test_records_of_any_kind_are_no_end_of_the_batch(
+def test_damaged_records_never_end_the_batch(
     batch: Batch, computed: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     kinds = [*HOSTILE, "folder", "pipe", "link", "empty"]
     rows = [("a.png", "s.png", kind.replace(" ", "_"), n / 64) for n, kind in enumerate(kinds)]
     header = (*HEADER, "tv_weight")
     _, table = batch.run(header, *rows, ("b.png", "s.png", "whole", ""))
-    records = [row_records(batch.output) / key for key in table["key"]]
+    records = [OutputFolder(batch.output).records / key for key in table["key"]]
     for kind, path in zip(kinds, records, strict=False):
         assert isinstance(path, Path)
         text = path.read_text()
@@ -266,26 +269,26 @@ def test_records_of_any_kind_are_no_end_of_the_batch(
     warned = [record for record in caplog.records if "what was kept" in record.getMessage()]
     assert len(warned) == len(kinds)
     assert all(len(record.getMessage()) < 1000 for record in warned)
-    # All but the folder, which is not ours to remove.
+    # All damaged records were replaced, except the folder, which a run must not remove.
     computed.clear()
     state, table = batch.run(header, *rows, ("b.png", "s.png", "whole", ""))
     assert computed == ["row"]
     assert table["status"].tolist().index("done") == kinds.index("folder")
 
 
-def test_prefects_own_look_at_a_record_holds_to_the_same_rules(
+def test_prefects_own_cache_lookup_follows_the_same_rules(
     batch: Batch, computed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when a cluster runs a task once more, whose flow has looked before."""
+    """Such a lookup happens when a cluster runs a task again that the flow has looked up before."""
     rows = [("a.png", "s.png", "one"), ("b.png", "s.png", "two")]
     _, table = batch.run(HEADER, *rows)
-    monkeypatch.setattr(results, "find_finished", lambda *_: {})
+    monkeypatch.setattr(finished, "find_finished", lambda *_: {})
     computed.clear()
     state, _ = batch.run(HEADER, *rows)
     assert (state.message, computed) == ("2 cached", [])
 
-    # A file of the right contents, but not in the output folder; and the record of another row.
-    first, second = (row_records(batch.output) / key for key in table["key"])
+    # One record names a correct file outside the output folder; the other is of another row.
+    first, second = (OutputFolder(batch.output).records / key for key in table["key"])
     assert isinstance(first, Path)
     assert isinstance(second, Path)
     elsewhere = batch.folder / "elsewhere" / "one.png"
@@ -299,9 +302,9 @@ def test_prefects_own_look_at_a_record_holds_to_the_same_rules(
     assert (state.message, computed) == ("2 done", ["row", "row"])
 
 
-def test_a_record_is_read_for_the_task_that_it_is_of_only(batch: Batch) -> None:
+def test_a_record_is_only_read_for_its_own_task(batch: Batch) -> None:
     batch.run(HEADER, ("a.png", "s.png", "one"), ("b.png", "s.png", "two"))
-    texts = [json.loads(path.read_text()) for path in row_records(batch.output).iterdir()]
+    texts = [json.loads(path.read_text()) for path in OutputFolder(batch.output).records.iterdir()]
     assert TaskRunContext.get() is None
     with pytest.raises(RecordError, match="only read for the task"):
         RecordSerializer().loads(texts[0]["result"].encode())

@@ -1,5 +1,6 @@
-"""What `nst-batch run` says where Prefect's server knows less than we do."""
+"""What `nst-batch run` reports if Prefect's server knows less than the run itself."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,14 +10,15 @@ from flows.cli.commands.run import Outcome, tell_outcome
 from flows.cli.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.cli.terminal import Terminal
 from tasks.report.table import read_summary, write_summary
+from tasks.store.output_folder import OutputFolder
 from tests.pipeline.conftest import Batch
 
 LOST = ConnectionError("connection refused")
-UNTOLD = "the table is complete, but this did not reach Prefect"
+NOT_REACHED = "the table is complete, but this did not reach Prefect"
 
 
 @pytest.mark.parametrize(
-    ("content", "state", "code", "untold"),
+    ("content", "state", "code", "is_lost"),
     [
         ("a.png", Completed(message="1 done"), SUCCESS, False),
         ("a.png", LOST, SUCCESS, True),
@@ -25,38 +27,43 @@ UNTOLD = "the table is complete, but this did not reach Prefect"
         ("missing.png", LOST, ROWS_FAILED, True),
     ],
 )
-def test_rows_give_the_exit_code_and_the_server_a_line(
+def test_rows_decide_the_exit_code_and_a_lost_server_is_a_warning(
     batch: Batch,
     capsys: pytest.CaptureFixture[str],
     content: str,
     state: Any,
     code: int,
-    untold: bool,
+    is_lost: bool,
 ) -> None:
     batch.run(("content", "style"), (content, "s.png"))
     assert (
-        tell_outcome(Terminal(), Outcome(state, table_written=True, gallery="there"), batch.output)
+        tell_outcome(
+            Terminal(),
+            Outcome(state, table_written=True, gallery="there"),
+            OutputFolder(batch.output),
+        )
         == code
     )
-    told = capsys.readouterr()
-    assert str(batch.output / "summary.csv") in told.out
-    assert (UNTOLD in told.err) == untold
-    assert not untold or "connection refused" in told.err
+    captured = capsys.readouterr()
+    assert str(batch.output / "summary.csv") in captured.out
+    assert (NOT_REACHED in captured.err) == is_lost
+    assert not is_lost or "connection refused" in captured.err
 
 
-def test_rows_that_were_stopped_are_no_success_whatever_the_engine_says(batch: Batch) -> None:
+def test_stopped_rows_are_no_success_whatever_prefect_reports(batch: Batch) -> None:
     batch.run(("content", "style"), ("a.png", "s.png"))
-    table = read_summary(batch.output)
+    table = read_summary(OutputFolder(batch.output))
     for status in ("interrupted", "pending"):
-        write_summary(table.assign(status=status), batch.output)
+        stopped = tuple(replace(row, status=status) for row in table.rows)
+        write_summary(replace(table, rows=stopped), OutputFolder(batch.output))
         for state in (LOST, Completed()):
             outcome = Outcome(state, table_written=True, gallery="")
-            assert tell_outcome(Terminal(), outcome, batch.output) == INTERRUPTED
+            assert tell_outcome(Terminal(), outcome, OutputFolder(batch.output)) == INTERRUPTED
 
 
-def test_without_a_table_a_lost_server_broke_the_batch(
+def test_without_a_table_a_lost_server_is_an_engine_failure(
     batch: Batch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcome = Outcome(LOST, table_written=False, gallery="")
-    assert tell_outcome(Terminal(), outcome, batch.output) == ENGINE_FAILED
+    assert tell_outcome(Terminal(), outcome, OutputFolder(batch.output)) == ENGINE_FAILED
     assert "Prefect could not run the flow: ConnectionError" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a batch leaves for people: intermediates, previews, comparison, and what a stop keeps."""
+"""Outputs for people: intermediates, previews, comparison, and what a stopped run keeps."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from prefect.task_engine import SyncTaskRunEngine
 
-from nst_core.images.pictures import load
+from nst_core.images.read import load
 from nst_core.storage.files import list_files
 from tasks.stopping import ask_to_stop
 from tests.pictures import write_csv, write_picture
@@ -25,7 +25,7 @@ def files_of(batch: Batch, folder: str) -> list[str]:
     return sorted(list_files(batch.output / folder))
 
 
-def test_intermediates_are_kept_every_so_many_steps_at_each_size(batch: Batch) -> None:
+def test_intermediates_are_kept_at_regular_steps_of_each_size(batch: Batch) -> None:
     settings = {"size": 64, "steps": 25, "octaves": 2, "tolerance": 0}
     write_picture(batch.folder / "large.png", 1, height=64, width=64)
     batch.run(HEADER, ("large.png", "s.png"), settings=settings, save_every=20)
@@ -39,14 +39,14 @@ def test_intermediates_are_kept_every_so_many_steps_at_each_size(batch: Batch) -
     assert list(curve["step"]) == [0, 10, 20, 25, 25, 35, 45, 50]
 
 
-def test_intermediates_of_a_row_made_again_are_its_new_ones_only(batch: Batch) -> None:
+def test_a_row_that_is_made_again_has_only_its_new_intermediates(batch: Batch) -> None:
     rows = (HEADER, ("a.png", "s.png"))
     batch.run(*rows, settings={"steps": 30, "tolerance": 0}, save_every=10)
     assert len(files_of(batch, "intermediates")) == 4
     before = (batch.output / "pictures" / "a_s.png").read_bytes()
     batch.run(*rows, settings={"steps": 20, "tolerance": 0}, save_every=20, refresh=True)
     assert files_of(batch, "intermediates") == ["a_s/000000.png", "a_s/000020.png"]
-    # Another row's, in a folder within, and what a killed run was writing.
+    # A file of another row, in a subfolder, and a file that a killed run was writing.
     others = [batch.output / "intermediates" / "a_s" / name for name in ("x/000000.png", ".p.part")]
     for path in others:
         path.parent.mkdir(exist_ok=True)
@@ -56,12 +56,12 @@ def test_intermediates_of_a_row_made_again_are_its_new_ones_only(batch: Batch) -
     assert files_of(batch, "intermediates") == ["a_s/.p.part", "a_s/x/000000.png"]
 
 
-def test_previews_of_all_pictures_and_no_others(batch: Batch) -> None:
+def test_all_pictures_have_previews_and_old_previews_are_removed(batch: Batch) -> None:
     batch.run(HEADER, ("a.png", "s.png"), ("b.png", "s.png"), ("missing.png", "t.png"))
     names = files_of(batch, "gallery")
     assert len([name for name in names if name.startswith("thumbnails/")]) == 2 + 1 + 2
     assert len([name for name in names if name.startswith("contents/")]) == 2
-    # Those of an older version are made when they are found missing.
+    # Missing previews, as in batches of an older version, are made.
     for name in names:
         (batch.output / "gallery" / name).unlink()
     batch.run(HEADER, ("a.png", "s.png"), ("b.png", "s.png"))
@@ -70,7 +70,7 @@ def test_previews_of_all_pictures_and_no_others(batch: Batch) -> None:
     assert len(files_of(batch, "gallery")) == 4
 
 
-def test_the_night_before_is_compared_with(batch: Batch) -> None:
+def test_a_run_is_compared_with_the_one_before(batch: Batch) -> None:
     header = (*HEADER, "output", "style_weight")
     (batch.folder / "c.png").write_text("no picture yet")
     rows = {
@@ -97,7 +97,7 @@ def test_the_night_before_is_compared_with(batch: Batch) -> None:
     assert previous[["mended.png", "new.png"]].isna().all()
 
 
-def test_a_grid_has_a_contact_sheet_as_long_as_it_is_one(batch: Batch) -> None:
+def test_a_grid_has_a_contact_sheet_as_long_as_it_is_a_grid(batch: Batch) -> None:
     grid = [(content, style) for content in ("a.png", "b.png") for style in ("s.png", "t.png")]
     sheet = batch.output / "contact_sheet.png"
     batch.run(HEADER, *grid)
@@ -108,7 +108,7 @@ def test_a_grid_has_a_contact_sheet_as_long_as_it_is_one(batch: Batch) -> None:
     assert not sheet.exists()
 
 
-def test_a_picture_of_somebodys_own_is_no_old_contact_sheet(batch: Batch) -> None:
+def test_a_picture_of_the_user_is_not_taken_for_an_old_contact_sheet(batch: Batch) -> None:
     sheet = write_picture(batch.output / "contact_sheet.png", 5)
     before = sheet.read_bytes()
     rows = [("a.png", "s.png"), ("b.png", "t.png"), (sheet, "t.png")]
@@ -118,7 +118,7 @@ def test_a_picture_of_somebodys_own_is_no_old_contact_sheet(batch: Batch) -> Non
     assert sheet.read_bytes() == before
 
 
-def test_pictures_of_somebodys_own_among_ours_stay(batch: Batch) -> None:
+def test_pictures_of_the_user_among_intermediates_are_kept(batch: Batch) -> None:
     steps = batch.output / "intermediates" / "a_s"
     content, own, stopped = (
         write_picture(path, seed)
@@ -142,9 +142,7 @@ def test_pictures_of_somebodys_own_among_ours_stay(batch: Batch) -> None:
     assert files_of(batch, "intermediates") == sorted([*numbers, *kept])
 
 
-def test_a_preview_that_cannot_be_written_costs_no_row(
-    batch: Batch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unwritable_preview_fails_no_row(batch: Batch, caplog: pytest.LogCaptureFixture) -> None:
     batch.output.mkdir()
     (batch.output / "gallery").write_text("no folder")
     state, table = batch.run(HEADER, ("a.png", "s.png"))
@@ -153,7 +151,7 @@ def test_a_preview_that_cannot_be_written_costs_no_row(
     assert "not there yet for the gallery" in caplog.text
 
 
-def test_a_page_that_cannot_be_written_costs_a_warning_and_no_row(
+def test_an_unwritable_page_gives_a_warning_and_fails_no_row(
     batch: Batch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (batch.output / "gallery.html").mkdir(parents=True)
@@ -167,7 +165,7 @@ def test_a_page_that_cannot_be_written_costs_a_warning_and_no_row(
 def stopped_in_the_second_row(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[pytest.MonkeyPatch]:
-    """Ctrl-C when a row's width is 31 and it has done some steps."""
+    """Send Ctrl-C when a row of width 31 has done some steps."""
     from nst_core.transfer import stylize
 
     original = stylize.iterates
@@ -187,14 +185,14 @@ def stopped_in_the_second_row(
             yield iterate
 
     monkeypatch.setattr(stylize, "iterates", iterates)
-    # A shell has what it starts in the background ignore Ctrl-C.
+    # A shell makes the processes that it starts in the background ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield monkeypatch
     signal.signal(signal.SIGINT, before)
 
 
 def _wait_until_stopped() -> None:
-    """The interrupt reaches the main thread at a moment of its own."""
+    """Wait for the interrupt, which reaches the main thread a little later."""
     from tasks import stopping
 
     for _ in range(300):
@@ -204,7 +202,7 @@ def _wait_until_stopped() -> None:
     pytest.fail("nobody was told to stop")
 
 
-def test_a_stop_keeps_the_best_so_far_and_the_next_run_goes_on(
+def test_a_stop_keeps_the_best_picture_and_the_next_run_resumes(
     batch: Batch, stopped_in_the_second_row: pytest.MonkeyPatch
 ) -> None:
     from flows.stylize_manifest import stylize_manifest
@@ -236,7 +234,7 @@ def test_a_stop_keeps_the_best_so_far_and_the_next_run_goes_on(
 def test_a_stop_just_as_a_row_begins_leaves_a_table(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Prefect then raises what is no `Exception`, before the task's function is called."""
+    """Prefect then raises something other than an `Exception`, before the task's function runs."""
     is_cancelled = SyncTaskRunEngine.is_cancelled
 
     def stopped_meanwhile(engine: SyncTaskRunEngine[Any, Any]) -> bool:
@@ -256,7 +254,7 @@ def test_a_stop_just_as_a_row_begins_leaves_a_table(
     assert list(table["status"]) == ["cached", "done"]
 
 
-def test_a_stop_before_anything_is_known_leaves_a_table_all_the_same(
+def test_a_stop_before_anything_is_known_still_leaves_a_table(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from flows import stylize_manifest as flow
@@ -277,7 +275,7 @@ def test_a_stop_before_anything_is_known_leaves_a_table_all_the_same(
     assert list(table["status"]) == ["cached", "invalid"]
 
 
-def test_a_run_is_named_by_its_manifest_and_the_time(batch: Batch) -> None:
+def test_a_run_is_named_after_its_manifest_and_the_time(batch: Batch) -> None:
     from prefect.client.orchestration import get_client
 
     state, _ = batch.run(HEADER, ("a.png", "s.png"))

@@ -1,4 +1,4 @@
-"""What the log of a run on Prefect's page says of rows, and of errors that are no bugs."""
+"""The log of a run on Prefect's page: its rows, and errors that are not bugs."""
 
 import errno
 import logging
@@ -36,8 +36,8 @@ class Records(logging.Handler):
 
 @pytest.fixture
 def log() -> Iterator[Records]:
-    """All that is logged of flow runs and task runs."""
-    # Else the first run would do it, and remove the handler.
+    """Yield a handler that keeps all log records of flow runs and task runs."""
+    # Otherwise the first run would do so, and remove the handler.
     setup_logging()
     handler = Records()
     levels = {}
@@ -52,7 +52,7 @@ def log() -> Iterator[Records]:
         logging.getLogger(name).setLevel(level)
 
 
-def test_rows_that_are_not_done_are_told_with_their_reasons(batch: Batch, log: Records) -> None:
+def test_rows_that_are_not_done_are_logged_with_their_reasons(batch: Batch, log: Records) -> None:
     manifest = write_csv(
         batch.folder / "m.csv", HEADER, ("a.png", "s.png"), ("gone.png", "s.png"), ("b.png", "")
     )
@@ -63,39 +63,37 @@ def test_rows_that_are_not_done_are_told_with_their_reasons(batch: Batch, log: R
         "settings": Overrides(size=32, steps=2, octaves=1),
     }
     with pytest.raises(Exception, match="1 done, 2 invalid"):
-        # As a worker does it, which gets an exception for a failed run.
+        # This is how a worker runs a flow; it gets an exception for a failed run.
         run_flow(
             stylize_manifest,
             parameters=parameters,
             error_logger=logging.getLogger("prefect.flow_runs"),
         )
-    told = log.lines()
-    (gone,) = [line for line in told if "gone.png" in line]
+    logged = log.lines()
+    (gone,) = [line for line in logged if "gone.png" in line]
     assert gone.startswith("WARNING invalid: line 3, column content: ")
-    (empty,) = [line for line in told if "line 4" in line]
+    (empty,) = [line for line in logged if "line 4" in line]
     assert empty.startswith("WARNING invalid: line 4, column style: ")
-    assert "WARNING the run ends: 1 done, 2 invalid" in told
-    assert not any(line.startswith(("ERROR", "CRITICAL")) for line in told)
+    assert "WARNING the run ends: 1 done, 2 invalid" in logged
+    assert not any(line.startswith(("ERROR", "CRITICAL")) for line in logged)
     assert log.tracebacks() == []
 
 
-def test_a_manifest_that_cannot_be_used_is_told_without_a_traceback(
-    batch: Batch, log: Records
-) -> None:
+def test_an_unusable_manifest_is_logged_without_a_traceback(batch: Batch, log: Records) -> None:
     with pytest.raises(FileNotFoundError, match="summary"):
         batch.run(("content", "other"), ("a.png", "s.png"))
-    told, _ = [line for line in log.lines() if "no column style" in line]
-    assert told.startswith(f"ERROR the run ends: {batch.folder}/m.csv, line 1: ")
+    message, _ = [line for line in log.lines() if "no column style" in line]
+    assert message.startswith(f"ERROR the run ends: {batch.folder}/m.csv, line 1: ")
     assert log.tracebacks() == []
 
 
 def test_a_bug_keeps_its_traceback(
     batch: Batch, log: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("tasks.stylize.picture_path", fail)
+    monkeypatch.setattr("tasks.stylize.encode_png", fail)
     state, table = batch.run(HEADER, ("a.png", "s.png"))
     assert state.name == "AllRowsFailed"
     assert table.loc[2, "error"] == "ZeroDivisionError: a bug"
@@ -105,7 +103,7 @@ def test_a_bug_keeps_its_traceback(
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of files, or folders, for which there is no room."""
+    """Return a list of names of files, or folders, for which there is no disk space."""
     names: list[str] = []
     original = os.fsync
 
@@ -120,7 +118,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc")
-def test_a_full_disk_is_told_with_the_file_and_the_folder(
+def test_a_full_disk_is_reported_with_the_file_and_the_folder(
     batch: Batch, log: Records, full: list[str]
 ) -> None:
     full.append("pictures")
@@ -134,7 +132,7 @@ def test_a_full_disk_is_told_with_the_file_and_the_folder(
     assert log.tracebacks() == []
     full[:] = ["targets"]
     _, table = batch.run(HEADER, ("a.png", "t.png"))
-    assert f"the cache {batch.cache}/styles/targets is full" in table.loc[2, "error"]
+    assert f"the cache {batch.cache} is full" in table.loc[2, "error"]
     full[:] = ["summary"]
     batch.run(HEADER, ("a.png", "t.png"))
     assert any(

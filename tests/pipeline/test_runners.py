@@ -1,4 +1,4 @@
-"""Where rows may run, told before anything is started."""
+"""Checks of where rows may run, before anything is started."""
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -9,7 +9,7 @@ from tasks.engine.runner_choice import RunnerError, RunnerName, check_runner
 
 
 @pytest.mark.parametrize("runner", ["ray", "dask"])
-def test_what_a_cluster_needs_is_told(runner: RunnerName) -> None:
+def test_missing_requirements_of_a_cluster_are_reported(runner: RunnerName) -> None:
     for devices in ("auto", "gpu", "cpu"):
         check_runner(runner, None, devices)
         check_runner(runner, "somewhere:1", devices)
@@ -28,7 +28,7 @@ def test_an_address_needs_a_cluster() -> None:
         check_runner("local", "tcp://127.0.0.1:8786", "auto")
 
 
-def test_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_choice, "find_spec", lambda _: None)
     with pytest.raises(RunnerError, match=r"pip install 'nst-batch\[ray\]'"):
         check_runner("ray", None, "auto")
@@ -49,7 +49,7 @@ def test_a_cluster_lends_a_gpu_or_a_cpu(devices: str, gpus: float, lent: str) ->
     assert runners._lent_by_cluster(devices, gpus) == lent
 
 
-def test_a_cluster_without_gpus_is_refused_where_they_are_a_must() -> None:
+def test_a_cluster_without_gpus_is_refused_if_gpus_are_required() -> None:
     with pytest.raises(DeviceError, match="no worker of the cluster says that it has one"):
         runners._lent_by_cluster("gpu", 0)
 
@@ -67,7 +67,7 @@ class LostFuture:
         raise MemoryError("worker died four times")
 
 
-def test_a_task_that_its_cluster_gave_up_has_crashed() -> None:
+def test_a_task_that_its_cluster_gave_up_is_crashed() -> None:
     from prefect.states import Completed, Pending
 
     state = runners.ended(LostFuture(Pending()))  # type: ignore[arg-type]

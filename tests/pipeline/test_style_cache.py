@@ -1,4 +1,4 @@
-"""Style targets while a batch runs: whoever removes or replaces them costs no row."""
+"""Style targets that are removed or replaced while a batch runs, which fails no row."""
 
 import os
 import shutil
@@ -15,8 +15,9 @@ from flows.cli.terminal import Terminal
 from nst_core.storage.held_files import part_name
 from nst_core.transfer.statistics import StyleTargets
 from tasks.engine.row_report import RowReport
-from tasks.store.layout import style_files, style_records, styles_in_use
-from tasks.store.records import FileReference, StyleRecord, find_style, write_record
+from tasks.store.file_reference import FileReference
+from tasks.store.records import StyleRecord, write_record
+from tasks.store.style_cache import StyleCache
 from tests.pipeline.conftest import Batch
 
 ROWS = (("content", "style"), *((name, "s.png") for name in ("a.png", "b.png", "t.png")))
@@ -24,7 +25,7 @@ ROWS = (("content", "style"), *((name, "s.png") for name in ("a.png", "b.png", "
 
 @pytest.fixture
 def before_each_row(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Has something done whenever a row begins, after it was submitted with its targets."""
+    """Return a function that sets what happens when a row begins, after it was submitted."""
     started = RowReport.started
 
     def install(act: Callable[[], object]) -> None:
@@ -37,9 +38,9 @@ def before_each_row(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], o
     return install
 
 
-def kept(batch: Batch) -> StyleRecord:
-    (targets,) = style_files(batch.cache).glob("*.safetensors")
-    record = find_style(style_records(batch.cache), targets.stem)
+def cached_record(batch: Batch) -> StyleRecord:
+    (targets,) = StyleCache(batch.cache).files.glob("*.safetensors")
+    record = StyleCache(batch.cache).find(targets.stem)
     assert record
     return record
 
@@ -49,15 +50,15 @@ def remove_all(batch: Batch) -> None:
 
 
 def remove_files(batch: Batch) -> None:
-    for targets in style_files(batch.cache).iterdir():
+    for targets in StyleCache(batch.cache).files.iterdir():
         targets.unlink()
 
 
 def remove_records(batch: Batch) -> None:
-    """And what they name is another's by then."""
-    for targets in style_files(batch.cache).iterdir():
+    """Remove the records, after the files that they name were changed."""
+    for targets in StyleCache(batch.cache).files.iterdir():
         targets.write_bytes(b"")
-        (style_records(batch.cache) / targets.stem).unlink()
+        (StyleCache(batch.cache).records / targets.stem).unlink()
 
 
 @pytest.mark.parametrize("remove", [remove_all, remove_files, remove_records])
@@ -76,7 +77,7 @@ def test_targets_that_vanish_are_computed_again(
     assert "style s.png: its targets are not in the cache any more; computed again" in caplog.text
     computed.clear()
     batch.run(*ROWS, refresh=False, output=batch.folder / "other")
-    assert kept(batch)
+    assert cached_record(batch)
     undisturbed = Image.open(batch.folder / "other" / table.loc[2, "picture"])
     disturbed = Image.open(batch.output / table.loc[2, "picture"])
     np.testing.assert_array_equal(np.asarray(disturbed), np.asarray(undisturbed))
@@ -102,13 +103,13 @@ def test_rows_that_need_vanished_targets_compute_them_once(
     assert computed == ["row"]
 
 
-def test_targets_that_another_run_computed_anew_serve(
+def test_targets_that_another_run_computed_again_are_used(
     batch: Batch, computed: list[str], before_each_row: Any
 ) -> None:
-    """As `--refresh` on another device does, to other last bits."""
+    """A run with `--refresh` on another device does this; the last bits then differ."""
 
     def replace() -> None:
-        record = kept(batch)
+        record = cached_record(batch)
         targets = StyleTargets.from_bytes(record.file.read())
         octaves = [
             {layer: np.nextafter(gram, np.float32(9)) for layer, gram in grams.items()}
@@ -117,7 +118,7 @@ def test_targets_that_another_run_computed_anew_serve(
         other = StyleTargets(tuple(octaves), targets.centers, targets.colors).to_bytes()
         file = FileReference.write(record.file.path, other)
         assert file.sha256 != record.file.sha256
-        folder = style_records(batch.cache)
+        folder = StyleCache(batch.cache).records
         write_record(folder / record.key, record.model_copy(update={"file": file}))
 
     before_each_row(replace)
@@ -127,7 +128,7 @@ def test_targets_that_another_run_computed_anew_serve(
     assert computed.count("style") == 1
 
 
-def test_targets_that_cannot_be_kept_serve_all_the_same(
+def test_targets_that_cannot_be_cached_are_still_used(
     batch: Batch, before_each_row: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def replace_by_file() -> None:
@@ -140,13 +141,13 @@ def test_targets_that_cannot_be_kept_serve_all_the_same(
     assert "style s.png: its targets cannot be kept" in caplog.text
 
 
-def test_a_cache_of_somebody_else_serves(
+def test_a_cache_that_belongs_to_somebody_else_is_used(
     batch: Batch, computed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch.run(*ROWS)
     computed.clear()
 
-    opened = os.open
+    original = os.open
 
     def refuse(path: object, *_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted", str(path))
@@ -154,7 +155,7 @@ def test_a_cache_of_somebody_else_serves(
     def open_unless_to_write(path: Any, flags: int, *rest: Any, **options: Any) -> int:
         if str(path).endswith(".safetensors") and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             refuse(path)
-        return opened(path, flags, *rest, **options)
+        return original(path, flags, *rest, **options)
 
     monkeypatch.setattr(os, "utime", refuse)
     monkeypatch.setattr(os, "open", open_unless_to_write)
@@ -162,28 +163,28 @@ def test_a_cache_of_somebody_else_serves(
     assert (state.message, computed) == ("3 done", ["row"] * 3)
 
 
-def test_prune_leaves_what_a_run_needs_and_nothing_once_it_is_over(
+def test_prune_leaves_what_a_run_needs_until_the_run_is_over(
     batch: Batch, computed: list[str], before_each_row: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def prune_all() -> None:
-        assert prune(Terminal(), batch.cache, 0, dry_run=False) == 0
+        assert prune(Terminal(), StyleCache(batch.cache), 0, dry_run=False) == 0
 
     before_each_row(prune_all)
     state, _ = batch.run(*ROWS)
     assert state.message == "3 done"
     assert computed.count("style") == 1
-    told = capsys.readouterr().out
-    assert "removed 0 files, 0.0 MB; 1 more were kept, because runs are using them" in told
+    output = capsys.readouterr().out
+    assert "removed 0 files, 0.0 MB; 1 more were kept, because runs are using them" in output
     prune_all()
-    assert not list(style_files(batch.cache).iterdir())
-    assert not list(styles_in_use(batch.cache).iterdir())
+    assert not list(StyleCache(batch.cache).files.iterdir())
+    assert not list(StyleCache(batch.cache).in_use.folder.iterdir())
 
 
-def test_a_run_sweeps_what_killed_ones_were_writing(batch: Batch) -> None:
+def test_a_run_removes_files_that_killed_runs_were_writing(batch: Batch) -> None:
     batch.run(*ROWS[:2])
     folders = [
         *(batch.output, batch.output / "pictures", batch.output / "losses" / "deep"),
-        *(batch.output / ".nst-batch" / "rows", style_files(batch.cache)),
+        *(batch.output / ".nst-batch" / "rows", StyleCache(batch.cache).files),
         batch.cache / "weights",
     ]
     for folder in folders:

@@ -1,4 +1,4 @@
-"""The flow on a server: what runs, what is skipped, what fails, and what is told."""
+"""The flow on a server: what runs, what is skipped, what fails, and what is reported."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from nst_core.images.pictures import read_png_text
-from tasks.store.layout import row_records, style_files
+from nst_core.images.read import read_png_text
+from tasks.store.output_folder import OutputFolder
+from tasks.store.style_cache import StyleCache
 from tests.pictures import write_picture
 from tests.pipeline.conftest import Batch
 
@@ -53,17 +54,17 @@ def test_a_batch_from_manifest_to_table(batch: Batch, computed: list[str]) -> No
     )
 
 
-def test_a_picture_says_how_it_was_made(batch: Batch) -> None:
+def test_a_picture_contains_how_it_was_made(batch: Batch) -> None:
     _, table = batch.run(HEADER, ("a.png", "s.png"), settings={"tv_weight": 0.25})
-    told = json.loads(read_png_text(batch.output / table.loc[2, "picture"])["nst-batch"])
-    assert told["settings"]["tv_weight"] == 0.25
-    assert told["seed"] == table.loc[2, "seed"]
-    assert told["total_loss"] == pytest.approx(table.loc[2, "total_loss"], rel=1e-5)
-    assert (told["content"], told["style"]) == ("a.png", "s.png")
-    assert len(told["key"]) == len(told["content_sha256"]) == len(told["style_sha256"]) == 64
+    facts = json.loads(read_png_text(batch.output / table.loc[2, "picture"])["nst-batch"])
+    assert facts["settings"]["tv_weight"] == 0.25
+    assert facts["seed"] == table.loc[2, "seed"]
+    assert facts["total_loss"] == pytest.approx(table.loc[2, "total_loss"], rel=1e-5)
+    assert (facts["content"], facts["style"]) == ("a.png", "s.png")
+    assert len(facts["key"]) == len(facts["content_sha256"]) == len(facts["style_sha256"]) == 64
 
 
-def test_nothing_is_done_twice(batch: Batch, computed: list[str]) -> None:
+def test_a_second_run_computes_nothing(batch: Batch, computed: list[str]) -> None:
     batch.run(*GRID)
     computed.clear()
     state, table = batch.run(*GRID)
@@ -73,9 +74,7 @@ def test_nothing_is_done_twice(batch: Batch, computed: list[str]) -> None:
     assert table["total_loss"].notna().all()
 
 
-def test_a_lost_or_damaged_picture_is_made_again_and_no_other(
-    batch: Batch, computed: list[str]
-) -> None:
+def test_only_lost_and_damaged_pictures_are_made_again(batch: Batch, computed: list[str]) -> None:
     _, table = batch.run(*GRID)
     first, second = (batch.output / table.loc[line, "picture"] for line in (3, 4))
     before = pixels(first)
@@ -96,7 +95,7 @@ def test_refresh_runs_everything_again(batch: Batch, computed: list[str]) -> Non
     assert list(table["status"]) == ["done"]
 
 
-def test_a_change_reruns_exactly_the_rows_it_touches(batch: Batch, computed: list[str]) -> None:
+def test_a_change_reruns_exactly_the_rows_it_affects(batch: Batch, computed: list[str]) -> None:
     header = (*HEADER, "content_weight")
     rows = [(*row, "") for row in GRID[1:]]
     batch.run(header, *rows)
@@ -113,7 +112,7 @@ def test_a_change_reruns_exactly_the_rows_it_touches(batch: Batch, computed: lis
     assert list(batch.run(header, *rows)[1]["status"]) == ["done", "cached", "cached", "cached"]
 
 
-def test_order_and_company_change_no_picture(batch: Batch) -> None:
+def test_order_and_neighboring_rows_change_no_picture(batch: Batch) -> None:
     settings = {"start": "noise"}
     _, table = batch.run(*GRID, settings=settings)
     before = [pixels(batch.output / picture) for picture in table["picture"]]
@@ -125,7 +124,7 @@ def test_order_and_company_change_no_picture(batch: Batch) -> None:
         np.testing.assert_array_equal(again, before[original])
 
 
-def test_one_style_for_twenty_contents(batch: Batch, computed: list[str]) -> None:
+def test_one_style_is_computed_once_for_twenty_contents(batch: Batch, computed: list[str]) -> None:
     names = [f"{number}.png" for number in range(20)]
     for number, name in enumerate(names):
         batch.picture(name, 100 + number)
@@ -139,13 +138,13 @@ def test_one_style_for_twenty_contents(batch: Batch, computed: list[str]) -> Non
     assert set(table["style_targets"]) == {"hit"}
 
 
-def test_styles_are_told_apart_by_their_pixels(batch: Batch, computed: list[str]) -> None:
+def test_styles_are_identified_by_their_pixels(batch: Batch, computed: list[str]) -> None:
     batch.picture("same.png", 2)
     batch.run(HEADER, ("a.png", "s.png"), ("b.png", "same.png"))
     assert computed.count("style") == 1
 
 
-def test_the_same_style_at_two_sizes_is_two_targets(batch: Batch, computed: list[str]) -> None:
+def test_the_same_style_at_two_sizes_has_two_targets(batch: Batch, computed: list[str]) -> None:
     batch.run((*HEADER, "size"), ("a.png", "s.png", "32"), ("b.png", "s.png", "24"))
     assert computed.count("style") == 2
 
@@ -164,14 +163,14 @@ def test_damaged_style_targets_are_computed_again(
     batch: Batch, computed: list[str], damage: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     batch.run(HEADER, ("a.png", "s.png"))
-    (targets,) = style_files(batch.cache).glob("*.safetensors")
-    whole = targets.read_bytes()
+    (targets,) = StyleCache(batch.cache).files.glob("*.safetensors")
+    intact = targets.read_bytes()
     damage(targets)
     computed.clear()
     state, _ = batch.run(HEADER, ("b.png", "s.png"))
     assert state.is_completed()
     assert computed == ["style", "row"]
-    assert targets.read_bytes() == whole
+    assert targets.read_bytes() == intact
     assert targets.name in caplog.text
 
 
@@ -196,12 +195,12 @@ def test_equal_rows_run_once_and_both_have_their_picture(batch: Batch, computed:
 def test_rows_are_submitted_a_few_ahead_and_gathered_in_order(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import flows.stylize_manifest as module
+    from tasks.engine import in_flight
 
     submitted: list[str] = []
     gathered: list[int] = []
     most = 0
-    submit, gather = ThreadPoolTaskRunner.submit, module.gather
+    submit, gather = ThreadPoolTaskRunner.submit, in_flight.gather
 
     def submit_and_count(self: Any, task: Any, *arguments: Any, **options: Any) -> Any:
         nonlocal most
@@ -214,9 +213,9 @@ def test_rows_are_submitted_a_few_ahead_and_gathered_in_order(
         gathered.append(job.line)
         return gather(job, *arguments)
 
-    monkeypatch.setattr(module, "MAX_IN_FLIGHT", 3)
+    monkeypatch.setattr(in_flight, "MAX_IN_FLIGHT", 3)
     monkeypatch.setattr(ThreadPoolTaskRunner, "submit", submit_and_count)
-    monkeypatch.setattr(module, "gather", gather_and_note)
+    monkeypatch.setattr(in_flight, "gather", gather_and_note)
     rows = [("a.png", "s.png", f"p{number}", number) for number in range(1, 9)]
     state, table = batch.run((*HEADER, "output", "style_weight"), *rows)
     assert state.message == "8 done"
@@ -225,7 +224,7 @@ def test_rows_are_submitted_a_few_ahead_and_gathered_in_order(
     assert most == 4
 
 
-def test_a_moved_output_folder_is_still_done(batch: Batch, computed: list[str]) -> None:
+def test_rows_in_a_moved_output_folder_are_cached(batch: Batch, computed: list[str]) -> None:
     batch.run(*GRID)
     moved = batch.folder / "moved"
     batch.output.rename(moved)
@@ -253,7 +252,7 @@ def test_faulty_rows_are_in_the_table_and_the_others_run(batch: Batch) -> None:
     assert pd.isna(table.loc[3, "error"])
 
 
-def test_strict_runs_nothing_where_a_row_is_at_fault(batch: Batch, computed: list[str]) -> None:
+def test_strict_runs_nothing_if_a_row_is_invalid(batch: Batch, computed: list[str]) -> None:
     from flows.stylize_manifest import stylize_manifest
     from tasks.intake.manifest import ManifestError
     from tests.pictures import write_csv
@@ -276,7 +275,7 @@ def _fail_for(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, width: in
     monkeypatch.setattr(module, name, failing)
 
 
-def test_a_row_that_raises_is_a_failed_row_with_its_reason(
+def test_a_row_that_raises_is_a_failed_row_with_a_reason(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nst_core.transfer import stylize
@@ -293,11 +292,12 @@ def test_a_row_that_raises_is_a_failed_row_with_its_reason(
     state, table = batch.run(*rows)
     assert list(table["status"]) == ["cached", "done", "cached"]
     assert not any(
-        "-" in path.name or len(path.name) == 32 for path in row_records(batch.output).iterdir()
+        "-" in path.name or len(path.name) == 32
+        for path in OutputFolder(batch.output).records.iterdir()
     )
 
 
-def test_a_style_that_raises_fails_its_own_rows_only(
+def test_a_style_that_raises_fails_only_its_own_rows(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nst_core.transfer import statistics
@@ -312,12 +312,12 @@ def test_a_style_that_raises_fails_its_own_rows_only(
     assert table.loc[2, "error"] == "style wide.png: MemoryError: no room for it"
 
 
-def test_all_rows_failed_has_a_name_of_its_own(batch: Batch) -> None:
+def test_a_run_in_which_all_rows_fail_has_its_own_state(batch: Batch) -> None:
     state, _ = batch.run(HEADER, ("no.png", "s.png"))
     assert state.name == "AllRowsFailed"
 
 
-def test_two_runs_at_once_compute_a_style_once(batch: Batch, computed: list[str]) -> None:
+def test_simultaneous_runs_compute_a_style_once(batch: Batch, computed: list[str]) -> None:
     outputs = [batch.folder / f"out{number}" for number in range(3)]
     contents = ["a.png", "b.png", "t.png"]
 
@@ -338,7 +338,7 @@ def test_two_runs_at_once_compute_a_style_once(batch: Batch, computed: list[str]
     assert computed.count("style") == 1
 
 
-def test_transparency_is_kept_when_asked(batch: Batch) -> None:
+def test_transparency_is_kept_on_request(batch: Batch) -> None:
     transparent = Image.open(batch.folder / "a.png").convert("RGBA")
     alpha = Image.fromarray(np.tile(np.linspace(0, 255, 48).astype(np.uint8), (36, 1)))
     transparent.putalpha(alpha)
@@ -353,14 +353,14 @@ def test_transparency_is_kept_when_asked(batch: Batch) -> None:
     assert np.abs(np.asarray(kept)[..., 3] - expected).max() < 12
 
 
-def test_private_folders(batch: Batch) -> None:
+def test_caches_and_records_are_in_private_folders(batch: Batch) -> None:
     batch.run(HEADER, ("a.png", "s.png"))
-    for folder in (batch.cache, style_files(batch.cache), batch.output / ".nst-batch"):
+    for folder in (batch.cache, StyleCache(batch.cache).files, batch.output / ".nst-batch"):
         assert folder.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("changed", ["a.png", "s.png"])
-def test_a_picture_that_changes_while_the_batch_runs_is_not_kept_as_another(
+def test_a_picture_that_changes_while_the_batch_runs_fails_its_row(
     batch: Batch, changed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import flows.stylize_manifest as module
@@ -378,10 +378,10 @@ def test_a_picture_that_changes_while_the_batch_runs_is_not_kept_as_another(
     assert f"{changed}: the picture changed while the batch ran" in table.loc[2, "error"]
 
 
-def test_a_new_name_that_cannot_be_written_fails_its_row_only(
+def test_an_unwritable_new_name_fails_only_its_row(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.store.records import FileReference
+    from tasks.store.file_reference import FileReference
 
     header = (*HEADER, "output")
     batch.run(header, ("a.png", "s.png", "one"))
@@ -398,7 +398,7 @@ def test_a_new_name_that_cannot_be_written_fails_its_row_only(
     assert "No space left on device" in table.loc[2, "error"]
 
 
-def test_without_its_decorator_the_flow_is_a_function(batch: Batch) -> None:
+def test_the_flow_can_be_called_without_its_decorator(batch: Batch) -> None:
     from flows.stylize_manifest import stylize_manifest
     from nst_core.transfer.settings import Overrides
     from tests.pictures import write_csv
@@ -409,11 +409,11 @@ def test_without_its_decorator_the_flow_is_a_function(batch: Batch) -> None:
     assert state.message == "1 done"
 
 
-def test_odd_rows_are_done_with_a_warning_that_stays(batch: Batch) -> None:
+def test_odd_rows_are_done_with_a_lasting_warning(batch: Batch) -> None:
     Image.new("RGB", (48, 36), (128, 128, 128)).save(batch.folder / "flat.png")
     Image.new("RGBA", (48, 36), (200, 90, 30, 0)).save(batch.folder / "hidden.png")
-    with Image.open(batch.folder / "a.png") as whole:
-        whole.convert("RGB").save(batch.folder / "cut.jpg")
+    with Image.open(batch.folder / "a.png") as intact:
+        intact.convert("RGB").save(batch.folder / "cut.jpg")
     cut = batch.folder / "cut.jpg"
     cut.write_bytes(cut.read_bytes()[:-2])
     rows = (HEADER, ("a.png", "s.png"), ("a.png", "flat.png"), ("hidden.png", "s.png"))

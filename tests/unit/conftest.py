@@ -1,4 +1,4 @@
-"""What several unit tests use."""
+"""Fixtures that several unit tests use."""
 
 import pytest
 from PIL import Image
@@ -6,7 +6,7 @@ from PIL import Image
 
 @pytest.fixture
 def save(tmp_path):
-    """save("a.png", array or Pillow image or bytes, **options of Image.save) -> path."""
+    """Return save(name, array or Pillow image or bytes, **options of Image.save) -> path."""
 
     def save(name, content, **options):
         path = tmp_path / name

@@ -1,19 +1,19 @@
-"""Moving pictures, read back."""
+"""Animations, read back."""
 
 import io
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from nst_core.images.animation import FORMATS, SHORTEST_FRAME, encode_animation
-from nst_core.images.pictures import encode_png
+from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 from tasks.report.animation import animate_row
 from tasks.report.finding import NoResultsError
-from tasks.store.layout import intermediate_path
+from tasks.report.table_row import TableRow
+from tasks.store.output_folder import OutputFolder
 from tasks.store.provenance import ROW_KEYWORD
 
 SHADES = (0, 60, 120, 250)
@@ -24,34 +24,34 @@ def frames() -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_frames_come_back_with_their_times(kind: str) -> None:
+def test_frames_are_read_back_with_their_durations(kind: str) -> None:
     data = encode_animation(iter(frames()), kind, frame_ms=80, last_frame_ms=1500)
-    moving = Image.open(io.BytesIO(data))
-    assert (moving.format, moving.size) == (kind.upper(), (30, 20))
-    assert moving.n_frames == len(SHADES)
-    assert moving.info["loop"] == 0
+    animation = Image.open(io.BytesIO(data))
+    assert (animation.format, animation.size) == (kind.upper(), (30, 20))
+    assert animation.n_frames == len(SHADES)
+    assert animation.info["loop"] == 0
     times = []
     for number, frame in enumerate(frames()):
-        moving.seek(number)
-        seen = np.asarray(moving.convert("RGB"), int)
-        times.append(moving.info["duration"])
+        animation.seek(number)
+        seen = np.asarray(animation.convert("RGB"), int)
+        times.append(animation.info["duration"])
         assert np.abs(seen - frame).max() <= 6, f"frame {number}"
     assert times == [80, 80, 80, 1500]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_the_shortest_frames_and_a_single_one(kind: str) -> None:
+def test_frames_have_a_least_duration_and_one_frame_is_enough(kind: str) -> None:
     data = encode_animation(frames()[:2], kind, frame_ms=1, last_frame_ms=1)
-    moving = Image.open(io.BytesIO(data))
-    moving.load()
-    assert moving.info["duration"] == SHORTEST_FRAME
+    animation = Image.open(io.BytesIO(data))
+    animation.load()
+    assert animation.info["duration"] == SHORTEST_FRAME
     alone = Image.open(
         io.BytesIO(encode_animation(frames()[:1], kind, frame_ms=9, last_frame_ms=9))
     )
     assert getattr(alone, "n_frames", 1) == 1
 
 
-def test_what_makes_no_moving_picture() -> None:
+def test_no_frames_and_unequal_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="no frame"):
         encode_animation([], "gif", frame_ms=50, last_frame_ms=50)
     shapes = [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8)]
@@ -63,26 +63,26 @@ def test_what_makes_no_moving_picture() -> None:
     ("key", "status", "of_row", "count"),
     [
         ("k", "done", "k", 3),
-        # An output that was another row's before; and intermediates of the version before.
+        # The output was another row's before. Intermediates of an earlier version name no row.
         ("k", "done", "other", None),
         ("k", "done", "", 3),
-        # The table knows no key of a row without a result.
+        # The table has no key for a row without a result.
         (None, "interrupted", "k", 3),
         (None, "pending", "other", None),
     ],
 )
-def test_intermediates_of_another_row_are_not_taken_for_its_own(
+def test_intermediates_of_another_row_are_not_used(
     tmp_path: Path, key: str | None, status: str, of_row: str, count: int | None
 ) -> None:
     text = {ROW_KEYWORD: of_row} if of_row else {}
     for number, shade in enumerate(SHADES[:3]):
         picture = encode_png(np.full((8, 8, 3), shade / 255, np.float32), text=text)
-        write_atomic(intermediate_path(tmp_path, "a.png", number), picture)
-    row = pd.Series({"line": 2, "output": "a.png", "picture": None, "key": key, "status": status})
+        write_atomic(OutputFolder(tmp_path).intermediate("a.png", number), picture)
+    row = TableRow(line=2, output="a.png", key=key, status=status)
     if count is None:
         with pytest.raises(NoResultsError, match="no intermediates of line 2"):
-            animate_row(row, tmp_path, "gif", size=8, seconds=1)
+            animate_row(row, OutputFolder(tmp_path), "gif", size=8, seconds=1)
     else:
-        path = animate_row(row, tmp_path, "gif", size=8, seconds=1)
+        path = animate_row(row, OutputFolder(tmp_path), "gif", size=8, seconds=1)
         assert isinstance(path, Path)
         assert Image.open(path).n_frames == count

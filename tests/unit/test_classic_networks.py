@@ -1,4 +1,4 @@
-"""Activations of VGG and AlexNet from every file format, against Keras' models and NumPy."""
+"""Activations of VGG and AlexNet from every file format, against Keras's models and NumPy."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ PIXELS = random_pixels(64, 50, seed=7)
 
 
 @pytest.fixture(autouse=True)
-def _no_weights_are_kept() -> Iterator[None]:
+def _clear_tensors() -> Iterator[None]:
     yield
     forward._tensors.cache_clear()
 
@@ -44,7 +44,7 @@ def vgg(request: pytest.FixtureRequest) -> Encoder:
 
 @pytest.fixture(scope="module")
 def model(vgg: Encoder) -> keras.Model:
-    """Keras' own, with the same weights."""
+    """Return Keras's own model with the same weights."""
     build, _ = APPLICATIONS[vgg.topology.name]
     model = build(weights=None, include_top=False)
     for convolution in vgg.topology.convolutions:
@@ -56,8 +56,8 @@ def model(vgg: Encoder) -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def seen_by_keras(vgg: Encoder, model: keras.Model) -> dict[str, np.ndarray]:
-    """Activations of all its layers, which are after the ReLU, by our names."""
+def keras_activations(vgg: Encoder, model: keras.Model) -> dict[str, np.ndarray]:
+    """Return the activations of all layers of Keras's model, after their ReLU, by our names."""
     _, preprocess = APPLICATIONS[vgg.topology.name]
     taps = {
         layer.name.replace("_", "").replace("block", "relu").replace("conv", "_"): layer.output
@@ -69,10 +69,10 @@ def seen_by_keras(vgg: Encoder, model: keras.Model) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_vgg_sees_what_the_model_of_keras_sees(
+def test_vgg_has_the_activations_of_the_keras_model(
     vgg: Encoder,
     model: keras.Model,
-    seen_by_keras: dict[str, np.ndarray],
+    keras_activations: dict[str, np.ndarray],
     suffix: str,
     tmp_path: Path,
 ) -> None:
@@ -80,21 +80,21 @@ def test_vgg_sees_what_the_model_of_keras_sees(
     WRITERS[suffix](path, model, vgg.weights)
     encoder = Encoder(vgg.topology, weights_for(vgg.topology, read_weight_file(path)))
     names = [name for name in vgg.topology.layer_names if not name.startswith("conv")]
-    assert set(seen_by_keras) == set(names)
+    assert set(keras_activations) == set(names)
     seen = forward.activations(encoder, tf.constant(PIXELS), names)
-    for name, features in seen_by_keras.items():
+    for name, features in keras_activations.items():
         assert_close(seen[name].numpy(), features)
 
 
 def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
-    """To 1e-5 of the layer's largest activation, element by element."""
+    """Compare all elements to within 1e-5 of the layer's largest activation."""
     assert found.shape == expected.shape
     assert np.abs(expected).max() > 0
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("pooling", ["trained", "average"])
-def test_vgg_before_and_after_the_relu_is_that_of_numpy(vgg: Encoder, pooling: str) -> None:
+def test_vgg_before_and_after_the_relu_equals_the_reference(vgg: Encoder, pooling: str) -> None:
     encoder = Encoder(vgg.topology.with_pooling(pooling), vgg.weights)
     check_against_numpy(encoder)
 
@@ -109,7 +109,9 @@ def check_against_numpy(encoder: Encoder, pixels: np.ndarray = PIXELS) -> None:
 
 @pytest.mark.parametrize("pooling", ["trained", "average"])
 @pytest.mark.parametrize("python", [2, 3])
-def test_alexnet_is_that_of_numpy(pooling: str, python: int, tmp_path: Path) -> None:
+def test_alexnet_has_the_activations_of_the_reference(
+    pooling: str, python: int, tmp_path: Path
+) -> None:
     topology: Topology = CATALOGUE["alexnet"].topology
     path = tmp_path / "bvlc_alexnet.npy"
     weight_files.write_npy(path, random_encoder(topology, seed=5).weights, python=python)
@@ -119,7 +121,7 @@ def test_alexnet_is_that_of_numpy(pooling: str, python: int, tmp_path: Path) -> 
 
 
 def test_colors_reach_the_network_in_its_own_order() -> None:
-    """A first filter that looks at one channel alone: blue comes first in BGR."""
+    """The first filter uses only its first channel, which is blue in BGR."""
     topology = CATALOGUE["vgg19"].topology
     weights = {name: np.zeros(shape, np.float32) for name, shape in topology.weight_shapes.items()}
     weights["conv1_1.weight"][1, 1, 0, 0] = 1

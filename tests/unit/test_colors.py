@@ -13,7 +13,7 @@ def correlated(seed: int, spread: float = 0.06) -> np.ndarray:
     return pixels.clip(0, 1).astype(np.float32)
 
 
-def test_statistics() -> None:
+def test_statistics_equal_those_of_numpy() -> None:
     pixels = correlated(1)
     rows = pixels.reshape(-1, 3).astype(np.float64)
     mean, covariance = color_statistics(pixels)
@@ -22,7 +22,7 @@ def test_statistics() -> None:
     np.testing.assert_allclose(covariance, deviations.T @ deviations / len(rows), rtol=1e-5)
 
 
-def test_a_matched_picture_has_the_statistics_wanted() -> None:
+def test_a_matched_picture_has_the_wanted_statistics() -> None:
     wanted = color_statistics(correlated(2))
     matched = match_colors(correlated(1), wanted)
     found = color_statistics(matched)
@@ -30,14 +30,14 @@ def test_a_matched_picture_has_the_statistics_wanted() -> None:
     np.testing.assert_allclose(found.covariance, wanted.covariance, atol=3e-4)
 
 
-def test_a_picture_matched_to_itself_stays() -> None:
+def test_a_picture_matched_to_itself_does_not_change() -> None:
     pixels = correlated(1)
     matched = match_colors(pixels, color_statistics(pixels))
     np.testing.assert_allclose(matched, pixels, atol=1e-4)
 
 
-def test_the_map_is_symmetric_so_that_hues_are_not_turned_needlessly() -> None:
-    """Uncorrelated channels are scaled each by itself."""
+def test_the_map_is_symmetric_so_it_does_not_rotate_hues_needlessly() -> None:
+    """Uncorrelated channels are scaled independently."""
     draw = np.random.default_rng(0)
     pixels = (0.5 + draw.normal(0, 0.05, (100, 100, 3))).astype(np.float32)
     wanted = ColorStatistics(
@@ -49,7 +49,7 @@ def test_the_map_is_symmetric_so_that_hues_are_not_turned_needlessly() -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_a_picture_of_one_color_takes_the_mean(level: float) -> None:
+def test_a_picture_of_one_color_gets_the_mean_color(level: float) -> None:
     wanted = color_statistics(correlated(2))
     matched = match_colors(np.full((8, 8, 3), level, np.float32), wanted)
     np.testing.assert_allclose(matched, np.broadcast_to(wanted.mean, (8, 8, 3)), atol=1e-6)
@@ -63,7 +63,7 @@ def test_results_are_in_range() -> None:
     assert matched.dtype == np.float32
 
 
-def test_pictures_in_any_usual_form_are_taken_and_other_numbers_refused() -> None:
+def test_pictures_in_usual_forms_are_accepted_and_others_refused() -> None:
     levels = np.round(correlated(1) * 255).astype(np.uint8)
     pixels = levels.astype(np.float32) / 255
     wanted = color_statistics(correlated(2))

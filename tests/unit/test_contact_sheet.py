@@ -13,8 +13,8 @@ def plain(color: tuple[int, int, int], height: int = 40, width: int = 60) -> np.
     return np.full((height, width, 3), color, np.uint8)
 
 
-def places_of(sheet: np.ndarray, color: tuple[int, int, int]) -> tuple[float, float, int]:
-    """Middle of the pixels of just that color, and how many they are."""
+def center_and_count(sheet: np.ndarray, color: tuple[int, int, int]) -> tuple[float, float, int]:
+    """Return the center of the pixels of exactly this color, and their number."""
     found = np.argwhere((sheet == color).all(axis=-1))
     return (*found.mean(axis=0), len(found))
 
@@ -30,7 +30,7 @@ COLORS = {
 }
 
 
-def test_contents_go_down_and_styles_across() -> None:
+def test_contents_are_rows_and_styles_are_columns() -> None:
     tiles = {name: Tile(name, plain(color)) for name, color in COLORS.items()}
     sheet = contact_sheet(
         [tiles["content a"], tiles["content b"]],
@@ -43,7 +43,7 @@ def test_contents_go_down_and_styles_across() -> None:
         },
     )
     assert sheet is not None
-    seen = {name: places_of(sheet, color) for name, color in COLORS.items()}
+    seen = {name: center_and_count(sheet, color) for name, color in COLORS.items()}
     assert all(count >= 0.9 * 40 * 60 for _, _, count in seen.values())
     rows = [("style s", "style t"), ("content a", "a s", "a t"), ("content b", "b s")]
     for names in rows:
@@ -55,7 +55,7 @@ def test_contents_go_down_and_styles_across() -> None:
     lefts = [seen[name][1] for name in ("content a", "style s", "style t")]
     assert tops == sorted(tops)
     assert lefts == sorted(lefts)
-    assert places_of(sheet, PALE)[2] > 500, "a row that failed has an empty field"
+    assert center_and_count(sheet, PALE)[2] > 500, "a row that failed has an empty field"
 
 
 def test_labels_are_drawn_and_cut_to_their_cells() -> None:
@@ -72,7 +72,7 @@ def test_labels_are_drawn_and_cut_to_their_cells() -> None:
 
 
 @pytest.mark.parametrize(("side", "is_made"), [(150, True), (300, False)])
-def test_a_sheet_too_large_to_be_looked_at_is_not_made(side: int, is_made: bool) -> None:
+def test_a_sheet_that_would_be_too_large_is_not_made(side: int, is_made: bool) -> None:
     contents = [Tile("", plain((9, 9, 9), 64, 64))] * side
     assert bool(module.largest_cell(side, 1)) == is_made
     if not is_made:
@@ -98,6 +98,6 @@ def test_a_sheet_too_large_to_be_looked_at_is_not_made(side: int, is_made: bool)
         ([], False),
     ],
 )
-def test_what_is_a_grid(pairs: list[str], expected: bool) -> None:
+def test_complete_grids_are_recognized(pairs: list[str], expected: bool) -> None:
     rows = tuple(row(content=pair[0], style=pair[1]) for pair in pairs)
     assert is_grid(rows) is expected

@@ -12,7 +12,7 @@ POINTS = [
 ]
 
 
-def test_a_curve_reads_back_as_it_was(tmp_path: Path) -> None:
+def test_a_curve_is_read_back_unchanged(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(curve_csv(POINTS))
     assert read_curve(tmp_path / "a.csv") == POINTS
 
@@ -21,7 +21,7 @@ def test_a_curve_reads_back_as_it_was(tmp_path: Path) -> None:
     "text",
     ["", "a,b\n1,2\n", "\0", ",".join(Point._fields) + "\n1,2,3\n", "\xff"],
 )
-def test_what_is_no_curve_is_told_with_its_file(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_curve_is_reported_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(CurveError, match=r"a\.csv: found no loss curve; expected .*total_loss"):

@@ -1,4 +1,4 @@
-"""What must hold of the files in deploy/, as far as they tell without systemd and an engine."""
+"""The files in deploy/, checked as far as possible without systemd and a container engine."""
 
 import configparser
 import os
@@ -28,7 +28,7 @@ RUN_ROWS = ["nst-batch-worker", "nst-batch-serve"]
 
 
 def service(name: str) -> dict[str, str]:
-    """The section [Service] of a unit."""
+    """Return the section [Service] of a unit."""
     unit = configparser.RawConfigParser(strict=True)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     assert unit.read(DEPLOY / "systemd" / f"{name}.service")
@@ -49,39 +49,39 @@ def test_there_are_three_units() -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
-def test_a_unit_is_no_ones_root_and_comes_back(unit: Path) -> None:
-    has = service(unit.stem)
-    assert has["User"] == "nst-batch"
-    assert has["EnvironmentFile"] == "/etc/nst-batch.env"
-    assert has["Restart"] == "always"
-    assert has["NoNewPrivileges"] == "true"
+def test_a_unit_does_not_run_as_root_and_restarts(unit: Path) -> None:
+    settings = service(unit.stem)
+    assert settings["User"] == "nst-batch"
+    assert settings["EnvironmentFile"] == "/etc/nst-batch.env"
+    assert settings["Restart"] == "always"
+    assert settings["NoNewPrivileges"] == "true"
     used = re.findall(r"\$\{(\w+)\}", unit.read_text())
     assert set(used) <= set(ENVIRONMENT), "a variable that nst-batch.env does not set"
 
 
 @pytest.mark.parametrize("name", RUN_ROWS)
 def test_rows_reach_gpus_locks_and_pictures(name: str) -> None:
-    has = service(name)
-    hides = {
+    settings = service(name)
+    restrictions = {
         *("PrivateTmp", "PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock"),
         *("ProcSubset", "MemoryDenyWriteExecute", "ProtectHome"),
     }
-    assert not hides & set(has)
-    assert has["ProtectSystem"] == "full"
-    assert has["CacheDirectory"] == "nst-batch"
+    assert not restrictions & set(settings)
+    assert settings["ProtectSystem"] == "full"
+    assert settings["CacheDirectory"] == "nst-batch"
     assert ENVIRONMENT["NST_BATCH_CACHE"] == "/var/cache/nst-batch"
 
 
 @pytest.mark.parametrize("name", RUN_ROWS)
-def test_scratch_is_the_services_own_and_locks_are_everyones(name: str) -> None:
+def test_temporary_files_are_private_and_locks_are_shared(name: str) -> None:
     scratch = ENVIRONMENT["TMPDIR"].removeprefix("/var/lib/")
     assert scratch in service(name)["StateDirectory"].split()
-    assert usual_locks(TMPDIR=ENVIRONMENT["TMPDIR"]) == usual_locks() == "/tmp"
+    assert default_lock_folder(TMPDIR=ENVIRONMENT["TMPDIR"]) == default_lock_folder() == "/tmp"
     assert "NST_BATCH_DEVICE_LOCKS" not in ENVIRONMENT
 
 
-def usual_locks(**variables: str) -> str:
-    """The folder of device locks where nobody says otherwise."""
+def default_lock_folder(**variables: str) -> str:
+    """Return the default folder of device locks."""
     program = "from nst_core.storage.locks import lock_folder; print(lock_folder())"
     named = ("NST_BATCH_", "TMPDIR", "TEMP", "TMP")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(named)}
@@ -113,8 +113,8 @@ def test_a_container_shares_the_locks_of_its_host() -> None:
     assert f"install -d -m 1777 {locks} " in (ROOT / "docs" / "nightly.md").read_text()
 
 
-def test_no_night_starts_before_somebody_switches_it_on() -> None:
-    """The manifest of the first deployment is for the user to write."""
+def test_no_schedule_is_active_before_somebody_resumes_it() -> None:
+    """The user must write the manifest of the first deployment before it can run."""
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     schedules = [schedule for each in deployments for schedule in each["schedules"]]
     assert schedules
@@ -124,8 +124,8 @@ def test_no_night_starts_before_somebody_switches_it_on() -> None:
         assert switch in (ROOT / page).read_text()
 
 
-def test_the_server_writes_its_page_where_it_may() -> None:
-    """Else into the installation, which is not its own: there is no page then."""
+def test_the_server_writes_its_page_to_a_writable_folder() -> None:
+    """Otherwise it would write to the installation, which it cannot, and there would be no page."""
     page = ENVIRONMENT["PREFECT_UI_STATIC_DIRECTORY"]
     assert page.startswith("/var/lib/nst-batch/")
     assert "nst-batch" in service("nst-batch-server")["StateDirectory"].split()
@@ -133,18 +133,18 @@ def test_the_server_writes_its_page_where_it_may() -> None:
     assert "prefect:/prefect" in compose()["server"]["volumes"]
 
 
-def test_servers_of_both_kinds_keep_leases_and_what_automations_wait_for() -> None:
-    told = compose()["server"]["environment"]
+def test_both_kinds_of_server_keep_leases_and_states_of_automations() -> None:
+    environment = compose()["server"]["environment"]
     for name in (
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE",
         "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER",
     ):
-        assert told[name] == ENVIRONMENT[name]
+        assert environment[name] == ENVIRONMENT[name]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
-def test_systemd_finds_no_fault(tmp_path: Path) -> None:
-    """With commands that are there; that every key is known and every value is understood."""
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    """All commands are replaced by one that exists; systemd then checks all keys and values."""
     for unit in UNITS:
         text = re.sub(r"(?<==)/opt/nst-batch/\.venv/bin/\S+", "/bin/true", unit.read_text())
         (tmp_path / unit.name).write_text(text)
@@ -154,17 +154,17 @@ def test_systemd_finds_no_fault(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_the_gpu_lock_is_what_tensorflow_asks_for() -> None:
+def test_the_gpu_lock_file_has_what_tensorflow_requires() -> None:
     lock = (DEPLOY / "requirements-gpu.lock").read_text()
     locked = dict(re.findall(r"^(\S+)==(\S+)", lock, flags=re.MULTILINE))
-    asked = {
+    required = {
         requirement.name: requirement.specifier
         for requirement in map(Requirement, requires("tensorflow") or [])
         if "and-cuda" in str(requirement.marker)
     }
-    assert asked
-    assert locked.keys() == asked.keys()
-    assert all(version in asked[name] for name, version in locked.items())
+    assert required
+    assert locked.keys() == required.keys()
+    assert all(version in required[name] for name, version in locked.items())
 
 
 def test_the_image_gets_what_its_dockerfile_copies() -> None:
@@ -201,7 +201,7 @@ time.sleep(60)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_worker_that_is_stopped_lets_its_run_give_up_first(tmp_path: Path) -> None:
+def test_a_stopped_worker_lets_its_run_give_up_first(tmp_path: Path) -> None:
     end = runpy.run_path(str(DEPLOY / "worker.py"))["end"]
     with subprocess.Popen([sys.executable, "-c", WORKER, RUN, str(tmp_path)]) as worker:
         try:
@@ -233,7 +233,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_worker_that_a_shell_started_ends_too(tmp_path: Path) -> None:
+def test_a_worker_started_by_a_shell_can_be_stopped(tmp_path: Path) -> None:
     script = [STARTED_BY_A_SHELL, str(DEPLOY / "worker.py"), IDLE_WORKER, str(tmp_path)]
     with subprocess.Popen([sys.executable, "-c", *script]) as started:
         try:
@@ -252,9 +252,9 @@ def wait_for(path: Path) -> None:
     pytest.fail(f"no {path.name}")
 
 
-def test_no_proxy_comes_between_a_worker_and_its_server() -> None:
+def test_a_worker_reaches_its_server_without_a_proxy() -> None:
     assert {"localhost", "127.0.0.1", "::1"} <= set(ENVIRONMENT["NO_PROXY"].split(","))
     assert ENVIRONMENT["no_proxy"] == ENVIRONMENT["NO_PROXY"]
-    given = compose()["worker"]["environment"]
-    assert "server" in given["NO_PROXY"].split(",")
-    assert given["no_proxy"] == given["NO_PROXY"]
+    environment = compose()["worker"]["environment"]
+    assert "server" in environment["NO_PROXY"].split(",")
+    assert environment["no_proxy"] == environment["NO_PROXY"]

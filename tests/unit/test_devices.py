@@ -1,4 +1,4 @@
-"""Devices: asked for by name, lent to one at a time on the whole machine, left when they fail."""
+"""Devices: chosen by name, lent to one optimization at a time, and avoided after failures."""
 
 import os
 import pickle
@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from nst_core import devices
 from nst_core.devices import (
     PATTERN,
     DeviceError,
     DeviceFailedError,
     device_lock,
     lend_device,
+    lending,
     on_a_device,
     on_asked_devices,
     open_devices,
@@ -33,10 +33,10 @@ BROKEN = tf.errors.InternalError(None, None, "the device was lost")
 
 
 @pytest.fixture(autouse=True)
-def _sound_devices() -> Iterator[None]:
-    devices._failures.clear()
+def _no_failed_devices() -> Iterator[None]:
+    lending._failures.clear()
     yield
-    devices._failures.clear()
+    lending._failures.clear()
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def _sound_devices() -> Iterator[None]:
         (" GPU:1, cpu:0", ("GPU:1", "CPU:0")),
     ],
 )
-def test_devices_are_named_as_people_write_them(text: str, names: tuple[str, ...]) -> None:
+def test_usual_spellings_of_devices_are_parsed(text: str, names: tuple[str, ...]) -> None:
     assert parse_devices(text) == names
-    # What the flow's parameter takes is written in one way only.
+    # The flow's parameter accepts one spelling only.
     assert re.fullmatch(PATTERN, written_plainly(text))
     assert parse_devices(written_plainly(text)) == names
 
@@ -81,7 +81,7 @@ def test_a_device_named_twice_is_refused() -> None:
         parse_devices("gpu:1,gpu:0,gpu:1")
 
 
-def test_a_gpu_that_is_not_there_is_an_error() -> None:
+def test_a_missing_gpu_is_an_error() -> None:
     assert not tf.config.list_physical_devices("GPU"), "this test needs a machine without a GPU"
     with pytest.raises(DeviceError, match="gpu:0 asked for, but TensorFlow sees cpu:0"):
         open_devices("gpu:0")
@@ -89,7 +89,7 @@ def test_a_gpu_that_is_not_there_is_an_error() -> None:
         open_devices("gpu")
 
 
-def test_auto_takes_the_cpu_where_there_is_no_gpu() -> None:
+def test_auto_means_the_cpu_if_there_is_no_gpu() -> None:
     assert open_devices("auto") == open_devices("cpu") == ("CPU:0",)
 
 
@@ -109,7 +109,7 @@ def test_gpus_are_counted_without_tensorflow(
 
 
 @pytest.mark.parametrize("device", ["CPU:0", "GPU:0"])
-def test_a_device_is_lent_to_one_at_a_time(device: str) -> None:
+def test_a_device_is_lent_to_one_thread_at_a_time(device: str) -> None:
     waited = threading.Event()
     order = []
 
@@ -126,7 +126,7 @@ def test_a_device_is_lent_to_one_at_a_time(device: str) -> None:
     assert order == ["first", "second"]
 
 
-def test_an_idle_device_is_taken_before_one_is_waited_for() -> None:
+def test_an_idle_device_is_preferred_to_a_busy_one() -> None:
     with lend_device(["GPU:0", "CPU:7"]) as first, lend_device(["GPU:0", "CPU:7"]) as second:
         assert (first, second) == ("GPU:0", "CPU:7")
 
@@ -157,7 +157,7 @@ def test_another_process_waits_for_a_gpu_and_not_for_the_cpu() -> None:
     assert other.communicate(timeout=60)[0].splitlines()[-1] == "lent"
 
 
-def test_runs_that_share_the_cpu_know_of_each_other(
+def test_runs_that_share_the_cpu_are_known_to_each_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program = "from nst_core.devices import using_cpu\nwith using_cpu() as other: print(other)"
@@ -170,7 +170,7 @@ def test_runs_that_share_the_cpu_know_of_each_other(
     with using_cpu() as other:
         assert other == ""
         assert re.fullmatch(rf"process {os.getpid()} of .+\n", another_run())
-    # Where nobody can tell, nobody has to wait either.
+    # Without a usable lock, no other run is known, and nobody waits.
     monkeypatch.setenv("NST_BATCH_DEVICE_LOCKS", str(tmp_path / "file" / "folder"))
     (tmp_path / "file").touch()
     with using_cpu() as other:
@@ -196,12 +196,12 @@ def test_a_gpu_has_one_lock_whatever_a_process_calls_it(
     assert device_lock(device).name == name
 
 
-def test_on_a_cluster_the_cpu_is_not_waited_for() -> None:
+def test_rows_on_a_cluster_do_not_wait_for_the_cpu() -> None:
     with lend_device(["CPU:0"]):
         assert on_asked_devices("unlocked cpu", lambda device: device) == "CPU:0"
 
 
-def test_a_failure_of_a_device_comes_back_from_another_process() -> None:
+def test_a_failure_of_a_device_can_be_pickled() -> None:
     failed = pickle.loads(pickle.dumps(DeviceFailedError("GPU:0", "InternalError: lost")))
     assert (str(failed), failed.device) == ("GPU:0 failed: InternalError: lost", "GPU:0")
 
@@ -216,13 +216,13 @@ def failing_on(broken: set[str], seen: list[str]) -> Callable[[str], str]:
     return work
 
 
-def test_work_moves_to_another_device_where_one_fails() -> None:
+def test_work_moves_to_another_device_if_one_fails() -> None:
     seen: list[str] = []
     assert on_a_device(["CPU:1", "CPU:2"], failing_on({"CPU:1"}, seen)) == "CPU:2"
     assert seen == ["CPU:1", "CPU:2"]
 
 
-def test_a_device_that_fails_twice_in_a_row_is_left_alone() -> None:
+def test_a_device_that_fails_twice_in_a_row_is_not_used_again() -> None:
     seen: list[str] = []
     for _ in range(4):
         on_a_device(["CPU:1", "CPU:2"], failing_on({"CPU:1"}, seen))
@@ -230,14 +230,14 @@ def test_a_device_that_fails_twice_in_a_row_is_left_alone() -> None:
     assert seen.count("CPU:2") == 4
 
 
-def test_a_device_that_worked_since_has_not_failed_twice_in_a_row() -> None:
+def test_a_success_resets_the_failures_of_a_device() -> None:
     seen: list[str] = []
     for broken in ({"CPU:1"}, set(), {"CPU:1"}, set()):
         on_a_device(["CPU:1", "CPU:2"], failing_on(broken, seen))
     assert seen.count("CPU:1") == 4
 
 
-def test_the_last_device_is_tried_as_long_as_there_are_rows() -> None:
+def test_the_last_device_is_used_despite_its_failures() -> None:
     seen: list[str] = []
     for _ in range(4):
         with pytest.raises(DeviceFailedError, match="CPU:1 failed: InternalError"):
@@ -245,7 +245,7 @@ def test_the_last_device_is_tried_as_long_as_there_are_rows() -> None:
     assert len(seen) == 4
 
 
-def test_faults_of_a_row_are_none_of_its_device() -> None:
+def test_errors_of_a_row_are_no_failures_of_its_device() -> None:
     for error in (ValueError("a fault"), tf.errors.ResourceExhaustedError(None, None, "too large")):
 
         def work(_: str, error: Exception = error) -> None:
@@ -254,10 +254,10 @@ def test_faults_of_a_row_are_none_of_its_device() -> None:
         for _ in range(3):
             with pytest.raises(type(error)):
                 on_a_device(["CPU:1", "CPU:2"], work)
-    assert devices._failures.total() == 0
+    assert lending._failures.total() == 0
 
 
-def test_a_device_is_given_back_after_a_failure() -> None:
+def test_a_device_is_released_after_a_failure() -> None:
     for device in ("CPU:1", "GPU:1"):
         with pytest.raises(DeviceFailedError):
             on_a_device([device], failing_on({device}, []))

@@ -1,4 +1,4 @@
-"""Downloads: whole, verified and once, whatever the server and other processes do."""
+"""Downloads: complete, verified and made once, whatever the server and other processes do."""
 
 import errno
 import hashlib
@@ -28,7 +28,7 @@ DAMAGED = BODY[:-1] + bytes([BODY[-1] ^ 1])
 GOOD = Answer(BODY)
 CUT_OFF = Answer(BODY, sent=2 * CHUNK)
 HELD = Answer(BODY, sent=2 * CHUNK, then="holds")
-# Whoever has more patience than the tests allow gets the file at the first attempt.
+# A download that waits longer than the tests allow would succeed at its first attempt.
 SILENT = replace(HELD, longest_hold=20)
 BUSY = Answer(b"", status=500)
 QUICK = (0.0, 0.0)
@@ -46,7 +46,7 @@ fetch_published(published, Path(folder))
 
 
 @pytest.fixture(autouse=True)
-def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_proxy_or_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "nst_batch_mirror"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -56,8 +56,8 @@ def published_at(address: str) -> PublishedFile:
     return PublishedFile(f"{address}/some/{NAME}", hashlib.md5(BODY).hexdigest(), len(BODY))
 
 
-def kept_in(folder: Path) -> list[str]:
-    """Everything there but the lock."""
+def names_in(folder: Path) -> list[str]:
+    """Return the names of all files in a folder, except the lock."""
     found = [str(path.relative_to(folder)) for path in folder.rglob("*")]
     return [name for name in found if name != f".{NAME}.lock"]
 
@@ -77,7 +77,7 @@ def command(server: Server, folder: Path) -> list[str]:
 
 
 def start(server: Server, folder: Path) -> subprocess.Popen[str]:
-    """A process that downloads into the folder, and is about to."""
+    """Start a process that downloads into the folder, and wait until it is about to."""
     process = subprocess.Popen(command(server, folder), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -97,14 +97,14 @@ def test_a_file_is_downloaded_under_its_own_name(tmp_path: Path) -> None:
         path = fetch_published(published_at(server.address), folder)
     assert path == folder / NAME
     assert path.read_bytes() == BODY
-    assert kept_in(folder) == [NAME]
+    assert names_in(folder) == [NAME]
     assert server.requests == [f"/some/{NAME}"]
 
 
-@pytest.mark.parametrize("tells_length", [True, False])
-def test_progress_grows_to_the_total(tmp_path: Path, tells_length: bool) -> None:
+@pytest.mark.parametrize("declares_length", [True, False])
+def test_progress_grows_to_the_total(tmp_path: Path, declares_length: bool) -> None:
     reports: list[tuple[int, int]] = []
-    with serving(Answer(BODY, tells_length=tells_length)) as server:
+    with serving(Answer(BODY, declares_length=declares_length)) as server:
         fetch_published(
             published_at(server.address),
             tmp_path,
@@ -118,7 +118,7 @@ def test_progress_grows_to_the_total(tmp_path: Path, tells_length: bool) -> None
     assert len(done) <= len(BODY) / CHUNK + 2
 
 
-def test_a_file_that_is_there_is_not_asked_for(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_requested(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(BODY)
     with serving(GOOD) as server:
         assert fetch_published(published_at(server.address), tmp_path) == tmp_path / NAME
@@ -126,12 +126,12 @@ def test_a_file_that_is_there_is_not_asked_for(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / NAME]
 
 
-def test_a_checksum_may_be_published_in_capitals(tmp_path: Path) -> None:
+def test_a_checksum_may_be_published_in_uppercase(tmp_path: Path) -> None:
     with serving(GOOD) as server:
-        capitals = PublishedFile(
+        uppercase = PublishedFile(
             f"{server.address}/{NAME}", hashlib.md5(BODY).hexdigest().upper(), len(BODY)
         )
-        assert fetch_published(capitals, tmp_path).read_bytes() == BODY
+        assert fetch_published(uppercase, tmp_path).read_bytes() == BODY
 
 
 def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
@@ -139,23 +139,23 @@ def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
     with serving(GOOD) as server:
         path = fetch_published(published_at(server.address), tmp_path)
     assert path.read_bytes() == BODY
-    assert kept_in(tmp_path) == [NAME]
+    assert names_in(tmp_path) == [NAME]
 
 
-def test_a_damaged_file_stays_and_is_told_where_nothing_can_be_downloaded(tmp_path: Path) -> None:
+def test_a_damaged_file_is_kept_and_reported_if_no_download_is_possible(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(DAMAGED)
     message = failure(f"http://127.0.0.1:{closed_port()}", tmp_path)
     assert f"found a file with MD5 {hashlib.md5(DAMAGED).hexdigest()}" in message
     assert (tmp_path / NAME).read_bytes() == DAMAGED
 
 
-def test_a_file_with_a_wrong_checksum_is_asked_for_twice_and_not_kept(tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_checksum_is_requested_twice_and_not_kept(tmp_path: Path) -> None:
     with serving(Answer(DAMAGED)) as server:
         message = failure(server.address, tmp_path, pauses=(0, 0, 0))
     assert f"Expected MD5 {hashlib.md5(BODY).hexdigest()} ({len(BODY):,} bytes)" in message
     assert f"what came is a file with MD5 {hashlib.md5(DAMAGED).hexdigest()}" in message
     assert len(server.requests) == 2
-    assert kept_in(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -164,33 +164,33 @@ def test_a_file_with_a_wrong_checksum_is_asked_for_twice_and_not_kept(tmp_path: 
         BUSY,
         Answer(b"", status=429),
         CUT_OFF,
-        Answer(BODY, sent=2 * CHUNK, tells_length=False),
+        Answer(BODY, sent=2 * CHUNK, declares_length=False),
         Answer(BODY, sent=2 * CHUNK, then="resets"),
         Answer(DAMAGED),
     ],
-    ids=lambda fault: f"{fault.status}-{fault.then}-{fault.sent}-{fault.tells_length}",
+    ids=lambda fault: f"{fault.status}-{fault.then}-{fault.sent}-{fault.declares_length}",
 )
-def test_what_fails_once_is_tried_again(tmp_path: Path, fault: Answer) -> None:
+def test_a_download_that_fails_once_is_tried_again(tmp_path: Path, fault: Answer) -> None:
     with serving(fault, GOOD) as server:
         path = fetch_published(published_at(server.address), tmp_path, pauses=QUICK)
     assert path.read_bytes() == BODY
     assert len(server.requests) == 2
-    assert kept_in(tmp_path) == [NAME]
+    assert names_in(tmp_path) == [NAME]
 
 
 @pytest.mark.parametrize("sent", [0, 2 * CHUNK])
-def test_a_server_that_falls_silent_is_asked_again(tmp_path: Path, sent: int) -> None:
+def test_a_download_that_stalls_is_tried_again(tmp_path: Path, sent: int) -> None:
     with serving(replace(SILENT, sent=sent), GOOD) as server:
         path = fetch_published(
             published_at(server.address), tmp_path, timeout=0.5, pauses=(0.0,) * 20
         )
-        # More than twice on a machine so busy that half a second is little.
+        # There may be more than two requests on a very busy machine.
         assert len(server.requests) >= 2
     assert path.read_bytes() == BODY
-    assert kept_in(tmp_path) == [NAME]
+    assert names_in(tmp_path) == [NAME]
 
 
-def test_a_wrong_checksum_after_another_failure_is_tried_again_too(tmp_path: Path) -> None:
+def test_a_wrong_checksum_after_another_failure_is_also_tried_again(tmp_path: Path) -> None:
     with serving(BUSY, Answer(DAMAGED), GOOD) as server:
         path = fetch_published(published_at(server.address), tmp_path, pauses=QUICK)
     assert path.read_bytes() == BODY
@@ -204,34 +204,34 @@ def test_a_wrong_checksum_after_another_failure_is_tried_again_too(tmp_path: Pat
         (Answer(BODY, sent=2 * CHUNK, then="resets"), "Connection reset by peer"),
     ],
 )
-def test_what_always_fails_is_told_and_nothing_is_kept(
+def test_a_lasting_failure_is_reported_and_nothing_is_kept(
     tmp_path: Path, fault: Answer, reason: str
 ) -> None:
     with serving(fault) as server:
         message = failure(server.address, tmp_path)
     assert reason in message
     assert len(server.requests) == 1 + len(QUICK)
-    assert kept_in(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
-def test_a_server_that_stays_silent_is_told_and_nothing_is_kept(tmp_path: Path) -> None:
+def test_a_silent_server_is_reported_and_nothing_is_kept(tmp_path: Path) -> None:
     with serving(SILENT) as server:
         message = failure(server.address, tmp_path, timeout=0.3)
         assert len(server.requests) == 1 + len(QUICK)
     assert "timed out" in message
-    assert kept_in(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_refusal_is_told_at_once(tmp_path: Path, status: int) -> None:
+def test_a_refusal_is_reported_at_once(tmp_path: Path, status: int) -> None:
     with serving(Answer(b"not here", status=status)) as server:
         message = failure(server.address, tmp_path)
     assert f"the server answered {status} " in message
     assert len(server.requests) == 1
-    assert kept_in(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
-def test_pauses_are_made_between_attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_pauses_between_attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     with serving(BUSY) as server:
@@ -240,9 +240,9 @@ def test_pauses_are_made_between_attempts(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(server.requests) == 4
 
 
-def test_the_message_says_how_to_do_without_a_network(tmp_path: Path) -> None:
+def test_the_message_says_what_to_do_without_a_network(tmp_path: Path) -> None:
     address = f"http://127.0.0.1:{closed_port()}"
-    # What the caller is handling has nothing to do with it.
+    # An exception that the caller is handling must not appear in the message.
     try:
         raise KeyError("of the caller")
     except KeyError:
@@ -256,7 +256,7 @@ def test_the_message_says_how_to_do_without_a_network(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_an_impossible_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with serving(GOOD) as server:
         message = failure(server.address, tmp_path / "file" / "weights")
@@ -264,16 +264,16 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert server.requests == []
 
 
-def test_an_interrupted_download_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_download_leaves_no_file(tmp_path: Path) -> None:
     def interrupt(*_: int) -> None:
         raise KeyboardInterrupt
 
     with serving(GOOD) as server, pytest.raises(KeyboardInterrupt):
         fetch_published(published_at(server.address), tmp_path, on_progress=interrupt)
-    assert kept_in(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
-def test_a_file_is_on_the_disk_before_it_has_its_name(
+def test_a_file_is_synced_before_it_gets_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
@@ -300,14 +300,14 @@ def test_two_processes_download_once(tmp_path: Path) -> None:
     with serving(HELD, GOOD) as server:
         processes = [start(server, tmp_path) for _ in range(2)]
         wait_until(lambda: len(server.requests) > 0)
-        # Time in which the other would ask too, if it did not wait.
+        # In this time, the other process would also send a request if it did not wait.
         time.sleep(1)
         assert not (tmp_path / NAME).exists()
         server.release()
         assert [process.wait(60) for process in processes] == [0, 0]
         assert (len(server.requests), server.completed) == (1, 1)
     assert (tmp_path / NAME).read_bytes() == BODY
-    assert kept_in(tmp_path) == [NAME]
+    assert names_in(tmp_path) == [NAME]
 
 
 def test_two_threads_download_once(tmp_path: Path) -> None:
@@ -326,7 +326,7 @@ def test_two_threads_download_once(tmp_path: Path) -> None:
         assert len(server.requests) == 1
 
 
-def test_who_waits_for_another_goes_on_where_that_one_is_killed(tmp_path: Path) -> None:
+def test_a_waiting_process_takes_over_if_the_other_one_is_killed(tmp_path: Path) -> None:
     with serving(HELD, GOOD) as server:
         first = start(server, tmp_path)
         wait_until(lambda: len(server.requests) > 0)
@@ -335,28 +335,28 @@ def test_who_waits_for_another_goes_on_where_that_one_is_killed(tmp_path: Path) 
         assert second.wait(60) == 0
     assert first.wait(60) == -signal.SIGKILL
     assert (tmp_path / NAME).read_bytes() == BODY
-    assert kept_in(tmp_path) == [NAME]
+    assert names_in(tmp_path) == [NAME]
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-def test_what_a_killed_process_left_is_cleaned_up(tmp_path: Path, by_hand: bool) -> None:
+def test_remains_of_a_killed_process_are_removed(tmp_path: Path, by_hand: bool) -> None:
     with serving(HELD, GOOD) as server:
         process = start(server, tmp_path)
         wait_until(lambda: any(path.stat().st_size for path in tmp_path.glob(".*/*")))
         process.kill()
         process.wait(60)
         assert not (tmp_path / NAME).exists()
-        assert kept_in(tmp_path) != []
+        assert names_in(tmp_path) != []
         if by_hand:
             (tmp_path / NAME).write_bytes(BODY)
         path = fetch_published(published_at(server.address), tmp_path)
         assert path.read_bytes() == BODY
         assert len(server.requests) == (1 if by_hand else 2)
-    assert kept_in(tmp_path) == [NAME]
+    assert names_in(tmp_path) == [NAME]
 
 
 @pytest.mark.parametrize("end", ["", "/"])
-def test_a_mirror_takes_the_place_of_the_publisher(
+def test_a_mirror_replaces_the_publisher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     with serving(GOOD) as server:
@@ -374,13 +374,13 @@ def test_a_mirror_is_not_trusted_more_than_the_publisher(
         message = failure("http://publisher.invalid", tmp_path)
     assert f"from {server.address}/{NAME} (NST_BATCH_MIRROR; published at http://pub" in message
     assert hashlib.md5(DAMAGED).hexdigest() in message
-    assert kept_in(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
     "mirror", ["http://anne:secret@{}", "ftp://anne:secret@{}", "http://anne:secret@{}:x"]
 )
-def test_a_password_in_a_mirror_is_not_told(
+def test_a_password_in_a_mirror_is_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: str
 ) -> None:
     monkeypatch.setenv("NST_BATCH_MIRROR", mirror.format(f"127.0.0.1:{closed_port()}"))
@@ -390,7 +390,7 @@ def test_a_password_in_a_mirror_is_not_told(
 
 
 @pytest.mark.parametrize("mirror", ["/mnt/weights", "ftp://inside/weights", "http://"])
-def test_a_mirror_that_is_no_address_is_told_at_once(
+def test_a_mirror_that_is_no_address_is_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: str
 ) -> None:
     monkeypatch.setenv("NST_BATCH_MIRROR", mirror)
@@ -398,7 +398,7 @@ def test_a_mirror_that_is_no_address_is_told_at_once(
     assert "NST_BATCH_MIRROR" in failure("http://publisher.invalid", tmp_path)
 
 
-def test_proxies_are_those_of_the_environment(
+def test_proxies_of_the_environment_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(GOOD) as proxy:
@@ -409,7 +409,7 @@ def test_proxies_are_those_of_the_environment(
 
 
 def test_nothing_is_printed(tmp_path: Path) -> None:
-    # In a process of its own, as pooch's logger keeps the stderr that it found when imported.
+    # This needs its own process, because pooch's logger keeps the stderr of its import.
     with serving(GOOD) as server:
         done = subprocess.run(command(server, tmp_path), capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("ready\n", "")

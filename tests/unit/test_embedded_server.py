@@ -36,7 +36,7 @@ SILENT = "import time; print('still migrating', flush=True); time.sleep(60)"
 
 @contextmanager
 def server(folder: Path, program: str, patience: float = 30) -> Iterator[EmbeddedServer]:
-    """A server whose process runs a program."""
+    """Yield a server whose process runs a program."""
     script = folder / "server_process.py"
     script.write_text(program)
     with pytest.MonkeyPatch.context() as patched:
@@ -49,7 +49,7 @@ def server(folder: Path, program: str, patience: float = 30) -> Iterator[Embedde
 
 
 def ask(url: str) -> int:
-    """The status of the answer."""
+    """Return the status code of the server's answer."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
     try:
@@ -59,7 +59,7 @@ def ask(url: str) -> int:
         connection.close()
 
 
-def test_it_is_in_a_session_of_its_own_and_ends_with_us(tmp_path: Path) -> None:
+def test_the_server_has_its_own_session_and_ends_with_the_run(tmp_path: Path) -> None:
     with server(tmp_path, ANSWERING) as running:
         running.wait_until_up()
         process = running.process_id
@@ -70,7 +70,7 @@ def test_it_is_in_a_session_of_its_own_and_ends_with_us(tmp_path: Path) -> None:
         os.kill(process, 0)
 
 
-def test_where_it_dies_it_is_started_again_and_nobody_is_refused_meanwhile(
+def test_a_server_that_dies_is_restarted_and_requests_wait_meanwhile(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with server(tmp_path, ANSWERING) as running:
@@ -84,7 +84,7 @@ def test_where_it_dies_it_is_started_again_and_nobody_is_refused_meanwhile(
         assert caplog.records[-1].levelno == logging.WARNING
 
 
-def test_where_it_dies_again_and_again_the_run_goes_on_without(
+def test_a_run_continues_without_a_server_that_keeps_dying(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with server(tmp_path, ANSWERING) as running:
@@ -96,11 +96,11 @@ def test_where_it_dies_again_and_again_the_run_goes_on_without(
             _wait_until(lambda: running.process_id != process)  # noqa: B023 - called at once
         os.kill(running.process_id, signal.SIGKILL)
         _wait_until(lambda: "go on without it" in caplog.text)
-        # At once, and nothing that Prefect's client takes as a reason to try again.
+        # The answer comes at once, with a status for which Prefect's client does not retry.
         assert ask(running.url) == ask(running.url) == 500
 
 
-def test_why_it_does_not_start_is_told_at_once(tmp_path: Path) -> None:
+def test_the_reason_for_a_failed_start_is_reported_at_once(tmp_path: Path) -> None:
     with (
         server(tmp_path, FAILING) as running,
         pytest.raises(ServerError, match=r"exit code 1 .*Read-only file system: 'prefect.db'"),
@@ -108,7 +108,7 @@ def test_why_it_does_not_start_is_told_at_once(tmp_path: Path) -> None:
         running.wait_until_up()
 
 
-def test_one_that_never_answers_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+def test_a_server_that_never_answers_is_not_waited_for_forever(tmp_path: Path) -> None:
     with (
         server(tmp_path, SILENT, patience=2) as running,
         pytest.raises(ServerError, match=r"does not answer after 2 s: still migrating; .*SECONDS"),
@@ -116,9 +116,9 @@ def test_one_that_never_answers_is_not_waited_for_for_ever(tmp_path: Path) -> No
         running.wait_until_up()
 
 
-def _wait_until(is_so: Callable[[], bool]) -> None:
+def _wait_until(condition: Callable[[], bool]) -> None:
     for _ in range(600):
-        if is_so():
+        if condition():
             return
         time.sleep(0.05)
     pytest.fail("it never came to that")

@@ -1,4 +1,4 @@
-"""Encoders as data: fingerprints, and the one that ships."""
+"""Encoders as data: fingerprints, and the encoder in the package."""
 
 import hashlib
 from dataclasses import replace
@@ -66,13 +66,13 @@ def test_the_fingerprint_covers_topology_pooling_and_preprocessing() -> None:
     assert encoder.fingerprint not in fingerprints
 
 
-def test_a_name_is_no_part_of_the_fingerprint() -> None:
+def test_a_name_is_not_part_of_the_fingerprint() -> None:
     encoder = tiny_encoder()
     renamed = replace(encoder, topology=replace(TINY, name="other"))
     assert renamed.fingerprint == encoder.fingerprint
 
 
-def test_the_same_encoder_each_time() -> None:
+def test_loading_an_encoder_again_returns_the_same_object() -> None:
     assert load_encoder("compact") is load_encoder("compact")
     assert load_encoder("compact", "max") is not load_encoder("compact")
     pools = [
@@ -81,7 +81,7 @@ def test_the_same_encoder_each_time() -> None:
     assert {layer.kind for layer in pools if isinstance(layer, Pool)} == {"max"}
 
 
-def test_an_unknown_encoder_is_told_with_those_there_are() -> None:
+def test_an_unknown_encoder_is_reported_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'vgg99'; there are compact, vgg16"):
         load_encoder("vgg99")
 
@@ -93,7 +93,7 @@ def test_the_compact_encoder_has_the_weights_that_its_layers_need() -> None:
     assert all(np.isfinite(array).all() for array in encoder.weights.values())
 
 
-def test_the_data_card_names_the_weights_that_ship() -> None:
+def test_the_data_card_names_the_weights_in_the_package() -> None:
     folder = resources.files("nst_core.networks")
     digest = hashlib.sha256(folder.joinpath("compact.safetensors").read_bytes()).hexdigest()
     assert digest in folder.joinpath("compact.data-card.md").read_text()

@@ -1,4 +1,4 @@
-"""Events: who hears them, and what is counted of them."""
+"""Events: their subscribers, and what is counted from them."""
 
 import logging
 import threading
@@ -47,7 +47,7 @@ def test_every_event_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> N
     assert caplog.messages == list(EXAMPLES.values())
 
 
-def test_all_subscribers_hear_every_event_as_long_as_they_subscribe() -> None:
+def test_subscribers_receive_every_event_while_they_subscribe() -> None:
     first: list[Event] = []
     second: list[Event] = []
     emit(TableWritten(1))
@@ -61,8 +61,8 @@ def test_all_subscribers_hear_every_event_as_long_as_they_subscribe() -> None:
     assert second == [TableWritten(3)]
 
 
-class Heard(logging.Handler):
-    """Keeps the messages that reach it."""
+class MessageCollector(logging.Handler):
+    """A handler that keeps the messages that reach it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,17 +72,17 @@ class Heard(logging.Handler):
         self.messages.append(record.getMessage())
 
 
-def test_nobody_else_hears_more_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = Heard()
-    # A parent of its own, as other tests may have left any level.
+def test_subscribing_adds_no_log_lines_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = MessageCollector()
+    # The logger gets its own parent, because other tests may have left any level.
     parent = logging.Logger("parent", logging.WARNING)
-    parent.addHandler(heard)
+    parent.addHandler(collector)
     for name, value in (("parent", parent), ("level", logging.NOTSET), ("_cache", {})):
         monkeypatch.setattr(events.logger, name, value)
     before = (events.logger.level, events.logger.propagate)
     with subscribed(lambda _: None):
         emit(TableWritten(1))
-    assert heard.messages == []
+    assert collector.messages == []
     assert (events.logger.level, events.logger.propagate) == before
     assert not events.logger.handlers
 
@@ -106,7 +106,7 @@ def test_calls_of_a_subscriber_never_overlap() -> None:
     assert (inside, most) == (0, 1)
 
 
-def test_a_tally_counts_rows_and_the_parts_of_those_that_run() -> None:
+def test_a_tally_counts_rows_and_the_progress_of_active_ones() -> None:
     tally = Tally()
     assert (str(tally), tally.share) == ("", 0.0)
     tally.count(PictureExamined(1, 2))
@@ -115,7 +115,7 @@ def test_a_tally_counts_rows_and_the_parts_of_those_that_run() -> None:
     tally.count(RowStarted(2, "a.png"))
     tally.count(RowStepped(2, "a.png", 10, 20, 0.5, 1.0))
     assert (tally.completed, tally.share) == (0.5, 0.125)
-    # Its device failed, and it begins anew on another.
+    # The row's device failed, and the row starts again on another one.
     tally.count(RowWaiting(2, "a.png"))
     assert tally.completed == 0.0
     tally.count(RowEnded(2, "a.png", "done", 1.0))

@@ -1,4 +1,4 @@
-"""Files written whole, and where the user's cache is."""
+"""Atomic writes of files, and the location of the user's cache."""
 
 import os
 import threading
@@ -9,7 +9,7 @@ import pytest
 from nst_core.storage.files import user_cache, write_atomic
 
 
-def test_write_whole_writes_and_replaces(tmp_path):
+def test_write_atomic_writes_and_replaces(tmp_path):
     path = tmp_path / "result.png"
     for data in (b"first", b"second, longer"):
         write_atomic(path, data)
@@ -17,12 +17,12 @@ def test_write_whole_writes_and_replaces(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.png"]
 
 
-def test_write_whole_makes_missing_folders(tmp_path):
+def test_write_atomic_creates_missing_folders(tmp_path):
     write_atomic(tmp_path / "new" / "deep" / "a", b"data")
     assert (tmp_path / "new" / "deep" / "a").read_bytes() == b"data"
 
 
-def test_write_whole_takes_the_longest_names(tmp_path):
+def test_write_atomic_accepts_the_longest_names(tmp_path):
     path = tmp_path / ("ü" * 125 + ".png")  # 254 bytes of 255
     write_atomic(path, b"data")
     assert path.read_bytes() == b"data"
@@ -30,7 +30,7 @@ def test_write_whole_takes_the_longest_names(tmp_path):
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_write_whole_that_fails_leaves_the_old_file(tmp_path, monkeypatch, step, error):
+def test_write_atomic_leaves_the_old_file_if_it_fails(tmp_path, monkeypatch, step, error):
     path = tmp_path / "result.png"
     path.write_bytes(b"old")
     seen = []
@@ -44,13 +44,13 @@ def test_write_whole_that_fails_leaves_the_old_file(tmp_path, monkeypatch, step,
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.png"]
-    part, whole = seen
-    assert whole == "result.png"
+    part, final = seen
+    assert final == "result.png"
     assert part.startswith(".result.png.")
     assert part.endswith(".part")
 
 
-def test_write_whole_asks_the_disk_before_it_replaces(tmp_path, monkeypatch):
+def test_write_atomic_syncs_before_it_replaces(tmp_path, monkeypatch):
     steps = []
     fsync, replace = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda file: (steps.append("fsync"), fsync(file)))
@@ -61,7 +61,7 @@ def test_write_whole_asks_the_disk_before_it_replaces(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
-def test_write_whole_follows_the_umask(tmp_path, umask, mode):
+def test_write_atomic_follows_the_umask(tmp_path, umask, mode):
     before = os.umask(umask)
     try:
         write_atomic(tmp_path / "a", b"data")
@@ -70,7 +70,7 @@ def test_write_whole_follows_the_umask(tmp_path, umask, mode):
     assert (tmp_path / "a").stat().st_mode & 0o777 == mode
 
 
-def test_readers_never_see_a_part(tmp_path):
+def test_readers_never_see_a_partial_file(tmp_path):
     path = tmp_path / "result"
     contents = [bytes([letter]) * 300_000 for letter in b"ab"]
     write_atomic(path, contents[0])
@@ -88,7 +88,7 @@ def test_readers_never_see_a_part(tmp_path):
     assert set(seen) <= set(contents)
 
 
-def test_the_cache_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NST_BATCH_CACHE", "/somewhere")
     assert user_cache() == Path("/somewhere")
     monkeypatch.delenv("NST_BATCH_CACHE")

@@ -1,4 +1,4 @@
-"""The limits that fuzz tests set are limits."""
+"""The limits of fuzz tests are enforced."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def test_too_much_time_is_noticed() -> None:
 
 
 @pytest.mark.skipif(not _STATUS.exists(), reason="only Linux tells how much memory was used")
-def test_memory_is_noticed_that_was_given_back() -> None:
+def test_memory_that_was_freed_again_is_noticed() -> None:
     with pytest.raises(AssertionError, match="MB of memory"), bounded(megabytes=50):
         bytearray(100_000_000)
     with bounded(megabytes=50):

@@ -32,8 +32,8 @@ def page(*rows: Any, **facts: Any) -> str:
     return render(Page(**({"title": "night.csv", "made_at": made_at, "rows": rows} | facts)))
 
 
-class Seen(HTMLParser):
-    """Which elements there are, with which attributes, and their text."""
+class ParsedPage(HTMLParser):
+    """The elements of a page, with their attributes, and its texts."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -63,24 +63,24 @@ class Seen(HTMLParser):
 
 
 def test_only_its_own_style_and_script_may_run() -> None:
-    seen = Seen(page(row()))
-    policy = seen.policy()
+    parsed = ParsedPage(page(row()))
+    policy = parsed.policy()
     assert policy["default-src"] == ["'none'"]
     assert policy["base-uri"] == policy["form-action"] == ["'none'"]
     for tag in ("style", "script"):
-        digest = base64.b64encode(hashlib.sha256(seen.blocks[tag].encode()).digest()).decode()
+        digest = base64.b64encode(hashlib.sha256(parsed.blocks[tag].encode()).digest()).decode()
         assert policy[f"{tag}-src"] == [f"'sha256-{digest}'"]
-    inline = [name for _, attributes in seen.elements for name in attributes if name[:2] == "on"]
+    inline = [name for _, attributes in parsed.elements for name in attributes if name[:2] == "on"]
     assert inline == []
-    assert not [1 for _, attributes in seen.elements if "style" in attributes]
+    assert not [1 for _, attributes in parsed.elements if "style" in attributes]
 
 
-def test_it_names_no_other_place() -> None:
+def test_the_page_names_no_other_place() -> None:
     html = page(row(), contact_sheet="contact_sheet.png")
     assert not re.search(r"""(https?:)?//[a-z]""", re.sub(r"(?m)^\s*//.*$", "", html))
     addresses = [
         attributes[name]
-        for _, attributes in Seen(html).elements
+        for _, attributes in ParsedPage(html).elements
         for name in ("href", "src")
         if name in attributes
     ]
@@ -101,22 +101,22 @@ def test_all_text_is_escaped() -> None:
         result=Shown(HOSTILE, "a.jpg", "a.png"),
     )
     html = page(hostile, title=HOSTILE, gone=(HOSTILE,))
-    seen = Seen(html)
-    assert [tag for tag, _ in seen.elements].count("script") == 1
-    assert not [1 for _, attributes in seen.elements if "onerror" in attributes]
-    assert seen.texts.count(HOSTILE) >= 5
-    assert "49" not in "".join(seen.texts)
-    assert len(seen.elements) == len(Seen(html.replace(HOSTILE, "")).elements)
+    parsed = ParsedPage(html)
+    assert [tag for tag, _ in parsed.elements].count("script") == 1
+    assert not [1 for _, attributes in parsed.elements if "onerror" in attributes]
+    assert parsed.texts.count(HOSTILE) >= 5
+    assert "49" not in "".join(parsed.texts)
+    assert len(parsed.elements) == len(ParsedPage(html.replace(HOSTILE, "")).elements)
 
 
-def test_what_is_not_done_comes_first_then_lines_in_order() -> None:
+def test_rows_that_are_not_done_come_first_then_lines_in_order() -> None:
     statuses = ("done", "pending", "interrupted", "cached", "invalid", "failed", "done")
     rows = [row(line=2 + place, status=status) for place, status in enumerate(statuses)]
     lines = re.findall(r'id="line-(\d+)"', page(*reversed(rows)))
     assert list(map(int, lines)) == [7, 6, 4, 3, 2, 5, 8]
 
 
-def test_the_counts_of_everything_that_there_is() -> None:
+def test_the_page_shows_all_counts() -> None:
     rows = [row(line=number, status="done", change="new") for number in range(5)]
     rows.append(row(line=9, status="failed", result=None, error="no room", change="broken"))
     html = page(*rows, compared_with=datetime(2026, 11, 23, tzinfo=UTC), gone=("old.png",))
@@ -127,23 +127,23 @@ def test_the_counts_of_everything_that_there_is() -> None:
     assert "All 5 pictures are here." in page(*rows[:5])
 
 
-def test_rows_with_warnings_say_so_and_can_be_chosen() -> None:
+def test_rows_with_warnings_show_them_and_can_be_filtered() -> None:
     odd = row(line=3, warnings="style: it has just one color")
     html = page(row(), odd)
     assert re.findall(r'data-line="(\d)"[^>]*data-warned="(\w+)"', html) == [
         ("2", "no"),
         ("3", "yes"),
     ]
-    assert "style: it has just one color" in Seen(html).texts
+    assert "style: it has just one color" in ParsedPage(html).texts
     assert re.findall(r'data-filter="warned".*?<b>(\d+)</b>', html) == ["1"]
     assert 'data-filter="warned"' not in page(row())
 
 
-def test_pictures_are_fetched_when_they_are_seen_and_nothing_jumps() -> None:
+def test_pictures_are_loaded_lazily_and_have_a_fixed_size() -> None:
     shown = {"result": Shown("r", "gallery/r.jpg", "pictures/r.png")}
     images = [
         attributes
-        for tag, attributes in Seen(page(row(**shown))).elements
+        for tag, attributes in ParsedPage(page(row(**shown))).elements
         if tag == "img" and "src" in attributes
     ]
     assert images == [
@@ -158,7 +158,7 @@ def test_pictures_are_fetched_when_they_are_seen_and_nothing_jumps() -> None:
     ]
 
 
-def test_a_curve_is_a_line_an_octave_from_left_to_right_on_a_logarithmic_scale() -> None:
+def test_a_curve_has_one_line_per_octave_on_a_logarithmic_scale() -> None:
     octaves = [np.geomspace(1, 0.1, 11), np.geomspace(0.5, 0.01, 6)]
     lines = [
         np.array([point.split(",") for point in line.split()], float)
@@ -185,12 +185,12 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
 @pytest.mark.parametrize(
     "octaves", [(), ((),), ((0.5,),), ((float("nan"), 0.5),), ((0.0, -1.0), (float("inf"), 1.0))]
 )
-def test_what_is_no_curve_is_none(octaves: Any) -> None:
+def test_losses_that_make_no_curve_are_left_out(octaves: Any) -> None:
     assert curve_lines(octaves) == []
     assert "<svg" not in page(row(curve=octaves))
 
 
-def test_a_loss_that_stays_is_a_flat_line() -> None:
+def test_a_constant_loss_is_a_flat_line() -> None:
     (line,) = curve_lines([(0.5, 0.5, 0.5)])
     assert len({point.split(",")[1] for point in line.split()}) == 1
 
@@ -207,11 +207,11 @@ def test_a_loss_that_stays_is_a_flat_line() -> None:
         (7440, "2 h 4 min"),
     ],
 )
-def test_durations(seconds: float | None, text: str) -> None:
+def test_durations_are_readable(seconds: float | None, text: str) -> None:
     assert duration_text(seconds) == text
 
 
-def test_numbers_as_people_write_them() -> None:
+def test_losses_and_shares_are_readable() -> None:
     assert loss_text(0.123456) == "0.123"
     assert loss_text(12345.6) == "1.23e+04"
     assert loss_text(None) == ""

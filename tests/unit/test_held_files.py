@@ -1,4 +1,4 @@
-"""Files of living processes stay; those of killed ones are swept, and nothing else is."""
+"""Files of living processes are kept; those of killed ones are swept, and no others."""
 
 import fcntl
 import os
@@ -33,8 +33,8 @@ write_atomic(Path(sys.argv[1]), b"half")
 """
 
 
-def writing(path: Path) -> "subprocess.Popen[str]":
-    """A process that is in the midst of writing a file."""
+def start_writer(path: Path) -> "subprocess.Popen[str]":
+    """Start a process, and return it while it is writing a file."""
     command = [sys.executable, "-c", WRITE, str(path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -46,8 +46,8 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_living_writers_part_stays_and_a_killed_ones_goes(tmp_path: Path) -> None:
-    with writing(tmp_path / "a.png") as writer:
+def test_a_partial_file_is_kept_while_its_writer_lives(tmp_path: Path) -> None:
+    with start_writer(tmp_path / "a.png") as writer:
         (part,) = tmp_path.iterdir()
         assert part.name.startswith(".a.png.")
         assert is_held(part)
@@ -57,7 +57,7 @@ def test_a_living_writers_part_stays_and_a_killed_ones_goes(tmp_path: Path) -> N
     assert names_in(tmp_path) == []
 
 
-def test_only_our_own_names_are_swept(tmp_path: Path) -> None:
+def test_only_files_with_our_own_names_are_swept(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     swept = [tmp_path / part_name("a.png"), tmp_path / part_name("x\ny" * 60)]
     target = tmp_path / "target"
@@ -77,7 +77,7 @@ def test_only_our_own_names_are_swept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("hours", "is_swept"), [(0, False), (23, False), (25, True)])
-def test_parts_of_other_machines_stay_for_a_day(
+def test_partial_files_of_other_machines_are_kept_for_a_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int, is_swept: bool
 ) -> None:
     with monkeypatch.context() as elsewhere:
@@ -90,7 +90,7 @@ def test_parts_of_other_machines_stay_for_a_day(
     assert part.exists() != is_swept
 
 
-def test_without_locks_age_alone_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_only_age_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
@@ -104,7 +104,7 @@ def test_without_locks_age_alone_decides(tmp_path: Path, monkeypatch: pytest.Mon
     assert names_in(tmp_path) == sorted(["a", new.name])
 
 
-def test_a_writer_whose_part_was_swept_before_it_was_locked_begins_anew(
+def test_a_writer_whose_file_was_swept_before_it_was_locked_starts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = fcntl.flock
@@ -124,7 +124,7 @@ def test_a_writer_whose_part_was_swept_before_it_was_locked_begins_anew(
     assert names_in(tmp_path) == ["a"]
 
 
-def test_what_is_held_is_let_go_with_its_descriptor(tmp_path: Path) -> None:
+def test_a_held_file_is_released_with_its_descriptor(tmp_path: Path) -> None:
     path, descriptor = create_held(lambda: tmp_path / "mine")
     assert is_held(path)
     assert not remove_unless_held(path)

@@ -1,4 +1,4 @@
-"""Keys: whatever changes a pixel is in them, and nothing else."""
+"""Keys cover everything that changes a pixel, and nothing else."""
 
 import pytest
 
@@ -12,7 +12,7 @@ ENCODER = "e" * 64
 @pytest.mark.parametrize(
     "choices", [{"content_weight": 9}, {"steps": 1}, {"seed": 4}, {"style_layers": "relu1_1:2"}]
 )
-def test_settings_that_leave_the_targets_alone_share_them(choices: dict[str, object]) -> None:
+def test_settings_that_do_not_affect_the_targets_share_them(choices: dict[str, object]) -> None:
     base = Settings(style_layers="relu1_1")
     other = Settings.model_validate(base.model_dump() | choices)
     assert style_key("a" * 64, base, ENCODER) == style_key("a" * 64, other, ENCODER)
@@ -81,7 +81,7 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
     assert len(keys | {row_key("z", "b", base), row_key("a", "z", base)}) == len(keys) + 2
 
 
-def test_a_row_has_the_seed_it_asks_for_or_its_own() -> None:
+def test_a_row_has_the_seed_it_names_or_one_from_its_key() -> None:
     key = row_key("a", "b", Settings())
     assert row_seed(key, Settings(seed=0)) == 0
     assert row_seed(key, Settings()) == row_seed(key, Settings())
@@ -93,7 +93,7 @@ def test_octaves_halve_the_shape_and_end_with_the_result() -> None:
     assert octave_shapes(384, 512, 3) == {0: (96, 128), 1: (192, 256), 2: (384, 512)}
 
 
-def test_octaves_too_small_to_see_anything_are_left_out_but_never_the_last() -> None:
+def test_octaves_that_are_too_small_are_left_out_except_the_last() -> None:
     assert octave_shapes(100, 60, 3) == {2: (100, 60)}
     assert octave_shapes(8, 8, 4) == {3: (8, 8)}
 

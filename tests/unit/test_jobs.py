@@ -1,4 +1,4 @@
-"""Pictures examined, identities given."""
+"""Rows that become jobs: examined pictures and identities."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_good_rows_become_jobs(tmp_path: Path) -> None:
     assert len(job.key) == len(job.style_key) == 64
 
 
-def test_keys_follow_content_not_names(tmp_path: Path) -> None:
+def test_keys_depend_on_contents_not_names(tmp_path: Path) -> None:
     write_picture(tmp_path / "c.png", 1)
     write_picture(tmp_path / "copy.png", 1)
     write_picture(tmp_path / "other.png", 3)
@@ -46,7 +46,7 @@ def test_keys_follow_content_not_names(tmp_path: Path) -> None:
     assert jobs[0].seed == jobs[1].seed
 
 
-def test_order_and_company_change_no_key(tmp_path: Path) -> None:
+def test_order_and_neighboring_rows_change_no_key(tmp_path: Path) -> None:
     for name, seed in (("c.png", 1), ("d.png", 2), ("s.png", 3)):
         write_picture(tmp_path / name, seed)
     header = ("content", "style")
@@ -57,10 +57,10 @@ def test_order_and_company_change_no_key(tmp_path: Path) -> None:
 
 
 def test_every_unreadable_picture_is_a_fault_of_its_cell(tmp_path: Path) -> None:
-    whole = write_picture(tmp_path / "c.png", 1)
+    intact = write_picture(tmp_path / "c.png", 1)
     write_picture(tmp_path / "s.png", 2)
     (tmp_path / "text.jpg").write_text("not a picture")
-    (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:-200])
+    (tmp_path / "cut.png").write_bytes(intact.read_bytes()[:-200])
     (tmp_path / "folder").mkdir()
     examined = examine(
         tmp_path,
@@ -77,22 +77,22 @@ def test_every_unreadable_picture_is_a_fault_of_its_cell(tmp_path: Path) -> None
         assert name in fault.found
         assert any(word in fault.expected for word in ("expected", "Convert", "copy"))
         assert fault.expected.startswith(f"{tmp_path}/{fault.found}: "), "where it was looked for"
-    whole_path = str(tmp_path / "gone.png")
-    (told_once,) = examine(tmp_path, ("content", "style"), (whole_path, "s.png")).faults
-    assert whole_path not in told_once.expected, "the cell has said where"
+    absolute_path = str(tmp_path / "gone.png")
+    (fault_of_missing,) = examine(tmp_path, ("content", "style"), (absolute_path, "s.png")).faults
+    assert absolute_path not in fault_of_missing.expected, "the cell has said where"
     for cell in ("3s://me:hush@a.png", "//me:hush@a.png", "a//me:hush@a.png"):
         (secret,) = examine(tmp_path, ("content", "style"), (cell, "s.png")).faults
         assert "hush" not in str(secret)
 
 
-def test_too_many_pixels(tmp_path: Path) -> None:
+def test_too_many_pixels_are_a_fault(tmp_path: Path) -> None:
     write_picture(tmp_path / "c.png", 1, 36, 48)
     write_picture(tmp_path / "s.png", 2, 10, 10)
     examined = examine(tmp_path, ("content", "style"), ("c.png", "s.png"), max_pixels=1000)
     assert [fault.column for fault in examined.faults] == ["content"]
 
 
-def test_too_few_pixels_for_the_layers(tmp_path: Path) -> None:
+def test_too_few_pixels_for_the_layers_are_a_fault(tmp_path: Path) -> None:
     write_picture(tmp_path / "c.png", 1, 9, 40)
     write_picture(tmp_path / "s.png", 2)
     header = ("content", "style", "style_layers", "content_layers")
@@ -106,13 +106,13 @@ def test_too_few_pixels_for_the_layers(tmp_path: Path) -> None:
     assert [job.line for job in examined.jobs] == [3]
 
 
-def test_each_picture_is_looked_at_once(tmp_path: Path) -> None:
+def test_each_picture_is_examined_once(tmp_path: Path) -> None:
     for name, seed in (("c.png", 1), ("d.png", 2), ("s.png", 3)):
         write_picture(tmp_path / name, seed)
     rows = read_manifest(
         write_csv(tmp_path / "m.csv", ("content", "style"), ("c.png", "s.png"), ("d.png", "s.png"))
     )
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     encoders = encoders_of(rows, WeightStore(tmp_path))
-    examine_rows(rows, encoders, max_pixels=10**6, on_picture=lambda *seen: told.append(seen))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    examine_rows(rows, encoders, max_pixels=10**6, on_picture=lambda *seen: reports.append(seen))
+    assert reports == [(1, 3), (2, 3), (3, 3)]

@@ -1,4 +1,4 @@
-"""The learner of the compact encoder, on its first layers and few patches."""
+"""The tool that learns the compact encoder, here its first layers from few patches."""
 
 import hashlib
 import importlib.util
@@ -18,7 +18,7 @@ TOOL = Path(__file__).parents[2] / "tools" / "learn_compact.py"
 
 @pytest.fixture
 def learner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The tool as a module, with three layers; the others would take minutes."""
+    """Return the tool as a module, with three layers; the others would take minutes."""
     specification = importlib.util.spec_from_file_location("learn_compact", TOOL)
     assert specification is not None
     assert specification.loader is not None
@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_bytes(learner: ModuleType, tmp_path: Path)
     assert learn(learner, tmp_path / "c", 2) != first
 
 
-def test_units_answer_as_many_patches_as_the_recipe_says_with_a_mean_of_one(
+def test_units_respond_to_as_many_patches_as_the_recipe_says(
     learner: ModuleType,
 ) -> None:
     recipe = learner.Recipe(crops=6, patches=2000, rounds=2)
@@ -51,16 +51,14 @@ def test_units_answer_as_many_patches_as_the_recipe_says_with_a_mean_of_one(
     assert crops.min() >= 0
     assert crops.max() <= 1
     _, kernel, bias = next(learner.learn(crops, learner.TOPOLOGY, recipe))
-    answers = learner.convolve(crops, kernel, bias)
-    assert answers.min() >= 0
-    # Flat patches were left out of learning, and are answered as the bias has it.
-    assert 0.3 < (answers > 0).mean() < 0.9
-    assert 0.3 < answers.mean() < 2
+    responses = learner.convolve(crops, kernel, bias)
+    assert responses.min() >= 0
+    # Flat patches were left out of learning; the bias decides the responses to them.
+    assert 0.3 < (responses > 0).mean() < 0.9
+    assert 0.3 < responses.mean() < 2
 
 
-def test_the_tool_learns_the_layers_that_the_encoder_has(
-    learner: ModuleType, tmp_path: Path
-) -> None:
+def test_the_tool_learns_the_layers_of_the_encoder(learner: ModuleType, tmp_path: Path) -> None:
     weights = safetensors.numpy.load(learn(learner, tmp_path / "weights", 0))
     convolutions = [layer for layer in layers() if isinstance(layer, Convolution)][:3]
     channels = 3

@@ -1,4 +1,4 @@
-"""Locks that die with their holder, and that no user can turn against another."""
+"""Locks that are released when their holder dies, and that no user can turn against another."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ from nst_core.storage import locks
 from nst_core.storage.locks import LockError, flock, holder_of, lock_folder, locked, shared_lock
 
 ANNA, BEN, MALLORY = 1, 2, 65534
-"""Numbers of users that Linux systems have, and that nobody logs in as."""
+"""IDs of users that exist on Linux systems, and that nobody logs in as."""
 
 HOLD = """
 import os, sys, time
@@ -37,7 +37,7 @@ time.sleep(float(sys.argv[2]))
 
 
 def in_another_process(path: Path, seconds: float, user: int = 0) -> "subprocess.Popen[str]":
-    """A process, of some user, that tries to take a lock, says how that went, and stays a while."""
+    """Start a process, as some user, that tries to take a lock, prints the outcome, and waits."""
     return subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path), str(seconds), str(user)],
         stdout=subprocess.PIPE,
@@ -45,7 +45,7 @@ def in_another_process(path: Path, seconds: float, user: int = 0) -> "subprocess
     )
 
 
-def test_a_lock_is_held_by_one_and_given_back(tmp_path: Path) -> None:
+def test_a_lock_has_one_holder_and_can_be_released(tmp_path: Path) -> None:
     with locked(tmp_path / "lock"):
         assert flock(tmp_path / "lock", timeout=0) is None
     descriptor = flock(tmp_path / "lock", timeout=0)
@@ -53,7 +53,7 @@ def test_a_lock_is_held_by_one_and_given_back(tmp_path: Path) -> None:
     os.close(descriptor)
 
 
-def test_a_lock_may_be_held_together(tmp_path: Path) -> None:
+def test_a_lock_can_be_shared(tmp_path: Path) -> None:
     first = flock(tmp_path / "lock", timeout=0, together=True)
     second = flock(tmp_path / "lock", timeout=0, together=True)
     assert first is not None
@@ -63,7 +63,7 @@ def test_a_lock_may_be_held_together(tmp_path: Path) -> None:
     os.close(second)
 
 
-def test_a_lock_is_given_back_when_its_holder_is_killed(tmp_path: Path) -> None:
+def test_a_lock_is_released_when_its_holder_is_killed(tmp_path: Path) -> None:
     with in_another_process(tmp_path / "lock", 60) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
@@ -101,7 +101,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "not there").exists()
 
 
-def test_only_a_file_is_a_lock(tmp_path: Path) -> None:
+def test_only_a_regular_file_can_be_a_lock(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     for name in ("pipe", "folder"):
@@ -109,7 +109,7 @@ def test_only_a_file_is_a_lock(tmp_path: Path) -> None:
             flock(tmp_path / name, timeout=0)
 
 
-def test_the_mode_of_a_file_that_is_there_stays(tmp_path: Path) -> None:
+def test_the_mode_of_an_existing_file_is_kept(tmp_path: Path) -> None:
     (tmp_path / "lock").touch(mode=0o600)
     tmp_path.chmod(0o777)
     with locked(tmp_path / "lock"):
@@ -118,7 +118,7 @@ def test_the_mode_of_a_file_that_is_there_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o750, 0o640), (0o1777, 0o644)])
-def test_whoever_may_look_into_the_folder_may_wait(tmp_path: Path, folder: int, file: int) -> None:
+def test_whoever_may_read_the_folder_may_wait(tmp_path: Path, folder: int, file: int) -> None:
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks").chmod(folder)
     before = os.umask(0o077)
@@ -130,7 +130,7 @@ def test_whoever_may_look_into_the_folder_may_wait(tmp_path: Path, folder: int, 
     assert stat.S_IMODE((tmp_path / "locks" / "lock").stat().st_mode) == file
 
 
-def test_a_lock_that_was_removed_meanwhile_keeps_nobody_out(
+def test_a_lock_file_that_was_removed_meanwhile_is_not_relied_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, original = tmp_path / "lock", fcntl.flock
@@ -148,7 +148,7 @@ def test_a_lock_that_was_removed_meanwhile_keeps_nobody_out(
     os.close(descriptor)
 
 
-def test_a_file_system_without_locks_is_told(
+def test_a_file_system_without_locks_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: int) -> None:
@@ -182,7 +182,7 @@ def test_locks_are_where_all_users_find_them(
     assert stat.S_IMODE((tmp_path / "my" / "locks").stat().st_mode) == 0o700
 
 
-def test_a_folder_of_locks_that_is_none_is_told(
+def test_an_unusable_lock_folder_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -193,12 +193,12 @@ def test_a_folder_of_locks_that_is_none_is_told(
             lock_folder()
 
 
-# What follows is tried with real users, which only root can be.
+# The following tests run processes as real users, which only root can do.
 
 
 @pytest.fixture
-def everyones() -> Iterator[Path]:
-    """A folder like /tmp: root's, open to all users, where only its owner removes a file."""
+def shared_folder() -> Iterator[Path]:
+    """Yield a folder like /tmp: root's, open to all users; only a file's owner can remove it."""
     if os.geteuid() != 0 or sys.platform != "linux":
         pytest.skip("needs to be root, to become other users")
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
@@ -207,8 +207,8 @@ def everyones() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_two_users_wait_for_each_other(everyones: Path) -> None:
-    path = everyones / "GPU0.lock"
+def test_two_users_wait_for_each_other(shared_folder: Path) -> None:
+    path = shared_folder / "GPU0.lock"
     with in_another_process(path, 60, ANNA) as anna:
         assert anna.stdout is not None
         assert anna.stdout.readline() == "held\n"
@@ -224,48 +224,48 @@ def test_two_users_wait_for_each_other(everyones: Path) -> None:
 
 
 def test_a_folder_that_another_user_made_first_is_not_used(
-    everyones: Path, monkeypatch: pytest.MonkeyPatch
+    shared_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trap = everyones / "locks"
+    trap = shared_folder / "locks"
     trap.mkdir()
     trap.chmod(0o777)
     os.chown(trap, MALLORY, MALLORY)
-    (everyones / "link").symlink_to("/etc")
-    os.chown(everyones / "link", MALLORY, MALLORY, follow_symlinks=False)
-    for folder in (trap, everyones / "link"):
+    (shared_folder / "link").symlink_to("/etc")
+    os.chown(shared_folder / "link", MALLORY, MALLORY, follow_symlinks=False)
+    for folder in (trap, shared_folder / "link"):
         monkeypatch.setenv("NST_BATCH_DEVICE_LOCKS", str(folder))
         with pytest.raises(LockError, match=f"{folder}: .* belongs to nobody, who could replace"):
             shared_lock("GPU0")
     assert not list(trap.iterdir())
 
 
-def test_a_link_that_another_user_planted_leads_nowhere(everyones: Path) -> None:
-    secret = everyones / "secret"
+def test_a_link_that_another_user_planted_is_not_followed(shared_folder: Path) -> None:
+    secret = shared_folder / "secret"
     secret.touch(mode=0o600)
-    for target in (secret, everyones / "new"):
-        path = everyones / f"{target.name}.lock"
+    for target in (secret, shared_folder / "new"):
+        path = shared_folder / f"{target.name}.lock"
         path.symlink_to(target)
         os.chown(path, MALLORY, MALLORY, follow_symlinks=False)
         with pytest.raises(LockError, match="a symbolic link of nobody; remove it"):
             flock(path, timeout=0)
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
-    assert not (everyones / "new").exists()
+    assert not (shared_folder / "new").exists()
 
 
-def test_a_lock_that_its_owner_forbids_is_told_by_name(everyones: Path) -> None:
-    path = everyones / "GPU0.lock"
+def test_a_lock_that_its_owner_forbids_is_reported_by_name(shared_folder: Path) -> None:
+    path = shared_folder / "GPU0.lock"
     path.touch(mode=0o600)
     os.chown(path, MALLORY, MALLORY)
     with in_another_process(path, 0, BEN) as ben:
-        told = ben.communicate()[0]
-    assert told == (
+        output = ben.communicate()[0]
+    assert output == (
         f"{path}: this lock file belongs to nobody, and {locks.user_name(BEN)} may not open it; "
         f"have its owner remove it, or let others read it (chmod 644 {path})\n"
     )
 
 
-def test_in_a_folder_of_another_user_others_get_nothing(everyones: Path) -> None:
-    folder = everyones / "of-mallory"
+def test_others_get_no_access_in_a_folder_of_another_user(shared_folder: Path) -> None:
+    folder = shared_folder / "of-mallory"
     folder.mkdir()
     folder.chmod(0o777)
     os.chown(folder, MALLORY, MALLORY)
@@ -274,5 +274,5 @@ def test_in_a_folder_of_another_user_others_get_nothing(everyones: Path) -> None
     assert stat.S_IMODE((folder / "lock").stat().st_mode) == 0o640
     folder.chmod(0o755)
     with in_another_process(folder / "other", 0, BEN) as ben:
-        told = ben.communicate()[0]
-    assert told.startswith(f"{folder}: the folder belongs to nobody, and ")
+        output = ben.communicate()[0]
+    assert output.startswith(f"{folder}: the folder belongs to nobody, and ")

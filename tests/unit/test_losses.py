@@ -19,7 +19,7 @@ def settings_for_tiny(**choices: object) -> Settings:
 
 
 @pytest.mark.parametrize("shape", [(16, 12), (13, 9), (4, 31)])
-def test_activations_of_every_layer(shape: tuple[int, int]) -> None:
+def test_activations_of_every_layer_equal_the_reference(shape: tuple[int, int]) -> None:
     encoder = tiny_encoder()
     pixels = random_pixels(*shape)
     seen = activations(encoder, tf.constant(pixels), encoder.topology.layer_names)
@@ -29,7 +29,7 @@ def test_activations_of_every_layer(shape: tuple[int, int]) -> None:
         np.testing.assert_allclose(seen[name].numpy(), features, rtol=1e-4, atol=1e-6)
 
 
-def test_activations_of_the_shipped_encoder() -> None:
+def test_activations_of_the_shipped_encoder_equal_the_reference() -> None:
     encoder = load_encoder("compact")
     pixels = random_pixels(24, 32)
     seen = activations(encoder, tf.constant(pixels), encoder.topology.layer_names)
@@ -45,19 +45,19 @@ def test_nothing_deeper_than_the_deepest_tap_is_computed() -> None:
     assert sum(operation.type == "Conv2D" for operation in operations) == 1
 
 
-def test_an_unknown_layer_is_told_with_the_nearest_name() -> None:
+def test_an_unknown_layer_is_reported_with_the_nearest_name() -> None:
     with pytest.raises(ValueError, match=r"no layer 'relu2_2'; did you mean 'relu2_1'\?"):
         activations(tiny_encoder(), tf.zeros((8, 8, 3)), ["relu2_2"])
 
 
-def test_gram_matrix() -> None:
+def test_gram_matrix_equals_the_reference() -> None:
     features = np.random.default_rng(0).normal(size=(5, 7, 4)).astype(np.float32)
     expected = reference.gram(features.astype(np.float64))
     gram = gram_matrix(tf.constant(features), tf.zeros(4))
     np.testing.assert_allclose(gram, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_gram_matrix_about_a_center() -> None:
+def test_gram_matrix_about_a_center_equals_the_reference() -> None:
     draw = np.random.default_rng(0)
     features, center = draw.normal(size=(5, 7, 4)), draw.normal(size=4)
     gram = gram_matrix(tf.constant(features, tf.float32), tf.constant(center, tf.float32))
@@ -76,7 +76,7 @@ def test_gram_matrix_does_not_depend_on_size() -> None:
 
 
 @pytest.mark.parametrize("kind", ["raw", "centered"])
-def test_style_targets_at_each_octave(kind: str) -> None:
+def test_style_targets_at_each_octave_equal_the_reference(kind: str) -> None:
     encoder = tiny_encoder()
     style = random_pixels(32, 24, seed=3)
     targets = style_targets(encoder, style, settings_for_tiny(size=32, octaves=2, gram=kind))
@@ -88,7 +88,7 @@ def test_style_targets_at_each_octave(kind: str) -> None:
         np.testing.assert_allclose(gram, reference.gram(features - center), rtol=1e-4, atol=1e-5)
 
 
-def test_style_targets_survive_their_file() -> None:
+def test_style_targets_are_read_back_unchanged() -> None:
     targets = style_targets(tiny_encoder(), random_pixels(9, 20), settings_for_tiny(octaves=2))
     again = StyleTargets.from_bytes(targets.to_bytes())
     assert len(again.grams) == len(again.centers) == 2
@@ -106,7 +106,7 @@ CENTER = 0.3
 
 
 @pytest.mark.parametrize("normalization", ["relative", "mean"])
-def test_losses(normalization: str) -> None:
+def test_losses_equal_the_reference(normalization: str) -> None:
     encoder = tiny_encoder()
     content, style, pixels = (random_pixels(14, 16, seed) for seed in range(3))
     settings = settings_for_tiny(
@@ -139,8 +139,8 @@ def test_losses(normalization: str) -> None:
         normalization,
         CENTER,
     )
-    told = [float(terms.content), float(terms.style), float(terms.tv)]
-    np.testing.assert_allclose(told, expected, rtol=1e-4)
+    found = [float(terms.content), float(terms.style), float(terms.tv)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
     assert float(terms.total) == pytest.approx(np.dot([0.3, 2, 0.7], expected), rel=1e-4)
     seen = reference.activations(encoder, pixels.astype(np.float64))
     for layer, loss in terms.style_layers.items():
@@ -155,7 +155,7 @@ def test_total_variation_of_a_ramp() -> None:
     assert float(total_variation(ramp)) == pytest.approx(1.0)
 
 
-def test_gradient_is_that_of_finite_differences() -> None:
+def test_gradient_equals_finite_differences() -> None:
     encoder = load_encoder("compact")
     content, style, pixels = (random_pixels(16, 16, seed).astype(np.float64) for seed in range(3))
     settings = Settings(size=16, octaves=1, content_weight=0.5, tv_weight=0.1, gram="raw")

@@ -1,4 +1,4 @@
-"""Inputs never lie where runs replace and remove files, and nothing of others is removed there."""
+"""Inputs are refused where runs replace and remove files, and others' files are never removed."""
 
 import os
 from collections.abc import Iterator
@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from nst_core.images.pictures import encode_png
+from nst_core.images.write import encode_png
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.files import list_files, read_whole, write_atomic
+from nst_core.storage.local import Identity
 from nst_core.storage.places import Place
 from tasks.intake.encoders import check_weights_place
-from tasks.intake.manifest import ManifestError, check_manifest_place, check_places, read_manifest
-from tasks.store import layout, managed
+from tasks.intake.manifest import ManifestError, check_manifest_place, read_manifest
+from tasks.intake.outputs import check_places
+from tasks.store import managed
 from tasks.store.managed import (
     INTERMEDIATE_MARK,
     INTERRUPTED_MARK,
@@ -23,6 +25,7 @@ from tasks.store.managed import (
     keep_others,
     remove_ours,
 )
+from tasks.store.output_folder import OutputFolder
 from tests.pictures import write_csv, write_picture
 
 PIXELS = np.full((8, 8, 3), 0.5, np.float32)
@@ -61,65 +64,74 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 def test_inputs_where_runs_write_are_refused_by_name(out: Path, name: str, column: str) -> None:
     cells = {"content": "a.png", "style": "s.png", column: f"out/{name}"}
     manifest = write_csv(out.parent / "m.csv", tuple(cells), tuple(cells.values()))
-    (row,) = check_places(read_manifest(manifest), out)
+    (row,) = check_places(read_manifest(manifest), OutputFolder(out))
     (fault,) = row.faults
     assert (fault.line, fault.column, fault.found) == (2, column, f"out/{name}")
     assert str(out / name.split("/")[0]) in fault.expected
     with pytest.raises(ManifestError, match="would overwrite the manifest"):
-        check_manifest_place(out / name, out)
+        check_manifest_place(out / name, OutputFolder(out))
     with pytest.raises(WeightsError, match="runs replace and remove files"):
-        check_weights_place(WeightStore(out, out / name), out)
+        check_weights_place(WeightStore(out, out / name), OutputFolder(out))
 
 
-def test_every_place_of_the_layout_is_managed_but_pictures(tmp_path: Path) -> None:
+def test_every_place_of_the_layout_except_pictures_is_managed(tmp_path: Path) -> None:
     out = tmp_path / "out"
+    output = OutputFolder(out)
     named = [
-        *(layout.curve_path(out, "a.png"), layout.intermediate_path(out, "a.png", 1)),
-        *(layout.interrupted_path(out, "a.png"), layout.plot_path(out, "a.png", ".svg")),
-        *(layout.all_curves_path(out, ".png"), layout.animation_path(out, "a.png", ".gif")),
-        *(layout.gallery_path(out), layout.contact_sheet_path(out), layout.summary_path(out)),
-        *(layout.previews_folder(out) / "a", layout.error_path(out, "a.png")),
-        *(layout.row_records(out) / "a", layout.output_lock(out), layout.libraries_log_path(out)),
+        *(output.curve("a.png"), output.intermediate("a.png", 1), output.interrupted("a.png")),
+        *(output.plot("a.png", ".svg"), output.all_curves(".png")),
+        *(output.animation("a.png", ".gif"), output.gallery, output.contact_sheet),
+        *(output.summary(), output.previews / "a", output.error("a.png")),
+        *(output.records / "a", output.moving("a"), output.lock_file, output.libraries_log),
     ]
-    assert all(map(ManagedPlaces(out).name_at, named))
-    assert ManagedPlaces(out).name_at(layout.picture_path(out, "a.png")) == ""
+    assert all(map(ManagedPlaces(output).name_at, named))
+    assert ManagedPlaces(output).name_at(output.picture("a.png")) == ""
 
 
 def test_links_and_other_spellings_hide_nothing(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    away = out.parent
-    (away / "to_folder").symlink_to(out / "interrupted")
-    (away / "to_output").symlink_to(out)
-    (away / "to_file.png").symlink_to(out / "losses" / "deep" / "family.png")
-    write_picture(away / "own" / "a.png", 1)
-    (out / "plots" / "from_here.png").symlink_to(away / "own" / "a.png")
-    (out / "plots" / "folder").symlink_to(away / "own")
+    base = out.parent
+    (base / "to_folder").symlink_to(out / "interrupted")
+    (base / "to_output").symlink_to(out)
+    (base / "to_file.png").symlink_to(out / "losses" / "deep" / "family.png")
+    write_picture(base / "own" / "a.png", 1)
+    (out / "plots" / "from_here.png").symlink_to(base / "own" / "a.png")
+    (out / "plots" / "folder").symlink_to(base / "own")
     hidden = {
-        away / "to_folder" / "deep" / "family.png": "interrupted",
-        away / "to_output" / "gallery" / "deep" / "family.png": "gallery",
-        away / "to_file.png": "losses",
+        base / "to_folder" / "deep" / "family.png": "interrupted",
+        base / "to_output" / "gallery" / "deep" / "family.png": "gallery",
+        base / "to_file.png": "losses",
         out / "plots" / "from_here.png": "plots",
         out / "plots" / "folder" / "a.png": "plots",
         out / "pictures" / ".." / "errors" / "deep" / "family.png": "errors",
     }
-    for output in (out, away / "to_output"):
-        places = ManagedPlaces(output)
+    for output in (out, base / "to_output"):
+        places = ManagedPlaces(OutputFolder(output))
         assert {path: places.name_at(path) for path in hidden} == hidden
-    # Where upper and lower case are the same, only the folder itself can be compared.
+    # On a file system that ignores case, only the folders themselves can be compared.
     (out / "INTERRUPTED").symlink_to(out / "interrupted")
     monkeypatch.setattr(managed, "without_links", lambda path: path)
     monkeypatch.setattr(Path, "resolve", lambda path: path)
-    assert ManagedPlaces(out).name_at(out / "INTERRUPTED" / "deep" / "family.png") == "interrupted"
+    assert (
+        ManagedPlaces(OutputFolder(out)).name_at(out / "INTERRUPTED" / "deep" / "family.png")
+        == "interrupted"
+    )
 
 
-def test_another_spelling_of_a_managed_file(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "samefile", lambda *_: True)
-    assert ManagedPlaces(out).name_at(out / "Contact_Sheet.PNG") == "contact_sheet.png"
+def test_another_spelling_of_a_managed_file_is_managed(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def identity_without_case(path: Place) -> Identity:
+        return Identity(0, hash(str(path).casefold()))
+
+    monkeypatch.setattr(managed, "identity_of", identity_without_case)
+    places = ManagedPlaces(OutputFolder(out))
+    assert places.name_at(out / "Contact_Sheet.PNG") == "contact_sheet.png"
     monkeypatch.undo()
     write_picture(out / "Contact_Sheet.PNG", 1)
-    assert ManagedPlaces(out).name_at(out / "Contact_Sheet.PNG") == ""
+    assert ManagedPlaces(OutputFolder(out)).name_at(out / "Contact_Sheet.PNG") == ""
 
 
-def test_whatever_is_not_managed_serves(out: Path, tmp_path: Path) -> None:
+def test_other_places_are_not_managed(out: Path, tmp_path: Path) -> None:
     linked = tmp_path / "linked.csv"
     os.link(out / "summary.csv", linked)
     free = [
@@ -127,15 +139,15 @@ def test_whatever_is_not_managed_serves(out: Path, tmp_path: Path) -> None:
         *(out / "losses", tmp_path / "other" / "losses" / "x.png", tmp_path / "losses" / "x.png"),
         *(linked, out.with_name("out2") / "losses" / "x.png", UPath("memory://b/out/losses/x.png")),
     ]
-    places = ManagedPlaces(out)
+    places = ManagedPlaces(OutputFolder(out))
     assert [place for place in free if places.name_at(place)] == []
-    other = ManagedPlaces(tmp_path / "other")
+    other = ManagedPlaces(OutputFolder(tmp_path / "other"))
     assert other.name_at(out / "interrupted" / "deep" / "family.png") == ""
 
 
-def test_storage_has_managed_places_too() -> None:
+def test_object_storage_has_managed_places_too() -> None:
     out = UPath("memory://bucket/out")
-    places = ManagedPlaces(out)
+    places = ManagedPlaces(OutputFolder(out))
     assert places.name_at(out / "losses" / "x.csv") == "losses"
     assert places.name_at(out / "summary.csv") == "summary.csv"
     for free in (
@@ -146,7 +158,7 @@ def test_storage_has_managed_places_too() -> None:
         assert places.name_at(free) == ""
 
 
-def test_ours_is_removed_and_anything_else_moved_aside(
+def test_our_own_files_are_removed_and_others_are_moved_aside(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours = encode_png(PIXELS, text=INTERMEDIATE_MARK)

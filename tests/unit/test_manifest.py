@@ -1,4 +1,4 @@
-"""Manifests: what they may look like, and every fault of every row."""
+"""Manifests: the forms that are read, and every fault of every row."""
 
 import os
 import threading
@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from nst_core.transfer.settings import PRESETS, Overrides
-from tasks.intake.manifest import ManifestError, check_manifest_kind, check_places, read_manifest
+from tasks.intake.manifest import ManifestError, check_manifest_kind, read_manifest
+from tasks.intake.outputs import check_places
 from tasks.row import Fault, Row
 from tasks.store.csv_cells import to_csv
+from tasks.store.output_folder import OutputFolder
 
 
 def read(folder: Path, text: str | bytes, defaults: object = None) -> list[Row]:
@@ -32,7 +34,7 @@ def test_paths_are_relative_to_the_manifest(tmp_path: Path) -> None:
     assert row.faults == ()
 
 
-def test_what_spreadsheets_write(tmp_path: Path) -> None:
+def test_files_of_spreadsheets_are_read(tmp_path: Path) -> None:
     text = b'\xef\xbb\xbfstyle,content,size,\r\n"s, the first.png",c.jpg, 64 ,\r\n\r\n,,,\r\n'
     (row,) = read(tmp_path, text)
     assert row.style.name == "s, the first.png"
@@ -42,18 +44,20 @@ def test_what_spreadsheets_write(tmp_path: Path) -> None:
     assert row.faults == ()
 
 
-def test_other_alphabets(tmp_path: Path) -> None:
+def test_names_may_be_in_any_script(tmp_path: Path) -> None:
     (row,) = read(tmp_path, "content,style\nTübingen.jpg,浮世絵.png\n")
     assert row.output == "Tübingen_浮世絵.png"
     assert row.faults == ()
 
 
-def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
+def test_line_numbers_are_those_of_the_file(tmp_path: Path) -> None:
     text = 'content,style,output\na,b,\n\n"c\nc",b,\nd,b,\n'
     assert [row.line for row in read(tmp_path, text)] == [2, 4, 6]
 
 
-def test_a_row_goes_before_the_batch_and_a_preset_before_both_bases(tmp_path: Path) -> None:
+def test_a_row_overrides_the_batch_and_its_preset_replaces_that_of_the_batch(
+    tmp_path: Path,
+) -> None:
     text = "content,style,preset,size,steps\na,b,,,\nc,b,fine,,9\nd,b,,33,\n"
     rows = read(tmp_path, text, Overrides(preset="draft", size=100))
     assert [row.settings for row in rows] == [
@@ -99,11 +103,11 @@ def test_a_row_goes_before_the_batch_and_a_preset_before_both_bases(tmp_path: Pa
         ("photographer", "me", "expected one of content, style, output, preset, size"),
     ],
 )
-def test_a_fault_names_line_column_found_and_allowed(
+def test_a_fault_names_line_column_value_and_what_is_allowed(
     tmp_path: Path, column: str, cell: str, expected: str
 ) -> None:
-    said = {"content": "c", "style": "d", column: cell}
-    text = to_csv([tuple(said), ("a", "b", "")[: len(said)], tuple(said.values())])
+    cells = {"content": "c", "style": "d", column: cell}
+    text = to_csv([tuple(cells), ("a", "b", "")[: len(cells)], tuple(cells.values())])
     good, bad = read(tmp_path, text)
     assert good.faults == ()
     fault = only_fault(bad)
@@ -112,13 +116,13 @@ def test_a_fault_names_line_column_found_and_allowed(
     assert fault.found == (cell if len(cell) < 8192 else "")
 
 
-def test_all_faults_of_a_row_at_once(tmp_path: Path) -> None:
+def test_all_faults_of_a_row_are_found_at_once(tmp_path: Path) -> None:
     text = "content,style,size,steps,output,colour\na,,-1,x,../up,red\n"
     (row,) = read(tmp_path, text)
     assert [fault.column for fault in row.faults] == ["size", "steps", "colour", "style", "output"]
 
 
-def test_cells_beyond_the_header(tmp_path: Path) -> None:
+def test_cells_beyond_the_header_are_a_fault(tmp_path: Path) -> None:
     rows = read(tmp_path, "content,style\na,b\nc,d,e,f\ng,h\n")
     assert [len(row.faults) for row in rows] == [0, 1, 0]
     fault = only_fault(rows[1])
@@ -133,7 +137,7 @@ def test_a_duplicate_output_is_a_fault_of_the_later_row(tmp_path: Path) -> None:
     assert "line 2 has the output 'X.png' too" in only_fault(rows[1]).expected
 
 
-def test_equal_default_names_are_told_apart_whatever_the_order(tmp_path: Path) -> None:
+def test_equal_default_names_are_made_distinct_in_any_order(tmp_path: Path) -> None:
     first = read(tmp_path, "content,style\nx/a.jpg,s.png\ny/a.jpg,s.png\n")
     second = read(tmp_path, "content,style\ny/a.jpg,s.png\nx/a.jpg,s.png\nother.jpg,s.png\n")
     assert all(row.faults == () for row in (*first, *second))
@@ -150,34 +154,36 @@ def test_the_same_row_twice_is_a_duplicate(tmp_path: Path) -> None:
     assert [row.output for row in rows] == ["a_b.png", "a_b.png"]
 
 
-def test_outputs_in_folders(tmp_path: Path) -> None:
+def test_outputs_may_be_in_folders(tmp_path: Path) -> None:
     rows = read(tmp_path, "content,style,output\na,b,night/one\nc,d,night\\two.png\n")
     assert [row.output for row in rows] == ["night/one.png", "night/two.png"]
 
 
 @pytest.mark.parametrize("letter", ["c", "ü", "浮"])
-def test_very_long_names_are_cut(tmp_path: Path, letter: str) -> None:
+def test_very_long_names_are_shortened(tmp_path: Path, letter: str) -> None:
     (row,) = read(tmp_path, f"content,style\n{letter * 80}.jpg,{letter * 80}.jpg\n")
     assert 100 < len(row.output.encode()) < 200
     assert row.output.startswith(letter * 20)
 
 
-def test_a_result_cannot_be_a_folder_of_others(tmp_path: Path) -> None:
+def test_a_result_cannot_be_a_folder_of_another_result(tmp_path: Path) -> None:
     rows = read(tmp_path, "content,style,output\na,b,x\nc,d,x.png/y\n")
     assert "is a folder in the output of another row" in only_fault(rows[0]).expected
     assert rows[1].faults == ()
 
 
-def test_a_result_cannot_take_the_place_of_a_picture_that_is_read(tmp_path: Path) -> None:
+def test_a_result_cannot_overwrite_an_input(tmp_path: Path) -> None:
     text = "content,style,output\nout/pictures/a.png,s.png,a\nb.png,out/pictures/t.png,\n"
-    rows = check_places(read(tmp_path, text), tmp_path / "out")
+    rows = check_places(read(tmp_path, text), OutputFolder(tmp_path / "out"))
     assert "would overwrite a picture that is read" in only_fault(rows[0]).expected
     assert rows[1].faults == ()
 
 
-def test_a_result_cannot_take_the_place_of_a_folder(tmp_path: Path) -> None:
+def test_a_result_cannot_replace_a_folder(tmp_path: Path) -> None:
     (tmp_path / "out" / "pictures" / "a.png").mkdir(parents=True)
-    (row,) = check_places(read(tmp_path, "content,style,output\nx,y,a\n"), tmp_path / "out")
+    (row,) = check_places(
+        read(tmp_path, "content,style,output\nx,y,a\n"), OutputFolder(tmp_path / "out")
+    )
     assert "is a folder" in only_fault(row).expected
 
 
@@ -210,7 +216,7 @@ def test_settings_for_all_rows_are_checked_once(tmp_path: Path) -> None:
         '"content","style","size"\n"a","b","64"\n',
     ],
 )
-def test_tables_as_people_write_them(tmp_path: Path, text: str) -> None:
+def test_usual_forms_of_tables_are_read(tmp_path: Path, text: str) -> None:
     (row,) = read(tmp_path, text)
     assert row.faults == ()
     assert (row.content, row.style) == (tmp_path / "a", tmp_path / "b")
@@ -218,12 +224,12 @@ def test_tables_as_people_write_them(tmp_path: Path, text: str) -> None:
     assert row.output == "a_b.png"
 
 
-def test_lines_are_those_of_the_file_after_blank_ones_and_what_excel_says(tmp_path: Path) -> None:
+def test_line_numbers_count_blank_lines_and_the_separator_line(tmp_path: Path) -> None:
     (row,) = read(tmp_path, "sep=;\n\ncontent;style\n\na;b\n")
     assert row.line == 5
 
 
-def test_a_first_column_without_a_name_is_no_index_where_it_says_more(tmp_path: Path) -> None:
+def test_an_unnamed_first_column_of_other_values_is_no_index(tmp_path: Path) -> None:
     rows = read(tmp_path, ",content,style\n0,a,b\nred,c,d\n")
     assert [fault.found for row in rows for fault in row.faults] == ["0", "red"]
 
@@ -235,7 +241,7 @@ def test_a_first_column_without_a_name_is_no_index_where_it_says_more(tmp_path: 
         *((cell, False) for cell in ("FALSE", "False", "no", "N", "0", "off", "F")),
     ],
 )
-def test_booleans(tmp_path: Path, cell: str, value: bool) -> None:
+def test_booleans_are_read_in_all_usual_spellings(tmp_path: Path, cell: str, value: bool) -> None:
     (row,) = read(tmp_path, f"content,style,keep_alpha\na,b,{cell}\n")
     assert (row.faults, row.settings.keep_alpha) == ((), value)
 
@@ -243,7 +249,7 @@ def test_booleans(tmp_path: Path, cell: str, value: bool) -> None:
 @pytest.mark.parametrize(
     "name", [" lead.png", "end ", "\u3000.png", "a\nb.png", "a\rb.png", 'q"".p']
 )
-def test_blanks_are_kept_where_a_file_is_called_so(tmp_path: Path, name: str) -> None:
+def test_blanks_are_kept_if_a_file_has_that_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     (row,) = read(tmp_path, to_csv([("content", "style"), (name, " b ")]))
     assert row.content == tmp_path / name
@@ -251,14 +257,14 @@ def test_blanks_are_kept_where_a_file_is_called_so(tmp_path: Path, name: str) ->
     assert row.cells["content"] == name
 
 
-def test_many_covers_are_no_fault_and_keep_their_six_digits(tmp_path: Path) -> None:
+def test_many_equal_names_are_no_fault_and_keep_six_digits(tmp_path: Path) -> None:
     covers = [(f"album{number:05d}/cover.png", "s.png") for number in range(6000)]
     rows = read(tmp_path, to_csv([("content", "style"), *covers]))
     assert [row.faults for row in rows] == [()] * 6000
     assert len({row.output for row in rows}) == 6000
     digits = Counter(len(row.output) - len("cover_s_.png") for row in rows)
     assert digits == {6: 5998, 12: 2}
-    # As the first version called it.
+    # The first version generated the same name.
     assert rows[0].output == "cover_s_fecf21.png"
 
 
@@ -266,14 +272,14 @@ def test_many_covers_are_no_fault_and_keep_their_six_digits(tmp_path: Path) -> N
     "bad", ["a.png,s.png,x.jpg,", "a.png,s.png,,-1", "a.png,s.png,../a,", "a.png,s.png,a_s.png,0"]
 )
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_row_at_fault_changes_no_other_name(tmp_path: Path, bad: str, order: int) -> None:
+def test_an_invalid_row_changes_no_other_name(tmp_path: Path, bad: str, order: int) -> None:
     lines = ["a.png,s.png,,", bad][::order]
     rows = read(tmp_path, "\n".join(["content,style,output,size", *lines]))[::order]
     assert (rows[0].output, rows[0].faults) == ("a_s.png", ())
     assert len(rows[1].faults) == 1
 
 
-def test_names_that_we_make_give_way_to_those_of_users(tmp_path: Path) -> None:
+def test_generated_names_give_way_to_those_of_users(tmp_path: Path) -> None:
     text = "content,style,output\na,s,\nb,s,B_S\nc,s,c_s.png/x\nb,s,\nc,s,\nx/a,s,A_S_000000\n"
     rows = read(tmp_path, text)
     assert [row.faults for row in rows] == [()] * 6
@@ -283,7 +289,9 @@ def test_names_that_we_make_give_way_to_those_of_users(tmp_path: Path) -> None:
     assert all(len(rows[at].output) == len("b_s_123456.png") for at in (3, 4))
 
 
-def test_a_manifest_from_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_can_be_read_from_a_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_text("content,style\na,b\n"))
@@ -297,7 +305,7 @@ def test_a_manifest_from_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "link"])
-def test_a_device_is_no_manifest(
+def test_a_device_is_refused_as_a_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -324,21 +332,21 @@ def test_a_device_is_no_manifest(
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
     ],
 )
-def test_what_cannot_be_used_at_all(tmp_path: Path, text: bytes, message: str) -> None:
+def test_unusable_manifests_are_refused(tmp_path: Path, text: bytes, message: str) -> None:
     with pytest.raises(ManifestError, match=message) as raised:
         read(tmp_path, text)
     assert str(tmp_path / "manifest.csv") in str(raised.value)
 
 
-def test_a_missing_manifest_and_a_folder(tmp_path: Path) -> None:
+def test_a_missing_manifest_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"nothing\.csv: cannot be read: No such file"):
         read_manifest(tmp_path / "nothing.csv")
     with pytest.raises(ManifestError, match="cannot be read: Is a directory"):
         read_manifest(tmp_path)
 
 
-def test_what_is_secret_in_a_header_is_not_told(tmp_path: Path) -> None:
-    """As where there is none, and the first row stands in its place."""
+def test_secrets_in_a_header_are_not_shown(tmp_path: Path) -> None:
+    """Without a header, the first row is taken for the header, and may contain secrets."""
     for text in (
         b"https://host/a.png?page=1,2&key=hush,s.png\n",
         b"content,style,s3://me:hush@a,s3://me:hush@a\na,b,c,d\n",

@@ -1,4 +1,4 @@
-"""Manifests that were damaged in any way: only documented errors, in little time and memory."""
+"""Manifests with any damage: only documented errors occur, in little time and memory."""
 
 import csv
 import json
@@ -13,18 +13,21 @@ from hypothesis import strategies as st
 from flows.cli.commands.check import check
 from flows.cli.terminal import Terminal
 from nst_core.networks.store import WeightStore
-from nst_core.storage import files
+from nst_core.storage import objects
 from nst_core.storage.places import Place, redacted
-from nst_core.transfer.settings import Overrides, Settings
+from nst_core.transfer.settings import Settings
 from tasks.intake.encoders import encoders_of
 from tasks.intake.examine import examine_rows
-from tasks.intake.manifest import ManifestError, check_places, read_manifest
+from tasks.intake.manifest import ManifestError, read_manifest
+from tasks.intake.outputs import check_places
 from tasks.intake.rows import COLUMNS
+from tasks.request import CheckRequest
 from tasks.row import Row
+from tasks.store.output_folder import OutputFolder
 from tests.fuzzing import ODD_TEXTS, bounded, fuzz
 from tests.pictures import write_picture
 
-SOUND = (
+VALID = (
     "content,style,output,size,keep_alpha,style_layers\n"
     'c.png,s.png,,64,TRUE,"relu1_1:1, relu2_1:0.5"\n'
     "folder/c.png,s.png,night/one,,no,\n"
@@ -50,7 +53,7 @@ HEADERS = st.lists(st.one_of(st.sampled_from(COLUMNS), ODD_TEXTS), max_size=6).m
 
 @st.composite
 def tables(draw: st.DrawFn) -> bytes:
-    """Tables of cells of any kind, in any dialect."""
+    """Draw a table of cells of any kind, in any dialect."""
     separator = draw(st.sampled_from([",", ";", "\t"]))
     lines = [draw(HEADERS), *draw(ROWS)]
     quote = draw(st.booleans())
@@ -63,8 +66,8 @@ def tables(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A sound manifest with pieces cut, doubled, or replaced by others."""
-    data = SOUND.encode()
+    """Draw a valid manifest with pieces cut, doubled, or replaced by others."""
+    data = VALID.encode()
     for _ in range(draw(st.integers(1, 6))):
         begin = draw(st.integers(0, len(data)))
         end = min(len(data), begin + draw(st.integers(0, 20)))
@@ -76,7 +79,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with what rows name, and no network."""
+    """Yield a folder with the files that rows name, while no storage answers."""
     folder = tmp_path_factory.mktemp("fuzz")
     write_picture(folder / "c.png", 1)
     write_picture(folder / "s.png", 2)
@@ -84,51 +87,51 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / name).symlink_to(name)
     os.mkfifo(folder / "pipe.png")
 
-    def nobody_answers(remote: Place, _: object) -> None:
-        raise files.StorageError(5, "no answer", redacted(remote))
+    def do_not_answer(remote: Place, _: object) -> None:
+        raise objects.StorageError(5, "no answer", redacted(remote))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "ask_storage", nobody_answers)
+        patch.setattr(objects, "ask_storage", do_not_answer)
         yield folder
 
 
-def is_discreet(said: str, text: bytes) -> bool:
-    """Whether what was said of a manifest has no password of an address in it.
+def hides_passwords(message: str, text: bytes) -> bool:
+    """Return whether a message about a manifest contains no password of an address.
 
-    What damage has left of an address may be no address any more, and then it has no secret.
+    A damaged address may no longer be an address, and then it has no secret.
     """
     are_addresses = text.count(b"hush@") == text.count(b"//k:hush@")
-    return "hush@" not in said or not are_addresses
+    return "hush@" not in message or not are_addresses
 
 
-def is_sound(row: Row) -> bool:
-    """Whether its faults name it, and it has a result's name."""
+def is_consistent(row: Row) -> bool:
+    """Return whether the faults of a row name its line, and the row has an output."""
     named = all(fault.line == row.line and fault.column and fault.expected for fault in row.faults)
     return named and bool(row.output)
 
 
 def read(manifest: Path) -> list[Row]:
-    """The rows of a manifest; none where it is refused as a whole, as the documentation says."""
+    """Return the rows of a manifest, or none if it is refused with a documented error."""
     try:
         return read_manifest(manifest)
     except ManifestError as error:
         assert str(manifest) in str(error)  # noqa: PT017 - both are allowed
-        assert is_discreet(str(error), manifest.read_bytes())  # noqa: PT017
+        assert hides_passwords(str(error), manifest.read_bytes())  # noqa: PT017
         return []
 
 
 @fuzz(150)
 @given(tables() | damaged())
-def test_only_documented_errors(folder: Path, text: bytes) -> None:
+def test_only_documented_errors_occur(folder: Path, text: bytes) -> None:
     (folder / "m.csv").write_bytes(text)
     with bounded():
         rows = read(folder / "m.csv")
-        checked = check_places(rows, folder / "out")
+        checked = check_places(rows, OutputFolder(folder / "out"))
         encoders = encoders_of(checked, WeightStore(folder))
         examined = examine_rows(checked, encoders, max_pixels=10**6)
     assert [row.line for row in examined.rows] == sorted({row.line for row in rows})
-    assert all(map(is_sound, examined.rows))
-    assert is_discreet("\n".join(map(str, examined.faults)), text)
+    assert all(map(is_consistent, examined.rows))
+    assert hides_passwords("\n".join(map(str, examined.faults)), text)
     assert len(examined.jobs) == sum(not row.faults for row in examined.rows)
     outputs = [job.output for job in examined.jobs]
     assert len(set(outputs)) == len(outputs)
@@ -136,27 +139,23 @@ def test_only_documented_errors(folder: Path, text: bytes) -> None:
 
 @fuzz(60)
 @given(tables() | damaged())
-def test_check_tells_all_there_is(
+def test_check_reports_all_faults(
     folder: Path, capsys: pytest.CaptureFixture[str], text: bytes
 ) -> None:
     (folder / "m.csv").write_bytes(text)
+    request = CheckRequest(
+        manifest=folder / "m.csv", output=folder / "out", cache=folder, max_pixels=10**6
+    )
     for terminal in (Terminal(as_json=True), Terminal()):
         with bounded():
-            code = check(
-                terminal,
-                folder / "m.csv",
-                folder / "out",
-                Overrides(),
-                WeightStore(folder),
-                10**6,
-            )
-        told = capsys.readouterr()
+            code = check(terminal, request)
+        captured = capsys.readouterr()
         assert code in (0, 1, 2)
-        assert "Traceback" not in told.err
+        assert "Traceback" not in captured.err
         if terminal.as_json:
-            said = json.loads(told.out)
-            assert ("error" in said) == (code == 2)
-            assert bool(said.get("faults")) == (code == 1)
+            report = json.loads(captured.out)
+            assert ("error" in report) == (code == 2)
+            assert bool(report.get("faults")) == (code == 1)
     assert not (folder / "out").exists()
 
 
@@ -166,7 +165,7 @@ def test_check_tells_all_there_is(
     ids=["http", "secrets", "long", "quotes", "layers"],
 )
 @pytest.mark.parametrize("column", ["content", "output", "style_layers", "unknown"])
-def test_very_long_cells_are_told_at_once(folder: Path, column: str, cell: str) -> None:
+def test_very_long_cells_are_reported_at_once(folder: Path, column: str, cell: str) -> None:
     columns = list(dict.fromkeys(("content", "style", column)))
     with (folder / "m.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
@@ -174,7 +173,7 @@ def test_very_long_cells_are_told_at_once(folder: Path, column: str, cell: str) 
         writer.writerow({"content": "c.png", "style": "s.png", column: cell})
         writer.writerow({"content": "c.png", "style": "s.png"})
     with bounded():
-        bad, good = check_places(read_manifest(folder / "m.csv"), folder / "out")
+        bad, good = check_places(read_manifest(folder / "m.csv"), OutputFolder(folder / "out"))
     assert good.faults == ()
     assert [fault.column for fault in bad.faults] == [column]
     assert len(str(bad.faults[0])) < 1000

@@ -28,7 +28,7 @@ RELUS = ("relu1_1", "relu1_2", "relu2_1")
 
 
 def stacked(encoder: Encoder, layer: str) -> np.ndarray:
-    """Activations at all positions of all pictures, in float64."""
+    """Return the activations at all positions of all pictures, in float64."""
     seen = [reference.activations(encoder, pixels.astype(np.float64)) for pixels in PICTURES]
     return np.concatenate(
         [picture[layer].reshape(-1, picture[layer].shape[-1]) for picture in seen]
@@ -57,7 +57,7 @@ def test_every_filter_has_a_mean_activation_of_one_and_nothing_else_changes(pool
         np.testing.assert_allclose(after * mean, before, rtol=1e-4, atol=1e-4 * before.max())
 
 
-def test_a_filter_that_never_fires_stays_as_it_is() -> None:
+def test_a_filter_that_never_fires_is_not_changed() -> None:
     encoder = random_encoder(SMALL)
     weights = {name: array.copy() for name, array in encoder.weights.items()}
     weights["conv1_2.weight"][..., 2] = 0
@@ -76,7 +76,7 @@ def test_alexnet_is_refused() -> None:
         mean_activations(encoder, PICTURES)
 
 
-def test_no_pictures_are_refused() -> None:
+def test_an_empty_list_of_pictures_is_refused() -> None:
     with pytest.raises(ValueError, match="no pictures"):
         mean_activations(random_encoder(SMALL), [])
 

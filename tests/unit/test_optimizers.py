@@ -7,7 +7,9 @@ import pytest
 import scipy.optimize
 import tensorflow as tf
 
-from nst_core.transfer.optimizers import CONVERGED, DIVERGED, RUNNING, Adam, Evaluation, Lbfgs
+from nst_core.transfer.adam import Adam
+from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Evaluation
+from nst_core.transfer.lbfgs import Lbfgs
 
 
 def rosenbrock(point: tf.Tensor) -> Evaluation:
@@ -19,7 +21,7 @@ def rosenbrock(point: tf.Tensor) -> Evaluation:
 
 
 def bowl(point: tf.Tensor) -> Evaluation:
-    """An ill-conditioned quadratic with its minimum at 0.5."""
+    """Evaluate an ill-conditioned quadratic with its minimum at 0.5."""
     scale = tf.cast(tf.linspace(1.0, 100.0, tf.size(point)), point.dtype)
     offset = point - 0.5
     return Evaluation(tf.reduce_sum(scale * offset**2), 2 * scale * offset, ())
@@ -29,11 +31,11 @@ def run(optimizer: object, objective: Callable, start: np.ndarray, size: float, 
     begin = tf.constant(start)
 
     @tf.function
-    def whole(point: tf.Tensor):
+    def optimize(point: tf.Tensor):
         state = optimizer.start(objective, point, tf.constant(size, point.dtype))
         return optimizer.advance(objective, state, tf.constant(steps))
 
-    return whole(begin)
+    return optimize(begin)
 
 
 START = np.where(np.arange(20) % 2, -0.4, 0.45)
@@ -56,7 +58,7 @@ def test_lbfgs_reaches_the_optimum_of_scipy(lower: float, upper: float) -> None:
     np.testing.assert_allclose(state.best.point, expected.x, atol=1e-4)
 
 
-def test_lbfgs_takes_little_more_than_an_evaluation_a_step() -> None:
+def test_lbfgs_takes_little_more_than_one_evaluation_per_step() -> None:
     state = run(Lbfgs(-10, 10), rosenbrock, START, 0.05, 60)
     assert int(state.evaluations) < 2 * 60
 
@@ -73,7 +75,7 @@ def _reshaped(objective: Callable, point: tf.Tensor) -> Evaluation:
     return Evaluation(flat.value, tf.reshape(flat.gradient, tf.shape(point)), flat.terms)
 
 
-def test_the_best_point_comes_with_its_terms() -> None:
+def test_the_best_point_has_its_own_terms() -> None:
     for optimizer in (Lbfgs(-10, 10), Adam(-10, 10)):
         state = run(optimizer, rosenbrock, START, 0.02, 30)
         assert float(state.best.terms["doubled"]) == pytest.approx(2 * float(state.best.value))
@@ -88,7 +90,7 @@ def test_points_stay_within_the_bounds(optimizer: object) -> None:
     np.testing.assert_allclose(state.best.point, np.full(10, 0.3), atol=1e-3)
 
 
-def test_lbfgs_converges_where_nothing_lowers_the_value() -> None:
+def test_lbfgs_converges_if_nothing_lowers_the_value() -> None:
     state = run(Lbfgs(), bowl, np.full(5, 0.5), 0.05, 50)
     assert int(state.status) == CONVERGED
     np.testing.assert_array_equal(state.best.point, np.full(5, 0.5))
@@ -100,7 +102,7 @@ def test_adam_reaches_the_optimum() -> None:
 
 
 def test_adam_takes_the_steps_of_its_paper() -> None:
-    """Two steps by hand: Kingma & Ba 2015, algorithm 1."""
+    """Two steps are computed by hand (Kingma & Ba 2015, algorithm 1)."""
     adam = Adam(-10, 10, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
     state = run(adam, bowl, np.array([0.0, 1.0]), 0.1, 2)
     scale, point = np.array([1.0, 100.0]), np.array([0.0, 1.0])
@@ -116,7 +118,7 @@ def test_adam_takes_the_steps_of_its_paper() -> None:
 
 
 def cliff(point: tf.Tensor) -> Evaluation:
-    """Falls toward 1, and is not a number beyond 0.3."""
+    """Evaluate a function that falls toward 1 and is not a number beyond 0.3."""
     value = tf.reduce_sum(1 - point)
     broken = tf.reduce_any(point > 0.3)
     return Evaluation(
@@ -124,13 +126,13 @@ def cliff(point: tf.Tensor) -> Evaluation:
     )
 
 
-def test_lbfgs_steps_back_from_what_is_not_finite() -> None:
+def test_lbfgs_steps_back_from_values_that_are_not_finite() -> None:
     state = run(Lbfgs(), cliff, np.zeros(4), 0.05, 60)
     assert np.isfinite(float(state.best.value))
     np.testing.assert_allclose(state.best.point, np.full(4, 0.3), atol=1e-3)
 
 
-def test_lbfgs_tells_where_nothing_around_is_finite() -> None:
+def test_lbfgs_diverges_if_no_value_nearby_is_finite() -> None:
     def island(point: tf.Tensor) -> Evaluation:
         away = tf.reduce_any(point > 0)
         value = tf.where(away, tf.constant(np.nan, point.dtype), tf.reduce_sum(-point))
@@ -141,7 +143,7 @@ def test_lbfgs_tells_where_nothing_around_is_finite() -> None:
     np.testing.assert_array_equal(state.best.point, np.zeros(4))
 
 
-def test_adam_stops_where_the_value_is_not_finite_and_goes_back_to_the_best() -> None:
+def test_adam_stops_at_a_value_that_is_not_finite_and_returns_to_the_best() -> None:
     state = run(Adam(), cliff, np.zeros(4), 0.1, 60)
     assert int(state.status) == DIVERGED
     assert float(state.best.value) < 4
@@ -150,23 +152,23 @@ def test_adam_stops_where_the_value_is_not_finite_and_goes_back_to_the_best() ->
 
 
 @pytest.mark.parametrize("optimizer", [Lbfgs(), Adam()])
-def test_a_start_that_is_not_finite_is_told(optimizer: object) -> None:
+def test_a_start_that_is_not_finite_has_diverged(optimizer: object) -> None:
     state = run(optimizer, cliff, np.ones(4), 0.1, 0)
     assert int(state.status) == DIVERGED
     assert np.isinf(float(state.best.value))
 
 
-def test_a_run_in_two_parts_is_one_run() -> None:
+def test_a_run_in_two_parts_equals_one_run() -> None:
     for optimizer in (Lbfgs(-10, 10), Adam(-10, 10)):
-        whole = run(optimizer, rosenbrock, START, 0.02, 20)
+        full = run(optimizer, rosenbrock, START, 0.02, 20)
         begin = run(optimizer, rosenbrock, START, 0.02, 8)
         rest = tf.function(lambda state, o=optimizer: o.advance(rosenbrock, state, tf.constant(12)))
-        np.testing.assert_array_equal(rest(begin).best.point, whole.best.point)
+        np.testing.assert_array_equal(rest(begin).best.point, full.best.point)
         assert int(begin.status) == RUNNING
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e12])
-def test_lbfgs_does_not_mind_the_unit_of_the_value(scale: float) -> None:
+def test_lbfgs_does_not_depend_on_the_scale_of_the_value(scale: float) -> None:
     def scaled(point: tf.Tensor) -> Evaluation:
         value, gradient, terms = rosenbrock(point)
         return Evaluation(scale * value, scale * gradient, terms)
@@ -177,7 +179,7 @@ def test_lbfgs_does_not_mind_the_unit_of_the_value(scale: float) -> None:
 
 
 @pytest.mark.parametrize("optimizer", [Lbfgs(-np.inf, np.inf), Adam(-np.inf, np.inf)])
-def test_points_go_where_they_will_without_bounds(optimizer: object) -> None:
+def test_points_are_not_limited_without_bounds(optimizer: object) -> None:
     def far(point: tf.Tensor) -> Evaluation:
         return Evaluation(tf.reduce_sum((point - 3) ** 2), 2 * (point - 3), ())
 
@@ -185,7 +187,7 @@ def test_points_go_where_they_will_without_bounds(optimizer: object) -> None:
     np.testing.assert_allclose(state.best.point, np.full(4, 3.0), atol=1e-3)
 
 
-def test_adam_looks_for_the_best_after_every_so_many_steps() -> None:
+def test_adam_looks_for_the_best_point_every_few_steps() -> None:
     """Candidates are the points after 1, 6, 11, ... steps, and the start."""
 
     def far(point: tf.Tensor) -> Evaluation:

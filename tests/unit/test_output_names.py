@@ -1,4 +1,4 @@
-"""One rule for the names of results, whoever gives them."""
+"""One rule for the names of results, chosen by users or generated."""
 
 import unicodedata
 
@@ -39,7 +39,7 @@ PATHS = st.lists(NAMES | st.just("x" * 180), min_size=1, max_size=8).map("/".joi
         ("b" * 200, "b" * 200 + ".png"),
     ],
 )
-def test_what_people_call_results(text: str, output: str) -> None:
+def test_usual_names_are_accepted(text: str, output: str) -> None:
     assert checked_output(text) == output
     assert checked_output(output) == output
 
@@ -62,7 +62,7 @@ def test_what_people_call_results(text: str, output: str) -> None:
         ("a.JPEG", "results are PNG"),
     ],
 )
-def test_what_no_result_is_called(text: str, message: str) -> None:
+def test_impossible_names_are_refused(text: str, message: str) -> None:
     with pytest.raises(OutputError) as refused:
         checked_output(text)
     assert message in str(refused.value)
@@ -84,14 +84,14 @@ def test_what_no_result_is_called(text: str, message: str) -> None:
         ("c" * 300, "c" * 80 + "_s.png"),
     ],
 )
-def test_names_that_we_make(content: str, output: str) -> None:
+def test_names_are_generated_from_content_and_style(content: str, output: str) -> None:
     (made,) = choose_outputs([Unnamed(content, "s.png", "0" * 64)], ())
     assert made == output == checked_output(made)
 
 
 @fuzz(300)
 @given(NAMES, NAMES, st.sampled_from((0, 6, 12, 32)))
-def test_names_that_we_make_follow_the_rule(content: str, style: str, digits: int) -> None:
+def test_generated_names_follow_the_rule(content: str, style: str, digits: int) -> None:
     made = Unnamed(content, style, "0123456789abcdef" * 4).output(digits)
     assert checked_output(made) == made == made.strip()
     assert nearest_output(made) == made
@@ -99,7 +99,7 @@ def test_names_that_we_make_follow_the_rule(content: str, style: str, digits: in
 
 @fuzz(500)
 @given(PATHS)
-def test_any_path_of_a_picture_is_near_an_output(path: str) -> None:
+def test_any_path_of_a_picture_has_a_nearest_output(path: str) -> None:
     output = nearest_output(path)
     assert checked_output(output) == output == output.strip()
     assert nearest_output(output) == output
@@ -107,7 +107,7 @@ def test_any_path_of_a_picture_is_near_an_output(path: str) -> None:
 
 @fuzz(500)
 @given(PATHS)
-def test_an_output_is_its_own_nearest(path: str) -> None:
+def test_an_output_is_its_own_nearest_output(path: str) -> None:
     try:
         output = checked_output(path.strip())
     except OutputError:
@@ -122,8 +122,8 @@ def test_an_output_is_its_own_nearest(path: str) -> None:
     st.lists(st.tuples(st.sampled_from("aAb"), st.integers(0, 30)), unique=True, max_size=30),
     st.sets(st.sampled_from(["a_s.png", "b_s.png", "a_s_000000.png"])),
 )
-def test_no_two_results_are_one_file(named: list[tuple[str, int]], taken: set[str]) -> None:
-    # Digests of which many begin alike.
+def test_no_two_results_share_a_file(named: list[tuple[str, int]], taken: set[str]) -> None:
+    # Many of the digests begin alike.
     rows = [
         Unnamed(name, "s", f"{number // 8:06x}{number:024x}{ord(name):x}" + "0" * 32)
         for name, number in named
@@ -133,7 +133,7 @@ def test_no_two_results_are_one_file(named: list[tuple[str, int]], taken: set[st
     assert choose_outputs(rows[::-1], taken) == chosen[::-1]
 
 
-def test_what_a_mac_takes_for_one_file() -> None:
+def test_names_that_macos_takes_for_one_file_are_equal() -> None:
     one = {as_one_file(name) for name in ("É.png", "e\u0301.PNG", "é.png", "E\u0301.png")}
     assert len(one) == 1
     assert as_one_file("STRASSE") == as_one_file("straße")

@@ -45,7 +45,7 @@ def test_other_seed_gives_other_picture(name: str) -> None:
     assert difference.mean() > 15
 
 
-def test_is_contrasty_and_colorful(name: str) -> None:
+def test_has_contrast_and_color(name: str) -> None:
     picture = painted(name).astype(float)
     chroma = picture.max(axis=-1) - picture.min(axis=-1)
     assert picture.std() > 45
@@ -61,7 +61,7 @@ def test_composition_does_not_depend_on_size(name: str) -> None:
     assert correlation(painted(name), painted(name, size=2 * SIZE)) > 0.8
 
 
-def test_takes_odd_sizes(name: str) -> None:
+def test_accepts_odd_sizes(name: str) -> None:
     assert painted(name, size=65).shape == (65, 65, 3)
 
 

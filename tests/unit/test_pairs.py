@@ -1,4 +1,4 @@
-"""Manifests of all pairs, of files of whatever names."""
+"""Manifests of all pairs of files with any names."""
 
 import csv
 import io
@@ -14,11 +14,13 @@ from upath import UPath
 from flows.cli.commands.pairs import find_pictures, write_pairs
 from flows.cli.terminal import Terminal
 from nst_core.networks.store import WeightStore
-from nst_core.storage import places
 from nst_core.storage.files import write_atomic
+from nst_core.storage.schemes import SCHEMES, Scheme
 from tasks.intake.encoders import encoders_of
 from tasks.intake.examine import examine_rows
-from tasks.intake.manifest import check_places, read_manifest
+from tasks.intake.manifest import read_manifest
+from tasks.intake.outputs import check_places
+from tasks.store.output_folder import OutputFolder
 from tests.fuzzing import FILE_NAMES, fuzz
 from tests.pictures import write_picture
 
@@ -30,7 +32,7 @@ ODD_NAMES = (
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a style in `art`."""
+    """Return the current folder, with a style in `art`."""
     write_picture(tmp_path / "art" / "s.png", 9)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -40,7 +42,7 @@ def pairs(contents: str, *, manifest: str = "m.csv", overwrite: bool = False) ->
     return write_pairs(Terminal(), contents, "art", Path(manifest), overwrite=overwrite)
 
 
-def test_what_it_writes_can_run_whatever_the_names(
+def test_written_manifests_can_run_whatever_the_names(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos = folder / " album"
@@ -48,17 +50,17 @@ def test_what_it_writes_can_run_whatever_the_names(
         write_picture(photos / name, seed)
     write_picture(photos / os.fsdecode(b"latin\xe9.png"), 99)
     assert pairs(" album", manifest="lists/m.csv") == 0
-    told = capsys.readouterr()
-    assert f"m.csv: {len(ODD_NAMES)} rows" in told.out
-    assert "left out: 1 with a name that is not UTF-8" in told.out
-    assert r"latin\udce9.png: left out: its name is not UTF-8; rename the file" in told.err
-    rows = check_places(read_manifest(folder / "lists" / "m.csv"), folder / "out")
+    captured = capsys.readouterr()
+    assert f"m.csv: {len(ODD_NAMES)} rows" in captured.out
+    assert "left out: 1 with a name that is not UTF-8" in captured.out
+    assert r"latin\udce9.png: left out: its name is not UTF-8; rename the file" in captured.err
+    rows = check_places(read_manifest(folder / "lists" / "m.csv"), OutputFolder(folder / "out"))
     examined = examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**6)
     assert examined.faults == ()
     assert {job.content.name for job in examined.jobs} == set(ODD_NAMES)
 
 
-def test_no_spreadsheet_runs_a_name(folder: Path) -> None:
+def test_no_spreadsheet_runs_a_name_as_a_formula(folder: Path) -> None:
     names = ["=1+1.png", "+1.png", "-1.png", "@a.png", "\t=1.png", "'a.png"]
     for seed, name in enumerate(names):
         write_picture(folder / name, seed)
@@ -66,12 +68,12 @@ def test_no_spreadsheet_runs_a_name(folder: Path) -> None:
     header, *cells = csv.reader(io.StringIO((folder / "m.csv").read_text(), newline=""))
     assert header == ["content", "style"]
     assert {content for content, _ in cells} == {f"./{name}" for name in names}
-    rows = check_places(read_manifest(folder / "m.csv"), folder / "out")
+    rows = check_places(read_manifest(folder / "m.csv"), OutputFolder(folder / "out"))
     assert {row.content.name for row in rows} == set(names)
     assert [row.faults for row in rows] == [()] * len(names)
 
 
-def test_a_file_that_is_there_is_not_replaced_unasked(
+def test_an_existing_file_is_only_replaced_on_request(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_picture(folder / "photos" / "a.png", 1)
@@ -89,7 +91,7 @@ def test_a_file_that_is_there_is_not_replaced_unasked(
     address.fs.store.clear()
 
 
-def test_what_is_left_out_is_told_by_reason(
+def test_files_that_are_left_out_are_reported_by_reason(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos = folder / "photos"
@@ -99,18 +101,18 @@ def test_what_is_left_out_is_told_by_reason(
     (photos / "gone.png").symlink_to("nowhere")
     os.mkfifo(photos / "pipe.png")
     assert pairs("photos") == 0
-    told = capsys.readouterr().out
-    assert "4 rows" in told
+    output = capsys.readouterr().out
+    assert "4 rows" in output
     reasons = ("2 .heic", "1 without an extension", "1 hidden", "1 folders", "2 links to nothing")
     for reason in reasons:
-        assert reason in told
+        assert reason in output
     assert write_pairs(Terminal(as_json=True), "photos", "art", Path("n.csv")) == 0
     left_out = json.loads(capsys.readouterr().out)["left_out"]
     assert {"path": "photos/e.heic", "why": ".heic"} in left_out
     assert len(left_out) == 7
 
 
-def test_numbers_in_names_are_numbers(folder: Path) -> None:
+def test_numbers_in_names_are_sorted_as_numbers(folder: Path) -> None:
     names = ["IMG_1.png", "IMG_2.png", "IMG_10.png", "img_11.png", "IMG_0100.png"]
     for name in reversed(names):
         write_atomic(folder / "photos" / name, b"")
@@ -125,7 +127,7 @@ def test_numbers_in_names_are_numbers(folder: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("is_absolute", [False, True])
-def test_globs_and_folders_that_look_like_globs(
+def test_globs_and_folders_that_look_like_globs_are_found(
     folder: Path, named: str, is_absolute: bool
 ) -> None:
     write_atomic(folder / "photos [2024]" / "a.png", b"")
@@ -144,7 +146,7 @@ def test_globs_and_folders_that_look_like_globs(
         ("photos [1]/*.png", "no pictures; expected a folder or a glob"),
     ],
 )
-def test_nothing_is_told_with_its_reason(
+def test_finding_no_pictures_is_reported_with_a_reason(
     folder: Path, capsys: pytest.CaptureFixture[str], named: str, message: str
 ) -> None:
     (folder / "empty").mkdir()
@@ -157,7 +159,7 @@ def test_nothing_is_told_with_its_reason(
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
 @pytest.mark.parametrize("named", ["locked", "locked/*.png"])
-def test_a_folder_that_cannot_be_read(
+def test_an_unreadable_folder_is_reported(
     folder: Path, capsys: pytest.CaptureFixture[str], named: str
 ) -> None:
     write_atomic(folder / "locked" / "a.png", b"")
@@ -169,8 +171,8 @@ def test_a_folder_that_cannot_be_read(
     assert "locked: cannot be read: Permission denied" in capsys.readouterr().err
 
 
-def test_folders_in_a_storage_that_look_like_globs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(places.EXTRAS, "memory", "")
+def test_storage_folders_that_look_like_globs_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCHEMES, "memory", Scheme())
     studio = UPath("memory://studio")
     for name in ("photos [2024]/a2.png", "photos [2024]/a10.png", "photos/b.png"):
         write_atomic(studio / name, b"")
@@ -186,14 +188,14 @@ def test_folders_in_a_storage_that_look_like_globs(monkeypatch: pytest.MonkeyPat
 
 @fuzz(40)
 @given(st.sets(FILE_NAMES, min_size=1, max_size=5))
-def test_any_name_that_a_file_system_holds(
+def test_any_file_name_can_be_in_a_manifest(
     tmp_path_factory: pytest.TempPathFactory, names: set[bytes]
 ) -> None:
     folder = tmp_path_factory.mktemp("names")
     photos, art = folder / "photos", folder / "art"
     pixels = write_picture(art / "s.png", 1).read_bytes()
     for name in names:
-        # A letter first, as hidden files are left out.
+        # The name begins with a letter, because hidden files are left out.
         (photos / os.fsdecode(b"n" + name + b".png")).parent.mkdir(exist_ok=True)
         (photos / os.fsdecode(b"n" + name + b".png")).write_bytes(pixels)
     found = find_pictures(str(photos))
@@ -201,7 +203,7 @@ def test_any_name_that_a_file_system_holds(
     if not found.pictures:
         return
     assert write_pairs(Terminal(as_json=True), str(photos), str(art), folder / "m.csv") == 0
-    rows = check_places(read_manifest(folder / "m.csv"), folder / "out")
+    rows = check_places(read_manifest(folder / "m.csv"), OutputFolder(folder / "out"))
     examined = examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**6)
     assert examined.faults == ()
     assert [job.content.resolve() for job in examined.jobs] == [

@@ -1,7 +1,7 @@
-"""Pickles of arrays, and pickles that are none: those are told by what Python would do with them.
+"""Pickles of arrays, and other pickles, which are refused with what Python would do with them.
 
-`pickle.loads` of a hostile pickle leaves a mark, which is checked first: a test with a pickle that
-does no harm would prove nothing.
+`pickle.loads` of a hostile pickle leaves a mark, which is checked first, because a test with a
+harmless pickle would prove nothing.
 """
 
 import contextlib
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nst_core.networks.pickled_arrays import WeightsError, read_pickled_arrays
+from nst_core.networks.weight_files import WeightsError
+from nst_core.networks.weight_files.pickled_arrays import read_pickled_arrays
 from tests.weight_files import in_npy, python_2_pickle
 
 KERNEL = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -59,11 +60,13 @@ def test_each_protocol_since_python_2_is_read(tmp_path: Path, protocol: int) -> 
 
 @pytest.mark.parametrize("module", ["numpy.core", "numpy._core"])
 @pytest.mark.parametrize("protocol", [2, 5])
-def test_names_of_old_and_new_numpy_are_known(tmp_path: Path, module: str, protocol: int) -> None:
+def test_names_of_old_and_new_numpy_are_recognized(
+    tmp_path: Path, module: str, protocol: int
+) -> None:
     content = pickle.dumps(np.array({"conv1": [KERNEL]}, object), protocol)
     for part in (b"multiarray", b"numeric"):
         for other in (b"numpy.core.", b"numpy._core."):
-            # Protocol 5 has the lengths of names before them.
+            # In protocol 5, each name follows its length.
             old, new = other + part, module.encode() + b"." + part
             if protocol == 5:
                 old, new = bytes([len(old)]) + old, bytes([len(new)]) + new
@@ -75,7 +78,7 @@ def test_names_of_old_and_new_numpy_are_known(tmp_path: Path, module: str, proto
     check_equal(read(tmp_path, in_npy(content))["conv1"][0], KERNEL)
 
 
-def test_what_np_save_writes_is_read(tmp_path: Path) -> None:
+def test_files_of_np_save_are_read(tmp_path: Path) -> None:
     file = io.BytesIO()
     np.save(file, np.array({"conv1": [KERNEL, BIAS]}, object))
     check_equal(read(tmp_path, file.getvalue())["conv1"][0], KERNEL)
@@ -120,7 +123,7 @@ def test_layout_byte_order_and_type_are_kept(
     check_equal(read(tmp_path, pickled({"conv1": [array]}, protocol))["conv1"][0], array)
 
 
-# Whatever a pickle could do.
+# Pickles that would run code.
 
 
 def string(text: str) -> bytes:
@@ -132,7 +135,7 @@ def stack_global(module: str, name: str) -> bytes:
 
 
 class Call:
-    """Pickled as a call of a function."""
+    """An object that is pickled as a call of a function."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self.call = function, arguments
@@ -179,9 +182,9 @@ HARMFUL: dict[str, tuple[Callable[[str], bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize(("pickle_for", "told"), HARMFUL.values(), ids=HARMFUL)
-def test_code_is_refused_by_its_name_and_not_run(
-    tmp_path: Path, pickle_for: Callable[[str], bytes], told: str
+@pytest.mark.parametrize(("pickle_for", "expected"), HARMFUL.values(), ids=HARMFUL)
+def test_code_is_refused_by_name_and_not_run(
+    tmp_path: Path, pickle_for: Callable[[str], bytes], expected: str
 ) -> None:
     mark = tmp_path / "mark"
     content = pickle_for(f"touch '{mark}'")
@@ -191,7 +194,7 @@ def test_code_is_refused_by_its_name_and_not_run(
     mark.unlink()
 
     message = refusal(tmp_path, in_npy(content))
-    assert told in message
+    assert expected in message
     assert "nothing of it was run" in message
     assert not mark.exists()
 
@@ -211,18 +214,18 @@ def test_code_is_refused_by_its_name_and_not_run(
         ("copyreg", "_reconstructor"),
         ("copyreg", "__newobj__"),
         ("builtins", "object"),
-        ("nst_core.networks.pickled_arrays", "_Array"),
+        ("nst_core.networks.weight_files.pickled_values", "PickledArray"),
         ("__main__", "x"),
         ("", ""),
     ],
 )
-def test_no_other_name_is_known(tmp_path: Path, module: str, name: str) -> None:
-    told = f"names '{module}.{name}'"
-    assert told in refusal(tmp_path, in_npy(stack_global(module, name) + b"."))
-    assert told in refusal(tmp_path, in_npy(f"c{module}\n{name}\n.".encode()))
+def test_other_names_are_refused(tmp_path: Path, module: str, name: str) -> None:
+    expected = f"names '{module}.{name}'"
+    assert expected in refusal(tmp_path, in_npy(stack_global(module, name) + b"."))
+    assert expected in refusal(tmp_path, in_npy(f"c{module}\n{name}\n.".encode()))
 
 
-def test_names_cannot_disturb_a_terminal(tmp_path: Path) -> None:
+def test_names_in_messages_cannot_disturb_a_terminal(tmp_path: Path) -> None:
     assert "names 'os.\\x1b[2J'" in refusal(tmp_path, in_npy(stack_global("os", "\x1b[2J") + b"."))
     assert len(refusal(tmp_path, in_npy(stack_global("os", "x" * 10_000) + b"."))) < 500
 
@@ -246,17 +249,17 @@ def test_names_cannot_disturb_a_terminal(tmp_path: Path) -> None:
         (b"N0.", "POP"),
     ],
 )
-def test_no_other_instruction_is_known(tmp_path: Path, content: bytes, instruction: str) -> None:
+def test_other_instructions_are_refused(tmp_path: Path, content: bytes, instruction: str) -> None:
     assert f"has the instruction {instruction}," in refusal(tmp_path, in_npy(content))
 
 
-def test_no_other_code_of_characters_is_used(tmp_path: Path) -> None:
+def test_other_encodings_are_refused(tmp_path: Path) -> None:
     encode = b"c_codecs\nencode\n" + string("abc")
     assert "encoding" in refusal(tmp_path, in_npy(encode + string("rot13") + b"\x86R."))
     assert "no dictionary" in refusal(tmp_path, in_npy(encode + string("latin1") + b"\x86R."))
 
 
-# Pickles that only seem to be of arrays.
+# Pickles that only look like those of arrays.
 
 NEW = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\1b\x87R"
 
@@ -280,13 +283,13 @@ def dictionary(*items: bytes, name: bytes = string("conv1")) -> bytes:
 
 
 def test_an_array_made_by_hand_is_read(tmp_path: Path) -> None:
-    """As otherwise those of the next tests might be refused for any reason."""
+    """Without this, the pickles of the next tests might be refused for any reason."""
     found = read(tmp_path, in_npy(dictionary(array(), array())))
     assert [item.tolist() for item in found["conv1"]] == [[0, 0, 0]] * 2
 
 
 @pytest.mark.parametrize(
-    ("item", "told"),
+    ("item", "expected"),
     [
         (array(shape=b"K\4\x85"), "12 bytes for an array of 16"),
         (array(shape=b"K\2\x85"), "12 bytes for an array of 8"),
@@ -332,12 +335,12 @@ def test_an_array_made_by_hand_is_read(tmp_path: Path) -> None:
         (b"u", "wrong place|parts do not fit"),
     ],
 )
-def test_an_array_that_is_none_is_refused(tmp_path: Path, item: bytes, told: str) -> None:
-    assert re.search(told, refusal(tmp_path, in_npy(dictionary(item))))
+def test_a_malformed_array_is_refused(tmp_path: Path, item: bytes, expected: str) -> None:
+    assert re.search(expected, refusal(tmp_path, in_npy(dictionary(item))))
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (array() + b".", "no dictionary"),
         (b"}.", "no dictionary"),
@@ -357,12 +360,14 @@ def test_an_array_that_is_none_is_refused(tmp_path: Path, item: bytes, told: str
         (b"I" + b"9" * 5000 + b"\n.", "digits"),
     ],
 )
-def test_a_pickle_of_anything_else_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
-    assert told in refusal(tmp_path, in_npy(content))
+def test_a_pickle_of_anything_else_is_refused(
+    tmp_path: Path, content: bytes, expected: str
+) -> None:
+    assert expected in refusal(tmp_path, in_npy(content))
 
 
 def test_a_dictionary_of_dictionaries_is_refused(tmp_path: Path) -> None:
-    """As their order, which is that of kernel and bias, is chance under Python 2."""
+    """Under Python 2, the order of the inner dictionary, kernel and bias, is arbitrary."""
     content = pickled({"conv1": {"weights": KERNEL, "biases": BIAS}}, 2)
     assert "an entry that is no list" in refusal(tmp_path, content)
 
@@ -374,7 +379,7 @@ def test_deep_nesting_does_not_end_the_process(tmp_path: Path) -> None:
     refusal(tmp_path, in_npy(deep + b"."))
 
 
-# Files that are no such pickles.
+# Files of other kinds.
 
 
 @pytest.mark.parametrize(
@@ -382,7 +387,7 @@ def test_deep_nesting_does_not_end_the_process(tmp_path: Path) -> None:
     [KERNEL, np.array(3.5), np.array([{"conv1": [KERNEL]}], object)],
     ids=["of numbers", "of one number", "of dictionaries"],
 )
-def test_a_plain_array_is_told_as_such(tmp_path: Path, content: np.ndarray) -> None:
+def test_a_plain_array_is_reported_as_such(tmp_path: Path, content: np.ndarray) -> None:
     file = io.BytesIO()
     np.save(file, content)
     assert "a plain array" in refusal(tmp_path, file.getvalue())
@@ -394,20 +399,20 @@ def test_a_header_is_not_evaluated(tmp_path: Path) -> None:
         assert "a plain array" in refusal(tmp_path, content)
 
 
-def test_a_file_of_another_kind_is_told_as_such(tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_reported_as_such(tmp_path: Path) -> None:
     content = pickled({"conv1": [KERNEL]}, 4)
     assert "no NumPy file" in refusal(tmp_path, b"\x94" + content[1:])
     assert "ends in its header" in refusal(tmp_path, content[:100])
 
 
-def test_a_file_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_as_such(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="No such file"):
         read_pickled_arrays(tmp_path / "none.npy")
     with pytest.raises(WeightsError, match="Is a directory"):
         read_pickled_arrays(tmp_path)
 
 
-WHOLE = {
+INTACT = {
     "Python 2": in_npy(python_2_pickle({"conv1": [KERNEL, BIAS], "fc6": [BIAS.astype(">f8")]})),
     "protocol 2": pickled({"conv1": [KERNEL, BIAS]}, 2),
     "protocol 4": pickled({"conv1": [np.asfortranarray(KERNEL), BIAS]}, 4),
@@ -415,15 +420,15 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize("content", WHOLE.values(), ids=WHOLE)
-def test_a_file_cut_anywhere_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", INTACT.values(), ids=INTACT)
+def test_a_file_truncated_anywhere_is_refused(tmp_path: Path, content: bytes) -> None:
     assert "conv1" in read(tmp_path, content)
     for length in range(len(content)):
         refusal(tmp_path, content[:length])
 
 
-@pytest.mark.parametrize("content", WHOLE.values(), ids=WHOLE)
-def test_damage_is_refused_or_gives_other_numbers(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", INTACT.values(), ids=INTACT)
+def test_damage_is_refused_or_only_changes_numbers(tmp_path: Path, content: bytes) -> None:
     draw = np.random.default_rng(0)
     refused = 0
     for _ in range(400):
@@ -438,7 +443,7 @@ def test_damage_is_refused_or_gives_other_numbers(tmp_path: Path, content: bytes
     assert 0 < refused < 400
 
 
-def test_an_array_that_is_referred_to_often_is_made_once(tmp_path: Path) -> None:
+def test_an_array_that_is_referenced_often_is_made_once(tmp_path: Path) -> None:
     found = read(tmp_path, pickled({"conv1": [KERNEL] * 1000}, 2))
     assert len({id(array) for array in found["conv1"]}) == 1
     check_equal(found["conv1"][999], KERNEL)

@@ -1,4 +1,4 @@
-"""Pictures that are stored in rare ways; what they must look like is computed here, by numpy."""
+"""Pictures that are stored in rare ways; NumPy computes what they must look like."""
 
 import io
 import logging
@@ -15,7 +15,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from nst_core.images.decoder_notices import gathered
-from nst_core.images.pictures import PictureError, examine, load, read_header
+from nst_core.images.picture_files import PictureError
+from nst_core.images.read import examine, load, read_header
 from tests.fuzzing import bounded
 from tests.picture_files import LINEAR_RGB, exif, png_bytes, srgb_encoded, tiff_bytes
 
@@ -24,14 +25,14 @@ RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 
 
 def packed(levels, bits):
-    """Rows of levels, each row padded to whole bytes."""
+    """Return rows of levels as bytes, each row padded to full bytes."""
     rows = ["".join(f"{level:0{bits}b}" for level in row) for row in levels]
     padded = [row.ljust(-(-len(row) // 8) * 8, "0") for row in rows]
     return [bytes(int(row[at : at + 8], 2) for at in range(0, len(row), 8)) for row in padded]
 
 
-def whole_number_tiff(levels, bits, *, signed=False, samples=1, compressed=False, order="<"):
-    """A TIFF file of levels (height, width) of so many bits each."""
+def integer_tiff(levels, bits, *, signed=False, samples=1, compressed=False, order="<"):
+    """Return a TIFF file of integer levels (height, width) of this many bits each."""
     height, width = levels.shape
     if bits == 16:
         data = levels.astype(f"{order}{'i' if signed else 'u'}2").tobytes()
@@ -59,29 +60,29 @@ def whole_number_tiff(levels, bits, *, signed=False, samples=1, compressed=False
 def test_gray_tiff_is_scaled_by_its_own_depth(save, bits, compressed):
     top = 2**bits - 1
     levels = np.linspace(0, top, 15).round().astype(int).reshape(3, 5)
-    rgb = load(save("a.tif", whole_number_tiff(levels, bits, compressed=compressed))).rgb
+    rgb = load(save("a.tif", integer_tiff(levels, bits, compressed=compressed))).rgb
     np.testing.assert_allclose(rgb[..., 0], levels / top, atol=1e-6)
 
 
-def test_signed_levels_go_up_to_their_own_highest(save):
+def test_signed_levels_are_scaled_by_their_own_maximum(save):
     levels = np.array([[0, 16384, 32767]])
-    rgb = load(save("a.tif", whole_number_tiff(levels, 16, signed=True))).rgb
+    rgb = load(save("a.tif", integer_tiff(levels, 16, signed=True))).rgb
     np.testing.assert_allclose(rgb[..., 0], levels / 32767, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (whole_number_tiff(np.array([[-5, 3]]), 16, signed=True), "from -5 to 3, expected 0 to 32"),
-        (whole_number_tiff(np.array([[-5, 3]]), 8, signed=True), "signed levels"),
-        (whole_number_tiff(np.zeros((2, 6), int), 10), "BitsPerSample|bits \\(10,\\)"),
-        (whole_number_tiff(np.zeros((2, 6), int), 14), "bits \\(14,\\)"),
-        (whole_number_tiff(np.zeros((2, 6), int), 12, order=">"), "bits \\(12,\\)"),
-        (whole_number_tiff(np.zeros((2, 6), int), 12, samples=3), "samples 3, bits \\(12,\\)"),
+        (integer_tiff(np.array([[-5, 3]]), 16, signed=True), "from -5 to 3, expected 0 to 32"),
+        (integer_tiff(np.array([[-5, 3]]), 8, signed=True), "signed levels"),
+        (integer_tiff(np.zeros((2, 6), int), 10), "BitsPerSample|bits \\(10,\\)"),
+        (integer_tiff(np.zeros((2, 6), int), 14), "bits \\(14,\\)"),
+        (integer_tiff(np.zeros((2, 6), int), 12, order=">"), "bits \\(12,\\)"),
+        (integer_tiff(np.zeros((2, 6), int), 12, samples=3), "samples 3, bits \\(12,\\)"),
         (tiff_bytes(np.zeros((2, 2, 3), np.float32), photometric=2), "bits \\(32, 32, 32\\)"),
     ],
 )
-def test_depth_that_is_not_read_is_refused_by_its_name(save, content, found):
+def test_unsupported_depths_are_refused_by_name(save, content, found):
     path = save("odd.tif", content)
     for read in (examine, load):
         with pytest.raises(PictureError, match=rf"odd\.tif.*({found})"):
@@ -92,12 +93,12 @@ def test_depth_that_is_not_read_is_refused_by_its_name(save, content, found):
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
-def test_the_key_of_gray_is_transparent_at_every_depth(save, bits):
+def test_the_color_key_of_gray_is_transparent_at_every_depth(save, bits):
     top = 2**bits - 1
     levels = np.linspace(0, top, 12).round().astype(int).reshape(2, 6)
     key = levels[1, 2]
     rows = [row.astype(">u2").tobytes() for row in levels] if bits == 16 else packed(levels, bits)
-    # Bits beyond the depth do not count.
+    # Bits beyond the depth are ignored.
     stored = struct.pack(">H", key | (0xFF00 if bits <= 8 else 0))
     picture = load(save("a.png", png_bytes(6, 2, bits, 0, rows, (b"tRNS", stored))))
     np.testing.assert_array_equal(picture.alpha, levels != key)
@@ -129,7 +130,7 @@ def test_a_key_that_no_pixel_has_makes_nothing_transparent(save, bits, color_typ
 
 
 def bitmap(pixels):
-    """A BMP file of 32 bits with an alpha channel, bottom row first."""
+    """Return a BMP file of 32 bits with an alpha channel, bottom row first."""
     height, width, _ = pixels.shape
     masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
     header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, 0, 0, 0, 0, 0) + masks
@@ -138,7 +139,7 @@ def bitmap(pixels):
     return b"BM" + struct.pack("<IHHI", 122 + len(data), 0, 0, 122) + header + data
 
 
-def test_alpha_of_0_all_over_is_unused_in_a_bitmap(save):
+def test_alpha_of_0_everywhere_is_ignored_in_a_bitmap(save):
     unused = load(save("a.bmp", bitmap(np.dstack([RGB, np.zeros_like(RGB[..., 0])]))))
     assert unused.alpha is None
     np.testing.assert_allclose(unused.rgb, RGB / 255, atol=1e-6)
@@ -148,13 +149,13 @@ def test_alpha_of_0_all_over_is_unused_in_a_bitmap(save):
     np.testing.assert_allclose(used.alpha, alpha / 255, atol=1e-6)
 
 
-def test_a_png_that_is_transparent_all_over_is_so(save):
+def test_a_png_may_be_transparent_everywhere(save):
     path = save("a.png", np.dstack([RGB, np.zeros_like(RGB[..., 0])]))
     assert (load(path).alpha == 0).all()
     assert examine(path).hidden == 1
 
 
-def test_what_is_hidden_and_what_has_one_color_is_known(save):
+def test_hidden_pixels_and_flat_pictures_are_detected(save):
     half = np.dstack([RGB, np.zeros_like(RGB[..., 0])])
     half[:, 4:, 3] = 255
     facts = examine(save("half.png", half))
@@ -173,7 +174,7 @@ def test_what_is_hidden_and_what_has_one_color_is_known(save):
 
 
 def gif(canvas, frame, palette):
-    """One frame of index 1 at left, top, width, height on a canvas of width, height."""
+    """Return a GIF: one frame (left, top, width, height) of index 1 on a canvas (width, height)."""
     left, top, width, height = frame
     codes = "".join("100" + "001" for _ in range(width * height)) + "101"  # clear, index 1; end
     bits = codes_to_bytes(codes)
@@ -191,7 +192,7 @@ def gif(canvas, frame, palette):
 
 
 def codes_to_bytes(codes):
-    """Codes of 3 bits, the first in the lowest bits."""
+    """Pack codes of 3 bits into bytes, the first into the lowest bits."""
     groups = [codes[at : at + 3] for at in range(0, len(codes), 3)]
     number = sum(int(group, 2) << (3 * index) for index, group in enumerate(groups))
     return number.to_bytes(-(-3 * len(groups) // 8), "little")
@@ -220,7 +221,7 @@ XMP = (
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
-def test_orientation_in_xmp_alone_turns_nothing(save, name):
+def test_orientation_in_xmp_alone_is_ignored(save, name):
     wide = np.zeros((16, 32, 3), np.uint8)
     options = {"tiffinfo": {700: XMP}} if name == "a.tif" else {"xmp": XMP}
     if name == "a.png":
@@ -264,7 +265,7 @@ SRGB_COLORS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 
 
 def matrix_to_srgb(chromaticities):
-    """Linear light of these primaries -> linear sRGB, both white points the same (D65)."""
+    """Return the matrix from linear light of these primaries to linear sRGB, both with D65."""
 
     def to_xyz(numbers):
         xy = np.array(numbers, float).reshape(4, 2) / 100_000
@@ -304,13 +305,13 @@ def test_other_primaries_are_converted_to_srgb(save):
     [
         [gamma_chunk(0.45455)],
         [gamma_chunk(0.45455), (b"cHRM", struct.pack(">8I", *SRGB_COLORS))],
-        [gamma_chunk(0.4621)],  # as near to sRGB as makes no difference
-        [(b"cHRM", struct.pack(">8I", *REC_2020))],  # says nothing without a gamma
+        [gamma_chunk(0.4621)],  # too close to sRGB to make a difference
+        [(b"cHRM", struct.pack(">8I", *REC_2020))],  # has no effect without a gamma
         [gamma_chunk(1.0), (b"sRGB", b"\0")],
         [gamma_chunk(1.0), (b"cICP", bytes([1, 13, 0, 1]))],
     ],
 )
-def test_what_is_srgb_stays_as_it_is(save, caplog, chunks):
+def test_srgb_colors_are_not_converted(save, caplog, chunks):
     plain = examine(save("plain.png", colored_png()))
     path = save("a.png", colored_png(*chunks))
     assert examine(path).sha256 == plain.sha256
@@ -318,7 +319,7 @@ def test_what_is_srgb_stays_as_it_is(save, caplog, chunks):
     assert not caplog.text
 
 
-def test_a_profile_counts_more_than_a_gamma(save):
+def test_a_profile_takes_precedence_over_a_gamma(save):
     profile = (b"iCCP", b"linear\0\0" + zlib.compress(LINEAR_RGB))
     with_both = save("a.png", colored_png(gamma_chunk(0.45455), profile))
     np.testing.assert_allclose(load(with_both).rgb, srgb_encoded(RGB / 255), atol=1.6 * LEVEL)
@@ -334,21 +335,21 @@ def test_a_profile_counts_more_than_a_gamma(save):
         ([(b"cICP", bytes([9, 16, 0, 1]))], "cICP"),
     ],
 )
-def test_color_that_makes_no_sense_is_ignored_with_a_warning(save, caplog, chunks, found):
+def test_invalid_color_information_is_ignored_with_a_warning(save, caplog, chunks, found):
     path = save("odd.png", colored_png(*chunks))
     np.testing.assert_allclose(load(path).rgb, RGB / 255, atol=2.1 * LEVEL)
     assert "odd.png" in caplog.text
     assert found in caplog.text
 
 
-def test_the_digest_of_a_lab_picture_does_not_change_with_the_time(save):
+def test_the_digest_of_a_lab_picture_does_not_depend_on_the_time(save):
     lab = Image.fromarray(RGB).convert("LAB")
     path = save("a.tif", lab)
     as_read = np.rint(load(path).rgb * 255).astype(np.uint8)
     assert examine(path).sha256 == examine(save("a.png", as_read)).sha256
 
 
-# Ends that are cut off
+# Truncated files
 
 
 def jpeg_bytes(pixels, **options):
@@ -364,10 +365,10 @@ PHOTO = np.random.default_rng(1).integers(0, 256, (40, 56, 3), dtype=np.uint8)
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"exif": exif(6)}])
 def test_a_jpeg_without_its_end_marker_is_read_with_one_warning(save, caplog, missing, options):
     data = jpeg_bytes(PHOTO, **options)
-    whole, cut = save("whole.jpg", data), save("cut.jpg", data[:-missing])
-    assert examine(cut).sha256 == examine(whole).sha256
+    intact, cut = save("whole.jpg", data), save("cut.jpg", data[:-missing])
+    assert examine(cut).sha256 == examine(intact).sha256
     assert [record.getMessage().count("cut.jpg") for record in caplog.records] == [1]
-    np.testing.assert_array_equal(load(cut).rgb, load(whole).rgb)
+    np.testing.assert_array_equal(load(cut).rgb, load(intact).rgb)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
@@ -394,7 +395,7 @@ def test_a_png_without_its_end_chunk_is_read_with_a_warning(save, caplog):
     assert caplog.text.count("cut.png") == 1
 
 
-# What libraries say
+# Messages of libraries
 
 
 def exif_garbage(pixels=PHOTO):
@@ -410,8 +411,8 @@ def mpo_garbage():
 
 
 def tiff_with_too_large_a_tag():
-    """A name of the camera's maker that would have 4 GB."""
-    content = whole_number_tiff(np.zeros((2, 3), int), 8)
+    """Return a TIFF in which the name of the camera's maker would have 4 GB."""
+    content = integer_tiff(np.zeros((2, 3), int), 8)
     number = struct.pack("<HHII", 277, 4, 1, 1)
     return content.replace(number, struct.pack("<HHII", 271, 2, 2**32 - 1, 8))
 
@@ -430,7 +431,7 @@ def animated_twice():
         ("tags.tif", tiff_with_too_large_a_tag()),
     ],
 )
-def test_what_a_library_warns_of_is_one_warning_of_ours(save, caplog, name, content):
+def test_warnings_of_a_library_become_one_warning_of_ours(save, caplog, name, content):
     path = save(name, content)
     with warnings.catch_warnings(record=True) as raw:
         warnings.simplefilter("always")
@@ -449,7 +450,7 @@ def test_warnings_as_errors_do_not_make_a_picture_unreadable(save):
         assert examine(path).warnings
 
 
-def test_nothing_but_our_line_reaches_standard_error(save):
+def test_only_our_own_line_reaches_standard_error(save):
     data = io.BytesIO()
     Image.fromarray(PHOTO).save(data, "TIFF", compression="tiff_lzw")
     broken = bytearray(data.getvalue())
@@ -458,7 +459,8 @@ def test_nothing_but_our_line_reaches_standard_error(save):
     tiff = save("broken.tif", bytes(broken))
     code = (
         "import sys\n"
-        "from nst_core.images.pictures import PictureError, load\n"
+        "from nst_core.images.picture_files import PictureError\n"
+        "from nst_core.images.read import load\n"
         "load(sys.argv[1])\n"
         "try:\n    load(sys.argv[2])\nexcept PictureError:\n    print('refused')\n"
     )
@@ -470,7 +472,7 @@ def test_nothing_but_our_line_reaches_standard_error(save):
     assert line.startswith(f"{odd}: ")
 
 
-def test_others_hear_pillow_as_always(save):
+def test_other_users_of_pillow_still_get_its_warnings(save):
     path = save("exif.jpg", exif_garbage())
     with warnings.catch_warnings(record=True) as raw:
         warnings.simplefilter("always")
@@ -480,7 +482,7 @@ def test_others_hear_pillow_as_always(save):
     assert all(warning.filename.endswith("TiffImagePlugin.py") for warning in raw)
 
 
-def test_pictures_that_are_read_at_the_same_time_keep_their_notes_apart(save):
+def test_pictures_that_are_read_at_the_same_time_have_separate_notices(save):
     paths = {number: save(f"{number}.jpg", exif_garbage()) for number in (0, 2)}
     paths |= {number: save(f"{number}.jpg", jpeg_bytes(PHOTO)) for number in (1, 3)}
     found, start = {}, threading.Barrier(len(paths))
@@ -497,7 +499,7 @@ def test_pictures_that_are_read_at_the_same_time_keep_their_notes_apart(save):
     assert found == {0: {True}, 1: {False}, 2: {True}, 3: {False}}
 
 
-def test_log_lines_of_pillow_are_dropped_for_our_pictures_alone(caplog):
+def test_log_lines_of_pillow_are_dropped_for_our_pictures_only(caplog):
     pillow = logging.getLogger("PIL.TiffImagePlugin")
     with gathered():
         pillow.error("more samples than can be decoded")
@@ -506,11 +508,11 @@ def test_log_lines_of_pillow_are_dropped_for_our_pictures_alone(caplog):
     assert len(caplog.records) == 1
 
 
-# What is far too large
+# Files that are far too large
 
 
 def chunk_bomb(kind, name):
-    """A chunk of 100 kB that holds 100 MB."""
+    """Return a chunk of 100 kB that unpacks to 100 MB."""
     return (kind, name + zlib.compress(bytes(100_000_000), 9))
 
 
@@ -519,7 +521,7 @@ def chunk_bomb(kind, name):
     [
         ("wide.png", png_bytes(100_000_000, 2, 8, 2, [b""])),
         ("tall.png", png_bytes(2, 100_000_000, 8, 2, [b""])),
-        ("wide.tif", whole_number_tiff(np.zeros((1, 8), int), 8)),
+        ("wide.tif", integer_tiff(np.zeros((1, 8), int), 8)),
         ("large.png", png_bytes(2**31 - 1, 2**31 - 1, 8, 2, [b""])),
         ("large.gif", gif((65535, 65535), (0, 0, 1, 1), [0] * 6)),
         ("text.png", colored_png(chunk_bomb(b"zTXt", b"Comment\0\0"))),
@@ -528,7 +530,7 @@ def chunk_bomb(kind, name):
         ("exif.png", colored_png(chunk_bomb(b"zTXt", b"Raw profile type exif\0\0"))),
     ],
 )
-def test_a_bomb_is_refused_at_once_and_in_our_words(save, name, content):
+def test_a_bomb_is_refused_at_once_with_our_own_message(save, name, content):
     if name == "wide.tif":
         content = content.replace(
             struct.pack("<HHII", 256, 4, 1, 8), struct.pack("<HHII", 256, 4, 1, 100_000_000)
@@ -540,7 +542,7 @@ def test_a_bomb_is_refused_at_once_and_in_our_words(save, name, content):
                 read(path)
 
 
-def test_a_side_that_no_decoder_takes_is_told(save):
+def test_a_side_that_no_decoder_accepts_is_reported(save):
     path = save("wide.png", png_bytes(100_000_000, 2, 8, 2, [b""]))
     for read in (read_header, examine, load):
         with pytest.raises(PictureError, match=r"wide\.png.*100000000 x 2 pixels.*1,000,000"):
@@ -557,7 +559,7 @@ def test_only_the_first_of_thousands_of_frames_is_read(save):
 @pytest.mark.parametrize(
     "error", [MemoryError(), RecursionError("deep"), ZeroDivisionError(), OverflowError("far")]
 )
-def test_whatever_a_decoder_raises_names_the_file(save, monkeypatch, error):
+def test_any_error_of_a_decoder_names_the_file(save, monkeypatch, error):
     path = save("a.png", RGB)
 
     def fail(*_):

@@ -1,4 +1,4 @@
-"""Damaged pictures of every format: whatever is in a file, it is read or refused in our words."""
+"""Damaged pictures of every format, which are read, or refused with a message of ours."""
 
 import io
 import struct
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nst_core.images.pictures import PictureError, examine, load, read_header, read_png_text
+from nst_core.images.picture_files import PictureError
+from nst_core.images.read import examine, load, read_header, read_png_text
 from tests.fuzzing import bounded, fuzz
 from tests.picture_files import GRAY, LINEAR_RGB, adobe_cmyk_jpeg_bytes, exif, png_bytes, tiff_bytes
 
@@ -26,8 +27,8 @@ def saved(image, name, **options):
     return data.getvalue()
 
 
-def whole_files():
-    """Small files of every format and of most kinds within each, by what they are."""
+def intact_files():
+    """Return small files of every format and of most kinds within each, by format and kind."""
     return files_of_pillow() | files_that_pillow_cannot_write()
 
 
@@ -87,7 +88,7 @@ def files_that_pillow_cannot_write():
     }
 
 
-FILES = whole_files()
+FILES = intact_files()
 
 EXTREMES = [b"\0", b"\xff", b"\x7f", b"\x80", b"\1", b"\0\0", b"\xff\xff", b"\x7f\xff", b"\xff\x7f"]
 EXTREMES += [
@@ -102,11 +103,11 @@ EXTREMES += [b"\x05\xf5\xe1\0", b"\0\xe1\xf5\x05", b"\xff\xd9", b"\xff\xda"]
 
 @st.composite
 def damaged(draw):
-    """A kind of file, and one whose bytes are overwritten, cut out, doubled or cut off."""
+    """Draw a kind of file, and a file whose bytes are overwritten, removed, doubled or cut off."""
     kind = draw(st.sampled_from(sorted(FILES)))
     data = bytearray(FILES[kind])
     for _ in range(draw(st.integers(1, 6))):
-        # Headers are short and decide most.
+        # Headers are short and have the most effect.
         end = draw(st.sampled_from([min(64, len(data)), min(300, len(data)), len(data)]))
         at = draw(st.integers(0, end))
         match draw(
@@ -135,7 +136,9 @@ def place(tmp_path_factory):
 
 @fuzz(150)
 @given(damaged())
-def test_a_damaged_picture_is_read_or_refused_in_our_words(place: Path, case: tuple[str, bytes]):
+def test_a_damaged_picture_is_read_or_refused_with_our_message(
+    place: Path, case: tuple[str, bytes]
+):
     _, data = case
     place.write_bytes(data)
     with bounded(seconds=5, megabytes=500):
@@ -146,7 +149,7 @@ def test_a_damaged_picture_is_read_or_refused_in_our_words(place: Path, case: tu
             _outcome(lambda: read_png_text(place)),
         ]
     header, facts, picture, _ = found
-    # What examine admits is what load reads: else a row would fail in the midst of the night.
+    # load must read what examine accepts, or a row would fail in the middle of a batch.
     assert isinstance(facts, PictureError) == isinstance(picture, PictureError)
     if not isinstance(facts, PictureError):
         assert header == (facts.width, facts.height, facts.format)
@@ -168,7 +171,7 @@ def _outcome(read):
     return found
 
 
-def test_the_files_are_whole_before_they_are_damaged(place: Path):
+def test_the_files_are_intact_before_they_are_damaged(place: Path):
     for kind, data in FILES.items():
         place.write_bytes(data)
         assert examine(place).format in kind, kind

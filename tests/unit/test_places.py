@@ -1,4 +1,4 @@
-"""Places: paths, addresses, and what of them may be shown."""
+"""Places: paths, addresses, and which parts of them may be shown."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from tests.fuzzing import bounded
         ("odd://name", None),
     ],
 )
-def test_what_is_on_this_machine_is_a_path(text: str, expected: Path | None) -> None:
+def test_a_place_on_this_machine_is_a_path(text: str, expected: Path | None) -> None:
     if expected is None:
         with pytest.raises(PlaceError, match="expected a path or an address that begins with s3"):
             place(text)
@@ -38,7 +38,7 @@ def test_what_is_on_this_machine_is_a_path(text: str, expected: Path | None) -> 
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/a/b#1?.png", "https://host/a.png"])
-def test_an_address_stays_as_it_is(text: str) -> None:
+def test_an_address_is_not_changed(text: str) -> None:
     named = place(text)
     assert isinstance(named, UPath)
     assert not isinstance(named, Path)
@@ -46,7 +46,7 @@ def test_an_address_stays_as_it_is(text: str) -> None:
     assert place(named) is named
 
 
-def test_the_scheme_may_be_in_capitals() -> None:
+def test_the_scheme_may_be_in_uppercase() -> None:
     assert str(place("S3://Bucket/A.png")) == "s3://Bucket/A.png"
 
 
@@ -58,7 +58,7 @@ def test_the_scheme_may_be_in_capitals() -> None:
         "abfss://box:hush@account.dfs.core.windows.net/a",
     ],
 )
-def test_credentials_in_an_address_are_refused_and_not_repeated(text: str) -> None:
+def test_credentials_in_an_address_are_refused_and_not_shown(text: str) -> None:
     with pytest.raises(PlaceError, match="found credentials in the address") as refused:
         place(text)
     assert "hush" not in str(refused.value)
@@ -86,7 +86,7 @@ def test_an_address_that_became_a_path_is_refused(named: str | Path) -> None:
         place(named)
 
 
-def test_signed_addresses_may_not_be_kept_by_others() -> None:
+def test_signed_addresses_are_rejected() -> None:
     for text in ("a?b.csv", "s3://bucket/a?b.csv", "https://host/m.csv"):
         assert reject_signed_address(place(text)) == place(text)
     with pytest.raises(PlaceError, match="found a signed address") as refused:
@@ -94,7 +94,7 @@ def test_signed_addresses_may_not_be_kept_by_others() -> None:
     assert "hush" not in str(refused.value)
 
 
-def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_reported_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(scheme: str) -> None:
         raise ImportError(f"no {scheme}")
 
@@ -119,7 +119,7 @@ def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatc
         ("https://host/in", "deep/a.png", "https://host/in/deep/a.png"),
     ],
 )
-def test_what_a_cell_means_to_a_folder(folder: str, text: str, expected: str) -> None:
+def test_a_cell_is_relative_to_a_folder(folder: str, text: str, expected: str) -> None:
     assert str(join(place(folder), text)) == expected
 
 
@@ -131,7 +131,7 @@ def test_what_a_cell_means_to_a_folder(folder: str, text: str, expected: str) ->
         ("https://host/a/b%20c.png?signature=hush#top", "b c.png"),
     ],
 )
-def test_names(text: str, name: str) -> None:
+def test_names_of_places(text: str, name: str) -> None:
     assert name_of(place(text)) == name
 
 
@@ -152,19 +152,19 @@ def test_names(text: str, name: str) -> None:
         "s3://key:hu@sh-hush@bucket/a.png",
     ],
 )
-def test_secrets_are_left_out_of_what_is_shown(text: str) -> None:
+def test_secrets_are_redacted(text: str) -> None:
     assert "hush" not in redacted(text)
 
 
 @pytest.mark.parametrize(
     "piece", ["http://", "a://b:", "//a:@", "//", "@", "a@b ", "?http://", "http://?", "http:// "]
 )
-def test_however_long_a_text_is_its_secrets_are_soon_left_out(piece: str) -> None:
+def test_long_texts_are_redacted_quickly(piece: str) -> None:
     with bounded(seconds=1):
         redacted(piece * 100_000)
 
 
-def test_what_has_no_secrets_is_shown_whole() -> None:
+def test_texts_without_secrets_are_not_changed() -> None:
     for text in (
         "a?b@c.png",
         "s3://bucket/a?b.png",

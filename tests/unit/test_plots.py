@@ -21,7 +21,7 @@ WEIGHTS = {"content": 0.1, "style": 1.0, "tv": 0.0}
 
 
 def lines_of(figure: object, label: str) -> list[tuple[list[float], list[float]]]:
-    """The lines of a color as that of the label: octaves, without the marks between them."""
+    """Return the lines in the color of a label: octaves, without the marks between them."""
     (axes,) = figure.axes  # type: ignore[attr-defined]
     drawn = [
         line for line in axes.get_lines() if len(line.get_xdata()) and line.get_linewidth() >= 1
@@ -34,7 +34,7 @@ def lines_of(figure: object, label: str) -> list[tuple[list[float], list[float]]
     ]
 
 
-def test_losses_with_their_weights_add_up_at_each_size() -> None:
+def test_weighted_losses_add_up_at_each_size() -> None:
     figure = plot_row(POINTS, WEIGHTS, "a title")
     assert lines_of(figure, "total loss") == [([0, 10], [2.0, 1.5]), ([10, 20], [3.0, 0.8])]
     assert lines_of(figure, "content loss") == [
@@ -48,7 +48,7 @@ def test_losses_with_their_weights_add_up_at_each_size() -> None:
 
 
 @pytest.mark.parametrize("count", [1, MOST_NAMED, MOST_NAMED + 1])
-def test_many_rows_are_named_as_long_as_they_can_be_told_apart(count: int, tmp_path: Path) -> None:
+def test_rows_are_named_unless_there_are_too_many(count: int, tmp_path: Path) -> None:
     figure = plot_rows({f"_{number}$x$.png": POINTS for number in range(count)}, "a title")
     (axes,) = figure.axes
     assert len(axes.get_lines()) == 2 * count
@@ -60,7 +60,7 @@ def test_many_rows_are_named_as_long_as_they_can_be_told_apart(count: int, tmp_p
     write_plot(figure, [tmp_path / "p.png"])
 
 
-def test_files_are_whole_and_the_same_again(tmp_path: Path) -> None:
+def test_files_are_complete_and_reproducible(tmp_path: Path) -> None:
     title = "$x_{ & <b> ]]> \u00e9"
     for folder in ("one", "two"):
         paths = [tmp_path / folder / name for name in ("p.png", "p.svg")]

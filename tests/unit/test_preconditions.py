@@ -1,4 +1,4 @@
-"""What must hold around a run is looked at first, and told at once with what to do."""
+"""Preconditions of a run, which are checked first and reported at once, with advice."""
 
 import errno
 import os
@@ -13,6 +13,9 @@ import pytest
 
 from flows.cli import preconditions
 from flows.cli.preconditions import Finding, NotReadyError, check_ready, surroundings
+from nst_core.storage.disk import Disk
+from tasks.store.output_folder import OutputFolder
+from tasks.store.style_cache import StyleCache
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +26,14 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def found(subject: str, tmp_path: Path, devices: str = "auto") -> Finding:
-    findings = surroundings(tmp_path / "cache", tmp_path / "out", devices)
+    findings = surroundings(StyleCache(tmp_path / "cache"), OutputFolder(tmp_path / "out"), devices)
     (finding,) = [finding for finding in findings if finding.subject == subject]
     return finding
 
 
-def test_where_all_is_well_folders_are_made_and_nothing_is_left_in_them(tmp_path: Path) -> None:
-    check_ready(tmp_path / "cache", tmp_path / "out", "auto")
-    findings = surroundings(tmp_path / "cache", tmp_path / "out")
+def test_folders_are_created_and_left_empty_if_nothing_is_wrong(tmp_path: Path) -> None:
+    check_ready(StyleCache(tmp_path / "cache"), OutputFolder(tmp_path / "out"), "auto")
+    findings = surroundings(StyleCache(tmp_path / "cache"), OutputFolder(tmp_path / "out"))
     assert {finding.subject for finding in findings} == {
         *("prefect home", "temporary folder", "locks", "cache", "output")
     }
@@ -39,13 +42,13 @@ def test_where_all_is_well_folders_are_made_and_nothing_is_left_in_them(tmp_path
     assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("PREFECT_HOME", str(file / "home"))
-    with pytest.raises(NotReadyError) as told:
-        check_ready(file, file / "out", "auto")
-    home, cache, output = str(told.value).splitlines()
+    with pytest.raises(NotReadyError) as raised:
+        check_ready(StyleCache(file), OutputFolder(file / "out"), "auto")
+    home, cache, output = str(raised.value).splitlines()
     assert home == (
         f"Prefect's home {file}/home has a file in its path where a folder is expected (Not a "
         "directory); set PREFECT_HOME to a folder that you can write to"
@@ -56,7 +59,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Path]:
-    """A folder that cannot be written, not even by root."""
+    """Yield a folder that nobody can write to, not even root."""
     folder = tmp_path / "read-only"
     folder.mkdir()
     if os.geteuid() != 0:
@@ -70,39 +73,39 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_folders_that_can_only_be_read(read_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_only_folders_are_reported(read_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(read_only / "home"))
-    with pytest.raises(NotReadyError) as told:
-        check_ready(read_only / "cache", read_only, "auto")
-    home, cache, output = str(told.value).splitlines()
-    wrong = "(can only be read|is not writable by) .*; "
-    assert re.match(f"Prefect's home {read_only}/home {wrong}set PREFECT_HOME", home)
-    assert re.match(f"the cache {read_only}/cache {wrong}set NST_BATCH_CACHE or --cache", cache)
-    assert re.match(f"the output folder {read_only} {wrong}choose another folder", output)
+    with pytest.raises(NotReadyError) as raised:
+        check_ready(StyleCache(read_only / "cache"), OutputFolder(read_only), "auto")
+    home, cache, output = str(raised.value).splitlines()
+    reason = "(can only be read|is not writable by) .*; "
+    assert re.match(f"Prefect's home {read_only}/home {reason}set PREFECT_HOME", home)
+    assert re.match(f"the cache {read_only}/cache {reason}set NST_BATCH_CACHE or --cache", cache)
+    assert re.match(f"the output folder {read_only} {reason}choose another folder", output)
 
 
 @pytest.mark.parametrize(("is_kept", "state"), [(True, "warning"), (False, "error")])
-def test_a_cache_that_can_only_be_read_serves_what_it_has(
+def test_a_read_only_cache_is_only_a_warning_if_it_has_targets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_kept: bool, state: str
 ) -> None:
     targets = tmp_path / "cache" / "styles" / "targets"
     targets.mkdir(parents=True)
     if is_kept:
         (targets / "a.safetensors").touch()
-    temporary, access = preconditions.tempfile.NamedTemporaryFile, os.access
+    probe, access = Disk.probe, os.access
 
-    def refuse_in_cache(dir: Path, prefix: str) -> object:  # noqa: A002 - the library's name
-        if dir == tmp_path / "cache":
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir))
-        return temporary(dir=dir, prefix=prefix)
+    def refuse_in_cache(self: Disk, folder: Path) -> None:
+        if folder == tmp_path / "cache":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
+        probe(self, folder)
 
-    monkeypatch.setattr(preconditions.tempfile, "NamedTemporaryFile", refuse_in_cache)
+    monkeypatch.setattr(Disk, "probe", refuse_in_cache)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
     assert found("cache", tmp_path).state == state
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_quota_shows_where_something_is_written(
+def test_an_exceeded_quota_is_noticed_by_writing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def fail(_: int) -> None:
@@ -120,10 +123,10 @@ def test_a_quota_shows_where_something_is_written(
     ("blocks", "free", "state"),
     [(10**6, 63, "error"), (10**6, 65, "warning"), (10**6, 1001, "ok"), (0, 0, "ok")],
 )
-def test_room_on_the_disk(
+def test_free_disk_space_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, free: int, state: str
 ) -> None:
-    """In MB; a file system that counts no blocks does not say."""
+    """Space is in MB; a file system that counts no blocks does not know its free space."""
     facts = SimpleNamespace(f_blocks=blocks, f_bavail=free * 1000, f_frsize=1000)
     monkeypatch.setattr("os.statvfs", lambda _: facts)
     finding = found("output", tmp_path)
@@ -132,7 +135,7 @@ def test_room_on_the_disk(
         assert finding.found.endswith("found 63 MB of free space, expected at least 64 MB")
 
 
-def test_no_home_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_home_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -145,15 +148,17 @@ def test_no_home_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "HOME is not set, and this user has no home folder" in finding.found
 
 
-def test_a_server_elsewhere_needs_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_another_server_needs_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "file" / "home"))
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
-    check_ready(tmp_path / "cache", tmp_path / "out", "auto")
+    check_ready(StyleCache(tmp_path / "cache"), OutputFolder(tmp_path / "out"), "auto")
     assert not (tmp_path / "home").exists()
 
 
-def test_a_temporary_folder_that_is_not_there(
+def test_a_missing_temporary_folder_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
@@ -168,7 +173,7 @@ def test_a_temporary_folder_that_is_not_there(
     assert found("temporary folder", tmp_path).state == "error"
 
 
-def test_locks_that_cannot_be_used_matter_where_there_are_gpus(
+def test_unusable_locks_are_an_error_only_if_gpus_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     locks = tmp_path / "locks"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from upath import UPath
 
-from nst_core.images.pictures import examine, load
+from nst_core.images.read import examine, load
 from nst_core.storage.files import list_files, read_whole, write_atomic
 from nst_core.storage.places import Place
 from tasks.report.gallery.previews import (
@@ -22,7 +22,7 @@ from tasks.report.gallery.previews import (
     keep_thumbnail,
     thumbnail_name,
 )
-from tasks.store.layout import previews_folder
+from tasks.store.output_folder import OutputFolder
 from tests.pictures import write_picture
 
 
@@ -42,9 +42,9 @@ def preview(source: Path, name: str = "thumbnails/a.jpg") -> Preview:
 
 def test_a_thumbnail_is_small_and_shows_the_picture(output: Place, tmp_path: Path) -> None:
     picture = load(write_picture(tmp_path / "a.png", 1, height=600, width=800))
-    keep_thumbnail(output, picture.sha256, picture.rgb)
+    keep_thumbnail(OutputFolder(output), picture.sha256, picture.rgb)
     path = tmp_path / "thumbnail.jpg"
-    path.write_bytes(read_whole(previews_folder(output) / thumbnail_name(picture.sha256)))
+    path.write_bytes(read_whole(OutputFolder(output).previews / thumbnail_name(picture.sha256)))
     assert Image.open(path).format == "JPEG"
     assert Image.open(path).size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE * 3 // 4)
     small = load(tmp_path / "a.png", size=THUMBNAIL_SIDE).rgb
@@ -53,43 +53,47 @@ def test_a_thumbnail_is_small_and_shows_the_picture(output: Place, tmp_path: Pat
 
 def test_a_content_has_the_size_of_its_result(output: Place, tmp_path: Path) -> None:
     picture = load(write_picture(tmp_path / "a.png", 1, height=60, width=90))
-    keep_content(output, picture.sha256, picture.rgb)
+    keep_content(OutputFolder(output), picture.sha256, picture.rgb)
     assert content_name(picture.sha256, (60, 90)).endswith("_90x60.jpg")
-    assert list_files(previews_folder(output)) == {content_name(picture.sha256, (60, 90))}
+    assert list_files(OutputFolder(output).previews) == {content_name(picture.sha256, (60, 90))}
 
 
-def test_only_what_is_missing_is_made(output: Place, tmp_path: Path) -> None:
+def test_only_missing_previews_are_made(output: Place, tmp_path: Path) -> None:
     source = write_picture(tmp_path / "a.png", 1)
-    assert complete_previews([preview(source)], output) == {"thumbnails/a.jpg"}
-    made = read_whole(previews_folder(output) / "thumbnails/a.jpg")
+    assert complete_previews([preview(source)], OutputFolder(output)) == {"thumbnails/a.jpg"}
+    made = read_whole(OutputFolder(output).previews / "thumbnails/a.jpg")
     source.unlink()
-    assert complete_previews([preview(write_picture(source, 2))], output) == {"thumbnails/a.jpg"}
-    assert read_whole(previews_folder(output) / "thumbnails/a.jpg") == made
+    assert complete_previews([preview(write_picture(source, 2))], OutputFolder(output)) == {
+        "thumbnails/a.jpg"
+    }
+    assert read_whole(OutputFolder(output).previews / "thumbnails/a.jpg") == made
 
 
-def test_what_nothing_shows_any_more_is_removed(output: Place, tmp_path: Path) -> None:
+def test_previews_that_nothing_shows_anymore_are_removed(output: Place, tmp_path: Path) -> None:
     source = write_picture(tmp_path / "a.png", 1)
     old, new = (thumbnail_name(digit * 64) for digit in "ab")
     content = content_name("c" * 64, (30, 40))
-    complete_previews([preview(source, name) for name in (old, new, content)], output)
-    # In a folder of that name, somebody may keep pictures.
+    complete_previews([preview(source, name) for name in (old, new, content)], OutputFolder(output))
+    # Somebody may keep pictures in a folder of that name.
     own = {"thumbnails/anna.jpg", "holiday/anna.jpg", "contents/anna_30x40.jpg", f"deep/{old}"}
     for name in own:
-        write_atomic(previews_folder(output) / name, b"own")
-    complete_previews([preview(source, new)], output)
-    assert list_files(previews_folder(output)) == {new, *own}
+        write_atomic(OutputFolder(output).previews / name, b"own")
+    complete_previews([preview(source, new)], OutputFolder(output))
+    assert list_files(OutputFolder(output).previews) == {new, *own}
 
 
-def test_what_may_be_missing_is_kept_but_not_made(output: Place, tmp_path: Path) -> None:
+def test_optional_previews_are_kept_but_not_made(output: Place, tmp_path: Path) -> None:
     source = write_picture(tmp_path / "a.png", 1)
     optional = replace(preview(source), may_be_missing=True)
-    assert complete_previews([optional], output) == set()
-    assert complete_previews([optional, preview(source), optional], output) == {optional.name}
-    assert complete_previews([optional], output) == {optional.name}
+    assert complete_previews([optional], OutputFolder(output)) == set()
+    assert complete_previews([optional, preview(source), optional], OutputFolder(output)) == {
+        optional.name
+    }
+    assert complete_previews([optional], OutputFolder(output)) == {optional.name}
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed", "cut"])
-def test_a_picture_that_cannot_be_shown_costs_a_warning_only(
+def test_a_picture_that_cannot_be_shown_only_gives_a_warning(
     output: Place, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = write_picture(tmp_path / "broken.png", 1)
@@ -101,5 +105,5 @@ def test_a_picture_that_cannot_be_shown_costs_a_warning_only(
     else:
         broken.write_bytes(broken.read_bytes()[:-50])
     with caplog.at_level(logging.WARNING):
-        assert complete_previews(wanted, output) == {"thumbnails/b.jpg"}
+        assert complete_previews(wanted, OutputFolder(output)) == {"thumbnails/b.jpg"}
     assert str(broken) in caplog.text

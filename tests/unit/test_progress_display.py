@@ -24,7 +24,7 @@ from tasks.events import RowEnded, RowsPlanned, RowStarted, RowStepped, RowWaiti
         ([10.0**-number for number in range(8)], "█▇▆▅▄▃▂▁"),
     ],
 )
-def test_a_sparkline_is_as_high_as_the_logarithms(losses: list[float], line: str) -> None:
+def test_the_height_of_a_sparkline_is_logarithmic(losses: list[float], line: str) -> None:
     assert sparkline(losses) == line
 
 
@@ -55,7 +55,7 @@ def display_of(count: int) -> Display:
 
 
 @pytest.mark.parametrize("width", [30, 40, 63, 64, 80, 200])
-def test_nothing_runs_over(width: int) -> None:
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     lines = drawn(display_of(3), width)
     assert len(lines) == 4
     assert all(len(line) <= width for line in lines)
@@ -65,7 +65,7 @@ def test_nothing_runs_over(width: int) -> None:
         assert "0.1235" in line or width < 40
 
 
-def test_no_more_rows_than_the_eye_can_take() -> None:
+def test_the_number_of_displayed_rows_is_limited() -> None:
     lines = drawn(display_of(MOST_ROWS + 3), 80)
     assert len(lines) == 1 + MOST_ROWS + 1
     assert lines[-1].strip() == "and 3 more"
@@ -78,7 +78,7 @@ def test_a_terminal_without_unicode_has_no_sparkline() -> None:
     assert "loss 0.1235" in lines[1]
 
 
-def test_rows_come_and_go(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_appear_and_disappear(capsys: pytest.CaptureFixture[str]) -> None:
     progress = LiveProgress(Terminal())
     display = progress.display
     progress.show(RowsPlanned(2, 5))
@@ -96,7 +96,7 @@ def test_rows_come_and_go(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[1/2] line 7 a_s.png: failed, no room" in capsys.readouterr().out
 
 
-def test_a_terminal_that_cannot_be_drawn_on_is_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dumb_terminal_is_treated_like_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     assert Terminal().is_rich
@@ -104,6 +104,6 @@ def test_a_terminal_that_cannot_be_drawn_on_is_a_pipe(monkeypatch: pytest.Monkey
     assert not Terminal().is_rich
 
 
-def test_control_characters_are_written_out() -> None:
+def test_control_characters_are_escaped() -> None:
     assert printable("ä\tb\nc") == "ä\tb\nc"
     assert printable("\x1b[2J\x07\r\x9b\udcff") == r"\x1b[2J\x07\r\x9b\udcff"

@@ -1,25 +1,27 @@
-"""What pictures say of how they were made, and the rows that make them again."""
+"""Provenance in pictures, and the rows that make such pictures again."""
 
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from upath import UPath
 
-from nst_core.images.pictures import PictureFacts, encode_png, examine
+from nst_core.images.read import PictureFacts, examine
+from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.settings import PRESETS, Settings, resolve
-from tasks.intake.manifest import check_places, read_manifest
+from tasks.intake.manifest import read_manifest
+from tasks.intake.outputs import check_places
 from tasks.report import rebuild
-from tasks.report.finding import NEEDED
 from tasks.report.rebuild import Rebuilder, cells_of
 from tasks.report.table import write_summary
+from tasks.report.table_row import Table, TableRow
 from tasks.store.csv_cells import to_csv
+from tasks.store.output_folder import OutputFolder
 from tasks.store.provenance import KEYWORD, Provenance, ProvenanceError
 from tests.fuzzing import FILE_NAMES, fuzz
 from tests.pictures import write_csv, write_picture
@@ -38,7 +40,7 @@ ODD = {"size": 300, "match_colors": False, "seed": 7, "learning_rate": 1 / 255, 
     ],
     ids=str,
 )
-def test_a_row_of_the_cells_has_the_settings(settings: Settings, tmp_path: Path) -> None:
+def test_a_row_of_the_cells_has_the_same_settings(settings: Settings, tmp_path: Path) -> None:
     cells = {"content": "a.png", "style": "s.png", **cells_of(settings)}
     manifest = write_csv(tmp_path / "m.csv", tuple(cells), tuple(cells.values()))
     (row,) = read_manifest(manifest)
@@ -46,14 +48,14 @@ def test_a_row_of_the_cells_has_the_settings(settings: Settings, tmp_path: Path)
     assert row.settings == settings
 
 
-def test_cells_say_no_more_than_they_must() -> None:
+def test_cells_name_only_what_differs_from_the_defaults() -> None:
     assert cells_of(PRESETS["standard"]) == {}
     assert cells_of(resolve(ODD)).keys() == ODD.keys()
     assert cells_of(resolve({"encoder": "vgg16"})) == {"encoder": "vgg16"}
 
 
 def provenance_of(content: Path, style: Path, **facts: Any) -> Provenance:
-    said = {
+    defaults = {
         "key": "k" * 64,
         "content": content.name,
         "content_sha256": examine(content).sha256,
@@ -69,7 +71,7 @@ def provenance_of(content: Path, style: Path, **facts: Any) -> Provenance:
         "recoveries": 0,
         **dict.fromkeys(("total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"), 0.5),
     }
-    return Provenance.model_validate(said | facts)
+    return Provenance.model_validate(defaults | facts)
 
 
 def write_result(path: Place, text: str | None) -> Place:
@@ -80,17 +82,17 @@ def write_result(path: Place, text: str | None) -> Place:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> tuple[Path, Path]:
-    """A content and a style, in a folder of their own."""
+    """Return a content and a style, in their own folder."""
     folder = tmp_path / "pictures of mine"
     return write_picture(folder / "a.png", 1), write_picture(folder / "s.png", 2)
 
 
-def test_it_reads_back_as_it_was(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+def test_provenance_is_read_back_unchanged(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
     for name, read in (("ä \N{SNOWMAN}.png",) * 2, ("na\udcefve.png", r"na\udcefve.png")):
         facts = provenance_of(*pictures).model_dump() | {"content": name}
-        said = Provenance.model_validate(facts)
-        assert said.content == read
-        assert Provenance.of(write_result(tmp_path / "r.png", said.to_text())) == said
+        provenance = Provenance.model_validate(facts)
+        assert provenance.content == read
+        assert Provenance.of(write_result(tmp_path / "r.png", provenance.to_text())) == provenance
 
 
 @pytest.mark.parametrize(
@@ -101,33 +103,37 @@ def test_it_reads_back_as_it_was(tmp_path: Path, pictures: tuple[Path, Path]) ->
         ("no json", "Invalid JSON.*another version"),
     ],
 )
-def test_pictures_that_say_nothing(tmp_path: Path, text: str | None, message: str) -> None:
+def test_pictures_without_provenance_are_refused(
+    tmp_path: Path, text: str | None, message: str
+) -> None:
     path = write_result(tmp_path / "r.png", text)
     with pytest.raises(ProvenanceError, match=f"r\\.png: .*{message}"):
         Provenance.of(path)
 
 
-def test_a_setting_that_is_not_known_is_named(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+def test_an_unknown_setting_is_named(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
     text = provenance_of(*pictures).to_text().replace('"size"', '"sice"')
     with pytest.raises(ProvenanceError, match=r"settings\.sice: Extra inputs"):
         Provenance.of(write_result(tmp_path / "r.png", text))
 
 
-def batch_of(folder: Path, said: Provenance, **cells: Any) -> Place:
-    """The result of a batch whose manifest was in the folder."""
-    other = dict.fromkeys(NEEDED, "")
-    own = {"line": 2, "output": "deep/r.png", "key": said.key, **cells}
-    table = pd.DataFrame([other | own, other | {"line": 3}])
-    table.attrs["manifest"] = str(folder / "m.csv")
-    write_summary(table, folder / "out")
-    return write_result(folder / "out" / "pictures" / "deep" / "r.png", said.to_text())
+def batch_of(folder: Path, provenance: Provenance, **cells: Any) -> Place:
+    """Write a result of a batch whose manifest was in the folder, and return its place."""
+    own = TableRow(
+        **{"line": 2, "status": "done", "output": "deep/r.png", "key": provenance.key} | cells
+    )
+    other = TableRow(line=3, status="done")
+    write_summary(Table((own, other), manifest=str(folder / "m.csv")), OutputFolder(folder / "out"))
+    return write_result(folder / "out" / "pictures" / "deep" / "r.png", provenance.to_text())
 
 
-def test_sources_are_where_the_table_says(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
-    said = provenance_of(*pictures)
+def test_sources_are_found_where_the_table_says(
+    tmp_path: Path, pictures: tuple[Path, Path]
+) -> None:
+    provenance = provenance_of(*pictures)
     cells = {"content": "pictures of mine/a.png", "style": "pictures of mine/s.png"}
-    result = batch_of(tmp_path, said, **cells)
-    row = Rebuilder(tmp_path / "elsewhere", []).rebuild(result, said)
+    result = batch_of(tmp_path, provenance, **cells)
+    row = Rebuilder(tmp_path / "elsewhere", []).rebuild(result, provenance)
     assert row.lost == ()
     assert row.cells == {
         "content": "../pictures of mine/a.png",
@@ -137,12 +143,12 @@ def test_sources_are_where_the_table_says(tmp_path: Path, pictures: tuple[Path, 
     }
 
 
-def test_no_spreadsheet_runs_a_row(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+def test_no_spreadsheet_runs_a_row_as_formulas(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
     content, style = (path.rename(path.with_name(f"={path.name}")) for path in pictures)
-    said = provenance_of(content, style)
-    result = batch_of(tmp_path, said, output="=r.png", content=content.name, style=style.name)
+    provenance = provenance_of(content, style)
+    result = batch_of(tmp_path, provenance, output="=r.png", content=content.name, style=style.name)
     result = result.rename(tmp_path / "out" / "pictures" / "=r.png")
-    row = Rebuilder(content.parent, [content.parent]).rebuild(result, said)
+    row = Rebuilder(content.parent, [content.parent]).rebuild(result, provenance)
     assert row.lost == ()
     cells = {name: row.cells[name] for name in ("content", "style", "output")}
     assert cells == {"content": "./=a.png", "style": "./=s.png", "output": "./=r.png"}
@@ -152,56 +158,66 @@ def test_no_spreadsheet_runs_a_row(tmp_path: Path, pictures: tuple[Path, Path]) 
     assert read.faults == ()
 
 
-def test_another_picture_under_the_name_is_not_taken(
+def test_another_picture_of_the_same_name_is_not_used(
     tmp_path: Path, pictures: tuple[Path, Path]
 ) -> None:
     content, style = pictures
-    said = provenance_of(content, style)
-    result = batch_of(tmp_path, said, content=str(content), style=str(style))
+    provenance = provenance_of(content, style)
+    result = batch_of(tmp_path, provenance, content=str(content), style=str(style))
     content.rename(tmp_path / "moved.png")
     write_picture(content, 99)
-    row = Rebuilder(tmp_path, []).rebuild(result, said)
+    row = Rebuilder(tmp_path, []).rebuild(result, provenance)
     assert row.cells["content"] == "a.png"
     assert row.cells["style"] == "pictures of mine/s.png"
     (lost,) = row.lost
-    assert lost.startswith(f"content: 'a.png' (SHA-256 of its pixels {said.content_sha256[:12]}")
-    # By what it shows it is found under any name.
-    row = Rebuilder(tmp_path, [tmp_path]).rebuild(result, said)
+    assert lost.startswith(
+        f"content: 'a.png' (SHA-256 of its pixels {provenance.content_sha256[:12]}"
+    )
+    # The digest of its pixels finds it under any name.
+    row = Rebuilder(tmp_path, [tmp_path]).rebuild(result, provenance)
     assert (row.cells["content"], row.lost) == ("moved.png", ())
 
 
-def test_a_picture_that_was_given_away(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
-    said = provenance_of(*pictures)
-    alone = write_result(tmp_path / "mail" / "r.png", said.to_text())
-    row = Rebuilder(tmp_path, []).rebuild(alone, said)
+def test_a_picture_outside_its_output_folder_can_be_rebuilt(
+    tmp_path: Path, pictures: tuple[Path, Path]
+) -> None:
+    provenance = provenance_of(*pictures)
+    alone = write_result(tmp_path / "mail" / "r.png", provenance.to_text())
+    row = Rebuilder(tmp_path, []).rebuild(alone, provenance)
     assert [row.cells[name] for name in ("content", "style", "output")] == [
         *("a.png", "s.png", "r.png"),
     ]
     assert len(row.lost) == 2
-    assert Rebuilder(tmp_path, [tmp_path / "pictures of mine"]).rebuild(alone, said).lost == ()
+    assert (
+        Rebuilder(tmp_path, [tmp_path / "pictures of mine"]).rebuild(alone, provenance).lost == ()
+    )
 
 
-def test_a_folder_that_has_the_name_of_ours(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
-    said = provenance_of(*pictures)
+def test_an_output_may_be_in_a_folder_named_pictures(
+    tmp_path: Path, pictures: tuple[Path, Path]
+) -> None:
+    provenance = provenance_of(*pictures)
     cells = {"content": str(pictures[0]), "style": str(pictures[1])}
-    result = batch_of(tmp_path / "pictures", said, **cells)
+    result = batch_of(tmp_path / "pictures", provenance, **cells)
     inner = result.parent / "pictures"
-    result = write_result(inner / "r.png", said.to_text())
-    row = Rebuilder(tmp_path, []).rebuild(result, said)
+    result = write_result(inner / "r.png", provenance.to_text())
+    row = Rebuilder(tmp_path, []).rebuild(result, provenance)
     assert (row.cells["output"], row.lost) == ("deep/pictures/r.png", ())
 
 
-def test_a_picture_in_object_storage(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
-    said = provenance_of(*pictures)
+def test_a_picture_in_object_storage_can_be_rebuilt(
+    tmp_path: Path, pictures: tuple[Path, Path]
+) -> None:
+    provenance = provenance_of(*pictures)
     address = UPath("memory://studio/results/pictures/deep/r.png")
-    write_result(address, said.to_text())
-    assert Provenance.of(address) == said
-    row = Rebuilder(tmp_path, [pictures[0].parent]).rebuild(address, said)
+    write_result(address, provenance.to_text())
+    assert Provenance.of(address) == provenance
+    row = Rebuilder(tmp_path, [pictures[0].parent]).rebuild(address, provenance)
     assert (row.cells["output"], row.lost) == ("deep/r.png", ())
     address.fs.store.clear()
 
 
-def test_each_file_is_looked_at_once(
+def test_each_file_is_examined_once(
     tmp_path: Path, pictures: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Place] = []
@@ -210,19 +226,19 @@ def test_each_file_is_looked_at_once(
         seen.append(path)
         return examine(path, **options)
 
-    said = provenance_of(*pictures).model_copy(update={"content_sha256": "not there"})
+    provenance = provenance_of(*pictures).model_copy(update={"content_sha256": "not there"})
     monkeypatch.setattr(rebuild, "examine", counted)
     rebuilder = Rebuilder(tmp_path, [pictures[0].parent])
     for _ in range(3):
-        (lost,) = rebuilder.rebuild(tmp_path / "r.png", said).lost
+        (lost,) = rebuilder.rebuild(tmp_path / "r.png", provenance).lost
         assert lost.startswith("content: ")
     assert sorted(seen) == sorted(pictures)
 
 
-def shown(folder: Path, result: Place, said: Provenance) -> Path:
-    """What `show` writes for a picture, as a manifest in the folder."""
+def write_rebuilt_row(folder: Path, result: Place, provenance: Provenance) -> Path:
+    """Write what `show` prints for a picture to a manifest in the folder, and return that."""
     write_atomic(
-        result, encode_png(np.zeros((4, 4, 3), np.float32), text={KEYWORD: said.to_text()})
+        result, encode_png(np.zeros((4, 4, 3), np.float32), text={KEYWORD: provenance.to_text()})
     )
     rebuilt = Rebuilder(folder, [folder / "sources"]).rebuild(result, Provenance.of(result))
     assert rebuilt.lost == ()
@@ -238,18 +254,20 @@ def test_show_makes_rows_that_check_accepts_whatever_the_names(
 ) -> None:
     folder = tmp_path_factory.mktemp("names")
     source = write_picture(folder / "sources" / os.fsdecode(content), 1)
-    said = provenance_of(source, write_picture(folder / "sources" / "\n s", 2))
+    provenance = provenance_of(source, write_picture(folder / "sources" / "\n s", 2))
     result = folder / "out" / "pictures" / os.fsdecode(renamed)
     if os.fsencode(source.name).decode(errors="ignore").encode() != content:
         with pytest.raises(AssertionError, match="cannot stand in a manifest"):
-            shown(folder, result, said)
+            write_rebuilt_row(folder, result, provenance)
         return
-    (row,) = check_places(read_manifest(shown(folder, result, said)), folder / "out 2")
+    (row,) = check_places(
+        read_manifest(write_rebuilt_row(folder, result, provenance)), OutputFolder(folder / "out 2")
+    )
     assert row.faults == ()
     assert row.content.resolve() == source
-    # The name that we would give it survives as well.
+    # A generated name is kept, too.
     (folder / "m.csv").write_bytes(to_csv([("content", "style"), (source.name, "s")]).encode())
     (row,) = read_manifest(folder / "m.csv")
     made = folder / "out" / "pictures" / row.output
-    (again,) = read_manifest(shown(folder, made, said))
+    (again,) = read_manifest(write_rebuilt_row(folder, made, provenance))
     assert (again.faults, again.output) == ((), row.output)

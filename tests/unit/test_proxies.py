@@ -1,4 +1,4 @@
-"""Proxies never come between a run and a server on this machine."""
+"""Proxies, which a run never uses to reach a server on this machine."""
 
 import http.server
 import socket
@@ -17,7 +17,7 @@ from flows.process.proxies import (
     speak_directly,
 )
 
-# Nobody listens there.
+# Nothing listens at these addresses.
 DEAD = ("http://127.0.0.1:9", "https://127.0.0.1:9", "127.0.0.1:9", "socks5://127.0.0.1:9")
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -33,7 +33,7 @@ class Quiet(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Of a server on this machine that answers everything."""
+    """Yield the port of a server on this machine that answers every request."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
@@ -50,7 +50,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("is_lower", [False, True])
 @pytest.mark.parametrize("proxy", DEAD)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_server_here_is_reached_without(
+def test_a_local_server_is_reached_without_a_proxy(
     monkeypatch: pytest.MonkeyPatch, port: int, name: str, proxy: str, is_lower: bool
 ) -> None:
     monkeypatch.setenv("no_proxy", "")
@@ -63,7 +63,7 @@ def test_a_server_here_is_reached_without(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.2", "127.1.2.3", "[::1]"])
-def test_so_is_any_address_of_this_machine_that_the_user_names(
+def test_any_address_of_this_machine_is_reached_without_a_proxy(
     monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     for name in NAMES:
@@ -73,7 +73,7 @@ def test_so_is_any_address_of_this_machine_that_the_user_names(
     settle_proxies(f"http://{host}:4200/api")
     assert get_proxy(parse_uri(f"ws://{host}:4200/api")) is None
     with httpx.Client() as client:
-        # The one that httpx uses where no proxy is meant.
+        # This is the transport that httpx uses without a proxy.
         transport = client._transport_for_url(httpx.URL(f"http://{host}:4200/api"))
         assert transport is client._transport
 
@@ -97,21 +97,29 @@ def test_without_proxies_nothing_is_changed() -> None:
     assert environment == {"PATH": "/bin", "HTTP_PROXY": ""}
 
 
-def test_a_proxy_that_ends_every_client_is_left_out_and_told_without_its_password() -> None:
+def test_an_unusable_proxy_is_left_out_and_reported_without_its_password() -> None:
     environment = {
         "ALL_PROXY": "socks://user:secret@127.0.0.1:9/",
         "http_proxy": "http://127.0.0.1:port",
         "HTTPS_PROXY": "socks5://127.0.0.1:9",
     }
-    told = leave_out_unusable(environment)
+    messages = leave_out_unusable(environment)
     assert environment == {"HTTPS_PROXY": "socks5://127.0.0.1:9"}
-    assert [line.partition(":")[0] for line in told] == ["ALL_PROXY", "http_proxy"]
-    assert "its scheme is 'socks'" in told[0]
-    assert "secret" not in "".join(told)
+    assert [line.partition(":")[0] for line in messages] == ["ALL_PROXY", "http_proxy"]
+    assert "its scheme is 'socks'" in messages[0]
+    assert "secret" not in "".join(messages)
 
 
-def test_what_this_machine_is() -> None:
-    here = ("localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "a.localhost")
-    assert all(map(is_on_this_machine, (*here, socket.gethostname())))
+def test_names_and_addresses_of_this_machine_are_recognized() -> None:
+    local_hosts = (
+        "localhost",
+        "LOCALHOST",
+        "127.0.0.1",
+        "127.9.9.9",
+        "::1",
+        "0.0.0.0",
+        "a.localhost",
+    )
+    assert all(map(is_on_this_machine, (*local_hosts, socket.gethostname())))
     # Addresses for documentation, which no machine has.
     assert not any(map(is_on_this_machine, ("192.0.2.1", "2001:db8::1", "prefect.example", "")))

@@ -1,4 +1,4 @@
-"""What libraries have to say reaches no terminal, unless the user asks for it."""
+"""Messages of libraries, which reach no terminal unless the user asks for them."""
 
 import os
 import subprocess
@@ -62,19 +62,19 @@ def run_python(
 
 
 @pytest.mark.nights
-def test_tensorflow_starts_without_a_word_in_a_plain_script() -> None:
+def test_tensorflow_prints_nothing_in_a_plain_script() -> None:
     result = run_python(STYLIZE)
     assert result.stdout == "1\n"
     assert result.stderr == "ours\n"
 
 
 @pytest.mark.nights
-def test_tensorflow_is_heard_by_whoever_asks() -> None:
+def test_tensorflow_prints_its_messages_on_request() -> None:
     program = "from nst_core.quiet_tensorflow import tf"
     assert run_python(program, TF_CPP_MIN_LOG_LEVEL="0").stderr
 
 
-def test_what_was_kept_back_is_shown_where_loading_fails() -> None:
+def test_suppressed_messages_are_shown_if_loading_fails() -> None:
     program = """
 import os, sys
 sys.modules["tensorflow"] = None

@@ -1,4 +1,4 @@
-"""The README's Python examples run, each alone."""
+"""The Python examples of the README and of docs/, each run alone."""
 
 import re
 import subprocess
@@ -7,10 +7,18 @@ from pathlib import Path
 
 import pytest
 
+import nst_core
 from tests.pictures import write_picture
 
-README = Path(__file__).parents[2] / "README.md"
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README.read_text("utf-8"), re.M | re.S)
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def examples_in(document: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", document.read_text("utf-8"), re.M | re.S)
+
+
+EXAMPLES = [example for document in DOCUMENTS for example in examples_in(document)]
 
 RUN_EACH_ALONE = """
 import os, runpy, sys
@@ -22,7 +30,7 @@ for folder in sys.argv[1:]:
 
 
 @pytest.mark.nights
-def test_each_python_example_runs_alone_in_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_each_python_example_runs_alone_in_its_own_folder(tmp_path: Path) -> None:
     folders = [tmp_path / str(number) for number in range(len(EXAMPLES))]
     for folder, example in zip(folders, EXAMPLES, strict=True):
         folder.mkdir()
@@ -37,8 +45,18 @@ def test_each_python_example_runs_alone_in_a_folder_of_its_own(tmp_path: Path) -
         f"ran {folder}" for folder in folders
     ]
     assert (folders[0] / "result.png").exists()
+    for folder, example in zip(folders, EXAMPLES, strict=True):
+        for saved in re.findall(r'(?:save|write_whole)\("([^"]+)"', example):
+            assert (folder / saved).exists()
 
 
-def test_there_are_examples() -> None:
-    if not EXAMPLES:
-        pytest.fail("no Python example was found in the README")
+@pytest.mark.parametrize("name", ["README.md", "docs/python.md"])
+def test_there_are_examples(name: str) -> None:
+    if not examples_in(ROOT / name):
+        pytest.fail(f"no Python example was found in {name}")
+
+
+def test_examples_only_use_names_of_the_public_api() -> None:
+    used = {name for example in EXAMPLES for name in re.findall(r"\bnst\.(\w+)", example)}
+    assert used
+    assert used <= set(nst_core.__all__)

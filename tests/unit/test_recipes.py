@@ -1,4 +1,4 @@
-"""The recipes of others against direct transcriptions of their formulas in float64."""
+"""Published recipes against direct transcriptions of their formulas in float64."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_core.images.pictures import resize
+from nst_core.images.resize import resize
 from nst_core.networks import CATALOGUE, forward
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
@@ -29,7 +29,7 @@ CONTENT, STYLE, PICTURE = (smooth(seed) for seed in range(3))
 
 
 def encoder_of(name: str) -> Encoder:
-    """The preset's network with its pooling and random weights."""
+    """Return the preset's network, with its pooling and random weights."""
     settings = PRESETS[name]
     return random_encoder(CATALOGUE[settings.encoder].topology.with_pooling(settings.pooling))
 
@@ -37,9 +37,9 @@ def encoder_of(name: str) -> Encoder:
 def losses_and_gradient(
     encoder: Encoder, settings: Settings, dtype: tf.DType
 ) -> tuple[LossTerms, np.ndarray]:
-    """As the optimization has them, in single precision; or the same graph in double."""
+    """Compute both with the optimization's graph, in single or double precision."""
     kind = dtype.as_numpy_dtype
-    # Fingerprints, by which tensors of weights are kept, are of single precision.
+    # The fingerprints by which tensors of weights are cached ignore double precision.
     forward._tensors.cache_clear()
     precise = Encoder(encoder.topology, {n: a.astype(kind) for n, a in encoder.weights.items()})
     content, style, point = (tf.constant(picture, dtype) for picture in (CONTENT, STYLE, PICTURE))
@@ -57,13 +57,13 @@ def losses_and_gradient(
 
 
 @pytest.fixture(autouse=True)
-def _no_tensors_are_kept() -> Iterator[None]:
+def _clear_tensors() -> Iterator[None]:
     yield
     forward._tensors.cache_clear()
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_losses_and_gradient_are_those_of_the_published_formulas(name: str) -> None:
+def test_losses_and_gradient_equal_the_published_formulas(name: str) -> None:
     settings = PRESETS[name]
     encoder = encoder_of(name)
     expected, slope = RECIPES[name](
@@ -73,17 +73,17 @@ def test_losses_and_gradient_are_those_of_the_published_formulas(name: str) -> N
         tuple(settings.style_layer_weights),
         recipes.Weights(settings.content_weight, settings.style_weight, settings.tv_weight),
     )
-    kinds = ["content", "style", "total"] + ["tv"] * (name != "gatys")  # the paper has no variation
-    # In single precision a unit of thousands may fall on the other side of its ReLU's corner, which
-    # has no part in the losses, but shows in the gradient.
+    kinds = ["content", "style", "total"] + ["tv"] * (name != "gatys")  # the paper has no tv
+    # In single precision, one unit of thousands may be on the other side of its ReLU's corner. That
+    # does not show in the losses, but in the gradient.
     for dtype, loss_tolerance, gradient_tolerance in (
         (tf.float32, 1e-5, 1e-3),
-        (tf.float64, 1e-7, 1e-7),  # the weights of layers are single
+        (tf.float64, 1e-7, 1e-7),  # the weights of layers have single precision
     ):
         terms, gradient = losses_and_gradient(encoder, settings, dtype)
         for kind in kinds:
-            told = float(getattr(terms, kind))
-            assert told == pytest.approx(getattr(expected, kind), rel=loss_tolerance)
+            loss = float(getattr(terms, kind))
+            assert loss == pytest.approx(getattr(expected, kind), rel=loss_tolerance)
         assert np.linalg.norm(gradient - slope) < gradient_tolerance * np.linalg.norm(slope)
 
 
@@ -91,7 +91,7 @@ def test_losses_and_gradient_are_those_of_the_published_formulas(name: str) -> N
     ("name", "published"),
     [("article", recipes.ARTICLE_WEIGHTS), ("neural-style", recipes.NEURAL_STYLE_WEIGHTS)],
 )
-def test_the_weights_of_the_presets_are_those_published(
+def test_the_weights_of_the_presets_are_the_published_ones(
     name: str, published: recipes.Weights
 ) -> None:
     preset = PRESETS[name]

@@ -1,4 +1,4 @@
-"""Records on disk: found when whole, refused when anything about them or their file is not."""
+"""Records on disk: found if they and their files are intact, and refused otherwise."""
 
 import json
 import logging
@@ -8,25 +8,24 @@ import pytest
 from prefect.results import ResultRecord
 
 from tasks.engine.caching import RecordSerializer
+from tasks.store.file_reference import FileReference, RecordError
 from tasks.store.records import (
-    FileReference,
     PictureRecord,
-    RecordError,
     StyleRecord,
-    find_style,
     read_record,
     remove_failures,
     write_record,
 )
+from tasks.store.style_cache import StyleCache
 
 KEY = "a" * 64
 
 
 @pytest.fixture
 def records(tmp_path: Path) -> Path:
-    """A folder of records, as it lies in a cache."""
-    folder = tmp_path / "records"
-    folder.mkdir()
+    """Return a folder of records, like that of a cache."""
+    folder = tmp_path / "styles" / "records"
+    folder.mkdir(parents=True)
     return folder
 
 
@@ -35,8 +34,10 @@ def style_record(folder: Path, content: bytes = b"targets") -> StyleRecord:
     return StyleRecord(key=KEY, file=FileReference.write(path, content), seconds=1)
 
 
-def keep(folder: Path, record: StyleRecord | PictureRecord, serializer: str = "") -> Path:
-    """Write a record as Prefect does."""
+def write_as_prefect(
+    folder: Path, record: StyleRecord | PictureRecord, serializer: str = ""
+) -> Path:
+    """Write a record as Prefect does, and return its path."""
     envelope = {
         "metadata": {"serializer": {"type": serializer or "nst-batch/record"}},
         "result": record.model_dump_json(),
@@ -46,14 +47,14 @@ def keep(folder: Path, record: StyleRecord | PictureRecord, serializer: str = ""
     return path
 
 
-def test_a_whole_record_is_found(records: Path) -> None:
+def test_an_intact_record_is_found(records: Path) -> None:
     record = style_record(records)
-    keep(records, record)
-    assert find_style(records, KEY) == record
+    write_as_prefect(records, record)
+    assert StyleCache(records.parents[1]).find(KEY) == record
 
 
-def test_no_record_is_not_worth_a_warning(records: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert find_style(records, KEY) is None
+def test_a_missing_record_gives_no_warning(records: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert StyleCache(records.parents[1]).find(KEY) is None
     assert not caplog.records
 
 
@@ -67,37 +68,37 @@ def test_no_record_is_not_worth_a_warning(records: Path, caplog: pytest.LogCaptu
     ],
     ids=["missing", "empty", "truncated", "flipped"],
 )
-def test_a_damaged_file_is_told_and_not_used(
+def test_a_damaged_file_is_reported_and_not_used(
     records: Path, damage: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     record = style_record(records)
-    keep(records, record)
+    write_as_prefect(records, record)
     damage(record.file.path)  # type: ignore[operator]
     with caplog.at_level(logging.WARNING):
-        assert find_style(records, KEY) is None
+        assert StyleCache(records.parents[1]).find(KEY) is None
     assert str(record.file.path) in caplog.text
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"metadata": 3}', '{"result": "{}"}'])
-def test_a_damaged_record_is_told_and_not_used(
+def test_a_damaged_record_is_reported_and_not_used(
     records: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (records / KEY).write_text(text)
-    assert find_style(records, KEY) is None
+    assert StyleCache(records.parents[1]).find(KEY) is None
     assert len(caplog.records) == 1
 
 
 def test_a_record_of_another_kind_or_key_is_not_used(records: Path) -> None:
-    path = keep(records, style_record(records))
+    path = write_as_prefect(records, style_record(records))
     with pytest.raises(RecordError, match="expected a PictureRecord, found a StyleRecord"):
         read_record(path, KEY, PictureRecord)
     with pytest.raises(RecordError, match="the record of another key"):
         read_record(path, "b" * 64, StyleRecord)
 
 
-def test_a_record_that_names_pickle_is_removed_before_prefect_obeys_it(records: Path) -> None:
-    path = keep(records, style_record(records), serializer="pickle")
-    assert find_style(records, KEY) is None
+def test_a_record_that_names_pickle_is_removed_before_prefect_reads_it(records: Path) -> None:
+    path = write_as_prefect(records, style_record(records), serializer="pickle")
+    assert StyleCache(records.parents[1]).find(KEY) is None
     assert not path.exists()
 
 
@@ -108,27 +109,27 @@ def test_a_record_that_names_pickle_is_removed_before_prefect_obeys_it(records: 
         {"data": "gASVDQAAAA=="},
     ],
 )
-def test_a_record_in_prefects_older_form_is_removed_too(
+def test_a_record_in_prefects_older_form_is_also_removed(
     records: Path, older: dict[str, object]
 ) -> None:
-    """Prefect takes the serializer of that form, whatever the newer one says."""
-    path = keep(records, style_record(records))
+    """Prefect uses the serializer of that form, whatever the newer form says."""
+    path = write_as_prefect(records, style_record(records))
     path.write_text(json.dumps(json.loads(path.read_text()) | older))
-    assert find_style(records, KEY) is None
+    assert StyleCache(records.parents[1]).find(KEY) is None
     assert not path.exists()
 
 
-def test_targets_are_looked_for_in_their_place_only(records: Path) -> None:
-    """So that a cache may be moved, and no other file is read because a record says so."""
+def test_targets_are_only_looked_for_in_their_own_place(records: Path) -> None:
+    """A cache can therefore be moved, and a record cannot make a run read any other file."""
     record = style_record(records)
     elsewhere = FileReference.write(records.parent / "elsewhere", b"targets")
-    keep(records, record.model_copy(update={"file": elsewhere}))
-    assert find_style(records, KEY) == record
+    write_as_prefect(records, record.model_copy(update={"file": elsewhere}))
+    assert StyleCache(records.parents[1]).find(KEY) == record
     record.file.path.unlink()  # type: ignore[union-attr]
-    assert find_style(records, KEY) is None
+    assert StyleCache(records.parents[1]).find(KEY) is None
 
 
-def test_a_record_that_we_write_is_one_of_prefects(records: Path) -> None:
+def test_our_own_records_are_valid_for_prefect(records: Path) -> None:
     record = style_record(records)
     write_record(records / KEY, record)
     assert read_record(records / KEY, KEY, StyleRecord) == record
@@ -138,7 +139,7 @@ def test_a_record_that_we_write_is_one_of_prefects(records: Path) -> None:
 
 
 def test_remains_of_failed_tasks_are_removed_and_nothing_else(records: Path) -> None:
-    kept = keep(records, style_record(records))
+    kept = write_as_prefect(records, style_record(records))
     (records / "cc45a5ffe3914b30863b0e513d9a2847").write_text("{}")
     (records / "cc45a5ff-e391-4b30-863b-0e513d9a2847").write_text("{}")
     (records / "notes.txt").write_text("somebody's own")

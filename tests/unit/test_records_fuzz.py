@@ -1,4 +1,4 @@
-"""Records that are damaged or hostile in any way: told as such, and no file elsewhere is read."""
+"""Records that are damaged or hostile in any way; no file elsewhere is read because of them."""
 
 import json
 import os
@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nst_core.storage.disk import Disk
 from nst_core.storage.files import StorageError
-from tasks.store import placement
-from tasks.store import records as module
-from tasks.store.layout import row_records
-from tasks.store.placement import FilesBySize, look_for
-from tasks.store.records import PictureRecord, RecordError, read_record
-from tests.finished_rows import finish, key_of, night, picture_of, record_of
+from tasks.store.file_reference import RecordError
+from tasks.store.lookup import FilesBySize, look_for
+from tasks.store.output_folder import OutputFolder
+from tasks.store.records import PictureRecord, read_record
+from tests.finished_rows import finish, key_of, picture_of, place_rows, record_of
 from tests.fuzzing import bounded, fuzz
 
 KEY = key_of("A")
@@ -55,7 +55,7 @@ FIELDS = st.sampled_from(
 
 
 def text_with(changes: list[tuple[tuple[str, ...], Any]], output: Path) -> str:
-    """A record with other values in some fields, in what Prefect puts around it."""
+    """Return a record with other values in some fields, in Prefect's envelope."""
     record = json.loads(record_of("A", "a.png", output).model_dump_json())
     for field, value in changes:
         inner = record
@@ -70,7 +70,7 @@ def text_with(changes: list[tuple[tuple[str, ...], Any]], output: Path) -> str:
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An output folder with a finished row, and what else may lie in it."""
+    """Return an output folder with finished rows, and other things that may be in it."""
     folder = tmp_path_factory.mktemp("batch") / "out"
     finish("A", "a.png", folder)
     finish("B", "b.png", folder)
@@ -84,56 +84,55 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @fuzz(60)
 @given(changes=st.lists(st.tuples(FIELDS, VALUES), min_size=1, max_size=3))
-def test_any_value_in_any_field(output: Path, changes: list[tuple[tuple[str, ...], Any]]) -> None:
-    look(output, text_with(changes, output).encode())
+def test_any_value_in_any_field_is_harmless(
+    output: Path, changes: list[tuple[tuple[str, ...], Any]]
+) -> None:
+    check_row(output, text_with(changes, output).encode())
 
 
 @fuzz(60)
 @given(data=st.data())
-def test_any_damage_to_its_bytes(output: Path, data: st.DataObject) -> None:
+def test_any_damage_to_its_bytes_is_harmless(output: Path, data: st.DataObject) -> None:
     text = bytearray(text_with([], output).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(text) - 1))
         new = data.draw(st.binary(max_size=3))
         text[place : place + data.draw(st.integers(0, 40))] = new
-    look(output, bytes(text))
+    check_row(output, bytes(text))
 
 
-def look(output: Path, text: bytes) -> None:
-    """As a run does: a row is found with files of its own folder, or it is not there."""
-    path = row_records(output) / KEY
+def check_row(output: Path, text: bytes) -> None:
+    """Look for a row as a run does: it is found with files of its own folder, or not found."""
+    path = OutputFolder(output).records / KEY
     assert isinstance(path, Path)
     path.write_bytes(text)
     read: list[Path] = []
-    told = ""
+    message = ""
 
     def noting(original: Any) -> Any:
-        def noted(place: Path, *arguments: Any) -> Any:
+        def noted(self: Disk, place: Path, **options: Any) -> Any:
             read.append(place)
-            return original(place, *arguments)
+            return original(self, place, **options)
 
         return noted
 
     with bounded(), pytest.MonkeyPatch.context() as patched:
-        for holder, name in (
-            *((module, "read_kept"), (module, "contents_of"), (placement, "read_kept")),
-        ):
-            patched.setattr(holder, name, noting(getattr(holder, name)))
-        patched.setattr(module, "version_of", noting(module.version_of))
+        for method in ("open", "stat"):
+            patched.setattr(Disk, method, noting(getattr(Disk, method)))
         try:
             record = read_record(path, KEY, PictureRecord)
-            found = look_for(record, ["a.png"], FilesBySize(output)).found
+            found = look_for(record, ["a.png"], FilesBySize(OutputFolder(output))).found
         except RecordError as error:
-            told = str(error)
+            message = str(error)
         except StorageError:
             pytest.fail("a storage was asked because a record says so")
         else:
             assert found.file.path.is_relative_to(output)
             assert found.model_dump_json()
-    # In a line or two, whatever is in the record.
-    assert len(told) < 2000
+    # The message is short, whatever is in the record.
+    assert len(message) < 2000
     assert all(isinstance(place, Path) for place in read)
     assert all(place.resolve().is_relative_to(output.resolve()) for place in read)
-    # And to the end: whatever it is, the other row is there, and nothing is raised.
-    assert 3 in night("AB", ("a.png", "b.png"), output).placed.records
+    # In the end, the other row is still found, and nothing is raised.
+    assert 3 in place_rows("AB", ("a.png", "b.png"), output).placed.records
     assert (output / "pictures" / "b.png").read_bytes() == picture_of("B")

@@ -1,4 +1,4 @@
-"""The reference itself, against SciPy, tiny loops, finite differences and numbers by hand."""
+"""The reference itself, against SciPy, explicit loops, finite differences and manual results."""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -46,7 +46,7 @@ def encoder_of(layers: Sequence[Layer], preprocessing: Preprocessing = UNCHANGED
 
 
 def check_gradient(value: Callable[[Array], float], at: Array, gradient: Array) -> None:
-    """By central differences along random directions, and along the gradient itself."""
+    """Check a gradient by central differences along random directions and along itself."""
     assert gradient.shape == at.shape
     tolerance = 1e-7 * float(np.linalg.norm(gradient))
     assert tolerance > 0
@@ -58,7 +58,7 @@ def check_gradient(value: Callable[[Array], float], at: Array, gradient: Array) 
 
 @pytest.mark.parametrize(("edges", "mode"), [("mirrored", "mirror"), ("zeros", "constant")])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_a_convolution_is_that_of_scipy(edges: reference.Edges, mode: str, kernel: int) -> None:
+def test_a_convolution_equals_that_of_scipy(edges: reference.Edges, mode: str, kernel: int) -> None:
     features, weight, bias = drawn(9, 6, 2), drawn(kernel, kernel, 2, 3, seed=1), drawn(3, seed=2)
     result = reference.convolve(features, weight, bias, edges=edges)
     for channel in range(3):
@@ -69,7 +69,7 @@ def test_a_convolution_is_that_of_scipy(edges: reference.Edges, mode: str, kerne
         np.testing.assert_allclose(result[..., channel], expected, atol=1e-12)
 
 
-def test_groups_do_not_see_each_other() -> None:
+def test_groups_are_independent() -> None:
     features, weight = drawn(7, 6, 4), drawn(3, 3, 2, 6, seed=1)
     result = reference.convolve(features, weight, np.zeros(6), groups=2, edges="zeros")
     for channel, seen in enumerate([(0, 1), (0, 1), (0, 1), (2, 3), (2, 3), (2, 3)]):
@@ -80,7 +80,7 @@ def test_groups_do_not_see_each_other() -> None:
         np.testing.assert_allclose(result[..., channel], expected, atol=1e-12)
 
 
-# By hand: what the last window lacks, of which half, rounded down, is in front.
+# Computed by hand: half of what the last window lacks, rounded down, is in front.
 @pytest.mark.parametrize(
     ("side", "kernel", "stride", "positions", "zeros_in_front"),
     [
@@ -96,7 +96,7 @@ def test_groups_do_not_see_each_other() -> None:
         (64, 11, 4, 16, 3),
     ],
 )
-def test_a_strided_convolution_is_that_of_explicit_loops(
+def test_a_strided_convolution_equals_explicit_loops(
     side: int, kernel: int, stride: int, positions: int, zeros_in_front: int
 ) -> None:
     features, weight = drawn(side, side, 2), drawn(kernel, kernel, 2, 3, seed=1)
@@ -109,7 +109,7 @@ def test_a_strided_convolution_is_that_of_explicit_loops(
     np.testing.assert_allclose(result, expected, atol=1e-12)
 
 
-def test_height_and_width_are_padded_each_for_itself() -> None:
+def test_height_and_width_are_padded_independently() -> None:
     features, weight = drawn(8, 7, 2), drawn(3, 3, 2, 4, seed=1)
     result = reference.convolve(features, weight, np.zeros(4), 2, edges="zeros")
     assert result.shape == (4, 4, 4)
@@ -122,7 +122,7 @@ def test_height_and_width_are_padded_each_for_itself() -> None:
 @pytest.mark.parametrize(
     ("size", "stride", "shape"), [(2, 2, (5, 4)), (3, 2, (5, 3)), (2, 3, (4, 3)), (3, 1, (9, 6))]
 )
-def test_pooling_is_that_of_explicit_loops(
+def test_pooling_equals_explicit_loops(
     kind: PoolKind,
     of_square: Callable[..., Array],
     size: int,
@@ -138,7 +138,7 @@ def test_pooling_is_that_of_explicit_loops(
         np.testing.assert_allclose(result[row, column], of_square(square, axis=(0, 1)), atol=1e-14)
 
 
-def test_of_equal_maxima_the_first_gets_the_gradient() -> None:
+def test_the_first_of_equal_maxima_gets_the_gradient() -> None:
     gradient = reference.pool_gradient(np.full((1, 2, 1), 5.0), np.ones((3, 4, 1)), kind="max")
     assert gradient[..., 0].tolist() == [[5, 0, 5, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 
@@ -149,7 +149,7 @@ def test_local_response_normalization_of_three_channels_by_hand() -> None:
 
 
 @pytest.mark.parametrize("radius", [0, 1, 2, 7])
-def test_local_response_normalization_is_that_of_explicit_loops(radius: int) -> None:
+def test_local_response_normalization_equals_explicit_loops(radius: int) -> None:
     features = drawn(2, 3, 6)
     result = reference.normalize(features, radius, alpha=0.3, beta=0.75, bias=0.7)
     for row, column, channel in np.ndindex(features.shape):
@@ -168,7 +168,7 @@ def test_preprocessing_of_orange_by_hand() -> None:
     np.testing.assert_allclose(reference.preprocess(orange, plain), [[[1.9, 0.8, -0.3]]])
 
 
-def test_layers_follow_one_another() -> None:
+def test_layers_are_applied_in_order() -> None:
     encoder = encoder_of(
         [
             Convolution("conv", 4, kernel=5, stride=2),
@@ -228,7 +228,7 @@ STRONG = LocalResponseNormalization("lrn", radius=1, alpha=0.9, beta=0.75, bias=
     [UNCHANGED, Preprocessing(order="BGR", scale=3.0, means=(1.1, 1.4, 1.6))],
     ids=["unchanged", "BGR"],
 )
-def test_the_gradient_of_each_layer_is_that_of_finite_differences(
+def test_the_gradient_of_each_layer_equals_finite_differences(
     layers: list[Layer], preprocessing: Preprocessing
 ) -> None:
     encoder = encoder_of(layers, preprocessing)
@@ -244,7 +244,7 @@ def test_the_gradient_of_each_layer_is_that_of_finite_differences(
     check_gradient(value, pixels, reference.gradient(encoder, pixels, derivatives))
 
 
-def test_the_gradient_of_one_tap_leaves_out_what_is_deeper() -> None:
+def test_the_gradient_of_one_tap_ignores_deeper_layers() -> None:
     encoder = encoder_of([FIRST, Relu("relu"), Convolution("deep", 5)])
     pixels, derivative = picture(6, 7), drawn(6, 7, 4)
     gradient = reference.gradient(encoder, pixels, {"first": derivative})
@@ -260,19 +260,20 @@ def test_the_gradient_of_one_tap_leaves_out_what_is_deeper() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tap", "told"), [("firts", "a layer that there is not"), ("first", "another shape at first")]
+    ("tap", "text"), [("firts", "a layer that there is not"), ("first", "another shape at first")]
 )
-def test_derivatives_that_fit_no_layer_are_refused(tap: str, told: str) -> None:
-    with pytest.raises(AssertionError, match=told):
+def test_derivatives_that_fit_no_layer_are_refused(tap: str, text: str) -> None:
+    with pytest.raises(AssertionError, match=text):
         reference.gradient(encoder_of([FIRST]), picture(6, 7), {tap: np.zeros((6, 7, 1))})
 
 
-# By hand: two positions of three channels. G = [[10, 2, 3], [2, 4, 0], [3, 0, 1]], A = diag(1, 1,
-# 0); the squares of F - P sum up to 7, those of G - A to 117; N = 3, M = 2.
+# Computed by hand for two positions of three channels: G = [[10, 2, 3], [2, 4, 0], [3, 0, 1]] and
+# A = diag(1, 1, 0). The squares of F - P sum up to 7, those of G - A to 117; N = 3, M = 2.
 F = np.array([[[1.0, 2.0, 0.0], [3.0, 0.0, 1.0]]])
 P = np.ones((1, 2, 3))
 S = np.array([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-# Squares across are 1, 4; 0, 9, those down 4, 1, 4; without the last row and column 1, 4 and 4, 1.
+# The squares across are 1, 4; 0, 9, those down are 4, 1, 4; without the last row and column, they
+# are 1, 4 and 4, 1.
 RAW = np.zeros((2, 3, 3))
 RAW[..., 1] = [[0, 1, 3], [2, 2, 5]]
 
@@ -301,7 +302,7 @@ def test_the_losses_of_each_recipe_by_hand(
     assert twice.style == pytest.approx(style * (2 if sums_style_layers else 1))
 
 
-def test_the_weights_that_the_recipes_were_published_with() -> None:
+def test_the_recipes_have_their_published_weights() -> None:
     features = ({"a": F}, {"a": P}, {"a": S})
     article, _, _ = recipes.article_losses(*features, RAW, ["a"], ["a"])
     assert article.total == pytest.approx(7 + 1000 * 117 / 36)
@@ -311,7 +312,7 @@ def test_the_weights_that_the_recipes_were_published_with() -> None:
     assert neural_style.total == pytest.approx(5 * 7 / 6 + 100 * 117 / 36 / 9 + 1e-3 * 5)
 
 
-def test_neural_style_takes_a_style_picture_of_any_size() -> None:
+def test_neural_style_accepts_a_style_picture_of_any_size() -> None:
     tiled = np.tile(S, (3, 2, 1))
     losses = [
         recipes.neural_style_losses({"a": F}, {}, {"a": style}, RAW, [], ["a"])[0].style
@@ -341,9 +342,7 @@ RECIPES = {
         *((name, TV_ONLY) for name in ("article", "neural-style")),
     ],
 )
-def test_the_gradient_of_each_recipe_is_that_of_finite_differences(
-    name: str, weights: Weights
-) -> None:
+def test_the_gradient_of_each_recipe_equals_finite_differences(name: str, weights: Weights) -> None:
     encoder = encoder_of(
         [
             Convolution("conv1", 4, edges="mirrored"),

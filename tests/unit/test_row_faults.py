@@ -1,4 +1,4 @@
-"""Whatever a row brings ends as that row's fault, and the others go on."""
+"""Any problem with a row, which becomes that row's fault, while the other rows continue."""
 
 import os
 import socket
@@ -10,19 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.images import pictures
+from nst_core.images.read import PictureFacts
 from nst_core.networks.store import WeightStore
 from nst_core.storage.files import StorageError
 from tasks.intake import examine as jobs
-from tasks.intake import manifest
+from tasks.intake import outputs
 from tasks.intake.encoders import encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.faults import as_fault
-from tasks.intake.manifest import check_places, read_manifest
+from tasks.intake.manifest import read_manifest
+from tasks.intake.outputs import check_places
 from tasks.job import Examined
 from tasks.row import Fault
 from tasks.store.csv_cells import to_csv
 from tasks.store.managed import ManagedPlaces
+from tasks.store.output_folder import OutputFolder
 from tests.pictures import huge_png, write_picture
 
 HEADER = ("content", "style", "output")
@@ -31,22 +33,22 @@ GOOD = ("c.png", "s.png", "good")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a content and a style."""
+    """Return a folder with a content and a style."""
     write_picture(tmp_path / "c.png", 1)
     write_picture(tmp_path / "s.png", 2)
     return tmp_path
 
 
 def examined(folder: Path, *bad: Sequence[str]) -> Examined:
-    """A manifest of bad rows between two good ones, all the way that `check --output` goes."""
+    """Examine a manifest of bad rows between two good ones, as `check --output` does."""
     text = to_csv([HEADER, GOOD, *bad, ("s.png", "c.png", "")])
     (folder / "m.csv").write_text(text)
-    rows = check_places(read_manifest(folder / "m.csv"), folder / "out")
+    rows = check_places(read_manifest(folder / "m.csv"), OutputFolder(folder / "out"))
     return examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**9)
 
 
 def only_fault(found: Examined) -> Fault:
-    """The fault of a bad row between good ones, which must be all that is wrong."""
+    """Return the fault of a bad row between good ones, which must be the only fault."""
     assert [job.output for job in found.jobs] == ["good.png", "s_c.png"]
     (fault,) = found.faults
     assert fault.line == 3
@@ -71,7 +73,7 @@ def only_fault(found: Examined) -> Fault:
     ],
 )
 @pytest.mark.parametrize("column", ["content", "style"])
-def test_a_path_of_any_kind(
+def test_any_unusable_path_is_a_fault(
     folder: Path, monkeypatch: pytest.MonkeyPatch, cell: str, reason: str, column: str
 ) -> None:
     for name in ("loop", "loop.png"):
@@ -80,7 +82,7 @@ def test_a_path_of_any_kind(
     os.mkfifo(folder / "pipe.png")
     monkeypatch.chdir(folder)
     with socket.socket(socket.AF_UNIX) as listener:
-        # By a short path, as addresses of sockets may not be long.
+        # The path is short, because addresses of sockets have a limited length.
         listener.bind("socket.png")
         (folder / "huge.png").write_bytes(huge_png())
         bad = {"content": "c.png", "style": "s.png", column: cell, "output": "bad"}
@@ -89,20 +91,20 @@ def test_a_path_of_any_kind(
     assert reason in fault.expected
 
 
-def test_outputs_that_no_path_can_hold(folder: Path) -> None:
+def test_outputs_too_long_for_a_path_are_faults(folder: Path) -> None:
     fault = only_fault(examined(folder, ("c.png", "s.png", "/".join(["d" * 100] * 50))))
     assert (fault.column, "1000 bytes in all" in fault.expected) == ("output", True)
     deep = folder / Path(*["deep" * 50] * 18)
     (folder / "m.csv").write_text(to_csv([HEADER, ("c.png", "s.png", "/".join(["d" * 100] * 5))]))
-    (row,) = check_places(read_manifest(folder / "m.csv"), deep)
+    (row,) = check_places(read_manifest(folder / "m.csv"), OutputFolder(deep))
     (fault,) = row.faults
     assert "bytes, and at most 40" in fault.expected
     assert "choose a shorter output, or another output folder" in fault.expected
-    (row,) = check_places(read_manifest(folder / "m.csv"), deep.parent.parent)
+    (row,) = check_places(read_manifest(folder / "m.csv"), OutputFolder(deep.parent.parent))
     assert row.faults == ()
 
 
-def test_names_longer_than_the_file_system_has_them(
+def test_names_too_long_for_the_file_system_are_faults(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = {"PC_PATH_MAX": 4096, "PC_NAME_MAX": 143}
@@ -123,13 +125,13 @@ def test_names_longer_than_the_file_system_has_them(
         AssertionError(),
     ],
 )
-def test_whatever_a_decoder_raises(
+def test_any_error_of_a_decoder_is_a_fault(
     folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     write_picture(folder / "bad.png", 3)
     examine = jobs.examine
 
-    def raise_for_one(path: Path, *, max_pixels: int) -> pictures.PictureFacts:
+    def raise_for_one(path: Path, *, max_pixels: int) -> PictureFacts:
         if path.name == "bad.png":
             raise error
         return examine(path, max_pixels=max_pixels)
@@ -142,17 +144,17 @@ def test_whatever_a_decoder_raises(
 
 @pytest.mark.parametrize(
     ("of", "step"),
-    [(manifest, "_length_faults"), (manifest, "_place_faults"), (ManagedPlaces, "name_at")],
+    [(outputs, "_length_faults"), (outputs, "_place_faults"), (ManagedPlaces, "name_at")],
 )
-def test_whatever_a_look_at_places_raises(
+def test_any_error_of_a_check_of_places_is_a_fault(
     folder: Path, monkeypatch: pytest.MonkeyPatch, of: object, step: str
 ) -> None:
-    look = getattr(of, step)
+    original = getattr(of, step)
 
     def raise_for_one(*subjects: object) -> object:
         if any(str(getattr(one, "output", one)).endswith("bad.png") for one in subjects):
             raise ValueError("never heard of")
-        return look(*subjects)
+        return original(*subjects)
 
     monkeypatch.setattr(of, step, raise_for_one)
     write_picture(folder / "bad.png", 3)
@@ -168,14 +170,16 @@ def test_a_storage_that_does_not_answer_and_a_stop_are_no_faults() -> None:
     assert faults == []
 
 
-def test_a_name_that_the_system_cannot_hold(folder: Path) -> None:
-    """Where the locale is not UTF-8, that row is at fault and no other."""
+def test_a_name_that_the_locale_cannot_encode_is_a_fault(folder: Path) -> None:
+    """If the locale is not UTF-8, only the rows with such names are invalid."""
     text = to_csv([HEADER, GOOD, ("\u6d6e.png", "s.png", "bad"), ("c.png", "s.png", "\u6d6e")])
     (folder / "m.csv").write_text(text, encoding="utf-8")
     program = (
         "import sys; from pathlib import Path\n"
-        "from tasks.intake.manifest import check_places, read_manifest\n"
-        "rows = check_places(read_manifest(Path('m.csv')), Path('out'))\n"
+        "from tasks.intake.manifest import read_manifest\n"
+        "from tasks.intake.outputs import check_places\n"
+        "from tasks.store.output_folder import OutputFolder\n"
+        "rows = check_places(read_manifest(Path('m.csv')), OutputFolder(Path('out')))\n"
         "for row in rows: print(row.line, ascii([str(fault) for fault in row.faults]))"
     )
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -1,4 +1,4 @@
-"""Warnings of rows that are done: when there are any, and that records and old tables bear them."""
+"""Warnings of rows that are done: their causes, and records and tables with and without them."""
 
 import json
 import math
@@ -8,27 +8,29 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from flows.cli.commands.run import _show_warnings
+from flows.cli.results import show_warnings
 from flows.cli.terminal import Terminal
-from nst_core.images.pictures import PictureFacts
+from nst_core.images.read import PictureFacts
 from nst_core.transfer.settings import Overrides
 from nst_core.transfer.warnings import warnings_of_losses, warnings_of_pictures
 from tasks.intake.manifest import read_manifest
-from tasks.report.comparison import compare, is_comparable
-from tasks.report.table import summarize, with_warnings
+from tasks.report.comparison import COMPARED, compare
+from tasks.report.table import frame_of, read_summary, summarize
+from tasks.report.table_row import Table, TableRow
+from tasks.store.output_folder import OutputFolder
 from tasks.store.records import PictureRecord
 from tasks.store.statuses import RowResult
 from tests.finished_rows import record_of
 from tests.pictures import write_csv
+from tests.tables import write_frame
 
 FACTS = PictureFacts(60, 40, "PNG", "0" * 64)
 
 
 def outcome(total: float = 0.5, start: float = 1.0, relative: float = 0.2) -> Any:
-    """As much of an `Outcome` as is looked at: its own module loads TensorFlow."""
+    """Return a stand-in for `Outcome`, whose own module would load TensorFlow."""
     return SimpleNamespace(
         losses=SimpleNamespace(total=total, style_layers={"relu1_1": relative}),
         start_losses=SimpleNamespace(total=start),
@@ -52,7 +54,7 @@ def test_ordinary_rows_have_no_warning() -> None:
         ({}, {"warnings": ("its profile is ignored",)}, "style: its profile is ignored"),
     ],
 )
-def test_odd_pictures_are_told(
+def test_odd_pictures_give_a_warning(
     content: dict[str, object], style: dict[str, object], found: str
 ) -> None:
     (warning,) = warnings_of_pictures(
@@ -70,7 +72,7 @@ def test_odd_pictures_are_told(
         (outcome(relative=math.nan), "not finite"),
     ],
 )
-def test_absurd_losses_are_told(ended: Any, found: str) -> None:
+def test_absurd_losses_give_a_warning(ended: Any, found: str) -> None:
     (warning,) = warnings_of_losses(ended)
     assert re.search(found, warning)
 
@@ -80,28 +82,22 @@ def test_a_record_keeps_warnings_and_one_of_an_earlier_version_has_none(tmp_path
     kept = record.model_dump_json()
     assert PictureRecord.model_validate_json(kept).warnings == ("odd", "odder")
     earlier = json.dumps(
-        {name: said for name, said in json.loads(kept).items() if name != "warnings"}
+        {name: value for name, value in json.loads(kept).items() if name != "warnings"}
     )
     assert PictureRecord.model_validate_json(earlier).warnings == ()
 
 
 def test_a_table_of_an_earlier_version_has_no_warnings_and_is_compared(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = {
-        "line": 2,
-        "output": "a.png",
-        "key": "k",
-        "status": "done",
-        "picture": "pictures/a.png",
-    }
-    earlier = pd.DataFrame([{**names, "total_loss": 0.5}])
-    now = earlier.assign(warnings="content: odd")
-    assert is_comparable(earlier)
-    assert list(compare(now, earlier)["change"]) == ["same"]
-    assert with_warnings(earlier).empty
-    _show_warnings(Terminal(), earlier)
-    _show_warnings(Terminal(), now)
+    row = TableRow(line=2, output="a.png", key="k", status="done", total_loss=0.5)
+    write_frame(frame_of(Table((row,))).drop(columns="warnings"), tmp_path)
+    earlier = read_summary(OutputFolder(tmp_path), COMPARED)
+    now = Table((replace(row, warnings="content: odd"),))
+    assert [row.change for row in compare(now, earlier).rows] == ["same"]
+    assert earlier.with_warnings == ()
+    show_warnings(Terminal(), earlier)
+    show_warnings(Terminal(), now)
     assert capsys.readouterr().out == "warning: line 2, a.png: content: odd\n"
 
 
@@ -110,5 +106,5 @@ def test_the_table_has_the_warnings_of_each_record(tmp_path: Path) -> None:
     record = record_of("a", "a.png", tmp_path).model_copy(update={"warnings": ("odd", "odder")})
     results = {2: RowResult("done", record, "hit"), 3: RowResult("failed", error="why")}
     table = summarize(read_manifest(manifest, Overrides()), results)
-    assert list(table["warnings"]) == ["odd; odder", ""]
-    assert list(with_warnings(table)["line"]) == [2]
+    assert [row.warnings for row in table.rows] == ["odd; odder", ""]
+    assert [row.line for row in table.with_warnings] == [2]

@@ -8,17 +8,17 @@ from nst_core.transfer.identity import row_key, style_key
 from nst_core.transfer.settings import PRESETS, Overrides, Settings, parse_layer_weights, resolve
 
 
-def test_later_choices_win_and_none_chooses_nothing() -> None:
+def test_later_choices_win_and_none_is_no_choice() -> None:
     settings = resolve({"size": 100, "steps": 7}, {"size": 200, "steps": None})
     assert (settings.size, settings.steps) == (200, 7)
 
 
-def test_the_last_preset_is_what_all_start_from() -> None:
+def test_the_last_preset_is_the_base_of_all_choices() -> None:
     settings = resolve({"preset": "draft", "size": 99}, {"preset": "fine"})
     assert settings == PRESETS["fine"].model_copy(update={"size": 99})
 
 
-def test_nothing_said_is_the_standard_preset() -> None:
+def test_the_standard_preset_is_the_default() -> None:
     assert resolve() == PRESETS["standard"] == Settings()
 
 
@@ -65,7 +65,7 @@ def test_cells_of_a_manifest_are_read_as_text() -> None:
         ("beta_2", 0.99999999999),
     ],
 )
-def test_nonsense_is_refused_by_name(name: str, value: object) -> None:
+def test_invalid_values_are_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(ValidationError) as raised:
         resolve({name: value})
     assert [error["loc"][0] for error in raised.value.errors()] == [name]
@@ -76,7 +76,7 @@ def test_settings_are_frozen() -> None:
         Settings().size = 3  # type: ignore[misc]
 
 
-def test_layer_weights() -> None:
+def test_layer_weights_are_parsed_and_normalized() -> None:
     assert parse_layer_weights("relu1_1:1, relu2_1:0.5 relu3_1") == {
         "relu1_1": 1,
         "relu2_1": 0.5,
@@ -88,7 +88,7 @@ def test_layer_weights() -> None:
 
 @pytest.mark.parametrize("name", ["content_weight", "style_weight", "tv_weight"])
 @pytest.mark.parametrize("value", [1e300, 1e-320, -1])
-def test_a_weight_out_of_range_is_told_what_is_allowed(name: str, value: float) -> None:
+def test_a_weight_out_of_range_is_refused_with_the_allowed_range(name: str, value: float) -> None:
     with pytest.raises(ValidationError, match=r"0.*1e[+]15|greater than or equal to 0"):
         resolve({name: value})
 
@@ -149,30 +149,30 @@ def test_minus_zero_is_zero_in_every_number() -> None:
 def test_keys_are_those_of_earlier_versions(
     choices: dict[str, object], style: str, row: str
 ) -> None:
-    """Else every row of a finished folder would be made again."""
+    """Otherwise, every row of a finished folder would be made again."""
     settings = resolve(choices)
     targets = style_key("ab" * 32, settings, "f" * 64)
     assert targets.startswith(style)
     assert row_key("cd" * 32, targets, settings).startswith(row)
 
 
-def test_ways_to_write_the_same_layers_are_equal() -> None:
+def test_spellings_of_the_same_layers_are_equal() -> None:
     assert Settings(style_layers="relu1_1, relu2_1:1.0") == Settings(
         style_layers="relu1_1:1 relu2_1"
     )
 
 
 @pytest.mark.parametrize("encoder", CATALOGUE)
-def test_layers_are_the_encoders_own_unless_said(encoder: str) -> None:
+def test_the_default_layers_are_those_of_the_encoder(encoder: str) -> None:
     network = CATALOGUE[encoder]
     settings = resolve({"encoder": encoder})
     assert (
         settings.content_layer_weights.keys() == parse_layer_weights(network.content_layers).keys()
     )
     assert settings.style_layer_weights.keys() == parse_layer_weights(network.style_layers).keys()
-    said = resolve({"encoder": encoder, "style_layers": "x"})
-    assert said.style_layers == "x:1"
-    assert said.content_layers == settings.content_layers
+    chosen = resolve({"encoder": encoder, "style_layers": "x"})
+    assert chosen.style_layers == "x:1"
+    assert chosen.content_layers == settings.content_layers
 
 
 def test_a_preset_names_the_layers_of_its_own_encoder() -> None:
@@ -190,7 +190,7 @@ def test_layer_weights_sum_to_one_unless_the_recipe_sums_over_layers() -> None:
     assert summed.style_layer_weights == {"relu1_1": 3, "relu2_1": 1}
 
 
-def test_presets_of_others_are_taken_to_the_letter() -> None:
+def test_presets_follow_published_recipes_exactly() -> None:
     article = PRESETS["article"]
     assert (article.encoder, article.pooling, article.optimizer) == ("vgg16", "average", "adam")
     assert (article.content_weight, article.style_weight, article.tv_weight) == (1, 1000, 0)
@@ -202,6 +202,6 @@ def test_presets_of_others_are_taken_to_the_letter() -> None:
         assert (preset.octaves, preset.tolerance) == (1, 0)
 
 
-def test_a_settings_object_survives_json() -> None:
+def test_settings_are_read_back_from_json() -> None:
     for settings in PRESETS.values():
         assert Settings.model_validate_json(settings.model_dump_json()) == settings

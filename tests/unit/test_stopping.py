@@ -1,4 +1,4 @@
-"""Signals while a stop still has something to write."""
+"""Signals during a stop that still has something to write."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from flows.process.signals import deferring_signals, stop_signals
 from tasks.stopping import ask_to_stop, raise_if_asked_to_stop, withdraw_request
 
 
-def test_the_first_signal_waits_and_the_second_ends_at_once(
+def test_the_first_signal_is_deferred_and_the_second_ends_the_process(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended: list[int] = []
@@ -25,7 +25,7 @@ def test_the_first_signal_waits_and_the_second_ends_at_once(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_other_threads_have_no_signals() -> None:
+def test_deferring_signals_does_nothing_in_other_threads() -> None:
     seen: list[str] = []
 
     def work() -> None:
@@ -38,7 +38,7 @@ def test_other_threads_have_no_signals() -> None:
     assert seen == ["done"]
 
 
-def test_a_request_is_answered_once_and_in_the_thread_that_asks() -> None:
+def test_a_request_to_stop_is_raised_once() -> None:
     withdraw_request()
     raise_if_asked_to_stop()
     ask_to_stop()
@@ -51,7 +51,7 @@ def test_a_request_is_answered_once_and_in_the_thread_that_asks() -> None:
 
 
 def test_a_signal_that_is_ignored_from_the_start_stays_ignored() -> None:
-    """As `nohup` has it."""
+    """`nohup` makes a process ignore SIGHUP in this way."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert signal.SIGHUP not in stop_signals()

@@ -1,4 +1,4 @@
-"""Files in object storage, here fsspec's own in memory."""
+"""Files in object storage; here, it is fsspec's file system in memory."""
 
 import errno
 import hashlib
@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from nst_core.storage import files
+from nst_core.storage import objects
 from nst_core.storage.files import (
     StorageError,
     list_files,
     read_whole,
     remove,
-    version_of,
+    stat,
     write_atomic,
 )
 from nst_core.storage.places import place
-from tasks.store.layout import make_folders
-from tasks.store.records import FileReference, RecordError, find_style, remove_failures
+from tasks.store.file_reference import FileReference, RecordError
+from tasks.store.output_folder import OutputFolder
+from tasks.store.records import remove_failures
+from tasks.store.style_cache import StyleCache
 from tests.http_server import Answer, serving
 
 
@@ -32,14 +34,14 @@ def bucket() -> Iterator[UPath]:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "wait_exponential", lambda **_: lambda *_: 0)
+    monkeypatch.setattr(objects, "wait_exponential", lambda **_: lambda *_: 0)
 
 
-def test_what_is_written_can_be_read(bucket: UPath) -> None:
+def test_written_files_can_be_read_listed_and_removed(bucket: UPath) -> None:
     for data in (b"first", b"second, longer"):
         write_atomic(bucket / "deep" / "a.png", data)
         assert read_whole(bucket / "deep" / "a.png") == data
-        assert version_of(bucket / "deep" / "a.png").size == len(data)
+        assert stat(bucket / "deep" / "a.png").size == len(data)
     assert list_files(bucket) == {"deep/a.png"}
     assert list_files(bucket / "deep") == {"a.png"}
     assert list_files(bucket / "other") == set()
@@ -48,16 +50,18 @@ def test_what_is_written_can_be_read(bucket: UPath) -> None:
     assert list_files(bucket) == set()
 
 
-@pytest.mark.parametrize("ask", [read_whole, version_of])
-def test_what_is_missing_is_told_as_on_a_disk(bucket: UPath, ask: Any) -> None:
+@pytest.mark.parametrize("ask", [read_whole, stat])
+def test_a_missing_file_is_reported_as_on_a_disk(bucket: UPath, ask: Any) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         ask(bucket / "a.png")
     assert missing.value.strerror == "No such file"
     assert missing.value.filename == str(bucket / "a.png")
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, folder: UPath, times: int, error: Exception) -> list:
-    """Let so many reads fail; the list grows with each read."""
+def fail_reads(
+    monkeypatch: pytest.MonkeyPatch, folder: UPath, times: int, error: Exception
+) -> list:
+    """Let this many reads fail, and return a list that grows with each read."""
     reads: list[str] = []
     cat_file = type(folder.fs).cat_file
 
@@ -71,23 +75,23 @@ def failing(monkeypatch: pytest.MonkeyPatch, folder: UPath, times: int, error: E
     return reads
 
 
-def test_a_lasting_fault_is_told_without_secrets(
+def test_a_lasting_failure_is_reported_without_secrets(
     bucket: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = RuntimeError("https://host/a?signature=hush said\nno")
-    reads = failing(monkeypatch, bucket, 9, error)
+    reads = fail_reads(monkeypatch, bucket, 9, error)
     with pytest.raises(StorageError, match="RuntimeError: https://host/a") as failed:
         read_whole(bucket / "a")
-    # The libraries of object storages are patient themselves.
+    # The libraries of object storages retry by themselves.
     assert len(reads) == 1
     assert failed.value.errno == errno.EIO
     assert failed.value.strerror == "RuntimeError: https://host/a?... said no"
-    # Nor may a traceback show it.
+    # A traceback must not show the secret, either.
     assert failed.value.__suppress_context__
 
 
-def test_access_denied(bucket: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(monkeypatch, bucket, 9, PermissionError("no"))
+def test_denied_access_is_reported(bucket: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_reads(monkeypatch, bucket, 9, PermissionError("no"))
     with pytest.raises(StorageError, match="access denied by the storage") as failed:
         read_whole(bucket / "a")
     assert failed.value.filename == str(bucket / "a")
@@ -101,7 +105,7 @@ def test_access_denied(bucket: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
         ((Answer(b"", status=403),), None, 1),
     ],
 )
-def test_the_web_is_asked_again_where_that_may_help(
+def test_a_web_request_is_repeated_if_that_may_help(
     answers: tuple[Answer, ...], data: bytes | None, requests: int
 ) -> None:
     with serving(*answers) as web:
@@ -130,7 +134,7 @@ def test_a_reference_without_a_tag_reads_its_file(bucket: UPath) -> None:
 
 @pytest.fixture
 def tagged_bucket(bucket: UPath, monkeypatch: pytest.MonkeyPatch) -> UPath:
-    """As S3 has tags: another for other bytes of the same size."""
+    """Return a bucket with tags like those of S3: equal only for equal bytes."""
     info = type(bucket.fs).info
 
     def tagged(self: Any, path: str, **options: Any) -> dict[str, Any]:
@@ -141,12 +145,12 @@ def tagged_bucket(bucket: UPath, monkeypatch: pytest.MonkeyPatch) -> UPath:
     return bucket
 
 
-def test_a_reference_with_a_tag_goes_by_it(
+def test_a_reference_with_a_tag_compares_tags(
     tagged_bucket: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = tagged_bucket
     reference = FileReference.write(bucket / "a", b"data")
-    reads = failing(monkeypatch, bucket, 0, RuntimeError())
+    reads = fail_reads(monkeypatch, bucket, 0, RuntimeError())
     reference.verify()
     assert reads == []
     write_atomic(bucket / "a", b"dada")
@@ -154,10 +158,10 @@ def test_a_reference_with_a_tag_goes_by_it(
         reference.verify()
 
 
-def followed_by(
+def overwrite_after(
     monkeypatch: pytest.MonkeyPatch, folder: UPath, method: str, *others: bytes
 ) -> None:
-    """Another writer is there with these bytes right after each call of a storage's method."""
+    """Let another writer write these bytes right after each call of a storage's method."""
     ask, coming = getattr(type(folder.fs), method), list(others)
 
     def ask_and_overwrite(self: Any, path: str, *arguments: Any, **options: Any) -> Any:
@@ -172,10 +176,10 @@ def followed_by(
 
 
 @pytest.mark.parametrize("moment", ["pipe_file", "info", "cat_file"])
-def test_another_writers_tag_does_not_stand_for_our_bytes(
+def test_another_writers_tag_is_not_taken_for_that_of_our_bytes(
     tagged_bucket: UPath, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    followed_by(monkeypatch, tagged_bucket, moment, b"dada")
+    overwrite_after(monkeypatch, tagged_bucket, moment, b"dada")
     reference = FileReference.write(tagged_bucket / "a", b"data")
     assert read_whole(tagged_bucket / "a") == b"dada"
     assert reference.tag == ""
@@ -183,10 +187,10 @@ def test_another_writers_tag_does_not_stand_for_our_bytes(
         reference.verify()
 
 
-def test_a_writer_that_comes_and_goes_leaves_our_tag_in_doubt_or_right(
+def test_our_tag_is_missing_or_right_after_another_writer(
     tagged_bucket: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    followed_by(monkeypatch, tagged_bucket, "info", b"dada", b"data")
+    overwrite_after(monkeypatch, tagged_bucket, "info", b"dada", b"data")
     reference = FileReference.write(tagged_bucket / "a", b"data")
     write_atomic(tagged_bucket / "a", b"data")
     reference.verify()
@@ -195,7 +199,7 @@ def test_a_writer_that_comes_and_goes_leaves_our_tag_in_doubt_or_right(
         reference.verify()
 
 
-def test_the_tag_in_the_answer_to_a_write_is_that_of_our_bytes(
+def test_the_tag_in_the_answer_to_a_write_is_used(
     tagged_bucket: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, reads = type(tagged_bucket.fs).pipe_file, []
@@ -209,7 +213,7 @@ def test_the_tag_in_the_answer_to_a_write_is_that_of_our_bytes(
     assert reads == []
 
 
-def test_what_was_written_and_is_gone_at_once_is_no_error(
+def test_a_file_that_disappears_right_after_a_write_is_no_error(
     tagged_bucket: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = type(tagged_bucket.fs).pipe_file
@@ -222,17 +226,17 @@ def test_what_was_written_and_is_gone_at_once_is_no_error(
     assert FileReference.write(tagged_bucket / "a", b"data").tag == ""
 
 
-def test_a_storage_that_does_not_answer_is_no_missing_record(
+def test_a_storage_that_does_not_answer_is_not_a_missing_record(
     bucket: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing(monkeypatch, bucket, 9, RuntimeError("down"))
+    fail_reads(monkeypatch, bucket, 9, RuntimeError("down"))
     with pytest.raises(StorageError):
-        find_style(bucket, "key")
+        StyleCache(bucket).find("key")
     monkeypatch.undo()
-    assert find_style(bucket, "key") is None
+    assert StyleCache(bucket).find("key") is None
 
 
-def test_leftovers_that_cannot_be_removed_are_told_and_stay(
+def test_leftovers_that_cannot_be_removed_are_reported_and_kept(
     bucket: UPath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     key, leftover = "0" * 64, "0" * 32
@@ -250,7 +254,7 @@ def test_leftovers_that_cannot_be_removed_are_told_and_stay(
     assert list_files(bucket / "[1]") == {key, "notes.txt", "locks/x.lock"}
 
 
-def test_web_addresses_can_only_be_read(bucket: UPath) -> None:
+def test_web_addresses_can_only_be_read() -> None:
     with pytest.raises(OSError, match="can only be read") as refused:
-        make_folders(UPath("https://host/out"), bucket)
+        OutputFolder(UPath("https://host/out")).make()
     assert refused.value.errno == errno.EROFS

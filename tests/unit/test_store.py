@@ -1,4 +1,4 @@
-"""Where weights are looked for, what is taken, and what is refused rather than passed over."""
+"""Where weights are looked for, which are used, and which are refused rather than skipped."""
 
 import hashlib
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ NETWORKS = (FLAT, FLAT_NORMALIZED, DEEP)
 
 @pytest.fixture(autouse=True)
 def _small_catalogue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Three small networks in place of the large ones."""
+    """Replace the large networks by three small ones."""
     monkeypatch.delenv("NST_BATCH_WEIGHTS", raising=False)
     known = by_name(CATALOGUE["compact"], *NETWORKS)
     monkeypatch.setattr(loading, "CATALOGUE", known)
@@ -50,7 +50,7 @@ def _small_catalogue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     loading._weights.cache_clear()
 
 
-def keep(path: Path, of: Network, seed: int = 0, **notes: str) -> Path:
+def save(path: Path, of: Network, seed: int = 0, **notes: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_weight_file(path, random_encoder(of.topology, seed).weights, notes)
     return path
@@ -65,46 +65,46 @@ def chosen(store: WeightStore, path: Path) -> WeightStore:
     return replace(store, chosen=path, is_asked_for=True)
 
 
-def test_files_are_found_by_name_the_preferred_first(store: WeightStore) -> None:
+def test_files_are_found_by_name_in_order_of_preference(store: WeightStore) -> None:
     assert store.find(FLAT) is None
-    second = keep(store.kept / "flat_published.h5", FLAT)
+    second = save(store.kept / "flat_published.h5", FLAT)
     assert store.find(FLAT) == second
-    first = keep(store.kept / "flat.safetensors", FLAT)
+    first = save(store.kept / "flat.safetensors", FLAT)
     assert store.find(FLAT) == first
     assert store.find(DEEP) is None
 
 
-def test_what_the_user_names_goes_before_what_is_kept(store: WeightStore, tmp_path: Path) -> None:
-    kept = keep(store.kept / "flat.safetensors", FLAT)
-    folder = keep(tmp_path / "mine" / "flat.safetensors", FLAT).parent
-    file = keep(tmp_path / "any name", FLAT)
+def test_weights_that_the_user_names_take_precedence(store: WeightStore, tmp_path: Path) -> None:
+    kept = save(store.kept / "flat.safetensors", FLAT)
+    folder = save(tmp_path / "mine" / "flat.safetensors", FLAT).parent
+    file = save(tmp_path / "any name", FLAT)
     assert chosen(store, folder).find(FLAT) == folder / "flat.safetensors"
     assert chosen(store, file).find(FLAT) == file
-    assert chosen(store, keep(tmp_path / "other", DEEP)).find(FLAT) == kept
+    assert chosen(store, save(tmp_path / "other", DEEP)).find(FLAT) == kept
 
 
-def test_the_variable_names_a_place_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    file = keep(tmp_path / "any name", FLAT)
+def test_the_environment_variable_also_names_a_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = save(tmp_path / "any name", FLAT)
     monkeypatch.setenv("NST_BATCH_WEIGHTS", str(file))
     by_variable = WeightStore.of_user(cache=tmp_path)
     assert by_variable == WeightStore(tmp_path / "weights", file)
-    # It is for all runs, so that it need not be of use to each.
+    # The variable is for all runs, so not every run needs to use it.
     by_variable.check_use([CATALOGUE["compact"]])
     other = WeightStore.of_user(tmp_path / "other", tmp_path)
     assert (other.chosen, other.is_asked_for) == (tmp_path / "other", True)
 
 
-def test_a_place_that_is_not_there_is_told(store: WeightStore, tmp_path: Path) -> None:
+def test_a_missing_place_is_reported(store: WeightStore, tmp_path: Path) -> None:
     gone = chosen(store, tmp_path / "gone")
     for look in (lambda: gone.find(FLAT), lambda: gone.check_use([CATALOGUE["compact"]])):
         with pytest.raises(WeightsError, match=r"gone.*no such file or folder"):
             look()
 
 
-def test_a_file_for_no_network_is_refused_not_passed_over(
-    store: WeightStore, tmp_path: Path
-) -> None:
-    keep(store.kept / "deep.safetensors", DEEP)
+def test_a_file_for_no_network_is_refused_not_skipped(store: WeightStore, tmp_path: Path) -> None:
+    save(store.kept / "deep.safetensors", DEEP)
     weights = dict(random_encoder(DEEP.topology).weights)
     del weights["conv2_1.bias"]
     write_weight_file(tmp_path / "lacking", weights, {})
@@ -113,8 +113,8 @@ def test_a_file_for_no_network_is_refused_not_passed_over(
             chosen(store, tmp_path / "lacking").find(wanted)
 
 
-def test_weights_named_for_a_run_must_be_of_use_to_it(store: WeightStore, tmp_path: Path) -> None:
-    file, compact = keep(tmp_path / "mine", DEEP), CATALOGUE["compact"]
+def test_weights_given_to_a_run_must_fit_its_encoders(store: WeightStore, tmp_path: Path) -> None:
+    file, compact = save(tmp_path / "mine", DEEP), CATALOGUE["compact"]
     chosen(store, file).check_use([compact, DEEP])
     with pytest.raises(WeightsError, match=r"it holds deep; expected weights of flat"):
         chosen(store, file).check_use([FLAT])
@@ -124,54 +124,56 @@ def test_weights_named_for_a_run_must_be_of_use_to_it(store: WeightStore, tmp_pa
         chosen(store, tmp_path).check_use([FLAT])
 
 
-def test_normalized_weights_are_told_by_what_they_say(tmp_path: Path) -> None:
+def test_normalized_weights_are_recognized_by_their_names_and_notes(tmp_path: Path) -> None:
     def names(path: Path) -> tuple[str, ...]:
         return networks_of(read_weight_file(path))
 
-    assert names(keep(tmp_path / "a", FLAT)) == ("flat",)
-    assert names(keep(tmp_path / "flat-normalized.h5", FLAT)) == ("flat-normalized",)
-    assert names(keep(tmp_path / "b", FLAT, network="flat-normalized")) == ("flat-normalized",)
-    assert names(keep(tmp_path / "c", FLAT, network="somebody's own note")) == ("flat",)
-    assert names(keep(tmp_path / "d", FLAT, network="deep")) == ()
+    assert names(save(tmp_path / "a", FLAT)) == ("flat",)
+    assert names(save(tmp_path / "flat-normalized.h5", FLAT)) == ("flat-normalized",)
+    assert names(save(tmp_path / "b", FLAT, network="flat-normalized")) == ("flat-normalized",)
+    assert names(save(tmp_path / "c", FLAT, network="somebody's own note")) == ("flat",)
+    assert names(save(tmp_path / "d", FLAT, network="deep")) == ()
     with pytest.raises(WeightsError, match=r"layers are those of flat, but it says .* deep"):
         the_network_of(read_weight_file(tmp_path / "d"))
 
 
 def test_normalized_weights_under_a_plain_name_are_refused(store: WeightStore) -> None:
-    path = keep(store.kept / "flat.safetensors", FLAT, network="flat-normalized")
+    path = save(store.kept / "flat.safetensors", FLAT, network="flat-normalized")
     with pytest.raises(WeightsError, match=r"says that it holds flat-normalized; expected .* flat"):
         load_encoder("flat", weights=path)
 
 
-def test_an_encoder_is_loaded_once_as_long_as_its_file_stays(store: WeightStore) -> None:
-    path = keep(store.kept / "flat.safetensors", FLAT)
+def test_an_encoder_is_loaded_once_as_long_as_its_file_is_unchanged(store: WeightStore) -> None:
+    path = save(store.kept / "flat.safetensors", FLAT)
     first = load_encoder("flat", weights=path)
     assert load_encoder("flat", weights=path) is first
-    keep(path, FLAT, seed=1, longer="note")
+    assert load_encoder("flat", weights=str(path)) is first
+    assert load_encoder("flat", weights=str(path.parent)) is first
+    save(path, FLAT, seed=1, longer="note")
     assert load_encoder("flat", weights=path).fingerprint != first.fingerprint
 
 
 def test_a_reference_loads_the_encoder_that_was_referred_to(store: WeightStore) -> None:
-    path = keep(store.kept / "flat.safetensors", FLAT)
+    path = save(store.kept / "flat.safetensors", FLAT)
     reference = refer_to("flat", "trained", store)
     encoder = reference.load()
     assert (reference.weights, reference.fingerprint) == (path, encoder.fingerprint)
     assert reference.download is None
-    keep(path, FLAT, seed=1, longer="note")
+    save(path, FLAT, seed=1, longer="note")
     with pytest.raises(WeightsError, match="changed while the batch ran"):
         reference.load()
 
 
-def test_weights_that_are_nowhere_are_told_with_all_that_is_needed(store: WeightStore) -> None:
-    with pytest.raises(WeightsError) as told:
+def test_missing_weights_are_reported_with_all_that_is_needed(store: WeightStore) -> None:
+    with pytest.raises(WeightsError) as raised:
         refer_to("flat", "trained", store)
     for part in ("no weights of flat", str(store.kept), "bring flat", "--encoder compact"):
-        assert part in str(told.value)
+        assert part in str(raised.value)
 
 
-def test_a_download_is_announced_and_made_only_where_asked(store: WeightStore) -> None:
+def test_a_download_is_announced_and_only_made_on_request(store: WeightStore) -> None:
     assert refer_to("deep", "trained", store).download == PUBLISHED
-    content = keep(store.kept.parent / "source", DEEP).read_bytes()
+    content = save(store.kept.parent / "source", DEEP).read_bytes()
     fetched = []
 
     def fetch(published: PublishedFile) -> Path:
@@ -188,12 +190,12 @@ def test_a_download_is_announced_and_made_only_where_asked(store: WeightStore) -
 
 
 def test_a_damaged_download_will_be_downloaded_again(store: WeightStore) -> None:
-    keep(store.kept / PUBLISHED.name, DEEP)
+    save(store.kept / PUBLISHED.name, DEEP)
     assert refer_to("deep", "trained", store).download == PUBLISHED
 
 
 def test_the_users_own_file_is_never_downloaded_again(store: WeightStore, tmp_path: Path) -> None:
-    mine = keep(tmp_path / "mine" / "deep.safetensors", DEEP)
+    mine = save(tmp_path / "mine" / "deep.safetensors", DEEP)
 
     def fetch(_: PublishedFile) -> Path:
         raise AssertionError
@@ -202,7 +204,7 @@ def test_the_users_own_file_is_never_downloaded_again(store: WeightStore, tmp_pa
 
 
 def test_pooling_changes_the_encoder_and_not_the_weights(store: WeightStore) -> None:
-    path = keep(store.kept / "flat.safetensors", FLAT)
+    path = save(store.kept / "flat.safetensors", FLAT)
     trained, average = (load_encoder("flat", kind, path) for kind in ("trained", "average"))
     assert trained is not average
     for name, array in trained.weights.items():

@@ -1,4 +1,4 @@
-"""Printing never decides how a command ends; each test is a process with streams of its own."""
+"""Printing never decides how a command ends; each test runs a process with its own streams."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ sys.exit(7 if failure_of(sys.stdout) else 0)
 
 
 def run(redirected: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
-    """The program, its streams redirected as a shell does it."""
+    """Run the program with its streams redirected by a shell."""
     return subprocess.run(
         ["sh", "-c", f'exec "$0" -c "$1" {redirected}', sys.executable, PROGRAM],
         env={**os.environ, **environment},
@@ -41,7 +41,7 @@ def run(redirected: str, **environment: str) -> "subprocess.CompletedProcess[byt
         ("ascii:strict", "caf\\xe9 \\u2603 \\udcff"),
     ],
 )
-def test_what_an_encoding_cannot_hold_is_escaped(encoding: str, written: str) -> None:
+def test_characters_that_an_encoding_lacks_are_escaped(encoding: str, written: str) -> None:
     result = run("", PYTHONIOENCODING=encoding)
     assert result.returncode == 0, result.stderr
     assert result.stdout.decode(encoding.partition(":")[0]) == f"{written}\n"
@@ -49,7 +49,7 @@ def test_what_an_encoding_cannot_hold_is_escaped(encoding: str, written: str) ->
 
 
 @pytest.mark.parametrize(
-    ("redirected", "code", "told"),
+    ("redirected", "code", "errors"),
     [
         (">&-", 0, b"told\n"),
         ("2>&-", 0, b""),
@@ -63,10 +63,10 @@ def test_what_an_encoding_cannot_hold_is_escaped(encoding: str, written: str) ->
     ],
 )
 def test_streams_that_are_closed_or_full_raise_nothing(
-    redirected: str, code: int, told: bytes
+    redirected: str, code: int, errors: bytes
 ) -> None:
     result = run(redirected)
-    assert (result.returncode, result.stderr) == (code, told)
+    assert (result.returncode, result.stderr) == (code, errors)
 
 
 def test_a_reader_that_goes_away_is_no_failure() -> None:
@@ -79,7 +79,7 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
     stream.close()
 
 
-def test_a_pipe_that_another_program_made_impatient_is_waited_for() -> None:
+def test_a_pipe_that_another_program_made_nonblocking_is_waited_for() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     slow = subprocess.Popen(
@@ -97,7 +97,7 @@ def test_a_pipe_that_another_program_made_impatient_is_waited_for() -> None:
     assert int(output) == 300_000
 
 
-def test_what_fails_for_want_of_space_is_told() -> None:
+def test_a_full_disk_is_reported() -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("Linux has it")

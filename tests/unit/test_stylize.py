@@ -1,20 +1,23 @@
 """One stylization from end to end at thumbnail size."""
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nst_core.images.pictures import resize
+from nst_core.images.resize import resize
+from nst_core.images.write import encode_png
 from nst_core.networks import loading
 from nst_core.networks.loading import load_encoder
 from nst_core.transfer import optimization as module
+from nst_core.transfer.adam import Adam
 from nst_core.transfer.colors import match_colors
+from nst_core.transfer.descent import Evaluation
+from nst_core.transfer.lbfgs import Lbfgs
 from nst_core.transfer.losses import Targets, loss_terms, loss_weights
 from nst_core.transfer.optimization import NotFiniteError
-from nst_core.transfer.optimizers import Adam, Evaluation, Lbfgs
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import content_targets, style_targets
 from nst_core.transfer.stylize import Iterate, finish, iterates, stylize
@@ -32,7 +35,7 @@ CONTENT, STYLE = smooth_pixels(30, 40, 1), smooth_pixels(40, 32, 2)
 
 
 def losses_at(pixels: np.ndarray, settings: Settings) -> dict[str, float]:
-    """The losses of one picture, taken without the optimization."""
+    """Compute the losses of one picture without the optimization."""
     encoder = COMPACT
     height, width = pixels.shape[:2]
     targets = style_targets(encoder, STYLE, settings)
@@ -50,7 +53,7 @@ def losses_at(pixels: np.ndarray, settings: Settings) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-def test_the_losses_told_are_those_of_the_saved_pixels(optimizer: str) -> None:
+def test_the_reported_losses_are_those_of_the_saved_pixels(optimizer: str) -> None:
     settings = QUICK.model_copy(update={"optimizer": optimizer, "tv_weight": 0.1})
     outcome = stylize(CONTENT, STYLE, settings)
     expected = losses_at(outcome.pixels.astype(np.float32) / 255, settings)
@@ -67,7 +70,7 @@ def test_the_start_loss_is_that_of_the_content() -> None:
     assert outcome.start_losses.content == pytest.approx(0, abs=1e-6)
 
 
-def test_a_start_with_the_colors_of_the_style() -> None:
+def test_the_start_has_the_colors_of_the_style() -> None:
     settings = QUICK.model_copy(update={"match_colors": True})
     targets = style_targets(COMPACT, STYLE, settings)
     start = next(iterates(COMPACT, CONTENT, targets, settings, seed=0))
@@ -75,7 +78,7 @@ def test_a_start_with_the_colors_of_the_style() -> None:
     assert start.losses.content == pytest.approx(0, abs=1e-6)
 
 
-def test_iterates_fall_and_grow_from_octave_to_octave() -> None:
+def test_losses_fall_and_pictures_grow_from_octave_to_octave() -> None:
     settings = Settings(size=64, steps=20, octaves=2, tolerance=0)
     seen: list[Iterate] = []
     content = smooth_pixels(64, 64, 1)
@@ -96,13 +99,13 @@ def test_iterates_fall_and_grow_from_octave_to_octave() -> None:
     assert outcome.evaluations == seen[-1].evaluations >= 42
 
 
-def test_the_same_twice() -> None:
+def test_the_same_inputs_give_the_same_result() -> None:
     first, second = (stylize(CONTENT, STYLE, QUICK) for _ in range(2))
     np.testing.assert_array_equal(first.pixels, second.pixels)
     assert first.losses == second.losses
 
 
-def test_noise_depends_on_its_seed_alone() -> None:
+def test_noise_depends_only_on_its_seed() -> None:
     targets = style_targets(COMPACT, STYLE, QUICK)
     settings = QUICK.model_copy(update={"start": "noise", "steps": 1})
     first, same, other = (
@@ -129,7 +132,7 @@ def test_a_plateau_ends_an_octave() -> None:
     assert outcome.steps < 500
 
 
-def test_pictures_are_enlarged_only_when_asked() -> None:
+def test_pictures_are_only_enlarged_on_request() -> None:
     small = smooth_pixels(20, 24, 3)
     assert stylize(small, STYLE, QUICK).pixels.shape == (20, 24, 3)
     enlarged = QUICK.model_copy(update={"enlarge": True})
@@ -192,9 +195,9 @@ def test_pixels_out_of_range_are_refused_before_anything_else(name: str) -> None
         next(steps)
 
 
-def test_one_graph_serves_all_shapes_and_weights() -> None:
+def test_one_graph_is_used_for_all_shapes_and_weights() -> None:
     module.compile_for.cache_clear()
-    # As after any test, or any change of a weight file, that has encoders loaded anew.
+    # Encoders are then loaded again, as after any change of a weight file.
     loading._encoder.cache_clear()
     for height, width, weight in ((40, 32, 0.1), (24, 40, 0.1), (40, 39, 0.5), (17, 40, 0.7)):
         settings = QUICK.model_copy(update={"steps": 1, "content_weight": weight})
@@ -229,7 +232,7 @@ def _fresh_graphs():  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("_fresh_graphs")
-def test_a_loss_that_is_not_finite_sends_it_back_once_with_a_smaller_step(
+def test_a_loss_that_is_not_finite_restarts_once_with_a_smaller_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _break_after(monkeypatch, evaluations=5, larger_than=0.01)
@@ -244,7 +247,7 @@ def test_a_loss_that_is_not_finite_sends_it_back_once_with_a_smaller_step(
 
 
 @pytest.mark.usefixtures("_fresh_graphs")
-def test_a_second_time_the_best_iterate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_divergence_keeps_the_best_iterate(monkeypatch: pytest.MonkeyPatch) -> None:
     _break_after(monkeypatch, evaluations=5, larger_than=0.0)
     settings = QUICK.model_copy(update={"optimizer": "adam", "steps": 40})
     outcome = stylize(CONTENT, STYLE, settings)
@@ -253,7 +256,19 @@ def test_a_second_time_the_best_iterate_is_kept(monkeypatch: pytest.MonkeyPatch)
     assert outcome.losses.total < outcome.start_losses.total
 
 
-def test_finish_gives_the_outcome_without_a_listener() -> None:
+def test_finish_returns_the_outcome_without_a_listener() -> None:
     targets = style_targets(COMPACT, STYLE, QUICK)
     outcome = finish(iterates(COMPACT, CONTENT, targets, QUICK, seed=0))
     np.testing.assert_array_equal(outcome.pixels, stylize(CONTENT, STYLE, QUICK).pixels)
+
+
+def test_iterates_and_the_outcome_can_be_shown_and_saved(tmp_path: Path) -> None:
+    seen: list[Iterate] = []
+    outcome = stylize(CONTENT, STYLE, QUICK.model_copy(update={"steps": 2}), on_iterate=seen.append)
+    for number, value in enumerate((*seen, outcome)):
+        path = tmp_path / f"{number}.png"
+        value.save(path)
+        assert path.read_bytes() == encode_png(value.pixels)
+        np.testing.assert_array_equal(np.asarray(value.image), np.asarray(Image.open(path)))
+    with pytest.raises(FrozenInstanceError):
+        outcome.steps = 0  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Networks without their weights: taps, shapes, sides, and the catalogue."""
+"""Networks without their weights: taps, shapes, sides, and the catalog."""
 
 import pytest
 import tensorflow as tf
@@ -28,7 +28,7 @@ def test_shapes_of_weights_with_groups() -> None:
     }
 
 
-def test_an_unknown_layer_is_told_with_the_nearest_name() -> None:
+def test_an_unknown_layer_is_reported_with_the_nearest_name() -> None:
     with pytest.raises(ValueError, match=r"'vgg19' has no layer 'relu4-2'; did you mean 'relu4_2'"):
         CATALOGUE["vgg19"].topology.check_taps(["relu4-2"])
 
@@ -61,7 +61,7 @@ def default_taps(network: Network) -> list[str]:
 
 
 @NETWORKS
-def test_a_network_says_how_to_get_its_weights(network: Network) -> None:
+def test_each_network_describes_how_to_get_its_weights(network: Network) -> None:
     assert network.is_shipped or network.published or network.advice
     assert network.is_shipped or network.file_names
     if network.published:
@@ -72,12 +72,12 @@ def test_settings_know_every_network() -> None:
     assert set(EncoderName.__args__) == set(CATALOGUE)
 
 
-def test_file_names_are_of_one_network_each() -> None:
+def test_each_file_name_belongs_to_one_network() -> None:
     names = [name for network in CATALOGUE.values() for name in network.file_names]
     assert len(names) == len(set(names))
 
 
-def test_the_depths_of_the_vgg_networks() -> None:
+def test_the_vgg_networks_have_their_published_depths() -> None:
     for name, count, last in (("vgg16", 13, "conv5_3"), ("vgg19", 16, "conv5_4")):
         convolutions = CATALOGUE[name].topology.convolutions
         assert len(convolutions) == count
@@ -101,7 +101,7 @@ def test_the_neutral_color_becomes_zero() -> None:
     assert Preprocessing().neutral_color == (0.5, 0.5, 0.5)
 
 
-def test_work_and_activations_per_pixel() -> None:
+def test_work_and_activations_per_pixel_are_counted() -> None:
     topology = Topology(
         "x",
         (

@@ -1,4 +1,4 @@
-"""Weight files: those that Keras and NumPy write, and those of their formats made by hand."""
+"""Weight files: written by Keras and NumPy, or made by hand in their formats."""
 
 import io
 import json
@@ -51,7 +51,7 @@ WEIGHTS = random_weights(SMALL)
 
 
 def small(path: Path) -> Path:
-    """A small file of the format that its ending is for."""
+    """Write a small file in the format of the path's suffix, and return the path."""
     writers: Mapping[str, Callable[[Path], Any]] = {
         ".safetensors": lambda path: write_weight_file(path, WEIGHTS, {"network": "small"}),
         ".h5": lambda path: write_keras_1_hdf5(path, WEIGHTS),
@@ -75,7 +75,7 @@ SMALL_FILES = {
 
 
 def check_equal(found: Mapping[str, NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:
-    """Bit for bit, and in the same order."""
+    """Check that the arrays are equal bit for bit, and in the same order."""
     assert list(found) == list(expected)
     for name, array in expected.items():
         assert found[name].dtype == array.dtype
@@ -90,7 +90,7 @@ def refusal(path: Path) -> str:
     return str(refused.value)
 
 
-# Files of Keras' own making.
+# Files written by Keras.
 
 
 def keras_model(name: str, **options: Any) -> Any:
@@ -110,12 +110,12 @@ def weights_in(model: Any, topology: Topology) -> dict[str, NDArray[np.float32]]
 
 @pytest.fixture(scope="module", params=VGG)
 def full_size(request: pytest.FixtureRequest) -> Iterator[tuple[Path, Topology, dict[str, Any]]]:
-    """A folder with a Keras model of random weights in each of Keras' formats; the weights."""
+    """Yield a folder with a random Keras model in each of Keras's formats, and its weights."""
     topology = VGG[request.param]
     model = keras_model(topology.name, weights=None)
     draw = np.random.default_rng(len(topology.convolutions))
     model.set_weights([draw.standard_normal(a.shape, np.float32) for a in model.get_weights()])
-    # Not pytest's own folders, of which it keeps some: these files are large.
+    # These files are large, and pytest would keep some of its own folders.
     with tempfile.TemporaryDirectory() as folder:
         model.save(f"{folder}/model.h5")
         model.save(f"{folder}/model.keras")
@@ -131,7 +131,7 @@ def full_size(request: pytest.FixtureRequest) -> Iterator[tuple[Path, Topology, 
         ("model.weights.h5", "Keras weights"),
     ],
 )
-def test_what_keras_writes_is_read_bit_for_bit(
+def test_files_of_keras_are_read_bit_for_bit(
     full_size: tuple[Path, Topology, dict[str, Any]], name: str, kind: str
 ) -> None:
     folder, topology, expected = full_size
@@ -142,7 +142,7 @@ def test_what_keras_writes_is_read_bit_for_bit(
     assert networks_in(file, VGG.values()) == (topology.name,)
 
 
-def test_keras_own_download_is_read_bit_for_bit(
+def test_the_published_file_of_keras_is_read_bit_for_bit(
     full_size: tuple[Path, Topology, dict[str, Any]],
 ) -> None:
     folder, topology, expected = full_size
@@ -155,7 +155,7 @@ def test_keras_own_download_is_read_bit_for_bit(
 
 
 def small_keras_model(*, within_another: bool = False) -> Any:
-    """Trained for a step, so that its optimizer has numbers for each layer."""
+    """Return a Keras model whose optimizer has numbers for each layer."""
     import keras
 
     layers = [
@@ -186,10 +186,10 @@ def test_optimizers_and_other_layers_are_left_out(
 
 
 @pytest.mark.parametrize("within_another", [False, True])
-def test_names_come_from_the_configuration_where_the_weights_have_none(
+def test_names_come_from_the_configuration_if_the_weights_have_none(
     tmp_path: Path, within_another: bool
 ) -> None:
-    """As Keras 2 writes `.keras`."""
+    """Keras 2 writes such `.keras` files."""
     path = tmp_path / "model.keras"
     small_keras_model(within_another=within_another).save(path)
     with zipfile.ZipFile(path) as archive:
@@ -209,7 +209,9 @@ def test_names_come_from_the_configuration_where_the_weights_have_none(
 
 
 @pytest.mark.parametrize(("name", "kind"), SMALL_FILES.items())
-def test_each_format_is_told_by_content_and_read(tmp_path: Path, name: str, kind: str) -> None:
+def test_each_format_is_recognized_by_content_and_read(
+    tmp_path: Path, name: str, kind: str
+) -> None:
     small(tmp_path / name).rename(tmp_path / "weights.bin")
     for path in (small(tmp_path / name), tmp_path / "weights.bin"):
         file = read_weight_file(path)
@@ -269,7 +271,7 @@ def test_a_keras_kernel_is_found_where_any_version_puts_it(tmp_path: Path, where
         "fc6/W",
     ],
 )
-def test_other_layers_are_no_convolutions(tmp_path: Path, name: str) -> None:
+def test_other_layers_are_not_taken_for_convolutions(tmp_path: Path, name: str) -> None:
     with h5py.File(tmp_path / "model.h5", "w") as file:
         file[name] = np.ones(3)
         file["conv3_2/bias"] = np.ones(3)
@@ -297,7 +299,7 @@ def test_unnamed_convolutions_are_named_by_their_order(
     check_equal(read_weight_file(tmp_path / "vgg.weights.h5").arrays, expected)
 
 
-def test_names_count_more_than_order(tmp_path: Path) -> None:
+def test_names_take_precedence_over_order(tmp_path: Path) -> None:
     names = [layer.name for layer in VGG["vgg16"].convolutions]
     numbers = {name: np.float32([number]) for number, name in enumerate(names)}
     weights = {f"{name}.{part}": numbers[name] for name in names for part in ("weight", "bias")}
@@ -311,7 +313,7 @@ def test_unnamed_convolutions_of_another_count_are_refused(tmp_path: Path) -> No
     assert "'layers/conv2d_1/conv2d_1/kernel'" in refusal(tmp_path / "small.weights.h5")
 
 
-def test_what_lies_in_other_files_is_not_read(tmp_path: Path) -> None:
+def test_data_in_other_files_is_not_read(tmp_path: Path) -> None:
     write_keras_1_hdf5(tmp_path / "whole.h5", WEIGHTS)
     (tmp_path / "numbers").write_bytes(bytes(12))
     place = "block1_conv1/block1_conv1_b_1:0"
@@ -329,7 +331,7 @@ def test_what_lies_in_other_files_is_not_read(tmp_path: Path) -> None:
     assert "no arrays at all" in refusal(tmp_path / "links.h5")
 
 
-def test_a_layer_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+def test_a_layer_that_exists_twice_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "two.h5", "w") as file:
         file["left/block1_conv1/kernel:0"] = np.ones(3)
         file["right/block1_conv1/kernel:0"] = np.ones(3)
@@ -371,7 +373,7 @@ def test_types_are_those_of_the_file(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL_FILES)
-def test_a_file_cut_anywhere_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_file_truncated_anywhere_is_refused(tmp_path: Path, name: str) -> None:
     content = small(tmp_path / name).read_bytes()
     path = tmp_path / "cut"
     ends = {*range(0, len(content), max(1, len(content) // 97)), *range(40), len(content) - 1}
@@ -396,7 +398,7 @@ def test_damage_is_refused_or_harmless(tmp_path: Path, name: str) -> None:
     assert refused > 0
 
 
-def test_what_is_no_file_is_told_as_such(tmp_path: Path) -> None:
+def test_a_path_that_is_no_file_is_reported_as_such(tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "none.h5")
     assert "a folder" in refusal(tmp_path)
     os.mkfifo(tmp_path / "pipe")
@@ -404,7 +406,7 @@ def test_what_is_no_file_is_told_as_such(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "empty"),
         (b"<!DOCTYPE html>\n<title>404</title>", "web page"),
@@ -416,25 +418,27 @@ def test_what_is_no_file_is_told_as_such(tmp_path: Path) -> None:
         (b"PK\3\4", "cut short"),
     ],
 )
-def test_what_is_no_weight_file_is_told_as_such(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_file_that_is_no_weight_file_is_reported_as_such(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "weights.h5"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=message):
         read_weight_file(path)
     refusal(path)
 
 
 @pytest.mark.parametrize(
-    ("member", "told"),
+    ("member", "message"),
     [("archive/data.pkl", "PyTorch"), ("vgg16.h5", "unpack it"), ("config.json", "unpack it")],
 )
-def test_other_zip_files_are_told_as_such(tmp_path: Path, member: str, told: str) -> None:
+def test_other_zip_files_are_reported_as_such(tmp_path: Path, member: str, message: str) -> None:
     with zipfile.ZipFile(tmp_path / "weights.zip", "w") as archive:
         archive.writestr(member, "content")
-    assert told in refusal(tmp_path / "weights.zip")
+    assert message in refusal(tmp_path / "weights.zip")
 
 
-def test_a_file_without_convolutions_tells_what_is_in_it(tmp_path: Path) -> None:
+def test_a_file_without_convolutions_is_refused_with_its_contents(tmp_path: Path) -> None:
     arrays = {f"features.{number}.weight": np.ones(1, np.float32) for number in range(9)}
     safetensors.numpy.save_file(arrays, tmp_path / "torch.safetensors")
     message = refusal(tmp_path / "torch.safetensors")
@@ -447,7 +451,7 @@ def test_a_file_without_convolutions_tells_what_is_in_it(tmp_path: Path) -> None
     assert "no arrays" in refusal(tmp_path / "empty.h5")
 
 
-def test_a_plain_array_is_told_as_such(tmp_path: Path) -> None:
+def test_a_plain_array_is_reported_as_such(tmp_path: Path) -> None:
     np.save(tmp_path / "array.npy", np.ones(3))
     assert "a plain array" in refusal(tmp_path / "array.npy")
 
@@ -457,7 +461,7 @@ def test_pickles_within_an_archive_are_refused(tmp_path: Path) -> None:
     assert "allow_pickle=False" in refusal(tmp_path / "weights.npz")
 
 
-def test_arrays_of_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_arrays_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "weights.npz", conv1_1_W=np.array(["text"]))
     assert "conv1_1.weight holds <U4, expected float32" in refusal(tmp_path / "weights.npz")
 
@@ -511,7 +515,7 @@ def test_another_networks_layers_are_named() -> None:
     )
 
 
-def test_wrong_shapes_are_told_with_the_right_ones() -> None:
+def test_wrong_shapes_are_reported_with_the_right_ones() -> None:
     wrong = np.ones((3, 3, 6, 5), np.float32)
     assert complaint({**WEIGHTS, "conv2_1.weight": wrong}) == (
         "/w/vgg.npz: conv2_1.weight has shape (3, 3, 6, 5), expected (3, 3, 3, 4) for small."
@@ -556,7 +560,7 @@ def test_other_byte_orders_and_layouts_become_plain_float32() -> None:
     assert all(array.flags.c_contiguous and array.dtype.isnative for array in weights.values())
 
 
-def test_networks_are_known_by_every_layer_and_shape() -> None:
+def test_networks_are_recognized_by_every_layer_and_shape() -> None:
     wider = Topology("wider", (*SMALL.layers, Convolution("conv2_2", 4)))
     networks = (SMALL, wider, SMALL.with_pooling("max"), *VGG.values())
     assert networks_in(file_with(WEIGHTS), networks) == ("small", "small")
@@ -570,7 +574,7 @@ def test_networks_are_known_by_every_layer_and_shape() -> None:
 # Our own format.
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_files_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "small.safetensors"
     turned = {name: np.asfortranarray(array.astype(">f4")) for name, array in WEIGHTS.items()}
     longer = {name: array.astype(np.float64) for name, array in WEIGHTS.items()}
@@ -585,7 +589,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_what_is_written_is_plain_safetensors(tmp_path: Path) -> None:
+def test_written_files_are_plain_safetensors(tmp_path: Path) -> None:
     path = tmp_path / "small.safetensors"
     write_weight_file(path, WEIGHTS, {"network": "small"})
     content = path.read_bytes()
@@ -606,7 +610,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     check_equal(read_weight_file(path).arrays, WEIGHTS)
 
 
-def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+def test_heavy_libraries_are_only_imported_when_they_are_needed() -> None:
     program = (
         "import sys, nst_core.networks.weight_files as w; "
         "sys.exit(bool({'tensorflow', 'keras', 'h5py'} & set(sys.modules)))"
@@ -614,7 +618,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_types_that_numpy_lacks_are_told_by_name(tmp_path: Path) -> None:
+def test_types_that_numpy_lacks_are_reported_by_name(tmp_path: Path) -> None:
     header = json.dumps({"conv1_1.bias": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}})
     content = len(header).to_bytes(8, "little") + header.encode() + bytes(4)
     (tmp_path / "brain.safetensors").write_bytes(content)

@@ -1,4 +1,4 @@
-"""What cannot be written is told with its file, its folder, and what to do."""
+"""Failed writes, which are reported with the file, the folder, and what to do."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from nst_core.storage.write_errors import WriteError, writing_to
 
 
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "reason"),
     [
         (errno.ENOSPC, "is full (No space left on device); make room there"),
         (errno.EDQUOT, "has no room left in your quota (Disk quota exceeded); remove something"),
@@ -20,10 +20,10 @@ from nst_core.storage.write_errors import WriteError, writing_to
     ],
 )
 def test_the_file_and_the_folder_are_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, told: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, reason: str
 ) -> None:
     def fail(_: int) -> None:
-        # As `write` and `fsync` do, which know no name.
+        # `write` and `fsync` raise errors like this one, without a file name.
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("os.fsync", fail)
@@ -33,14 +33,14 @@ def test_the_file_and_the_folder_are_named(
         path = folder / "pictures" / "a.png"
         with pytest.raises(WriteError) as failed, writing_to(folders):
             write_atomic(path, b"data")
-        assert str(failed.value).startswith(f"{path}: cannot be written: {name} {folder} {told}")
+        assert str(failed.value).startswith(f"{path}: cannot be written: {name} {folder} {reason}")
         assert not list((folder / "pictures").iterdir())
     with pytest.raises(WriteError) as failed, writing_to(folders):
         write_atomic(tmp_path / "elsewhere", b"data")
-    assert f"the folder {tmp_path} {told}" in str(failed.value)
+    assert f"the folder {tmp_path} {reason}" in str(failed.value)
 
 
-def test_other_errors_stay_as_they_are() -> None:
+def test_other_errors_are_not_changed() -> None:
     errors = [
         FileNotFoundError(errno.ENOENT, "No such file", "/a"),
         StorageError(errno.EACCES, "access denied by the storage", "s3://a/b"),

@@ -4,14 +4,15 @@ from flows.cli.exit_codes import SUCCESS
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.images.animation import AnimationFormat
-from nst_core.storage.places import Place, redacted
+from nst_core.storage.places import redacted
 from tasks.report.animation import animate_row
 from tasks.report.finding import NoResultsError, find_row, table_of
+from tasks.store.output_folder import OutputFolder
 
 
 def animate(
     terminal: Terminal,
-    output: Place,
+    output: OutputFolder,
     named: str,
     kind: AnimationFormat,
     *,

@@ -1,42 +1,30 @@
 """`nst-batch check`: list all faults of all rows, before any work."""
 
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
-
-from pydantic import BaseModel
 
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.networks.catalogue import PublishedFile
-from nst_core.networks.store import WeightStore
-from nst_core.storage.files import remove, write_atomic
-from nst_core.storage.places import Place
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
-from tasks.intake.manifest import check_manifest_place, check_places, read_manifest
+from tasks.intake.manifest import read_manifest
+from tasks.intake.outputs import check_places
 from tasks.job import Examined
+from tasks.request import CheckRequest
 from tasks.row import Fault
-from tasks.store.layout import PICTURES, writable_marker
+from tasks.store.output_folder import OutputFolder
 
 
-def check(
-    terminal: Terminal,
-    manifest: Place,
-    output: Place | None,
-    settings: BaseModel,
-    store: WeightStore,
-    max_pixels: int,
-) -> int:
-    """Report the faults of a manifest; if `output` is given, also check that it is writable."""
+def check(terminal: Terminal, request: CheckRequest) -> int:
+    """Report the faults of a manifest and, if an output folder is named, whether it is writable."""
+    output, store = request.output_folder, request.weight_store()
     try:
+        request.check(once=True)
         if output is not None:
-            check_manifest_place(manifest, output)
             check_weights_place(store, output)
-        rows = read_manifest(manifest, settings)
+        rows = read_manifest(request.manifest, request.settings)
         encoders = encoders_of(rows, store)
     except UserError as error:
         return refuse(terminal, error)
@@ -44,7 +32,7 @@ def check(
     if output is not None:
         rows = check_places(rows, output)
         unwritable = output_faults(output)
-    examined = examine_rows(rows, encoders, max_pixels=max_pixels)
+    examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
     faults = [*unwritable, *examined.faults]
     _tell(terminal, examined, faults, downloads_of(encoders))
     return ROWS_FAILED if faults else SUCCESS
@@ -76,38 +64,14 @@ def tell_downloads(terminal: Terminal, files: Sequence[PublishedFile]) -> None:
         terminal.say(f"to be downloaded first: {file.name}, {file.size / 1e6:.0f} MB")
 
 
-def output_faults(output: Place) -> list[Fault]:
+def output_faults(output: OutputFolder) -> list[Fault]:
     """Return the reasons why results could not be written, and leave nothing behind."""
-    return _folder_faults(output) if isinstance(output, Path) else _storage_faults(output)
-
-
-def _storage_faults(output: Place) -> list[Fault]:
-    try:
-        probe = writable_marker(output).with_name("check")
-        write_atomic(probe, b"")
-    except OSError as error:
-        return [_cannot_be_written(output, error)]
-    with suppress(OSError):
-        # If nothing may be deleted, one empty object stays.
-        remove(probe)
-    return []
-
-
-def _cannot_be_written(where: Place, error: OSError) -> Fault:
-    why = f"expected a folder that can be written: {error.strerror or error}"
-    return Fault(0, "(--output)", str(where), why)
-
-
-def _folder_faults(output: Path) -> list[Fault]:
-    faults = []
-    for wanted in (output, output / PICTURES, output / ".nst-batch" / "rows"):
-        existing = wanted
-        try:
-            existing = next(
-                place for place in (wanted, *wanted.absolute().parents) if place.exists()
-            )
-            with tempfile.TemporaryFile(dir=existing):
-                pass
-        except OSError as error:
-            faults.append(_cannot_be_written(existing, error))
-    return list(dict.fromkeys(faults))
+    return [
+        Fault(
+            0,
+            "(--output)",
+            str(error.filename or output),
+            f"expected a folder that can be written: {error.strerror or error}",
+        )
+        for error in output.probe()
+    ]

@@ -5,7 +5,7 @@ import io
 
 from flows.cli.exit_codes import SUCCESS, UNUSABLE
 from flows.cli.terminal import Terminal
-from nst_core.images.pictures import encode_png
+from nst_core.images.write import encode_png
 from nst_core.samples.paintings import PAINTINGS
 from nst_core.samples.photographs import photograph
 from nst_core.storage.files import write_atomic

@@ -15,10 +15,10 @@ from flows.cli.terminal import Terminal
 from flows.process.proxies import is_served_here, set_proxies, settle_proxies
 from nst_core.networks import CATALOGUE
 from nst_core.networks.store import WeightStore
-from nst_core.storage.places import Place
+from tasks.store.style_cache import StyleCache
 
 
-def doctor(terminal: Terminal, cache: Place) -> int:
+def doctor(terminal: Terminal, cache: StyleCache) -> int:
     """Check versions, devices, server, cache and weights; fail if a run would fail."""
     # These checks come first, because Prefect cannot even be imported without a home.
     around = surroundings(cache)
@@ -48,9 +48,9 @@ def _version(need: Requirement) -> Finding:
     return Finding(need.name, "error", unfit, f"pip install '{need}'")
 
 
-def _weights(cache: Place) -> list[Finding]:
+def _weights(cache: StyleCache) -> list[Finding]:
     """Check the weights; absent ones are no error, as only rows that name the network need them."""
-    store = WeightStore.of_user(None, cache)
+    store = WeightStore.of_user(None, cache.root)
     states = [state_of(network, store) for network in CATALOGUE.values()]
     return [
         Finding(f"weights of {state.network}", state.state, state.found, state.advice)
@@ -106,7 +106,7 @@ def _devices() -> Finding:
         "print(*(device.name.partition(':')[2] for device in tf.config.list_physical_devices()))"
     )
     answer = subprocess.run(
-        [sys.executable, "-c", question], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", question], capture_output=True, text=True, check=False
     )
     if answer.returncode:
         last = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]

@@ -1,23 +1,17 @@
 """`nst-batch manifest`: all pairs of two sets of pictures."""
 
-# Path.glob refuses absolute globs, so glob.iglob is used instead.
-# ruff: noqa: PTH207
-
-import glob
 import re
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from PIL import Image
-from upath import UPath
 
 from flows.cli.exit_codes import SUCCESS, UNUSABLE
 from flows.cli.terminal import Terminal
-from nst_core.images.pictures import FORMATS
-from nst_core.storage.files import ask_storage, version_of, write_atomic
+from nst_core.images.picture_files import FORMATS
+from nst_core.storage.files import exists, find_files, write_atomic
+from nst_core.storage.local import why_no_file
 from nst_core.storage.places import Place, as_seen_from, place, redacted
 from tasks.store.csv_cells import harmless_path, to_csv
 
@@ -50,7 +44,7 @@ def write_pairs(
 ) -> int:
     """Write a manifest that pairs all contents and styles, with paths relative to its folder."""
     try:
-        if not overwrite and _is_there(manifest):
+        if not overwrite and exists(manifest):
             terminal.fail(
                 f"{redacted(manifest)}: there is already a file; choose another name, or add "
                 "--overwrite to replace it"
@@ -85,16 +79,6 @@ def write_pairs(
     return SUCCESS
 
 
-def _is_there(manifest: Place) -> bool:
-    if isinstance(manifest, Path):
-        return manifest.exists() or manifest.is_symlink()
-    try:
-        version_of(manifest)
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def _tell_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
     """Print how many files were left out, by reason; list names that no manifest can contain."""
     for named, seen in found.items():
@@ -118,9 +102,7 @@ def find_pictures(named: str) -> Found:
         OSError: there is no such folder, or it cannot be read.
         PlaceError: an address cannot be used.
     """
-    folder = place(named)
-    there = _on_disk(folder) if isinstance(folder, Path) else _in_storage(folder)
-    seen = sorted(there, key=_natural)
+    seen = sorted(find_files(place(named)), key=_natural)
     why = {path: _why_left_out(path) for path in seen}
     return Found(
         pictures=[path for path in seen if not why[path]],
@@ -138,15 +120,8 @@ def _why_left_out(path: Place) -> str:
     """Return why a file is no picture for a manifest; empty if it is one."""
     if path.name.startswith("."):
         return "hidden"
-    if isinstance(path, Path):
-        try:
-            is_file, is_folder = path.is_file(), path.is_dir()
-        except OSError as error:
-            return f"that cannot be looked at ({error.strerror})"
-        if is_folder:
-            return "folders"
-        if not is_file:
-            return "links to nothing, pipes or devices"
+    if why := why_no_file(path):
+        return why
     if path.suffix.lower() not in SUFFIXES:
         return path.suffix.lower() or "without an extension"
     return "" if _shown(path) == str(path) else NOT_TEXT
@@ -155,30 +130,3 @@ def _why_left_out(path: Place) -> str:
 def _shown(path: Place) -> str:
     """Return a path as text, whatever bytes it contains."""
     return str(path).encode("utf-8", "backslashreplace").decode()
-
-
-def _on_disk(named: Path) -> list[Path]:
-    if named.is_dir():
-        return list(named.iterdir())
-    if named.exists():
-        return [named]
-    # The names of existing folders are taken literally, even if they look like globs.
-    there = next(parent for parent in (named, *named.parents) if parent.exists())
-    rest = named.relative_to(there)
-    if not glob.has_magic(str(rest)):
-        named.stat()
-    if there.is_dir():
-        # This raises if the folder cannot be read; a glob would report nothing.
-        next(there.iterdir(), None)
-    found = map(Path, glob.iglob(str(Path(glob.escape(str(there)), rest)), recursive=True))
-    return [path for path in found if not path.is_dir()]
-
-
-def _in_storage(folder: UPath) -> list[Place]:
-    """List an address as a folder; if nothing is there and it has wildcards, list it as a glob."""
-    names: list[str] = []
-    with suppress(FileNotFoundError):
-        names = ask_storage(folder, lambda storage, key: list(storage.find(key, maxdepth=1)))
-    if not names and glob.has_magic(folder.path):
-        names = ask_storage(folder, lambda storage, key: list(storage.glob(key)))
-    return [place(folder.fs.unstrip_protocol(name)) for name in names]

@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import pandas as pd
-from pydantic import BaseModel
+from statistics import median
 
 from flows.cli.commands.check import tell_downloads
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
@@ -13,18 +10,18 @@ from flows.cli.terminal import Terminal, duration, refuse
 from nst_core.devices import parse_devices, visible_gpus
 from nst_core.errors import UserError
 from nst_core.networks.catalogue import PublishedFile
-from nst_core.networks.store import WeightStore
-from nst_core.storage.places import Place
 from nst_core.transfer.settings import Settings
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
-from tasks.intake.manifest import check_manifest_place, check_places, read_manifest
+from tasks.intake.manifest import read_manifest
+from tasks.intake.outputs import check_places
 from tasks.job import Job, cost_of
 from tasks.report.table import read_summary
+from tasks.report.table_row import TableRow
+from tasks.request import BatchRequest
 from tasks.row import Row
-from tasks.store.layout import style_records
-from tasks.store.placement import find_finished, first_lines
-from tasks.store.records import find_style
+from tasks.store.lookup import find_finished, first_lines
+from tasks.store.output_folder import OutputFolder
 
 SECONDS_A_ROW = 0.5
 """Seconds to read and write the pictures of a row."""
@@ -58,26 +55,19 @@ class PlannedRow:
     why: str
 
 
-def plan(
-    terminal: Terminal,
-    manifest: Place,
-    output: Place,
-    cache: Place,
-    store: WeightStore,
-    settings: BaseModel,
-    max_pixels: int,
-    devices: str,
-) -> int:
+def plan(terminal: Terminal, request: BatchRequest) -> int:
     """Show which rows are new, done or invalid, which styles are cached, and the time needed."""
+    output, cache = request.output_folder, request.style_cache
+    store = request.weight_store()
     try:
-        check_manifest_place(manifest, output)
-        rows = check_places(read_manifest(manifest, settings), output)
+        request.check(once=True)
+        rows = check_places(read_manifest(request.manifest, request.settings), output)
         check_weights_place(store, output)
-        at_once = len(parse_devices(devices)) or max(1, len(visible_gpus()))
         encoders = encoders_of(rows, store)
     except UserError as error:
         return refuse(terminal, error)
-    examined = examine_rows(rows, encoders, max_pixels=max_pixels)
+    at_once = len(parse_devices(request.devices)) or max(1, len(visible_gpus()))
+    examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
     rate, measured = _seconds_a_multiplication(output)
     finished = find_finished(examined.jobs, output)
     jobs = [
@@ -87,7 +77,7 @@ def plan(
     invalid = [_plan_invalid(row) for row in examined.rows if row.faults]
     planned = sorted([*(row for _, row in jobs), *invalid], key=lambda row: row.line)
     styles = {job.style_key for job, row in jobs if row.status == "new"}
-    kept = {key for key in styles if find_style(style_records(cache), key)}
+    kept = {key for key in styles if cache.find(key)}
     _tell(terminal, planned, len(styles), len(kept), measured, downloads_of(encoders), at_once)
     return ROWS_FAILED if invalid else SUCCESS
 
@@ -120,33 +110,36 @@ def _memory_mb(job: Job) -> int:
     return round(MEMORY_MB + MEMORY_MB_AN_ACTIVATION * numbers)
 
 
-def _seconds_a_multiplication(output: Place) -> tuple[float, bool]:
+def _seconds_a_multiplication(output: OutputFolder) -> tuple[float, bool]:
     """Return the rate of earlier rows here, or else ours, and whether it was measured here."""
     try:
-        table = read_summary(output)
-        ran = table[table["seconds"].notna()]
-        done = [_multiplications_done(row) for _, row in ran.iterrows()]
-    except (OSError, ValueError, KeyError):
+        ran = [
+            (row.seconds, _multiplications_done(row))
+            for row in read_summary(output).rows
+            if row.seconds is not None
+        ]
+    except (OSError, ValueError):
         # There is no table, or it is from another version.
         return SECONDS_A_MULTIPLICATION, False
-    work = pd.Series(done, ran.index, float)
-    long_enough = ran[work > ENOUGH_MULTIPLICATIONS]
-    if long_enough.empty:
-        return SECONDS_A_MULTIPLICATION, False
-    return float((long_enough["seconds"] / work[long_enough.index]).median()), True
+    rates = [seconds / work for seconds, work in ran if work > ENOUGH_MULTIPLICATIONS]
+    return (median(rates), True) if rates else (SECONDS_A_MULTIPLICATION, False)
 
 
-def _multiplications_done(row: "pd.Series[Any]") -> float:
-    """Return the multiplications of a row in the table of an earlier run."""
+def _multiplications_done(row: TableRow) -> float:
+    """Return the multiplications of a row in the table of an earlier run; 0 if it does not say.
+
+    Raises:
+        ValueError: the row has settings that this version does not know, or lacks one.
+    """
+    if not row.octaves or row.width is None or row.height is None or row.steps is None:
+        return 0.0
     names = ("encoder", "pooling", "content_layers", "style_layers", "normalization")
-    settings = Settings.model_validate({name: row[name] for name in names})
+    settings = Settings.model_validate({name: getattr(row, name) for name in names})
     # Each octave has a quarter of the next one's pixels, so n octaves take (1 - 4^-n) 4/3 of the
     # work of the last one.
-    octaves = row["octaves"]
-    pixel_steps = row["width"] * row["height"] * row["steps"] / octaves
-    return float(
-        pixel_steps * (1 - 0.25**octaves) * 4 / 3 * cost_of(settings).multiplications_per_pixel
-    )
+    octaves = row.octaves
+    pixel_steps = row.width * row.height * row.steps / octaves
+    return pixel_steps * (1 - 0.25**octaves) * 4 / 3 * cost_of(settings).multiplications_per_pixel
 
 
 def _tell(

@@ -5,70 +5,62 @@ import signal
 from contextlib import suppress
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from flows.cli.exit_codes import SUCCESS
 from flows.cli.terminal import Terminal, refuse
 from flows.process.proxies import settle_proxies
 from flows.process.signals import answer_signals
-from nst_core.devices import written_plainly
 from nst_core.errors import UserError
-from nst_core.storage.places import Place, reject_signed_address
-from tasks.engine.runner_choice import check_runner
-from tasks.intake.manifest import check_manifest_place, read_manifest
+from tasks.request import BatchRequest
 
 
 class ScheduleError(UserError):
     """A schedule that cannot be used; the message says what to do."""
 
 
-def serve(
-    terminal: Terminal,
-    manifest: Place,
-    output: Place,
-    settings: BaseModel,
-    *,
-    name: str,
-    cron: str,
-    timezone: str,
-    **options: Any,
-) -> int:
+def serve(terminal: Terminal, request: BatchRequest, *, name: str, cron: str, timezone: str) -> int:
     """Register a deployment of the flow with the server, and run it here whenever it is due.
 
-    `options` are the flow's other parameters.
+    Args:
+        terminal: where to report what is wrong, and what is served.
+        request: what each run is asked for.
+        name: the name of the deployment.
+        cron: the schedule, as a cron expression.
+        timezone: the time zone of the schedule.
 
     Returns:
         `SUCCESS` after a request to stop, because that is how it normally ends.
     """
-    from prefect.settings import get_current_settings
-
     try:
-        url = get_current_settings().api.url
-        if url is None:
-            raise ScheduleError(
-                "no server to keep the schedule: PREFECT_API_URL is not set. Start one with "
-                "`prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"
-            )
+        url = _server_url()
         schedule = _schedule(cron, timezone)
-        reject_signed_address(manifest)
-        check_manifest_place(manifest, output)
-        read_manifest(manifest, settings)
-        options["devices"] = written_plainly(options["devices"])
-        check_runner(options["runner"], options["address"], options["devices"])
+        request.check(read=True)
     except UserError as error:
         return refuse(terminal, error)
     for wrong in settle_proxies(url):
         terminal.fail(f"warning: {wrong}")
-    parameters = {
-        "manifest": str(manifest.absolute()),
-        "output": str(output.absolute()),
-        "settings": settings.model_dump(exclude_none=True),
-        **{key: _plain(value) for key, value in options.items() if value is not None},
-    }
     terminal.say(f"serving stylize-manifest/{name}: {cron} in {timezone}; Ctrl-C ends it")
     terminal.say(f"to run it now as well: prefect deployment run 'stylize-manifest/{name}' --watch")
-    _serve_until_stopped(name, schedule, parameters)
+    _serve_until_stopped(name, schedule, request.with_absolute_places().parameters())
     return SUCCESS
+
+
+def _server_url() -> str:
+    """Return the address of the server that keeps the schedule.
+
+    Raises:
+        ScheduleError: none is named.
+    """
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if url is None:
+        raise ScheduleError(
+            "no server to keep the schedule: PREFECT_API_URL is not set. Start one with "
+            "`prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api"
+        )
+    return url
 
 
 def _serve_until_stopped(name: str, schedule: Any, parameters: dict[str, Any]) -> None:
@@ -107,7 +99,3 @@ def _schedule(cron: str, timezone: str) -> Any:
             "expected a cron expression such as '0 1 * * *' and a time zone such as Europe/Berlin"
         ) from error
     return Cron(cron, timezone=timezone)
-
-
-def _plain(value: Any) -> Any:
-    return str(value.absolute()) if isinstance(value, Place) else value

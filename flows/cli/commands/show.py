@@ -8,6 +8,7 @@ from typing import Any
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
+from nst_core.storage.local import on_disk
 from nst_core.storage.places import Place, redacted
 from tasks.intake.rows import COLUMNS
 from tasks.report.rebuild import Rebuilder, Rebuilt
@@ -49,7 +50,7 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
 
 def _check_folders(folders: Sequence[Place]) -> None:
     for folder in folders:
-        if isinstance(folder, Path) and not folder.is_dir():
+        if (local := on_disk(folder)) and not local.is_dir():
             raise ProvenanceError(f"--look-in: found no folder {redacted(folder)}; expected one")
 
 

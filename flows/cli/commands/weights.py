@@ -17,7 +17,8 @@ from flows.cli.exit_codes import ENGINE_FAILED, SUCCESS, UNUSABLE
 from flows.cli.progress import live_progress
 from flows.cli.terminal import Terminal, refuse
 from flows.process.libraries_log import libraries_log
-from nst_core.images.pictures import PictureError, load
+from nst_core.images.picture_files import PictureError
+from nst_core.images.read import load
 from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import Network
 from nst_core.networks.download import fetch_published
@@ -31,7 +32,7 @@ from nst_core.networks.weight_files import (
     weights_for,
     write_weight_file,
 )
-from nst_core.storage.files import make_private
+from nst_core.storage.local import make_private
 from nst_core.storage.places import Place
 from tasks.events import FileDownloading, PictureExamined, emit
 

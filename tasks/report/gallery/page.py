@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.report.comparison import CHANGES, Change
+from tasks.report.table_row import CHANGES, Change
 from tasks.store.curves import thinned
 from tasks.store.statuses import STATUSES, UNDONE, Status
 

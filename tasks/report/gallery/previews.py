@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.images.decoding import MAX_DECODING_THREADS
-from nst_core.images.pictures import PictureError, encode_jpeg, fit, load, resize
+from nst_core.images.picture_files import PictureError
+from nst_core.images.read import load
+from nst_core.images.resize import fit, resize
+from nst_core.images.write import encode_jpeg
 from nst_core.storage.files import list_files, remove, write_atomic
 from nst_core.storage.places import Place, redacted
-from tasks.store.layout import previews_folder
+from tasks.store.output_folder import OutputFolder
 
 logger = logging.getLogger("nst_batch.previews")
 
@@ -32,7 +35,7 @@ class Preview:
         name: the name of the file in the folder of previews.
         source: where the picture is.
         sha256: of the picture as it was examined; empty if any picture will do.
-        max_pixels, size, enlarge: see `nst_core.images.pictures.load`.
+        max_pixels, size, enlarge: see `nst_core.images.read.load`.
         may_be_missing: show the file if it exists, but do not take the time to make it now.
     """
 
@@ -69,7 +72,7 @@ def content_name(sha256: str, shape: tuple[int, int]) -> str:
     return f"contents/{sha256[:32]}_{width}x{height}.jpg"
 
 
-def keep_thumbnail(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None:
+def keep_thumbnail(output: OutputFolder, sha256: str, rgb: NDArray[np.float32]) -> None:
     """Write a picture's thumbnail; if it cannot be written, log a warning.
 
     Args:
@@ -82,24 +85,24 @@ def keep_thumbnail(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None
     _keep(output, thumbnail_name(sha256), resize(rgb, height, width))
 
 
-def keep_content(output: Place, sha256: str, rgb: NDArray[np.float32]) -> None:
+def keep_content(output: OutputFolder, sha256: str, rgb: NDArray[np.float32]) -> None:
     """Write a content at the size of `rgb`; otherwise the same as `keep_thumbnail`."""
     height, width = rgb.shape[:2]
     _keep(output, content_name(sha256, (height, width)), rgb)
 
 
-def _keep(output: Place, name: str, rgb: NDArray[np.float32]) -> None:
+def _keep(output: OutputFolder, name: str, rgb: NDArray[np.float32]) -> None:
     try:
         _write(output, name, rgb)
     except OSError as error:
         logger.warning("not there yet for the gallery: %s: %s", error.filename, error.strerror)
 
 
-def _write(output: Place, name: str, rgb: NDArray[np.float32]) -> None:
-    write_atomic(previews_folder(output) / name, encode_jpeg(rgb))
+def _write(output: OutputFolder, name: str, rgb: NDArray[np.float32]) -> None:
+    write_atomic(output.previews / name, encode_jpeg(rgb))
 
 
-def complete_previews(wanted: Iterable[Preview], output: Place) -> set[str]:
+def complete_previews(wanted: Iterable[Preview], output: OutputFolder) -> set[str]:
     """Make the files that do not exist yet, and remove those that are no longer wanted.
 
     Returns:
@@ -114,9 +117,9 @@ def complete_previews(wanted: Iterable[Preview], output: Place) -> set[str]:
         preview.name: preview
         for preview in sorted(wanted, key=lambda preview: not preview.may_be_missing)
     }
-    there = list_files(previews_folder(output))
+    there = list_files(output.previews)
     for name in filter(OURS.fullmatch, there - previews.keys()):
-        remove(previews_folder(output) / name)
+        remove(output.previews / name)
     missing = [
         preview
         for name, preview in previews.items()
@@ -129,7 +132,7 @@ def complete_previews(wanted: Iterable[Preview], output: Place) -> set[str]:
         }
 
 
-def _is_made(preview: Preview, output: Place) -> bool:
+def _is_made(preview: Preview, output: OutputFolder) -> bool:
     try:
         picture = load(
             preview.source,

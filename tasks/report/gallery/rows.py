@@ -4,18 +4,15 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Any
 from urllib.parse import quote
 
-import pandas as pd
-
-from nst_core.storage.places import Place
 from tasks.job import Job
 from tasks.report.gallery.page import GalleryRow, Shown
 from tasks.report.gallery.previews import Preview, content_name, thumbnail_name
+from tasks.report.table_row import Table, TableRow
 from tasks.store.curves import CurveError, read_curve
-from tasks.store.layout import PREVIEWS
-from tasks.store.placement import LOOKS_AT_ONCE
+from tasks.store.lookup import LOOKS_AT_ONCE
+from tasks.store.output_folder import PREVIEWS, OutputFolder
 from tasks.store.statuses import RowResult
 
 logger = logging.getLogger("nst_batch.gallery")
@@ -49,11 +46,11 @@ def previews_of(
 
 
 def gallery_rows(
-    table: pd.DataFrame,
+    table: Table,
     jobs: Iterable[Job],
     results: Mapping[int, RowResult],
     previews: set[str],
-    output: Place,
+    output: OutputFolder,
 ) -> tuple[GalleryRow, ...]:
     """Return the rows of the page, in the table's order.
 
@@ -65,71 +62,70 @@ def gallery_rows(
         output: the batch's output folder, from which curves are read.
     """
     by_line = {job.line: job for job in jobs}
-    rows = [row for _, row in table.iterrows()]
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
-        curves = list(pool.map(lambda row: _curve(_text(row["curve"]), output), rows))
+        curves = list(pool.map(lambda row: _curve(row.curve or "", output), table.rows))
     return tuple(
-        _gallery_row(row, by_line.get(row["line"]), results[row["line"]], previews, curve)
-        for row, curve in zip(rows, curves, strict=True)
+        _gallery_row(row, by_line.get(row.line), results[row.line], previews, curve)
+        for row, curve in zip(table.rows, curves, strict=True)
     )
 
 
 def _gallery_row(
-    row: "pd.Series[Any]",
+    row: TableRow,
     job: Job | None,
     result: RowResult,
     previews: set[str],
     curve: tuple[tuple[float, ...], ...],
 ) -> GalleryRow:
     return GalleryRow(
-        line=int(row["line"]),
-        status=row["status"],
-        output=row["output"],
+        line=row.line,
+        status=row.status,
+        output=row.output,
         content=_content(row, job, previews),
         style=_style(row, job, previews),
         result=_result(row, result, previews),
-        width=_whole(row["width"]),
-        height=_whole(row["height"]),
-        total_loss=_number(row["total_loss"]),
-        content_loss=_number(row["content_loss"]),
-        style_loss=_number(row["style_loss"]),
-        tv_loss=_number(row["tv_loss"]),
-        previous_loss=_number(row["previous_loss"]),
-        change=row["change"],
-        seconds=_number(row["seconds"]),
-        steps=_whole(row["steps"]),
-        stop_reason=_text(row["stop_reason"]),
-        device=_text(row["device"]),
-        error=row["error"],
-        warnings=row["warnings"],
+        width=row.width,
+        height=row.height,
+        total_loss=row.total_loss,
+        content_loss=row.content_loss,
+        style_loss=row.style_loss,
+        tv_loss=row.tv_loss,
+        previous_loss=row.previous_loss,
+        change=row.change,
+        seconds=row.seconds,
+        steps=row.steps,
+        stop_reason=row.stop_reason or "",
+        device=row.device or "",
+        error=row.error,
+        warnings=row.warnings,
         curve=curve,
-        curve_file=quote(_text(row["curve"])),
+        curve_file=quote(row.curve or ""),
     )
 
 
-def _content(row: "pd.Series[Any]", job: Job | None, previews: set[str]) -> Shown:
+def _content(row: TableRow, job: Job | None, previews: set[str]) -> Shown:
     if job is None:
-        return Shown(row["content"])
+        return Shown(row.content)
     return Shown(
-        row["content"],
+        row.content,
         thumbnail=_url(thumbnail_name(job.content_sha256), previews),
         whole=_url(content_name(job.content_sha256, job.shape), previews),
     )
 
 
-def _style(row: "pd.Series[Any]", job: Job | None, previews: set[str]) -> Shown:
+def _style(row: TableRow, job: Job | None, previews: set[str]) -> Shown:
     name = thumbnail_name(job.style_sha256) if job else ""
-    return Shown(row["style"], thumbnail=_url(name, previews), whole=_url(name, previews))
+    return Shown(row.style, thumbnail=_url(name, previews), whole=_url(name, previews))
 
 
-def _result(row: "pd.Series[Any]", result: RowResult, previews: set[str]) -> Shown | None:
-    if pd.isna(row["picture"]):
+def _result(row: TableRow, result: RowResult, previews: set[str]) -> Shown | None:
+    if row.picture is None:
         return None
-    whole = quote(row["picture"])
+    whole = quote(row.picture)
     if result.record is None:
-        return Shown(row["output"], thumbnail=whole, whole=whole)
+        return Shown(row.output, thumbnail=whole, whole=whole)
     thumbnail = _url(thumbnail_name(result.record.file.sha256), previews)
-    return Shown(row["output"], thumbnail=thumbnail or whole, whole=whole)
+    return Shown(row.output, thumbnail=thumbnail or whole, whole=whole)
 
 
 def _url(name: str, previews: set[str]) -> str:
@@ -137,26 +133,14 @@ def _url(name: str, previews: set[str]) -> str:
     return f"{PREVIEWS}/{name}" if name in previews else ""
 
 
-def _curve(name: str, output: Place) -> tuple[tuple[float, ...], ...]:
+def _curve(name: str, output: OutputFolder) -> tuple[tuple[float, ...], ...]:
     """Return total losses by octave; empty if the file cannot be read."""
     if not name:
         return ()
     try:
-        points = read_curve(output / name)
+        points = read_curve(output.root / name)
     except (OSError, CurveError) as error:
         logger.warning("a loss curve is not shown in the gallery: %s", error)
         return ()
     octaves = groupby(points, key=lambda point: point.octave)
     return tuple(tuple(point.total_loss for point in octave) for _, octave in octaves)
-
-
-def _number(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
-
-
-def _whole(value: Any) -> int | None:
-    return None if pd.isna(value) else int(value)
-
-
-def _text(value: Any) -> str:
-    return "" if pd.isna(value) else str(value)

@@ -1,50 +1,25 @@
-"""L-BFGS and Adam within bounds, with tensors as their state, and one graph call for many steps.
+"""L-BFGS within bounds, with tensors as its state, and one graph call for many steps.
 
-Both work on a point of any shape whose coordinates stay in [lower, upper], remember the best finite
-point so far, and never communicate with the host between steps. An objective is any function from a
-point to an `Evaluation`, written in TensorFlow operations.
+It works on a point of any shape whose coordinates stay in [lower, upper], remembers the best finite
+point so far, and never communicates with the host between steps.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nst_core.quiet_tensorflow import tf
-
-RUNNING, CONVERGED, DIVERGED = 0, 1, 2
-"""Status: more steps may help; no step lowers the value; the value was not finite."""
-
-
-class Evaluation(NamedTuple):
-    """An objective at a point; `terms` is whatever should be known about the best point."""
-
-    value: tf.Tensor  # scalar
-    gradient: tf.Tensor  # has the point's shape
-    terms: Any
-
-
-Objective = Callable[[tf.Tensor], Evaluation]
-
-
-class Best(NamedTuple):
-    """The best finite point so far; its value is infinite if there is none."""
-
-    point: tf.Tensor
-    value: tf.Tensor
-    terms: Any
-
-
-class AdamState(NamedTuple):
-    """The state of Adam between two steps; `best` may lag one step behind `point`."""
-
-    point: tf.Tensor
-    best: Best
-    first_moment: tf.Tensor
-    second_moment: tf.Tensor
-    step: tf.Tensor
-    step_size: tf.Tensor
-    evaluations: tf.Tensor
-    status: tf.Tensor
+from nst_core.transfer.descent import (
+    CONVERGED,
+    DIVERGED,
+    RUNNING,
+    Best,
+    Evaluation,
+    Objective,
+    finite_or_infinity,
+    is_finite,
+    repeat,
+    select,
+)
 
 
 class LbfgsState(NamedTuple):
@@ -58,101 +33,6 @@ class LbfgsState(NamedTuple):
     step_size: tf.Tensor
     evaluations: tf.Tensor
     status: tf.Tensor
-
-
-def _is_finite(evaluation: Evaluation) -> tf.Tensor:
-    return tf.math.is_finite(evaluation.value) & tf.reduce_all(
-        tf.math.is_finite(evaluation.gradient)
-    )
-
-
-def _select(condition: tf.Tensor, when_true: Any, when_false: Any) -> Any:
-    return tf.nest.map_structure(
-        lambda yes, no: tf.where(condition, yes, no), when_true, when_false
-    )
-
-
-def _repeat(step: Callable[[Any], Any], state: Any, steps: tf.Tensor) -> Any:
-    def unfinished(done: tf.Tensor, current: Any) -> tf.Tensor:
-        return (done < steps) & (current.status == RUNNING)
-
-    def once_more(done: tf.Tensor, current: Any) -> tuple[tf.Tensor, Any]:
-        return done + 1, step(current)
-
-    _, final = tf.while_loop(unfinished, once_more, (tf.constant(0), state), parallel_iterations=1)
-    return final
-
-
-@dataclass(frozen=True)
-class Adam:
-    """Adam (Kingma & Ba 2015), with pixels clipped to the bounds after each step.
-
-    The decay rates are those of K. Crowson's style-transfer-pytorch. An epsilon as large as that of
-    some style transfer programs (0.1) would drown the gradients of losses that are means.
-
-    Attributes:
-        best_of_every: only the start (so that there always is a best point), and the points after
-            1, 1 + this, 1 + twice this, ... steps can become the best.
-    """
-
-    lower: float = 0.0
-    upper: float = 1.0
-    beta_1: float = 0.9
-    beta_2: float = 0.99
-    epsilon: float = 1e-8
-    best_of_every: int = 1
-
-    def start(self, objective: Objective, point: tf.Tensor, step_size: tf.Tensor) -> AdamState:
-        """Return the state before the first step, with the start's own value as the best so far."""
-        evaluation = objective(point)
-        finite = _is_finite(evaluation)
-        return AdamState(
-            point=point,
-            best=Best(point, _finite_or_infinity(evaluation), evaluation.terms),
-            first_moment=tf.zeros_like(point),
-            second_moment=tf.zeros_like(point),
-            step=tf.constant(0),
-            step_size=step_size,
-            evaluations=tf.constant(1),
-            status=tf.where(finite, RUNNING, DIVERGED),
-        )
-
-    def advance(self, objective: Objective, state: AdamState, steps: tf.Tensor) -> AdamState:
-        """Take up to this many steps, or fewer if the value stops being finite."""
-        advanced: AdamState = _repeat(lambda now: self._step(objective, now), state, steps)
-        return advanced
-
-    def _step(self, objective: Objective, state: AdamState) -> AdamState:
-        evaluation = objective(state.point)
-        finite = _is_finite(evaluation)
-        reached = Best(state.point, evaluation.value, evaluation.terms)
-        is_candidate = (state.step - 1) % self.best_of_every == 0
-        is_better = finite & is_candidate & (evaluation.value < state.best.value)
-        best = _select(is_better, reached, state.best)
-        step = state.step + 1
-        first = self.beta_1 * state.first_moment + (1 - self.beta_1) * evaluation.gradient
-        second = self.beta_2 * state.second_moment + (1 - self.beta_2) * tf.square(
-            evaluation.gradient
-        )
-        power = tf.cast(step, first.dtype)
-        mean = first / (1 - tf.pow(tf.constant(self.beta_1, first.dtype), power))
-        spread = tf.sqrt(second / (1 - tf.pow(tf.constant(self.beta_2, first.dtype), power)))
-        moved = state.point - state.step_size * mean / (spread + self.epsilon)
-        return AdamState(
-            point=tf.where(finite, tf.clip_by_value(moved, self.lower, self.upper), best.point),
-            best=best,
-            first_moment=first,
-            second_moment=second,
-            step=step,
-            step_size=state.step_size,
-            evaluations=state.evaluations + 1,
-            status=tf.where(finite, RUNNING, DIVERGED),
-        )
-
-
-def _finite_or_infinity(evaluation: Evaluation) -> tf.Tensor:
-    infinity = tf.constant(float("inf"), evaluation.value.dtype)
-    return tf.where(_is_finite(evaluation), evaluation.value, infinity)
 
 
 class _Trial(NamedTuple):
@@ -197,19 +77,19 @@ class Lbfgs:
         history = tf.zeros(tf.concat([[self.memory], tf.shape(point)], axis=0), point.dtype)
         history = tf.ensure_shape(history, [self.memory, *point.shape])
         return LbfgsState(
-            best=Best(point, _finite_or_infinity(evaluation), evaluation.terms),
+            best=Best(point, finite_or_infinity(evaluation), evaluation.terms),
             gradient=evaluation.gradient,
             position_deltas=history,
             gradient_deltas=history,
             step=tf.constant(0),
             step_size=step_size,
             evaluations=tf.constant(1),
-            status=tf.where(_is_finite(evaluation), RUNNING, DIVERGED),
+            status=tf.where(is_finite(evaluation), RUNNING, DIVERGED),
         )
 
     def advance(self, objective: Objective, state: LbfgsState, steps: tf.Tensor) -> LbfgsState:
         """Take up to this many steps, or fewer if no step lowers the value any more."""
-        advanced: LbfgsState = _repeat(lambda now: self._step(objective, now), state, steps)
+        advanced: LbfgsState = repeat(lambda now: self._step(objective, now), state, steps)
         return advanced
 
     def _step(self, objective: Objective, state: LbfgsState) -> LbfgsState:
@@ -263,7 +143,7 @@ class Lbfgs:
         aim = start + trial.length * direction
         point = tf.clip_by_value(aim, self.lower, self.upper)
         evaluation = objective(point)
-        finite = _is_finite(evaluation)
+        finite = is_finite(evaluation)
         promised = _dot(state.gradient, point - start)
         limit = state.best.value + self.sufficient_decrease * promised
         lower_enough = finite & (promised < 0) & (evaluation.value <= limit)
@@ -272,9 +152,7 @@ class Lbfgs:
         flat_enough = slope >= self.curvature * _dot(state.gradient, direction)
         shortest = tf.where(lower_enough, trial.length, trial.shortest)
         longest = tf.where(lower_enough, trial.longest, trial.length)
-        best_point, best = _select(
-            lower_enough, (point, evaluation), (trial.best_point, trial.best)
-        )
+        best_point, best = select(lower_enough, (point, evaluation), (trial.best_point, trial.best))
         return _Trial(
             length=tf.where(tf.math.is_finite(longest), (shortest + longest) / 2, 2 * shortest),
             shortest=shortest,

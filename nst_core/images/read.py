@@ -1,26 +1,24 @@
-"""Reading of common picture files as they are meant to look, and encoding of PNG and JPEG.
+"""Reading of common picture files as they are meant to look.
 
 Nothing here changes Pillow's process-wide settings, so every function may run in several threads.
 """
 
 import hashlib
-import io
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngImageFile, PngInfo
+from PIL.PngImagePlugin import PngImageFile
 
 from nst_core.images.color_profiles import to_srgb
 from nst_core.images.decoding import plain, sides
-from nst_core.images.levels import from_levels, to_levels
-from nst_core.images.picture_files import DEFAULT_MAX_PIXELS, opened
-from nst_core.images.picture_files import FORMATS as FORMATS
-from nst_core.images.picture_files import PictureError as PictureError
+from nst_core.images.levels import from_levels
+from nst_core.images.picture_files import DEFAULT_MAX_PIXELS, PictureError, opened
+from nst_core.images.resize import fit, resize
 from nst_core.storage.places import Place, redacted
 
 _logger = logging.getLogger(__name__)
@@ -137,6 +135,22 @@ def load(
     return found
 
 
+def read_png_text(path: _Path) -> dict[str, str]:
+    """Return the text of a PNG file, without decoding any pixel.
+
+    Only text before the pixels is found, which is where `write.encode_png` puts it.
+
+    Raises:
+        PictureError: the file is missing, damaged or not a PNG.
+    """
+    # No limit is needed, as text is cheap to read from a picture of any size.
+    with opened(path, max_pixels=2**62) as picture:
+        image = picture.image
+        if not isinstance(image, PngImageFile):
+            raise PictureError(f"{redacted(path)}: this is a {image.format} file, expected a PNG.")
+        return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
+
+
 def _hidden(whole: Image.Image) -> float:
     if "A" not in whole.mode:
         return 0.0
@@ -153,6 +167,16 @@ def _is_flat(whole: Image.Image) -> bool:
 def _warn(shown: str, warnings: Sequence[str]) -> None:
     if warnings:
         _logger.warning("%s: the picture is read, but %s.", shown, "; ".join(warnings))
+
+
+def _digest(image: Image.Image) -> str:
+    profile = image.info.get("icc_profile") or b""
+    shape = f"{image.mode} {image.width} {image.height} {len(profile)} "
+    digest = hashlib.sha256(shape.encode() + profile)
+    for top in range(0, image.height, 256):  # in strips, as tobytes() needs twice the memory
+        bottom = min(top + 256, image.height)
+        digest.update(image.crop((0, top, image.width, bottom)).tobytes())
+    return digest.hexdigest()
 
 
 def pixels_of(
@@ -172,113 +196,6 @@ def pixels_of(
     bands = [resize(on_white(band, alpha), height, width) for band in _srgb_bands(whole)]
     rgb = np.stack(bands if len(bands) == 3 else bands * 3, axis=-1)
     return rgb, None if alpha is None else resize(alpha, height, width)
-
-
-def fit(height: int, width: int, size: int, *, enlarge: bool = False) -> tuple[int, int]:
-    """Return height and width of the same aspect with `size` as the longest side, never 0.
-
-    A smaller picture keeps its size unless `enlarge` is set.
-    """
-    longest = max(height, width)
-    if longest <= size and not enlarge:
-        return height, width
-    return max(1, round(height * size / longest)), max(1, round(width * size / longest))
-
-
-def resize(array: ArrayLike, height: int, width: int) -> NDArray[np.float32]:
-    """Resample bicubically; when shrinking, average over everything that falls into one pixel.
-
-    Args:
-        array: (h, w) or (h, w, channels), of any range.
-        height, width: size of the result, in pixels.
-
-    Returns:
-        float32 (height, width) or (height, width, channels); no channel leaves its range in
-        `array`, as the overshoot beside edges is clipped.
-    """
-    values = np.asarray(array, np.float32)
-    if values.ndim == 3:
-        planes = [resize(plane, height, width) for plane in np.moveaxis(values, -1, 0)]
-        return np.stack(planes, axis=-1)
-    plane = Image.fromarray(np.ascontiguousarray(values))
-    resized = np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC))
-    return resized.clip(values.min(), values.max())
-
-
-def encode_png(
-    rgb: NDArray[np.float32] | NDArray[np.uint8],
-    alpha: NDArray[np.float32] | None = None,
-    *,
-    text: Mapping[str, str] | None = None,
-) -> bytes:
-    """Encode an 8-bit PNG file, rounded to the nearest level and tagged as sRGB.
-
-    Args:
-        rgb: (height, width, 3), sRGB; uint8, or floating point that is clipped to [0, 1].
-        alpha: (height, width) in [0, 1], stored as it is: `rgb` is not divided by it.
-        text: keyword (1 to 79 Latin-1 characters) -> any text, for `read_png_text`.
-
-    Raises:
-        ValueError: `rgb` has another type of numbers, or contains NaN.
-    """
-    levels = _as_levels(rgb)
-    if alpha is not None:
-        levels = np.dstack([levels, _as_levels(alpha)])
-    info = PngInfo()
-    info.add(b"sRGB", b"\0")  # 0: perceptual intent
-    for keyword, value in (text or {}).items():
-        # Paths may contain lone surrogates, which UTF-8 cannot encode.
-        info.add_itxt(keyword, value.encode("utf-8", "backslashreplace").decode())
-    data = io.BytesIO()
-    Image.fromarray(levels).save(data, "PNG", pnginfo=info)
-    return data.getvalue()
-
-
-def encode_jpeg(rgb: NDArray[np.float32] | NDArray[np.uint8], *, quality: int = 85) -> bytes:
-    """Encode a JPEG file, for pictures that are only looked at.
-
-    Args:
-        rgb: as in `encode_png`.
-        quality: from 1 to 95, as in Pillow.
-    """
-    data = io.BytesIO()
-    Image.fromarray(_as_levels(rgb)).save(data, "JPEG", quality=quality, progressive=True)
-    return data.getvalue()
-
-
-def _as_levels(array: NDArray[np.floating] | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if array.dtype == np.uint8:
-        return np.asarray(array, np.uint8)
-    if not np.issubdtype(array.dtype, np.floating) or np.isnan(array).any():
-        raise ValueError(
-            f"found pixels of {array.dtype}{' with NaN' if array.dtype.kind == 'f' else ''}, "
-            "expected uint8 from 0 to 255 or floating point from 0 to 1"
-        )
-    return to_levels(array)
-
-
-def read_png_text(path: _Path) -> dict[str, str]:
-    """Return the text before a PNG file's pixels, where `encode_png` puts it; decode no pixels.
-
-    Raises:
-        PictureError: the file is missing, damaged or not a PNG.
-    """
-    # No limit is needed, as text is cheap to read from a picture of any size.
-    with opened(path, max_pixels=2**62) as picture:
-        image = picture.image
-        if not isinstance(image, PngImageFile):
-            raise PictureError(f"{redacted(path)}: this is a {image.format} file, expected a PNG.")
-        return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
-
-
-def _digest(image: Image.Image) -> str:
-    profile = image.info.get("icc_profile") or b""
-    shape = f"{image.mode} {image.width} {image.height} {len(profile)} "
-    digest = hashlib.sha256(shape.encode() + profile)
-    for top in range(0, image.height, 256):  # in strips, as tobytes() needs twice the memory
-        bottom = min(top + 256, image.height)
-        digest.update(image.crop((0, top, image.width, bottom)).tobytes())
-    return digest.hexdigest()
 
 
 def _srgb_bands(image: Image.Image) -> Iterator[NDArray[np.float32]]:

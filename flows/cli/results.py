@@ -1,0 +1,106 @@
+"""The results of a batch in the output of the command line, from its table."""
+
+from typing import Any
+
+from flows.cli.display import NARROW
+from flows.cli.terminal import Terminal, duration
+from tasks.report.table import json_rows
+from tasks.report.table_row import Table, TableRow
+from tasks.store.output_folder import OutputFolder
+from tasks.store.statuses import WRONG
+
+SHOWN_ROWS = 40
+SHOWN_KEPT = 8
+
+
+def result_of(table: Table, output: OutputFolder, *, has_gallery: bool) -> dict[str, Any]:
+    """Return the result for machines."""
+    return {
+        "counts": table.counts,
+        "summary": str(output.summary()),
+        "gallery": str(output.gallery) if has_gallery else None,
+        "rows": json_rows(table),
+    }
+
+
+def show_result(
+    terminal: Terminal, table: Table, output: OutputFolder, *, has_gallery: bool
+) -> None:
+    """Print the result for machines, if JSON is wanted."""
+    # Thousands of rows take a second to convert, which nobody else should wait for.
+    if terminal.as_json:
+        terminal.result(result_of(table, output, has_gallery=has_gallery))
+
+
+def show_rows(terminal: Terminal, table: Table) -> None:
+    """Print the first rows, and how many more there are."""
+    wrong, others = table.with_status(*WRONG), table.without_status(*WRONG)
+    # On a terminal, the rows that went wrong have a table of their own. In a pipe they come first,
+    # and none of them is cut off.
+    first = () if terminal.is_rich else wrong
+    terminal.table([_shown_row(row, terminal) for row in (*first, *others[:SHOWN_ROWS])])
+    if len(others) > SHOWN_ROWS:
+        terminal.say(f"... and {len(others) - SHOWN_ROWS} more rows in the table")
+
+
+def _shown_row(row: TableRow, terminal: Terminal) -> dict[str, Any]:
+    shown = {
+        "line": row.line,
+        "status": row.status,
+        # A terminal has no room for the parts that all paths have in common.
+        "picture": row.output if terminal.is_rich else _path_or_pair(row),
+        "loss": _formatted(row.total_loss, ".4g"),
+    }
+    if terminal.is_rich and terminal.console.width < NARROW:
+        return shown
+    return shown | {
+        "content": _formatted(row.content_loss, ".4g"),
+        "style": _formatted(row.style_loss, ".4g"),
+        "steps": _formatted(row.steps, "d"),
+        "seconds": _formatted(row.seconds, ".1f"),
+    }
+
+
+def _formatted(number: float | None, digits: str) -> str:
+    return "" if number is None else format(number, digits)
+
+
+def _path_or_pair(row: TableRow) -> str:
+    return f"{row.content} x {row.style}" if row.picture is None else row.picture
+
+
+def show_counts(terminal: Terminal, table: Table) -> None:
+    """Print the number of rows for each status, and how long rows were stylized."""
+    stylized = f"; stylized for {duration(table.seconds)}" if table.seconds else ""
+    counted = ", ".join(f"{count} {status}" for status, count in table.counts.items())
+    terminal.say(f"{counted}{stylized}")
+
+
+def show_warnings(terminal: Terminal, table: Table) -> None:
+    """Print the warnings about rows that are done, one per line."""
+    odd = table.with_warnings
+    for row in odd[:SHOWN_ROWS]:
+        terminal.say(f"warning: line {row.line}, {row.output}: {row.warnings}")
+    if len(odd) > SHOWN_ROWS:
+        terminal.say(f"... and {len(odd) - SHOWN_ROWS} more warnings in the table")
+
+
+def show_wrong(terminal: Terminal, table: Table) -> None:
+    """Print last what failed, and why: as a table, or in a pipe as one line per row."""
+    wrong = table.with_status(*WRONG)
+    if not terminal.is_rich:
+        for row in wrong:
+            where = "" if row.status == "invalid" else f"line {row.line}, "
+            terminal.say(f"{row.status}: {where}{row.error}")
+        return
+    drawn = [{"line": row.line, "status": row.status, "why": row.why} for row in wrong]
+    terminal.table(drawn, title="not done, and why")
+
+
+def show_best_so_far(terminal: Terminal, table: Table, output: OutputFolder) -> None:
+    """Print where the best pictures so far of interrupted rows are."""
+    kept = [row.picture for row in table.with_status("interrupted") if row.picture]
+    for picture in kept[:SHOWN_KEPT]:
+        terminal.say(f"best so far: {output.root / picture}")
+    if len(kept) > SHOWN_KEPT:
+        terminal.say(f"... and {len(kept) - SHOWN_KEPT} more there")

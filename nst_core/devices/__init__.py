@@ -1,0 +1,42 @@
+"""The devices to compute on, each used by one optimization at a time."""
+
+from nst_core.devices.gpus import device_lock, visible_gpus
+from nst_core.devices.lending import (
+    UNLOCKED_CPU,
+    DeviceFailedError,
+    lend_device,
+    on_a_device,
+    on_asked_devices,
+    using_cpu,
+)
+from nst_core.devices.memory import peak_memory_mb
+from nst_core.devices.opening import open_devices
+from nst_core.devices.requested import (
+    ANY_GPU,
+    AUTO,
+    CPU,
+    PATTERN,
+    DeviceError,
+    parse_devices,
+    written_plainly,
+)
+
+__all__ = [
+    "ANY_GPU",
+    "AUTO",
+    "CPU",
+    "PATTERN",
+    "UNLOCKED_CPU",
+    "DeviceError",
+    "DeviceFailedError",
+    "device_lock",
+    "lend_device",
+    "on_a_device",
+    "on_asked_devices",
+    "open_devices",
+    "parse_devices",
+    "peak_memory_mb",
+    "using_cpu",
+    "visible_gpus",
+    "written_plainly",
+]

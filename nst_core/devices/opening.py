@@ -1,0 +1,62 @@
+"""Preparation of the requested devices in TensorFlow, before anything runs on them."""
+
+from functools import cache
+
+from nst_core.devices.requested import ANY_GPU, DeviceError, parse_devices, written_plainly
+
+
+def open_devices(text: str) -> tuple[str, ...]:
+    """Check and prepare the requested devices, and return TensorFlow's names for them.
+
+    GPUs allocate memory as they need it, not all at once. Several CPUs (`cpu:0,cpu:1`) are parts
+    of the one CPU, so that as many rows run at once.
+
+    Raises:
+        DeviceError: TensorFlow sees no such device in this process.
+    """
+    from nst_core.quiet_tensorflow import tf
+
+    wanted = parse_devices(text)
+    _split_cpu(1 + max((int(name[4:]) for name in wanted if name.startswith("CPU")), default=0))
+    _grow_as_needed()
+    there = [
+        f"{device.device_type}:{device.name.rpartition(':')[2]}"
+        for device in tf.config.list_logical_devices()
+    ]
+    gpus = tuple(name for name in there if name.startswith("GPU"))
+    missing = [name.lower() for name in wanted if name not in there]
+    if written_plainly(text) == ANY_GPU and not gpus:
+        missing = [ANY_GPU]
+    if missing:
+        raise DeviceError(
+            f"devices: {', '.join(missing)} asked for, but TensorFlow sees "
+            f"{', '.join(name.lower() for name in there)}; `nst-batch doctor` says more, and a GPU "
+            "needs NVIDIA's driver and pip install 'nst-batch[gpu]'"
+        )
+    return wanted or gpus or ("CPU:0",)
+
+
+@cache
+def _split_cpu(parts: int) -> None:
+    from nst_core.quiet_tensorflow import tf
+
+    if parts == 1:
+        return
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    part = tf.config.LogicalDeviceConfiguration()
+    try:
+        tf.config.set_logical_device_configuration(cpu, [part] * parts)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"devices: the CPU cannot be split in {parts} any more, as TensorFlow has started in "
+            "this process; ask for them before anything runs"
+        ) from error
+
+
+@cache
+def _grow_as_needed() -> None:
+    """Keep the first process from taking all of a GPU's memory, and leaving none for the next."""
+    from nst_core.quiet_tensorflow import tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)

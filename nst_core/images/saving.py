@@ -1,0 +1,80 @@
+"""Saving of pictures, in the format that the suffix of their file's name stands for."""
+
+import os
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nst_core.errors import UserError
+from nst_core.images.levels import to_levels
+from nst_core.images.write import WRITTEN_FORMATS, Pixels
+from nst_core.storage.files import write_atomic
+from nst_core.storage.places import Place, name_of, place, redacted
+
+SUFFIXES = tuple(WRITTEN_FORMATS)
+
+
+class SaveError(UserError, ValueError):
+    """A picture that cannot be saved like this; the message says what to do."""
+
+
+class WithPicture:
+    """What values with pixels have in common: a Pillow image of them, and saving them.
+
+    Attributes:
+        pixels: sRGB, (height, width, 3): uint8, or floating point in [0, 1].
+    """
+
+    pixels: Pixels
+
+    @property
+    def image(self) -> Image.Image:
+        """A new Pillow image of the pixels, in the mode RGB."""
+        return Image.fromarray(
+            np.asarray(self.pixels, np.uint8)
+            if self.pixels.dtype == np.uint8
+            else to_levels(self.pixels)
+        )
+
+    def save(
+        self, path: str | os.PathLike[str] | Place, *, alpha: NDArray[np.float32] | None = None
+    ) -> None:
+        """Save the pixels to a PNG or JPEG file; readers see the old file or the new one.
+
+        Args:
+            path: a path, or an address such as `s3://bucket/result.png`, that ends in `.png`,
+                `.jpg` or `.jpeg`, in any case. Missing folders are made. A JPEG file has the
+                quality 85; for another one, there is `image`.
+            alpha: (height, width) in [0, 1] for the transparency of a PNG file, such as the
+                content's `alpha` if it was loaded at this size; None if all is opaque.
+
+        Raises:
+            SaveError: another suffix, an alpha of another shape, or an alpha for a JPEG file.
+            PlaceError: the path or address cannot be used.
+            OSError: the file cannot be written; an old file is unchanged.
+        """
+        target = place(path)
+        write_atomic(target, _encoded(target, self.pixels, alpha))
+
+
+def _encoded(target: Place, pixels: Pixels, alpha: NDArray[np.float32] | None) -> bytes:
+    suffix = PurePosixPath(name_of(target)).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise SaveError(
+            f"{redacted(target)}: found {f'the suffix {suffix!r}' if suffix else 'no suffix'}, "
+            f"expected a name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        )
+    if alpha is not None and not WRITTEN_FORMATS[suffix].has_alpha:
+        raise SaveError(
+            f"{redacted(target)}: found an alpha for a {suffix} file, which cannot be transparent; "
+            "save a .png, or leave alpha out"
+        )
+    if alpha is not None and alpha.shape != pixels.shape[:2]:
+        raise SaveError(
+            f"{redacted(target)}: found an alpha of shape {alpha.shape}, expected "
+            f"{pixels.shape[:2]}, the picture's height and width; load the content with the size "
+            "that the settings have"
+        )
+    return WRITTEN_FORMATS[suffix].encode(pixels, alpha, None)

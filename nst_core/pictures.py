@@ -1,0 +1,6 @@
+"""The path of pictures in version 0.1.0, for users' scripts; they are in `nst_core.images` now."""
+
+from nst_core.images.picture_files import *  # noqa: F403 - all that this path had
+from nst_core.images.read import *  # noqa: F403
+from nst_core.images.resize import *  # noqa: F403
+from nst_core.images.write import *  # noqa: F403

@@ -1,0 +1,29 @@
+"""What storages answer: the size and tag of a file, and errors that all of them have in common."""
+
+import io
+from typing import NamedTuple
+
+from nst_core.errors import UserError
+
+OpenFile = io.BufferedReader | io.BytesIO
+"""A file that is open for reading."""
+
+
+class Stat(NamedTuple):
+    """What a storage reports about a file without reading it.
+
+    Attributes:
+        size: in bytes.
+        tag: different for different bytes; empty on a disk, and if an object storage has none.
+    """
+
+    size: int
+    tag: str
+
+
+class StorageError(UserError, OSError):
+    """An object storage that refuses or does not answer, which says nothing about its contents."""
+
+
+class NotAFileError(OSError):
+    """A link, folder, pipe, device or oversized file where a small file is expected."""

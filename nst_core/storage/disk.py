@@ -1,0 +1,125 @@
+"""Files on this machine's disks."""
+
+import errno
+import glob
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from nst_core.storage.answers import NotAFileError, OpenFile, Stat
+from nst_core.storage.held_files import create_held, part_name
+from nst_core.storage.local import special_kind
+from nst_core.storage.places import Place
+
+PROBE = b"\0" * 2**20
+"""What is written to learn whether a folder can be written to."""
+
+
+class Disk:
+    """The storage of all paths; a file is replaced by renaming a complete one."""
+
+    def open(self, path: Path, *, regular: bool = False) -> OpenFile:
+        """Open a file for reading."""
+        if regular:
+            # Merely opening a pipe would wait for a writer, and some devices react to being opened.
+            self.stat(path)
+            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        if kind := special_kind(path):
+            raise OSError(errno.EINVAL, f"this is {kind}, expected a file", str(path))
+        return path.open("rb")
+
+    def stat(self, path: Path) -> Stat:
+        """Return a regular file's size; a disk has no tags."""
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise NotAFileError(
+                errno.EINVAL, "found a folder, a pipe or a device, expected a file", str(path)
+            )
+        return Stat(found.st_size, "")
+
+    def sizes(self, folder: Path) -> dict[str, int]:
+        """Return the sizes of all files below a folder, by relative path."""
+        sizes = ((found, _size_of_file(found)) for found in folder.rglob("*"))
+        return {
+            found.relative_to(folder).as_posix(): size for found, size in sizes if size is not None
+        }
+
+    def find(self, named: Path) -> list[Place]:
+        """Return what is in a folder; of a glob, only what is no folder."""
+        if named.is_dir():
+            return [*named.iterdir()]
+        return [named] if named.exists() else [*_matching(named)]
+
+    def write(self, path: Path, data: bytes) -> str:
+        """Write a file beside its place, flush it to the disk, and rename it."""
+        try:
+            _write_beside(path, data)
+        except OSError as error:
+            # The system's error names the temporary file, or no file at all if the disk is full.
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        return ""
+
+    def move(self, path: Path, free: Path) -> None:
+        """Rename a file."""
+        path.rename(free)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, if it exists."""
+        path.unlink(missing_ok=True)
+
+    def probe(self, folder: Path) -> None:
+        """Write a temporary file, because nothing else reveals a quota or a full disk."""
+        existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        try:
+            with tempfile.TemporaryFile(dir=existing) as file:
+                file.write(PROBE)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(existing)) from error
+
+
+def _matching(pattern: Path) -> Iterator[Path]:
+    # The names of existing folders are taken literally, even if they look like globs.
+    there = next(parent for parent in (pattern, *pattern.parents) if parent.exists())
+    rest = pattern.relative_to(there)
+    if not glob.has_magic(str(rest)):
+        pattern.stat()
+    if there.is_dir():
+        # This raises if the folder cannot be read; a glob would report nothing.
+        next(there.iterdir(), None)
+    # Path.glob refuses absolute globs.
+    found = glob.iglob(str(Path(glob.escape(str(there)), rest)), recursive=True)  # noqa: PTH207
+    return (path for path in map(Path, found) if not path.is_dir())
+
+
+def _size_of_file(path: Path) -> int | None:
+    """Return a file's size, with links followed; None if it is no file, or gone by now."""
+    try:
+        facts = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else None
+
+
+def _write_beside(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, descriptor = create_held(lambda: path.with_name(part_name(path.name)))
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            # It is locked until it has its final name, or else another run would sweep it.
+            part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise

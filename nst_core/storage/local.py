@@ -1,0 +1,160 @@
+"""Questions that only a disk can answer; for a place in another storage, the answer is neutral."""
+
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from nst_core.storage.places import Place
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PATH = 4096
+"""The longest path in bytes, if the system does not say."""
+
+
+def on_disk(named: Place) -> Path | None:
+    """Return the path of a place on this machine's disks; None if it is in another storage."""
+    return named if isinstance(named, Path) else None
+
+
+def special_kind(named: Place) -> str:
+    """Name what a path leads to if it is not a file, without opening it: reading may never end.
+
+    Returns:
+        A name such as "a pipe"; empty for files, folders and addresses, and if nothing is there.
+    """
+    if not isinstance(named, Path):
+        return ""
+    try:
+        mode = named.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    devices = {stat.S_ISCHR: "a device or terminal", stat.S_ISBLK: "a device"}
+    return next((kind for is_one, kind in (kinds | devices).items() if is_one(mode)), "")
+
+
+def read_pipe(named: Place) -> bytes:
+    """Return what a pipe's writer writes, until it closes the pipe.
+
+    Raises:
+        OSError: the pipe cannot be read.
+    """
+    return Path(str(named)).read_bytes()
+
+
+def is_folder(named: Place) -> bool:
+    """Return whether a place is a folder, so that no file can be written there.
+
+    In object storage, a folder and an object may have the same name.
+    """
+    return isinstance(named, Path) and named.is_dir()
+
+
+def is_file(named: Place) -> bool:
+    """Return whether there is a file on a disk; False for all addresses."""
+    return isinstance(named, Path) and named.is_file()
+
+
+def why_no_file(named: Place) -> str:
+    """Return why a place that was found is no file; empty if it is one, as all objects are."""
+    if not isinstance(named, Path):
+        return ""
+    try:
+        is_file, is_folder = named.is_file(), named.is_dir()
+    except OSError as error:
+        return f"that cannot be looked at ({error.strerror})"
+    if is_folder:
+        return "folders"
+    return "" if is_file else "links to nothing, pipes or devices"
+
+
+def is_link(named: Place) -> bool:
+    """Return whether a place is a symbolic link."""
+    return isinstance(named, Path) and named.is_symlink()
+
+
+def leads_into(folder: Place, named: Place) -> bool:
+    """Return whether a place below a folder stays below it when links are followed."""
+    if not isinstance(named, Path) or not isinstance(folder, Path):
+        return True
+    try:
+        return named.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):
+        # This is a name that no file can have, or the links form a circle.
+        return False
+
+
+class Identity(NamedTuple):
+    """What distinguishes a file or folder from all others on this machine, whatever its name."""
+
+    device: int
+    inode: int
+
+
+def identity_of(named: Place) -> Identity | None:
+    """Return the identity of a file or folder; None if there is none, or it is an address."""
+    if not isinstance(named, Path):
+        return None
+    try:
+        facts = named.stat()
+    except OSError:
+        return None
+    return Identity(facts.st_dev, facts.st_ino)
+
+
+class PathLimits(NamedTuple):
+    """The longest path, and the longest name in a path, in bytes."""
+
+    path: int
+    name: int
+
+
+def path_limits(folder: Place) -> PathLimits | None:
+    """Return the limits of the file system where a folder is or will be; None for an address."""
+    if not isinstance(folder, Path):
+        return None
+    for place in (folder.absolute(), *folder.absolute().parents):
+        try:
+            return PathLimits(os.pathconf(place, "PC_PATH_MAX"), os.pathconf(place, "PC_NAME_MAX"))
+        except OSError:
+            # The folder does not exist yet.
+            continue
+    return PathLimits(LONGEST_PATH, 255)
+
+
+def free_bytes(folder: Place) -> float:
+    """Return the free bytes for non-root users; infinity if the storage does not say.
+
+    Raises:
+        OSError: the folder does not exist or cannot be examined.
+    """
+    if not isinstance(folder, Path):
+        return float("inf")
+    facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize if facts.f_blocks else float("inf")
+
+
+def mark_used(named: Place) -> None:
+    """Set the time of a file to now, if it is on a disk and may be changed."""
+    if isinstance(named, Path):
+        try:
+            os.utime(named)
+        except OSError as error:
+            # The file may just have been removed, or it may be somebody else's.
+            logger.debug("%s: not marked as used: %s", named, error.strerror)
+
+
+def make_private(*folders: Path) -> None:
+    """Make folders for their owner only, outer ones first, and leave existing ones unchanged.
+
+    Folders around the first are made with the usual permissions.
+
+    Raises:
+        OSError: a folder cannot be made.
+    """
+    folders[0].parent.mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        folder.mkdir(exist_ok=True, mode=0o700)

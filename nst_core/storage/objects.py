@@ -1,0 +1,130 @@
+"""Objects in object storage and on the web, through fsspec."""
+
+import errno
+import glob
+import io
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
+from upath import UPath
+
+from nst_core.storage.answers import OpenFile, Stat, StorageError
+from nst_core.storage.places import Place, place, redacted, redacted_reason
+from nst_core.storage.schemes import is_read_only
+
+Answer = TypeVar("Answer")
+WEB_ATTEMPTS = 3
+
+
+class ObjectStorage:
+    """The storage of all addresses; an object appears once all of it is there."""
+
+    def open(self, path: UPath, *, regular: bool = False) -> OpenFile:  # noqa: ARG002
+        """Read an object; whatever is there is one."""
+        return io.BytesIO(self._read(path))
+
+    def _read(self, path: UPath) -> bytes:
+        return ask_storage(path, lambda storage, key: bytes(storage.cat_file(key)))
+
+    def stat(self, path: UPath) -> Stat:
+        """Return an object's size and the tag that the storage gives to its bytes."""
+
+        def look(storage: Any, key: str) -> Stat:
+            facts = storage.info(key)
+            tag = facts.get("ETag") or facts.get("etag") or ""
+            return Stat(int(facts["size"] or 0), _bare(tag))
+
+        return ask_storage(path, look)
+
+    def sizes(self, folder: UPath) -> dict[str, int]:
+        """Return the sizes of all objects below a folder, with few requests."""
+        root = f"{folder.path.rstrip('/')}/"
+        found = ask_storage(folder, lambda storage, key: storage.find(key, detail=True))
+        return {name.removeprefix(root): int(facts["size"] or 0) for name, facts in found.items()}
+
+    def find(self, named: UPath) -> list[Place]:
+        """Return what is in a folder; if nothing is there, what matches it as a glob."""
+        names: list[str] = []
+        with suppress(FileNotFoundError):
+            names = ask_storage(named, lambda storage, key: list(storage.find(key, maxdepth=1)))
+        if not names and glob.has_magic(named.path):
+            names = ask_storage(named, lambda storage, key: list(storage.glob(key)))
+        return [place(named.fs.unstrip_protocol(name)) for name in names]
+
+    def write(self, path: UPath, data: bytes) -> str:
+        """Write an object, and return the storage's tag of exactly these bytes.
+
+        Another machine may write to the same place at any moment, so the tag of what is there
+        afterwards need not belong to these bytes. The tag is the one in the storage's answer to the
+        write, or else the one that was there both before and after these bytes were read back.
+        """
+        if is_read_only(path.protocol):
+            raise OSError(errno.EROFS, f"{path.protocol}:// can only be read", redacted(path))
+        answer = ask_storage(path, lambda storage, key: storage.pipe_file(key, data))
+        if isinstance(answer, Mapping) and answer.get("ETag"):
+            return _bare(answer["ETag"])
+        with suppress(OSError):
+            found = self.stat(path)
+            if found.tag and self._read(path) == data and self.stat(path) == found:
+                return found.tag
+        return ""
+
+    def move(self, path: UPath, free: UPath) -> None:
+        """Copy an object, and remove the original; object storage cannot rename."""
+        self.write(free, self._read(path))
+        self.remove(path)
+
+    def remove(self, path: UPath) -> None:
+        """Remove an object, if it exists."""
+        with suppress(FileNotFoundError):
+            ask_storage(path, lambda storage, key: storage.rm_file(key))
+
+    def probe(self, folder: UPath) -> None:
+        """Write an empty object and remove it; if nothing may be deleted, it stays."""
+        probe = folder / ".nst-batch" / "check"
+        try:
+            self.write(probe, b"")
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, redacted(folder)) from None
+        with suppress(OSError):
+            self.remove(probe)
+
+
+def _bare(tag: Any) -> str:
+    return str(tag).strip('"')
+
+
+def ask_storage(remote: UPath, ask: Callable[[Any, str], Answer]) -> Answer:
+    """Return a storage's answer; its library's errors become an `OSError` without secrets.
+
+    Args:
+        remote: the place to ask about; errors name it.
+        ask: called with fsspec's file system and the path in it. On the web, it is tried three
+            times; the libraries of other storages retry by themselves.
+    """
+    patiently = retry(
+        retry=retry_if_exception(_may_pass),
+        stop=stop_after_attempt(WEB_ATTEMPTS if is_read_only(remote.protocol) else 1),
+        wait=wait_exponential(min=1, max=4),
+        reraise=True,
+    )
+    try:
+        answer: Answer = patiently(ask)(remote.fs, remote.path)
+        return answer
+    # Not chained: the library's own error may quote a signed address.
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "No such file", redacted(remote)) from None
+    except PermissionError:
+        raise StorageError(errno.EACCES, "access denied by the storage", redacted(remote)) from None
+    except Exception as error:  # noqa: BLE001 - each library raises errors of its own
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = redacted_reason(remote, reason)[:300]
+        raise StorageError(errno.EIO, reason, redacted(remote)) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    lasting = (FileNotFoundError, PermissionError, ValueError, NotImplementedError)
+    refused = 400 <= getattr(error, "status", 0) < 500
+    return not isinstance(error, lasting) and not refused

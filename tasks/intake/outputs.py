@@ -1,0 +1,150 @@
+"""The outputs of rows: names for rows that name none, and faults of outputs that cannot be."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from nst_core.storage.local import PathLimits, is_folder, path_limits
+from nst_core.storage.places import Place, name_of, without_links
+from tasks.intake.faults import as_fault
+from tasks.row import Fault, Row
+from tasks.store.managed import ManagedPlaces
+from tasks.store.output_folder import OutputFolder
+from tasks.store.output_names import Unnamed, as_one_file, choose_outputs, places_of
+
+ROOM_IN_PATHS = 80
+"""Bytes of a path that are reserved for files beside a picture, such as its intermediates."""
+
+
+def with_outputs(rows: list[Row]) -> list[Row]:
+    """Give outputs to rows that name none, and refuse outputs that are named twice.
+
+    Rows with faults take the names that the others leave, so that no other row's result changes.
+    """
+    good, bad = (
+        [row for row in rows if bool(row.faults) == at_fault] for at_fault in (False, True)
+    )
+    first = _first_lines([*good, *bad])
+    taken = {place for row in good if row.output for place in places_of(row.output)}
+    outputs: dict[str, str] = {}
+    for group in (good, bad):
+        unnamed = {_digest(row.cells): row for row in group if not row.output}
+        chosen = choose_outputs([_unnamed(*each) for each in unnamed.items()], taken)
+        outputs |= dict(zip(unnamed, chosen, strict=True))
+        taken |= set(map(as_one_file, chosen))
+    folders = {place for row in good for place in list(places_of(row.output))[1:]}
+    named = (row.output or outputs[_digest(row.cells)] for row in rows)
+    return [
+        replace(row, output=output).with_faults(_output_faults(row, output, first, folders))
+        for row, output in zip(rows, named, strict=True)
+    ]
+
+
+def _first_lines(rows: Iterable[Row]) -> dict[str, int]:
+    """Return, by what rows claim, the line of the row that gets it."""
+    first: dict[str, int] = {}
+    for row in rows:
+        first.setdefault(_claim(row), row.line)
+    return first
+
+
+def _claim(row: Row) -> str:
+    """Return what no two rows may share: the output, or all of the row's text if it names none."""
+    return as_one_file(row.output) if row.output else f"/{_digest(row.cells)}"
+
+
+def _output_faults(
+    row: Row, output: str, first_lines: Mapping[str, int], folders: set[str]
+) -> Iterator[Fault]:
+    found, first = row.cell("output"), first_lines[_claim(row)]
+    wrong = ""
+    if first != row.line and row.output:
+        wrong = f"line {first} has the output {output!r} too; give the rows different outputs"
+    elif first != row.line:
+        wrong = f"line {first} says the same; remove one, or give them different outputs"
+    elif as_one_file(output) in folders:
+        wrong = f"{output!r} is a folder in the output of another row; choose another output"
+    if wrong:
+        yield Fault(row.line, "output", found, wrong)
+
+
+def _unnamed(digest: str, row: Row) -> Unnamed:
+    return Unnamed(name_of(row.content), name_of(row.style), digest)
+
+
+def _digest(cells: Mapping[str, str]) -> str:
+    """Return digits that depend only on what the row says, so that its name never changes."""
+    return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
+
+
+def check_places(rows: Iterable[Row], output: OutputFolder) -> list[Row]:
+    """Refuse results that would replace a picture that is read, or a folder.
+
+    Args:
+        rows: the rows of a manifest.
+        output: the output folder; it need not exist.
+    """
+    rows = list(rows)
+    sources = {
+        without_links(path)
+        for row in rows
+        for column, path in (("content", row.content), ("style", row.style))
+        if column in row.cells
+    }
+    limits = path_limits(output.root)
+    managed = ManagedPlaces(output)
+    return [
+        row.with_faults(_faults_of_places(row, output, sources, limits, managed)) for row in rows
+    ]
+
+
+def _faults_of_places(
+    row: Row,
+    output: OutputFolder,
+    sources: set[Place],
+    limits: PathLimits | None,
+    managed: ManagedPlaces,
+) -> list[Fault]:
+    faults: list[Fault] = []
+    with as_fault(faults, row.line, "output", row.cell("output")):
+        faults += _length_faults(row, output, limits)
+        faults += [] if faults else _place_faults(row, output, sources)
+    for column, source in (("content", row.content), ("style", row.style)):
+        with as_fault(faults, row.line, column, row.cell(column)):
+            if column in row.cells and (name := managed.name_at(source)):
+                wrong = (
+                    f"runs replace and remove files in {output}/{name}; keep it "
+                    "elsewhere, or choose another output folder"
+                )
+                faults.append(Fault(row.line, column, row.cells[column], wrong))
+    return faults
+
+
+def _length_faults(row: Row, output: OutputFolder, limits: PathLimits | None) -> Iterator[Fault]:
+    if limits is None:
+        return
+    path = os.fsencode(str(output.picture(row.output).absolute()))
+    longest = max(map(len, path.split(b"/")))
+    wrong = ""
+    if len(path) + ROOM_IN_PATHS > limits.path:
+        most = limits.path - ROOM_IN_PATHS
+        wrong = f"its path would have {len(path)} bytes, and at most {most} are possible here"
+    elif longest > limits.name:
+        wrong = f"it has a name of {longest} bytes, and at most {limits.name} are possible here"
+    if wrong:
+        wrong += "; choose a shorter output, or another output folder"
+        yield Fault(row.line, "output", row.cell("output"), wrong)
+
+
+def _place_faults(row: Row, output: OutputFolder, sources: set[Place]) -> Iterator[Fault]:
+    place, found = output.picture(row.output), row.cell("output")
+    if without_links(place) in sources:
+        wrong = f"the result {row.output!r} would overwrite a picture that is read"
+        yield Fault(
+            row.line, "output", found, f"{wrong}; choose another output, or another output folder"
+        )
+    elif is_folder(place):
+        wrong = f"the result {row.output!r} is a folder; choose another output"
+        yield Fault(row.line, "output", found, wrong)

@@ -1,0 +1,82 @@
+"""The options of a request, one by one: for help, documents, and the flow's docstring."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from textwrap import TextWrapper
+from typing import TypeVar
+
+from pydantic.fields import FieldInfo
+
+from nst_core.storage.places import Place, PlaceField
+from nst_core.transfer.settings import DEFAULT_PRESET, PRESETS, Overrides
+from tasks.request import BatchRequest, CheckRequest, Group, Shown
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a run: a field of a request, or one of its settings.
+
+    Attributes:
+        name: the field's name.
+        group: the group in which help and documents show it.
+        field: the field itself.
+        default: what holds if it is not given; empty if the description says so, if it must be
+            given, or if nothing happens.
+    """
+
+    name: str
+    group: Group
+    field: FieldInfo
+    default: str = ""
+
+    @property
+    def is_place(self) -> bool:
+        """Whether its value is a path or an address."""
+        return self.field.annotation in (Place, PlaceField | None)
+
+
+def options_of(request: type[CheckRequest]) -> Iterator[Option]:
+    """Yield every option of a request, with its settings one by one in the place of `settings`."""
+    for name, field in request.model_fields.items():
+        shown = next(each for each in field.metadata if isinstance(each, Shown))
+        if name == "settings":
+            yield from _settings(shown.group)
+        else:
+            is_open = field.default is None or field.is_required()
+            default = "" if is_open else _written(field.default)
+            yield Option(name, shown.group, field, shown.unless_given or default)
+
+
+def _settings(group: Group) -> Iterator[Option]:
+    defaults = {"preset": DEFAULT_PRESET, **PRESETS[DEFAULT_PRESET].model_dump()}
+    # The defaults of layers are the encoder's, not the preset's, and their descriptions say so.
+    of_the_encoder = {"content_layers": "", "style_layers": ""}
+    for name, field in Overrides.model_fields.items():
+        default = (defaults | of_the_encoder)[name]
+        yield Option(name, group, field, "" if default is None else _written(default))
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def with_arguments(function: Function) -> Function:
+    """Add the fields of `BatchRequest` to a function's docstring, as its arguments.
+
+    Prefect's page shows the descriptions of a flow's parameters from there.
+    """
+    wrap = TextWrapper(96, initial_indent="    ", subsequent_indent="        ").fill
+    lines = [f"{name}: {text}" for name, text in _arguments()]
+    function.__doc__ = "\n".join([function.__doc__ or "", "", "Args:", *map(wrap, lines)])
+    return function
+
+
+def _arguments() -> Iterator[tuple[str, str]]:
+    for name, field in BatchRequest.model_fields.items():
+        shown = next(each for each in field.metadata if isinstance(each, Shown))
+        default = f"; if not given: {shown.unless_given}" if shown.unless_given else ""
+        yield name, f"{field.description}{default}."

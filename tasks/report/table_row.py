@@ -1,0 +1,147 @@
+"""The table of a batch as typed values: one row, and all of them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, get_args
+
+from tasks.store.statuses import STATUSES, Status
+
+Change = Literal["", "same", "new", "changed", "moved", "mended", "broken"]
+CHANGES: tuple[Change, ...] = get_args(Change)
+"""How a row can compare with the previous table; `docs/outputs.md` explains each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """A row of the table; its fields are the table's columns, in their order.
+
+    None means that a row has no such value: measures belong to rows with a picture, and settings to
+    rows without faults. If a table of an earlier version lacks a column, all its rows have the
+    field's default. `docs/outputs.md` explains the columns.
+
+    Attributes:
+        line: the row's first line in the manifest.
+        picture, curve: paths relative to the output folder; for an `interrupted` row, the best
+            picture so far. The curve is empty if that of a row with a picture is not kept.
+        content, style: the cells of the manifest, redacted.
+        relative_losses: by style layer; a column for each.
+        steps: all steps that were done; without a picture, the setting, which is for one octave.
+        peak_memory_mb: in megabytes; the resident memory on a CPU, TensorFlow's own on a GPU.
+        width, height: the size of the result, in pixels.
+        seed: of the picture; without one, the setting.
+        style_targets: `computed` or `hit`.
+        output: the name of the result, with `/` between folders; empty if the row has none.
+        same_as: the line of an earlier, equal row, with which it shares its result.
+        change, previous_loss: the comparison with the previous table.
+        size, ..., pooling: the settings, as in `Settings`.
+        warnings: what is odd about the row although it is done; usually empty.
+        error: why the row is not done; otherwise empty.
+    """
+
+    line: int
+    status: Status
+    picture: str | None = None
+    content: str = ""
+    style: str = ""
+    total_loss: float | None = None
+    content_loss: float | None = None
+    style_loss: float | None = None
+    tv_loss: float | None = None
+    start_loss: float | None = None
+    relative_losses: Mapping[str, float] = field(default_factory=dict)
+    steps: int | None = None
+    evaluations: int | None = None
+    stop_reason: str | None = None
+    recoveries: int | None = None
+    seconds: float | None = None
+    device: str | None = None
+    peak_memory_mb: float | None = None
+    width: int | None = None
+    height: int | None = None
+    seed: int | None = None
+    encoder_fingerprint: str | None = None
+    style_targets: str | None = None
+    curve: str | None = None
+    output: str = ""
+    key: str | None = None
+    same_as: int | None = None
+    change: Change = ""
+    previous_loss: float | None = None
+    size: int | None = None
+    enlarge: bool | None = None
+    style_scale: float | None = None
+    content_weight: float | None = None
+    style_weight: float | None = None
+    tv_weight: float | None = None
+    content_layers: str | None = None
+    style_layers: str | None = None
+    normalization: str | None = None
+    gram: str | None = None
+    match_colors: bool | None = None
+    start: str | None = None
+    start_noise: float | None = None
+    optimizer: str | None = None
+    learning_rate: float | None = None
+    beta_2: float | None = None
+    best_of_every: int | None = None
+    clip: str | None = None
+    octaves: int | None = None
+    tolerance: float | None = None
+    keep_alpha: bool | None = None
+    encoder: str | None = None
+    pooling: str | None = None
+    warnings: str = ""
+    error: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why the row is not done, without its line number, which is always shown beside it."""
+        return self.error.replace(f"line {self.line}, ", "")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table of a batch.
+
+    Attributes:
+        rows: a row for each row of the manifest, in the same order.
+        layers: the style layers with a column of relative losses, in the order of these columns.
+        made_at: when the batch ended, with a time zone; None if the table does not say.
+        manifest: where the manifest was, redacted; empty if the table does not say.
+    """
+
+    rows: tuple[TableRow, ...]
+    layers: tuple[str, ...] = ()
+    made_at: datetime | None = None
+    manifest: str = ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of rows for each status that occurs."""
+        counts = Counter(row.status for row in self.rows)
+        return {status: counts[status] for status in STATUSES if counts[status]}
+
+    def with_status(self, *statuses: Status) -> tuple[TableRow, ...]:
+        """Return the rows that have one of these statuses, in order."""
+        return tuple(row for row in self.rows if row.status in statuses)
+
+    def without_status(self, *statuses: Status) -> tuple[TableRow, ...]:
+        """Return the other rows, in order."""
+        return tuple(row for row in self.rows if row.status not in statuses)
+
+    @property
+    def with_warnings(self) -> tuple[TableRow, ...]:
+        """The rows that have warnings, in order."""
+        return tuple(row for row in self.rows if row.warnings)
+
+    @property
+    def stylized_here(self) -> tuple[TableRow, ...]:
+        """The rows that this run stylized; a copy of an equal row's picture is not one of them."""
+        return tuple(row for row in self.with_status("done") if row.same_as is None)
+
+    @property
+    def seconds(self) -> float:
+        """How long this run's rows were stylized, in seconds, added up over all devices."""
+        return sum(row.seconds or 0 for row in self.stylized_here)

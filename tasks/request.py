@@ -1,0 +1,234 @@
+"""What can be asked of a run: one declaration for the command line, the flow and the documents."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+
+from nst_core.devices import AUTO, PATTERN, parse_devices, written_plainly
+from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
+from nst_core.storage.files import user_cache
+from nst_core.storage.places import WEB_ADDRESS, PlaceField, reject_signed_address
+from nst_core.transfer.octaves import REPORT_EVERY
+from nst_core.transfer.settings import Overrides
+from tasks.engine.runner_choice import LOCAL, RunnerName, check_runner
+
+if TYPE_CHECKING:
+    from nst_core.networks.store import WeightStore
+    from tasks.store.output_folder import OutputFolder
+    from tasks.store.style_cache import StyleCache
+
+
+class Group(StrEnum):
+    """The groups of options, in the order in which help and documents show them."""
+
+    WHAT = "What to run"
+    LOOK = "How it looks"
+    WHERE = "Where it runs"
+    OUTPUT = "Output"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How help and documents show a field.
+
+    Attributes:
+        group: the group in which they show it.
+        unless_given: what holds if the field is not given, where its default does not say so.
+    """
+
+    group: Group
+    unless_given: str = ""
+
+
+def _web_address(text: str) -> str:
+    if not re.match(WEB_ADDRESS, text):
+        raise ValueError("expected http:// or https:// and no user, '?' or '#'")
+    return text
+
+
+SaveEvery = Annotated[int, Field(gt=0, multiple_of=REPORT_EVERY)]
+MaxPixels = Annotated[int, Field(ge=1)]
+WebAddress = Annotated[
+    str, AfterValidator(_web_address), WithJsonSchema({"type": "string", "pattern": WEB_ADDRESS})
+]
+TypedDevices = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^({PATTERN})$"})]
+"""Devices as a user types them, perhaps with capitals and spaces; `check` says what is wrong."""
+
+
+class CheckRequest(BaseModel):
+    """What can be asked of a run whose output folder may not be chosen yet.
+
+    The fields have the names, the order and the defaults of the flow's parameters.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    manifest: Annotated[PlaceField, Shown(Group.WHAT)] = Field(
+        description="CSV file with the columns content and style; other columns set a row's "
+        "output, preset or any setting; a path, or an address such as s3://bucket/night.csv",
+    )
+    output: Annotated[PlaceField | None, Shown(Group.OUTPUT)] = Field(
+        None, description="also check that results can be written to this folder"
+    )
+    settings: Annotated[Overrides, Shown(Group.LOOK)] = Field(
+        Overrides(),
+        description="a preset and settings for all rows; a row's own cells take precedence",
+    )
+    weights: Annotated[Path | None, Shown(Group.LOOK, "NST_BATCH_WEIGHTS")] = Field(
+        None,
+        description="file or folder of weights, for encoders that are not in the package; "
+        "searched before the cache",
+    )
+    cache: Annotated[
+        PlaceField | None, Shown(Group.WHERE, "NST_BATCH_CACHE or ~/.cache/nst-batch")
+    ] = Field(
+        None,
+        description="folder for style targets and downloaded weights (weights are always on this "
+        "machine); a path or an address",
+    )
+    refresh: Annotated[bool, Shown(Group.WHAT)] = Field(
+        False,
+        description="stylize every row again, even if it is done, and compute every style's "
+        "targets again",
+    )
+    strict: Annotated[bool, Shown(Group.WHAT)] = Field(
+        False, description="run nothing if any row has an error"
+    )
+    max_pixels: Annotated[MaxPixels, Shown(Group.WHAT)] = Field(
+        DEFAULT_MAX_PIXELS, description="refuse pictures with more pixels than this"
+    )
+    save_every: Annotated[SaveEvery | None, Shown(Group.OUTPUT)] = Field(
+        None,
+        description="save each picture to intermediates/ after every N steps of an octave; N is a "
+        f"multiple of {REPORT_EVERY}; `nst-batch animate` turns them into an animation",
+    )
+    devices: Annotated[TypedDevices, Shown(Group.WHERE)] = Field(
+        AUTO,
+        description="auto (all GPUs, or the CPU if there is none), gpu (all GPUs, never the CPU), "
+        "cpu, or a list such as gpu:0,gpu:2; each device works on one row at a time",
+    )
+    runner: Annotated[RunnerName, Shown(Group.WHERE)] = Field(
+        LOCAL,
+        description="where rows run: in this process (local), or on the workers of a Ray or Dask "
+        "cluster",
+    )
+    address: Annotated[
+        str | None, Shown(Group.WHERE, "one is started on this machine for the run")
+    ] = Field(
+        None,
+        description="address of a running cluster, such as tcp://scheduler:8786 (Dask), head:6379 "
+        "or auto (Ray)",
+    )
+    served_at: Annotated[WebAddress | None, Shown(Group.OUTPUT)] = Field(
+        None,
+        description="web address of the output folder, such as https://pictures.example/night, "
+        "for links on Prefect's page",
+    )
+
+    def check(self, *, once: bool = False, read: bool = False) -> None:
+        """Check what needs no work and, unless the manifest is read, no network.
+
+        Args:
+            once: the answer is wanted only now, as with `nst-batch check` and `plan`. No server
+                keeps the request and no later run repeats it, so the manifest may have a signed
+                address, or be a pipe.
+            read: also check that the manifest can be read and has a row.
+
+        Raises:
+            UserError: something cannot be used; the message says what, and what to do.
+        """
+        # Help does not need this module, which reads files.
+        from tasks.intake.manifest import check_manifest_kind, check_manifest_place, read_manifest
+
+        if not once:
+            for place in (self.manifest, self.output, self.cache):
+                if place is not None:
+                    reject_signed_address(place)
+        if folder := self.output_folder:
+            check_manifest_place(self.manifest, folder)
+        if not once:
+            check_manifest_kind(self.manifest)
+        if read:
+            read_manifest(self.manifest, self.settings)
+        parse_devices(self.devices)
+        check_runner(self.runner, self.address, self.devices)
+
+    @property
+    def output_folder(self) -> "OutputFolder | None":
+        """The folder of the results; None if it is not chosen yet."""
+        from tasks.store.output_folder import OutputFolder
+
+        return OutputFolder(self.output) if self.output is not None else None
+
+    @property
+    def style_cache(self) -> "StyleCache":
+        """The cache of style targets.
+
+        Raises:
+            PlaceError: the user's cache folder is wanted, and there is none.
+        """
+        from tasks.store.style_cache import StyleCache
+
+        return StyleCache(self.cache or user_cache())
+
+    def weight_store(self) -> "WeightStore":
+        """Return where weights are searched for."""
+        from nst_core.networks.store import WeightStore
+
+        return WeightStore.of_user(self.weights, self.cache)
+
+
+class BatchRequest(CheckRequest):
+    """What can be asked of a run: the flow's parameters, with all their limits."""
+
+    output: Annotated[PlaceField, Shown(Group.OUTPUT)] = Field(
+        description="folder for pictures, loss curves, the gallery and the summary table, created "
+        "if it does not exist; a path, or an address such as s3://bucket/folder",
+    )
+
+    @property
+    def output_folder(self) -> "OutputFolder":
+        """The folder of the results."""
+        from tasks.store.output_folder import OutputFolder
+
+        return OutputFolder(self.output)
+
+    def completed(self) -> "CompleteRequest":
+        """Return the same request with its cache filled in, and absolute output and cache.
+
+        Raises:
+            PlaceError: the user's cache folder is wanted, and there is none.
+            DeviceError: the devices are not written as `parse_devices` expects.
+        """
+        known = {
+            "output": self.output.absolute(),
+            "cache": (self.cache or user_cache()).absolute(),
+            "devices": written_plainly(self.devices),
+        }
+        return CompleteRequest(**{**dict(self), **known})
+
+    def with_absolute_places(self) -> Self:
+        """Return the same request for a process that may work in another folder."""
+        named = {name: getattr(self, name) for name in ("manifest", "output", "weights", "cache")}
+        return self.model_copy(
+            update={name: place.absolute() for name, place in named.items() if place is not None}
+        )
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the flow's parameters in JSON's types, without those that are None.
+
+        Raises:
+            DeviceError: the devices are not written as `parse_devices` expects.
+        """
+        plain = {"devices": written_plainly(self.devices)}
+        return self.model_dump(mode="json", exclude_none=True) | plain
+
+
+class CompleteRequest(BatchRequest):
+    """A request that leaves nothing open: what a running batch works with."""
+
+    cache: Annotated[PlaceField, Shown(Group.WHERE)]

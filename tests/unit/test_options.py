@@ -1,0 +1,131 @@
+"""The options of `run`, `serve`, `plan` and `check`: from the declaration to the command."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from flows.cli.app import app
+from flows.cli.options import asking
+from nst_core.storage.places import Place
+from tasks.option import options_of
+from tasks.request import BatchRequest, CheckRequest, Group
+
+GROUPED = ("run", "serve", "plan", "check")
+LEFT_OUT = {
+    "run": set(),
+    "serve": {"refresh"},
+    "plan": {"refresh", "strict", "save_every", "runner", "address", "served_at"},
+    "check": {"refresh", "strict", "save_every", "runner", "address", "served_at", "devices"},
+}
+
+
+def help_of(command: str, capsys: pytest.CaptureFixture[str], width: int = 100) -> str:
+    app([command, "--help"], console=Console(width=width), result_action="return_value")
+    return capsys.readouterr().out
+
+
+def words(text: str) -> str:
+    """Return the text in one line, without frames."""
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("command", GROUPED)
+def test_help_is_grouped_and_no_wider_than_the_terminal(
+    command: str, width: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = help_of(command, capsys, width)
+    titles = [line.strip("╭─╮ ") for line in shown.splitlines() if line.startswith("╭")]
+    assert [title for title in titles if title != "When it runs"] == list(map(str, Group))
+    assert ("When it runs" in titles) == (command == "serve")
+    assert max(map(len, shown.splitlines())) <= width
+
+
+@pytest.mark.parametrize("command", GROUPED)
+def test_help_shows_every_option_that_the_command_has(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = words(help_of(command, capsys, 400))
+    for option in options_of(CheckRequest if command == "check" else BatchRequest):
+        name = f"--{option.name.replace('_', '-')} " if option.name != "manifest" else "MANIFEST"
+        assert (name in shown) == (option.name not in LEFT_OUT[command]), name
+
+
+def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = words(help_of("run", capsys))
+    for default in (
+        *("standard", "512", "0.001", "auto", "local", "200000000", "NST_BATCH_WEIGHTS"),
+        *("NST_BATCH_CACHE or ~/.cache/nst-batch", "one is started on this machine for the run"),
+    ):
+        assert f"[default: {default}]" in shown
+    assert "The defaults are those of the preset standard" in shown
+    assert "False" not in shown
+    assert "None" not in shown
+
+
+def request_of(arguments: list[str], model: type[CheckRequest] = BatchRequest, **how: Any) -> Any:
+    """Return the request that a command with these options gets, or else its exit code."""
+    from cyclopts import App
+
+    test_app = App()
+
+    @test_app.default
+    @asking(model, **how)
+    def command(request: CheckRequest, *, json: bool = False) -> int:
+        assert not json
+        got.append(request)
+        return 0
+
+    got: list[CheckRequest] = []
+    code = test_app(arguments, result_action="return_value", exit_on_error=False)
+    return got[0] if got else code
+
+
+def test_a_command_line_becomes_a_request() -> None:
+    look = ["--size", "64", "--no-match-colors", "--content-layers", "relu3_2 relu4_1:0.5"]
+    rest = ["--strict", "--save-every", "20", "--weights", "w", "--devices", "GPU:0, gpu:1"]
+    request = request_of(["m.csv", "-o", "s3://bucket/out", *look, *rest])
+    assert type(request) is BatchRequest
+    assert request.parameters() == {
+        "manifest": "m.csv",
+        "output": "s3://bucket/out",
+        "settings": {
+            "size": 64,
+            "match_colors": False,
+            "content_layers": "relu3_2:1 relu4_1:0.5",
+        },
+        "weights": "w",
+        "refresh": False,
+        "strict": True,
+        "max_pixels": 200_000_000,
+        "save_every": 20,
+        "devices": "gpu:0,gpu:1",
+        "runner": "local",
+    }
+
+
+def test_a_command_may_have_some_options_only_and_no_output_folder() -> None:
+    request = request_of(["m.csv"], CheckRequest, names=["manifest", "output"])
+    assert request == CheckRequest(manifest=Path("m.csv"))
+    assert isinstance(request.manifest, Place)
+
+
+def test_all_wrong_options_are_reported_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["m.csv", "-o", "out", "--size", "3", "--save-every", "15", "--runner", "slurm"]
+    assert request_of(arguments) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "--size: found '3'; expected greater than or equal to 16",
+        "--save-every: found '15'; expected a multiple of 10",
+        "--runner: found 'slurm'; expected 'local', 'ray' or 'dask'",
+    ]
+
+
+def test_secrets_are_redacted_in_messages(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["s3://anna:secret@bucket/m.csv", "-o", "out"]
+    assert request_of([*arguments, "--served-at", "https://anna:secret@x.example"]) == 2
+    message = capsys.readouterr().err
+    assert "secret" not in message
+    assert "found credentials in the address" in message
+    assert "--served-at: found 'https://x.example'; expected http:// or https://" in message

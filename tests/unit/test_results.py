@@ -1,0 +1,99 @@
+"""The output of `nst-batch run`, which is made from a table."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.cli.results import (
+    SHOWN_KEPT,
+    SHOWN_ROWS,
+    result_of,
+    show_best_so_far,
+    show_counts,
+    show_rows,
+    show_wrong,
+)
+from flows.cli.terminal import Terminal
+from tasks.report.table_row import Table, TableRow
+from tasks.store.output_folder import OutputFolder
+from tasks.store.statuses import Status
+
+
+def row(line: int, status: Status, **facts: object) -> TableRow:
+    return TableRow(line=line, status=status, output=f"{line}.png", **facts)
+
+
+DONE = {
+    "total_loss": 0.123456,
+    "content_loss": 1.5,
+    "style_loss": 0.1,
+    "steps": 60,
+    "seconds": 2.25,
+}
+MIXED = Table(
+    (
+        row(2, "done", picture="pictures/2.png", **DONE),
+        row(3, "done", picture="pictures/3.png", same_as=2, **DONE),
+        row(4, "failed", content="a.png", style="s.png", error="MemoryError: no room"),
+        row(5, "invalid", content="b.png", style="s.png", error="line 5, column size: found 'x'"),
+    )
+)
+
+
+def test_a_pipe_gets_the_rows_that_are_not_done_first_and_all_of_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_rows(Terminal(), MIXED)
+    header, *lines = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert header == ["line", "status", "picture", "loss", "content", "style", "steps", "seconds"]
+    assert lines == [
+        ["4", "failed", "a.png x s.png", *[""] * 5],
+        ["5", "invalid", "b.png x s.png", *[""] * 5],
+        ["2", "done", "pictures/2.png", "0.1235", "1.5", "0.1", "60", "2.2"],
+        ["3", "done", "pictures/3.png", "0.1235", "1.5", "0.1", "60", "2.2"],
+    ]
+    many = [row(line, "cached") for line in range(SHOWN_ROWS + 5)]
+    wrong = [row(line, "failed") for line in range(100, 100 + SHOWN_ROWS + 1)]
+    show_rows(Terminal(), Table((*many, *wrong)))
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 * SHOWN_ROWS + 1 + 1
+    assert lines[-1] == "... and 5 more rows in the table"
+
+
+def test_copies_take_no_time_and_each_error_is_shown_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_counts(Terminal(), MIXED)
+    show_counts(Terminal(), Table((row(2, "cached", **DONE),)))
+    show_wrong(Terminal(), MIXED)
+    assert capsys.readouterr().out.splitlines() == [
+        "2 done, 1 failed, 1 invalid; stylized for 2 s",
+        "1 cached",
+        "failed: line 4, MemoryError: no room",
+        "invalid: line 5, column size: found 'x'",
+    ]
+
+
+def test_the_best_pictures_so_far_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    stopped = [
+        row(line, "interrupted", picture=f"interrupted/{line}.png")
+        for line in range(2, 2 + SHOWN_KEPT + 3)
+    ]
+    others = (row(90, "interrupted"), row(91, "done", picture="pictures/91.png"))
+    show_best_so_far(Terminal(), Table((*others, *stopped)), OutputFolder(Path("out")))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "best so far: out/interrupted/2.png"
+    assert len(lines) == SHOWN_KEPT + 1
+    assert lines[-1] == "... and 3 more there"
+
+
+def test_the_result_as_json_has_counts_files_and_rows() -> None:
+    result = result_of(MIXED, OutputFolder(Path("out")), has_gallery=False)
+    assert list(result) == ["counts", "summary", "gallery", "rows"]
+    assert result["counts"] == {"done": 2, "failed": 1, "invalid": 1}
+    assert (result["summary"], result["gallery"]) == ("out/summary.csv", None)
+    assert [row["same_as"] for row in result["rows"]] == [None, 2, None, None]
+    assert (
+        result_of(MIXED, OutputFolder(Path("out")), has_gallery=True)["gallery"]
+        == "out/gallery.html"
+    )
