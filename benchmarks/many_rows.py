@@ -2,9 +2,9 @@
 
     python benchmarks/many_rows.py [--rows 100 1000 10000] [--styles 50]
 
-Each number of rows runs through the real flow against a fresh server, with a stylizer that does
-nothing, so rows end as fast as everything around them allows. A second night with the same rows
-follows.
+Each number of rows runs through the real flow against a new server, with a stylizer that does
+nothing, so that rows end as fast as everything around them allows. A second night with the same
+rows follows.
 """
 
 import argparse
@@ -60,7 +60,7 @@ print(json.dumps({
 
 
 def write_manifest(folder: Path, rows: int, styles: int) -> None:
-    """Write tiny pictures, all of them different, and a manifest that pairs them in turn."""
+    """Write tiny pictures, all of them different, and a manifest of all their pairs."""
     contents = rows // styles
     for kind, count in (("c", contents), ("s", styles)):
         for number in range(count):
@@ -111,7 +111,7 @@ class Server:
         return told
 
     def watch(self) -> None:
-        """Ask every second, and measure the memory, until `watching` is set."""
+        """Query the server and measure its memory every second, until `watching` is set."""
         process = psutil.Process(self.process.pid)
         while not self.watching.wait(1):
             self.ask()
@@ -124,7 +124,7 @@ class Server:
         return sum(path.stat().st_size for path in self.home.glob("prefect.db*")) / 1e6
 
     def end(self) -> None:
-        """Ask the server to terminate, and wait until it has."""
+        """Ask the server to terminate, and wait until it has terminated."""
         self.process.terminate()
         self.process.wait(60)
 

@@ -2,8 +2,8 @@
 
     python benchmarks/nothing_to_do.py MANIFEST OUTPUT [--cache DIR] [--runs 5]
 
-It times complete processes in turn, each with Prefect's embedded server. OUTPUT must contain the
-finished batch.
+It times complete processes of the two kinds in turn, each with Prefect's embedded server. OUTPUT
+must contain the finished batch.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def seconds(command: list[str]) -> float:
 
 
 def main() -> None:
-    """Print the medians, and those of the differences between the pairs."""
+    """Print the median times of both, and the median of the differences within the pairs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("manifest")
     parser.add_argument("output")

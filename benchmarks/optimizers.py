@@ -3,8 +3,8 @@
     python benchmarks/optimizers.py [--size 160] [--evaluations 300]
 
 Both optimizers stylize pairs of the demo from the same start, with one octave. Adam runs at several
-learning rates, so that it is compared at its best. Its loss is then looked up in the curve of
-L-BFGS, which has a point every ten steps. The counts do not depend on the machine's speed.
+learning rates, so that it is compared at its best. The script then looks up Adam's loss in the
+curve of L-BFGS, which has a point every ten steps. The counts do not depend on the machine's speed.
 """
 
 import argparse

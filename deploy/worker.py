@@ -2,8 +2,8 @@
 
     python deploy/worker.py        with PREFECT_API_URL and NST_BATCH_HOME set
 
-`prefect worker start` kills the run at once when it is stopped. The run then stays Running on
-Prefect's page, and keeps its place in the queue.
+When `prefect worker start` is stopped, it kills the run at once. The run then stays Running in the
+Prefect UI, and keeps its place in the queue.
 """
 
 import os

@@ -53,7 +53,7 @@ from tasks.stylize import stylize_row
 from tasks.weights import fetch_weights
 
 PlaceText = Annotated[str, BeforeValidator(lambda named: str(reject_signed_address(place(named))))]
-"""A path or an address, as text, so that the server's page has a field for it."""
+"""A path or a URL, as text, so that the server's page has a field for it."""
 
 Devices = Annotated[str, Field(pattern=f"^({PATTERN})$")]
 
@@ -68,8 +68,8 @@ def run_name() -> str:
     return f"{manifest} {runtime.flow_run.scheduled_start_time.astimezone():%Y-%m-%d %H:%M}"
 
 
-# Prefect reads the parameters from the signature, so this is written out; a test compares it with
-# `BatchRequest`.
+# Prefect reads the parameters from the signature, so they are written out here; a test compares
+# them with `BatchRequest`.
 @flow(name="stylize-manifest", flow_run_name=run_name)
 @with_arguments
 def stylize_manifest(
@@ -87,7 +87,7 @@ def stylize_manifest(
     address: str | None = None,
     served_at: WebAddress | None = None,
 ) -> State:
-    """Stylize every row of a manifest that is not done yet; collect pictures and a table."""
+    """Stylize the rows of a manifest that are not done yet; write pictures and a table."""
     raise_if_asked_to_stop()
     request = BatchRequest(
         manifest=manifest,
@@ -151,7 +151,7 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) ->
 
 
 def tell_examined(count: int, total: int) -> None:
-    """Report how many pictures were examined; a stop does not wait for the others."""
+    """Report how many pictures have been examined; end the flow here if it was asked to stop."""
     emit(PictureExamined(count, total))
     raise_if_asked_to_stop()
 
@@ -192,14 +192,14 @@ def stylize_jobs(
 
 
 def planned(to_run: Sequence[Job], results: Mapping[int, RowResult]) -> RowsPlanned:
-    """Count the rows to run, all rows that can run, and those to run that equal an earlier row."""
+    """Count the rows to run, all rows that can run, and the rows that repeat an earlier one."""
     done = sum(result.record is not None for result in results.values())
     equal = len(to_run) - len({job.key for job in to_run})
     return RowsPlanned(len(to_run), len(to_run) + done, equal)
 
 
 def workers_for(to_run: list[Job], batch: CompleteRequest) -> AbstractContextManager[Workers]:
-    """Return the workers; if nothing is to run, without asking TensorFlow or a cluster."""
+    """Return the workers; start neither TensorFlow nor a cluster if there is nothing to run."""
     if not to_run:
         return in_threads(1, batch.devices)
     return start_workers(batch.runner, batch.address, batch.devices)
@@ -226,9 +226,9 @@ def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
 def style_submitter(
     workers: Workers, use_style: Callable[[str], None], batch: CompleteRequest
 ) -> SubmitStyle:
-    """Return a function that finds the targets of a job's style, or submits their task.
+    """Return a function that finds the targets of a job's style, or submits the task for them.
 
-    It first passes the style's key to `use_style`, so that no prune removes the targets.
+    The function first passes the style's key to `use_style`, so that no prune removes the targets.
     """
     cache, refresh = batch.style_cache, batch.refresh
     keep = keep_by_key(cache.records, "job", "style_key", refresh=refresh, once_under=cache.locks)
@@ -247,7 +247,7 @@ def style_submitter(
 
 
 def final_state(counts: dict[str, int]) -> State:
-    """Return `Completed` only if every row has its picture; else the name shows failed rows."""
+    """Return `Completed` if every row has its picture, else `Failed` with a name that says so."""
     message = ", ".join(f"{count} {status}" for status, count in counts.items())
     wrong = counts.get("failed", 0) + counts.get("invalid", 0)
     if not wrong:

@@ -12,11 +12,11 @@
 * `stylize` makes one picture. Its parts are `load_encoder`, `style_targets` (once for each style),
   `iterates` (which yields the best picture so far) and `finish`.
 * `Outcome` and `Iterate` have `pixels`, `losses`, a Pillow `image` and `save(path)`.
-* Errors for users are a `UserError` with a message that says what to do, such as `PictureError`,
-  `SaveError` and `WeightsError`. A loss that is not finite is a `NotFiniteError`.
+* Errors meant for users are subclasses of `UserError`, such as `PictureError`, `SaveError` and
+  `WeightsError`; their messages say what to do. A loss that is not finite raises `NotFiniteError`.
 
 Names are imported when they are first used. Importing this package alone therefore takes no time,
-and only what computes loads TensorFlow. docs/python.md has examples.
+and only functions that compute load TensorFlow. docs/python.md has examples.
 """
 
 from importlib import import_module
@@ -86,12 +86,12 @@ _MODULES = {
     "style_targets": "nst_core.transfer.statistics",
     "stylize": "nst_core.transfer.stylize",
 }
-"""Where the names come from; the imports above tell type checkers and editors the same."""
+"""The module of each name; type checkers and editors read the imports above instead."""
 
 
 def _load(name: str) -> Any:
     if name == "__version__":
-        # Not above, because this module alone takes longer than all of the package.
+        # This is not imported above, because it alone takes longer than the rest of the package.
         from importlib.metadata import version
 
         return version("nst-batch")

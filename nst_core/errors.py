@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """An error whose message says all that a user must know: what was found, and what to do.
+    """An error whose message says all that a user needs: what was found, and what to do.
 
     It is reported in one line, without a traceback. Any other exception is a bug.
     """

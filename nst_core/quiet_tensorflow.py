@@ -1,6 +1,6 @@
 """TensorFlow, loaded without the lines that it writes to standard error despite its settings.
 
-All modules import it from here. If you set `TF_CPP_MIN_LOG_LEVEL` below 3, you see everything.
+All modules import TensorFlow from here. With `TF_CPP_MIN_LOG_LEVEL` below 3, nothing is hidden.
 """
 
 import os
@@ -17,7 +17,7 @@ VARIABLE, SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
 def without_start_lines() -> Iterator[None]:
     """Hide what libraries write to file descriptor 2, unless an error follows.
 
-    If the descriptor leads somewhere other than `sys.stderr`, such as to a log, it is left alone.
+    If the descriptor is not that of `sys.stderr`, but of a log, for example, nothing is hidden.
     """
     if os.environ.setdefault(VARIABLE, SILENT) != SILENT or not _is_seen():
         yield

@@ -1,8 +1,8 @@
-"""The path of `nst_core.transfer.stylize` in version 0.1.0, for users' scripts.
+"""The import path of `nst_core.transfer.stylize` in version 0.1.0, for users' scripts.
 
 `nst_core.stylize` is also a function of the public API. Once this module is imported, Python makes
-it the attribute `stylize` of the package, in place of that function. It can therefore be called
-like the function, so that both meanings of the name work in any order.
+it the attribute `stylize` of the package, in place of that function. The module can
+therefore be called like the function, so that both meanings of the name work in any order.
 """
 
 import sys

@@ -14,7 +14,7 @@ logger = logging.getLogger("nst_batch.events")
 
 RowEnd = Literal["done", "failed", "interrupted", "pending"]
 ROW_ENDS: tuple[RowEnd, ...] = get_args(RowEnd)
-"""How a row can end that had not ended before; a row that never begins is `pending`."""
+"""How a row can end in this run; a row that never begins is `pending`."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class RowsPlanned:
 
     Attributes:
         to_run: how many rows are to run.
-        total: how many rows can run; those that are not to run were done before.
+        total: how many rows can run; those that are not to run were done by an earlier run.
         equal: how many of the rows to run only get a copy of an earlier row's picture.
     """
 
@@ -88,7 +88,7 @@ class RowStarted:
 
 @dataclass(frozen=True)
 class RowWaiting:
-    """A row, or first its style, waits for a device; `reason` says which one."""
+    """A row, or its style before it, waits for a device; `reason` says so, and who uses it."""
 
     line: int
     output: str
@@ -143,7 +143,7 @@ class RowEnded:
 
 @dataclass(frozen=True)
 class TableWritten:
-    """The table, of `rows` rows, was written, and so was every picture that there will be."""
+    """The table of `rows` rows was written, and so was every picture of this run."""
 
     rows: int
 

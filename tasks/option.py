@@ -22,8 +22,8 @@ class Option:
         name: the field's name.
         group: the group in which help and documents show it.
         field: the field itself.
-        default: what holds if it is not given; empty if the description says so, if it must be
-            given, or if nothing happens.
+        default: what applies if the option is not given; empty if the description says this, if
+            the option is required, or if nothing happens without it.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Option:
 
     @property
     def is_place(self) -> bool:
-        """Whether its value is a path or an address."""
+        """Whether its value is a path or a URL."""
         return self.field.annotation in (Place, PlaceField | None)
 
 
@@ -67,7 +67,7 @@ def _written(value: object) -> str:
 def with_arguments(function: Function) -> Function:
     """Add the fields of `BatchRequest` to a function's docstring, as its arguments.
 
-    Prefect's page shows the descriptions of a flow's parameters from there.
+    The Prefect UI shows the descriptions of a flow's parameters from there.
     """
     wrap = TextWrapper(96, initial_indent="    ", subsequent_indent="        ").fill
     lines = [f"{name}: {text}" for name, text in _arguments()]

@@ -37,7 +37,7 @@ class Shown:
 
     Attributes:
         group: the group in which they show it.
-        unless_given: what holds if the field is not given, where its default does not say so.
+        unless_given: what applies if the field is not given; empty if its default says this.
     """
 
     group: Group
@@ -46,7 +46,7 @@ class Shown:
 
 def _web_address(text: str) -> str:
     if not re.match(WEB_ADDRESS, text):
-        raise ValueError("expected http:// or https:// and no user, '?' or '#'")
+        raise ValueError("expected http:// or https://, and no user name, '?' or '#'")
     return text
 
 
@@ -68,8 +68,8 @@ class CheckRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     manifest: Annotated[PlaceField, Shown(Group.WHAT)] = Field(
-        description="CSV file with the columns content and style; other columns set a row's "
-        "output, preset or any setting; a path, or an address such as s3://bucket/night.csv",
+        description="CSV file (a path, or a URL such as s3://bucket/night.csv) with the columns "
+        "content and style; other columns set a row's output, preset or any setting",
     )
     output: Annotated[PlaceField | None, Shown(Group.OUTPUT)] = Field(
         None, description="also check that results can be written to this folder"
@@ -80,15 +80,15 @@ class CheckRequest(BaseModel):
     )
     weights: Annotated[Path | None, Shown(Group.LOOK, "NST_BATCH_WEIGHTS")] = Field(
         None,
-        description="file or folder of weights, for encoders that are not in the package; "
-        "searched before the cache",
+        description="file or folder of weights that do not come with the package; searched before "
+        "the cache",
     )
     cache: Annotated[
         PlaceField | None, Shown(Group.WHERE, "NST_BATCH_CACHE or ~/.cache/nst-batch")
     ] = Field(
         None,
-        description="folder for style targets and downloaded weights (weights are always on this "
-        "machine); a path or an address",
+        description="folder for style targets and downloaded weights: a path, or a URL (weights "
+        "are on this machine even then)",
     )
     refresh: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
@@ -103,8 +103,8 @@ class CheckRequest(BaseModel):
     )
     save_every: Annotated[SaveEvery | None, Shown(Group.OUTPUT)] = Field(
         None,
-        description="save each picture to intermediates/ after every N steps of an octave; N is a "
-        f"multiple of {REPORT_EVERY}; `nst-batch animate` turns them into an animation",
+        description="save each unfinished picture to intermediates/ every N steps of an octave; "
+        f"N is a multiple of {REPORT_EVERY}; `nst-batch animate` makes an animation of them",
     )
     devices: Annotated[TypedDevices, Shown(Group.WHERE)] = Field(
         AUTO,
@@ -117,7 +117,7 @@ class CheckRequest(BaseModel):
         "cluster",
     )
     address: Annotated[
-        str | None, Shown(Group.WHERE, "one is started on this machine for the run")
+        str | None, Shown(Group.WHERE, "a cluster started on this machine for the run")
     ] = Field(
         None,
         description="address of a running cluster, such as tcp://scheduler:8786 (Dask), head:6379 "
@@ -125,17 +125,17 @@ class CheckRequest(BaseModel):
     )
     served_at: Annotated[WebAddress | None, Shown(Group.OUTPUT)] = Field(
         None,
-        description="web address of the output folder, such as https://pictures.example/night, "
-        "for links on Prefect's page",
+        description="URL of the output folder, such as https://pictures.example/night, for links "
+        "in the Prefect UI",
     )
 
     def check(self, *, once: bool = False, read: bool = False) -> None:
-        """Check what needs no work and, unless the manifest is read, no network.
+        """Check what can be checked without work and, unless `read` is set, without the network.
 
         Args:
-            once: the answer is wanted only now, as with `nst-batch check` and `plan`. No server
-                keeps the request and no later run repeats it, so the manifest may have a signed
-                address, or be a pipe.
+            once: the request is used only once, as by `nst-batch check` and `plan`. No server
+                stores it and no later run repeats it, so the manifest may be a signed URL or a
+                pipe.
             read: also check that the manifest can be read and has a row.
 
         Raises:
@@ -169,14 +169,14 @@ class CheckRequest(BaseModel):
         """The cache of style targets.
 
         Raises:
-            PlaceError: the user's cache folder is wanted, and there is none.
+            PlaceError: the user's cache folder is needed, and there is none.
         """
         from tasks.store.style_cache import StyleCache
 
         return StyleCache(self.cache or user_cache())
 
     def weight_store(self) -> "WeightStore":
-        """Return where weights are searched for."""
+        """Return the places that are searched for weights."""
         from nst_core.networks.store import WeightStore
 
         return WeightStore.of_user(self.weights, self.cache)
@@ -187,7 +187,7 @@ class BatchRequest(CheckRequest):
 
     output: Annotated[PlaceField, Shown(Group.OUTPUT)] = Field(
         description="folder for pictures, loss curves, the gallery and the summary table, created "
-        "if it does not exist; a path, or an address such as s3://bucket/folder",
+        "if it does not exist; a path, or a URL such as s3://bucket/folder",
     )
 
     @property
@@ -201,7 +201,7 @@ class BatchRequest(CheckRequest):
         """Return the same request with its cache filled in, and absolute output and cache.
 
         Raises:
-            PlaceError: the user's cache folder is wanted, and there is none.
+            PlaceError: the user's cache folder is needed, and there is none.
             DeviceError: the devices are not written as `parse_devices` expects.
         """
         known = {

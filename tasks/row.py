@@ -26,7 +26,7 @@ class Fault:
     expected: str
 
     def __post_init__(self) -> None:
-        """Redact secrets in addresses, even if an address is in the header."""
+        """Redact secrets in URLs, even if a URL is in the header."""
         for name in ("column", "found", "expected"):
             object.__setattr__(self, name, redacted(getattr(self, name)))
 
@@ -43,7 +43,7 @@ class Row:
         line: where the row starts in the file; the header is line 1.
         cells: the text of its cells that are not empty, by column.
         content, style: where the pictures are; relative paths start from the manifest's folder.
-        output: where the picture goes below `pictures/`, with `/` between folders and `.png`.
+        output: where the picture goes below `pictures/`, with `/` between folders; ends in `.png`.
         settings: from the preset, the batch and the row; the default where there is a fault.
         faults: empty if the row can run.
     """

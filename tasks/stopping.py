@@ -15,10 +15,10 @@ _asked = threading.Event()
 
 
 def ask_to_stop() -> None:
-    """Ask a flow that runs in another thread than the main one to end at its next safe point.
+    """Ask a flow that runs outside the main thread to end at its next safe point.
 
-    A signal can interrupt only the main thread, and anywhere: in the middle of a write, or of
-    Prefect's own bookkeeping.
+    A signal can interrupt only the main thread, and it can do so anywhere: in the middle of a
+    write, or of Prefect's own bookkeeping.
     """
     _asked.set()
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("nst_batch.style_targets")
 
 LOOK_EVERY = 0.1
-"""Seconds of waiting for a lock between two checks whether the batch was stopped."""
+"""How many seconds to wait for a lock before checking again whether the batch was stopped."""
 
 
 @task(name="style-targets", task_run_name="style {job.style_name}")
@@ -57,8 +57,8 @@ def read_or_compute(
     """Return the targets of a row's style; if they are gone by now, compute and cache them again.
 
     They existed when the row was submitted, which may be hours ago. Since then, somebody may have
-    removed them (`cache prune`), or another run may have computed them again, with other last bits
-    on another device. Any valid targets will do.
+    removed them (`cache prune`), or another run may have computed them again, with slightly
+    different numbers on another device. Any valid targets will do.
 
     Call this without a device: it waits for one while it holds the style's lock, and a row that
     waited for that lock with a device in hand could wait forever.
@@ -72,7 +72,7 @@ def read_or_compute(
 
     Raises:
         StoppedError: the batch was stopped while this waited.
-        StorageError: the cache's storage does not say what it has.
+        StorageError: the cache's storage refuses a request or does not answer.
     """
     job = report.job
     found = _read(job, computed, cache)
@@ -83,7 +83,7 @@ def read_or_compute(
         if found:
             return found
         logger.warning(
-            "style %s: its targets are not in the cache any more; computed again", job.style_name
+            "style %s: its targets are no longer in the cache; computing them again", job.style_name
         )
         targets, seconds = _compute(report, output, devices)
         _keep(job, targets, cache, seconds)
@@ -158,6 +158,6 @@ def _keep(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float) 
         cache.keep(_write(job, targets, cache, seconds))
     except OSError as error:
         logger.warning(
-            "style %s: its targets cannot be kept: %s: %s",
+            "style %s: its targets cannot be cached: %s: %s",
             *(job.style_name, redacted(error.filename or cache.root), error.strerror),
         )

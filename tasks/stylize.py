@@ -144,7 +144,7 @@ def _keep(
     device: str,
     seconds: float,
 ) -> PictureRecord:
-    """Write the picture, its curve and what the page shows of it; return the record of all this."""
+    """Write the picture, its curve and the page's previews of it; return the picture's record."""
     from nst_core.devices import peak_memory_mb
 
     facts = _facts(job, outcome)
@@ -189,7 +189,7 @@ def _is_due(iterate: "Iterate", save_every: int) -> bool:
 
 
 def _given_up(job: Job, iterate: "Iterate", output: OutputFolder) -> StoppedError:
-    """Save the best picture so far, and say so; at the start there is nothing to save."""
+    """Save the best picture so far, if there is one yet, and return an error that says so."""
     message = f"stopped after {iterate.step} of {iterate.steps} steps"
     if iterate.step == 0:
         return StoppedError(message)
@@ -198,9 +198,9 @@ def _given_up(job: Job, iterate: "Iterate", output: OutputFolder) -> StoppedErro
         keep_others(picture, INTERRUPTED_MARK)
         write_atomic(picture, encode_png(iterate.pixels, text=INTERRUPTED_MARK))
     except OSError as error:
-        return StoppedError(f"{message}; its best picture so far cannot be kept: {error.strerror}")
+        return StoppedError(f"{message}; its best picture so far cannot be saved: {error.strerror}")
     return StoppedError(
-        f"{message}; its best picture so far is kept", f"{INTERRUPTED}/{job.output}"
+        f"{message}; its best picture so far is saved", f"{INTERRUPTED}/{job.output}"
     )
 
 

@@ -32,9 +32,9 @@ from safetensors.numpy import save
 Array = npt.NDArray[np.float32]
 
 # These are the photographs in the scikit-image wheel whose documentation says that they are free to
-# use. Its motorcycles and its moon are left out, because theirs does not say so. The gray ones add
-# the textures of brick, grass and gravel, which the others lack. See compact.data-card.md for
-# authors and terms.
+# use. Its motorcycles and its moon are left out, because their documentation does not say so. The
+# gray photographs add the textures of brick, grass and gravel, which the others lack. See
+# compact.data-card.md for authors and terms.
 SAMPLE_PHOTOGRAPHS = (
     "astronaut.png",
     "brick.png",
@@ -79,12 +79,12 @@ class Recipe:
     Attributes:
         seed: the seed of all random numbers.
         crops: the number of squares drawn from the photographs.
-        crop_side: their side in pixels.
-        patches: the number drawn for each layer, before the flattest are dropped.
+        crop_side: the side of these squares in pixels.
+        patches: the number of patches drawn for each layer, before the flattest are dropped.
         rounds: the number of rounds of k-means for each layer.
         flattest: the share of patches that are dropped because they have too little contrast.
         active: the share of the remaining patches on which each unit is active.
-        recolored: the share of squares that get another hue.
+        recolored: the share of squares whose hue is changed.
         first_floor: the variance added when pixels are whitened, as a share of the largest one.
         floor: the variance added when activations are whitened, as a share of the mean one.
     """
@@ -102,7 +102,7 @@ class Recipe:
 
 
 def photographs_of_scikit_image() -> list[Path]:
-    """Return the paths of the sample photographs, wherever scikit-image is installed."""
+    """Return the paths of the sample photographs in the installed scikit-image."""
     folder = Path(skimage.__file__).parent / "data"
     return [folder / name for name in SAMPLE_PHOTOGRAPHS]
 
@@ -111,16 +111,16 @@ def photographs_in(folder: Path) -> list[Path]:
     """Return all pictures directly in `folder`, in an order independent of the file system."""
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
-        raise SystemExit(f"{folder}: no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
+        raise SystemExit(f"{folder}: found no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
     return found
 
 
 def draw_crops(paths: Sequence[Path], recipe: Recipe, rng: np.random.Generator) -> Array:
     """Draw random squares from the photographs: (crops, side, side, 3), sRGB in [0, 1].
 
-    Each is turned by a random angle, because photographs are full of horizontal and vertical edges,
-    and a dictionary that has seen little else makes every stroke horizontal or vertical. A share of
-    the squares gets another hue, because a few photographs contain only a few hues.
+    Each is rotated by a random angle, because photographs are full of horizontal and vertical
+    edges, and a dictionary that has seen little else makes every stroke horizontal or vertical. The
+    hue of a share of the squares is changed, because a few photographs contain only a few hues.
     """
     pictures = [Image.open(path).convert("RGB") for path in paths]
     crops = np.empty((recipe.crops, recipe.crop_side, recipe.crop_side, 3), np.float32)
@@ -136,8 +136,8 @@ def draw_crops(paths: Sequence[Path], recipe: Recipe, rng: np.random.Generator) 
 def turned_square(picture: Image.Image, side: int, rng: np.random.Generator) -> Image.Image:
     """Cut a square from `picture`, `side` pixels wide, of random place, size, angle and mirroring.
 
-    Its size is log-uniform, from an enlarged detail to the entire picture, so that the dictionary
-    is learned from both the textures of things and their outlines.
+    Its size is log-uniform, from a small detail to the entire picture, so that the dictionary is
+    learned from both the textures of things and their outlines.
     """
     diagonal = math.ceil(side * math.sqrt(2))
     longest = min(picture.size)
@@ -209,8 +209,8 @@ def unit_rows(rows: Array) -> Array:
 def spherical_kmeans(points: Array, count: int, rounds: int, rng: np.random.Generator) -> Array:
     """Return `count` unit centroids (count, d) of unit `points` (m, d), nearest by angle.
 
-    Each new centroid includes the old one in its sum (the damping of Coates and Ng), so one that
-    wins no point survives.
+    Each new centroid includes the old one in its sum (the damping of Coates and Ng), so a centroid
+    that wins no point stays as it is.
     """
     centroids = points[rng.choice(len(points), count, replace=False)]
     for _ in range(rounds):
@@ -264,8 +264,8 @@ def pool(maps: Array) -> Array:
 def convolve(maps: Array, kernel: Array, bias: Array) -> Array:
     """Return ReLU of a 3x3 convolution of `maps` (n, h, w, in), edges mirrored: (n, h, w, out).
 
-    This computes one crop at a time with BLAS, because the order of its sums is fixed, which
-    TensorFlow does not promise.
+    This computes one crop at a time with BLAS, because BLAS adds in a fixed order, and TensorFlow
+    does not promise to.
     """
     matrix = kernel.reshape(-1, kernel.shape[-1])
     output = np.empty((*maps.shape[:3], kernel.shape[-1]), np.float32)
@@ -290,7 +290,7 @@ def learn(
 
 
 def procedure(paths: Sequence[Path], recipe: Recipe) -> str:
-    """Return the file's note in one text, because safetensors writes several in no fixed order."""
+    """Return the file's only metadata entry; safetensors gives several entries no fixed order."""
     settings = ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())
     names = ", ".join(path.name for path in paths)
     return f"ZCA-whitened spherical k-means, layer by layer; {settings}; photographs: {names}"
@@ -303,7 +303,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Learn the compact encoder from photographs, without labels."
     )
     parser.add_argument(
-        "--photographs", type=Path, metavar="FOLDER", help="default: scikit-image's own samples"
+        "--photographs", type=Path, metavar="FOLDER", help="default: the samples of scikit-image"
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="the safetensors file to write"

@@ -2,7 +2,7 @@
 
     python tools/write_options.py docs/options.md
 
-What is above the mark in that file stays; everything below it is written again.
+The text above the mark in that file stays; everything below it is rewritten.
 """
 
 import sys
@@ -47,9 +47,9 @@ def row(option: Option) -> str:
 def allowed(option: Option) -> str:
     """Return the values that an option may have, in words."""
     if option.is_place:
-        return "path or address"
+        return "path or URL"
     schema = schemas()[option.name]
-    # A field that may be left open is of one type, or null.
+    # The schema of an optional field allows one type, or null.
     schema = next(iter(schema.get("anyOf", [schema])))
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])

@@ -35,8 +35,8 @@ __all__ = ["app", "main"]
 
 app = App(
     name="nst-batch",
-    help="Neural style transfer for thousands of pictures. Reads a CSV manifest of content and "
-    "style pairs, and writes the pictures and a table of their losses.",
+    help="Neural style transfer for thousands of pictures. The program reads a CSV manifest of "
+    "content and style pairs, and writes the pictures and a table of their losses.",
     version=lambda: version("nst-batch"),
     error_formatter=str,
 )
@@ -54,13 +54,13 @@ def run(
         bool, Flag, Parameter(group=OUTPUT, help="show the logs of Prefect and TensorFlow")
     ] = False,
 ) -> int:
-    """Stylize every row of a manifest that is not done yet.
+    """Stylize the rows of a manifest that are not done yet.
 
     Exit code 0: every row has its picture. 1: some rows failed or are invalid; the others are
     done. 2: the manifest or an option cannot be used; nothing ran. 3: the batch ended early.
-    130: it was interrupted; rerun the same command to resume.
+    130: the batch was interrupted; rerun the same command to resume.
     """
-    # Until the flow runs nothing can be lost.
+    # Nothing can be lost before the flow runs.
     answer_signals(end_on_signal)
     environment.prepare(verbose=verbose)
     from flows.cli.commands.run import run as run_batch
@@ -84,9 +84,11 @@ def serve(
 ) -> int:
     """Run a manifest every night for as long as this process lives; a server keeps the schedule.
 
-    This needs a server (`prefect server start`, `PREFECT_API_URL`), but no work pool or worker.
+    The command needs a Prefect server (start one with `prefect server start`, and set
+    `PREFECT_API_URL`), but no work pool and no worker.
 
-    Exit code 0: it was stopped (Ctrl-C, SIGTERM, SIGHUP). 2: the schedule or an option is wrong.
+    Exit code 0: the command was stopped (Ctrl-C, SIGTERM, SIGHUP). 2: the schedule or an option is
+    wrong.
     """
     environment.prepare(verbose=True)
     from flows.cli.commands.serve import serve as serve_manifest
@@ -121,7 +123,8 @@ def plot(output: Existing, row: str | None = None, /, *, json: Json = False) -> 
 
     Args:
         output: the output folder of a run.
-        row: a line number in the manifest, or the name of an output, such as `anna_night`.
+        row: a line number in the manifest, or the name of an output, such as `anna_night`; all rows
+            if omitted.
     """
     from flows.cli.commands.plot import plot as plot_losses
     from tasks.store.output_folder import OutputFolder
@@ -149,7 +152,7 @@ def animate(
     ] = 4.0,
     json: Json = False,
 ) -> int:
-    """Show a row's progress as an animation, if it was run with `--save-every`.
+    """Write an animation of a row's progress, if the row was run with `--save-every`.
 
     Args:
         output: the output folder of a run.
@@ -172,20 +175,21 @@ def show_provenance(
         Parameter(
             converter=to_places,
             negative="",
-            help="folder in which to search for contents and styles by their pixels",
+            help="folder to search for contents and styles, which are recognized by their pixels",
         ),
     ] = (),
     json: Json = False,
 ) -> int:
-    """Show how pictures were made, and print a manifest that makes them again.
+    """Show how pictures were made, and print a manifest that reproduces them.
 
     In a pipe, only the manifest is printed: `nst-batch show results/pictures/*.png > again.csv`.
 
-    Exit code 0: all contents and styles were found. 1: some were not. 2: a picture is not a result.
+    Exit code 0: all contents and styles were found. 1: some were not. 2: a picture is not the
+    result of a run.
 
     Args:
         picture: the result of a run.
-        more: more results, each of which gives another row.
+        more: more results; the manifest gets a row for each.
     """
     from flows.cli.commands.show import show
 
@@ -221,7 +225,7 @@ def demo(folder: Annotated[Place, Parameter(converter=to_place)], /, *, json: Js
     """Write sample pictures, and a manifest for them, into a folder.
 
     Args:
-        folder: is created if it does not exist.
+        folder: the folder for them, which is created if it does not exist.
     """
     from flows.cli.commands.demo import write_demo
 

@@ -23,7 +23,7 @@ def _cache(named: Place | None) -> "StyleCache":
 
 @cache_app.command(name="list")
 def list_cache(*, cache: Cache = None, json: Json = False) -> int:
-    """List the cached style targets, and whether each is complete."""
+    """List the cached style targets, and show whether each is complete."""
     from flows.cli.commands.cache import list_styles
 
     return list_styles(Terminal(as_json=json), _cache(cache))
@@ -37,7 +37,11 @@ def prune(
     dry_run: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
-    """Remove old and damaged style targets; rows that need them compute them again."""
+    """Remove old and damaged style targets; rows that need them will compute them again.
+
+    Args:
+        dry_run: only show what would be removed.
+    """
     from flows.cli.commands.cache import prune as prune_cache
 
     terminal = Terminal(as_json=json)

@@ -16,10 +16,10 @@ from tasks.store.curves import thinned
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 12
 NARROW = 64
-"""Columns; on a terminal with fewer, only what matters most is shown."""
+"""A terminal with fewer columns shows only what matters most."""
 
 MOST_ROWS = 8
-"""The most active rows to show; more would push the rest of the terminal away."""
+"""The largest number of active rows to show; more would push everything else off the terminal."""
 
 
 def sparkline(losses: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
@@ -39,7 +39,7 @@ def sparkline(losses: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
 
 @dataclass
 class RowState:
-    """The latest report of an active row, or of its style before it, and its losses so far."""
+    """The latest state of an active row, or of its style before that, and its losses so far."""
 
     output: str
     is_waiting: bool = False

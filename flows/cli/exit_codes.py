@@ -10,7 +10,7 @@ UNUSABLE = 2
 """The manifest or the command line cannot be used; no row ran."""
 
 ENGINE_FAILED = 3
-"""The batch ended early: no server, a full disk, or a bug of ours."""
+"""The batch ended early: no server, a full disk, or a bug in nst-batch."""
 
 INTERRUPTED = 130
-"""Ctrl-C, SIGTERM or SIGHUP; finished rows are kept, and the same command resumes."""
+"""Ctrl-C, SIGTERM or SIGHUP; finished rows are kept, and the same command resumes the batch."""

@@ -50,7 +50,7 @@ def _run_command() -> int:
     try:
         code: Any = app(exit_on_error=True, result_action="return_value")
     except SystemExit as end:
-        # Help, or a command line that cannot be used.
+        # The user asked for help, or the command line cannot be used.
         code = end.code
     except CycloptsError:
         code = UNUSABLE
@@ -63,7 +63,7 @@ def _run_command() -> int:
     except Exception as error:
         if os.environ.get("NST_BATCH_DEBUG"):
             raise
-        _tell(f"{type(error).__name__}: {error} (NST_BATCH_DEBUG=1 shows where)")
+        _tell(f"{type(error).__name__}: {error} (set NST_BATCH_DEBUG=1 to see the traceback)")
         code = ENGINE_FAILED
     # Only the end of the process is left.
     answer_signals(end_on_signal)

@@ -1,4 +1,4 @@
-"""The options of commands: those of a run, made from its declaration, and what others share."""
+"""The options of commands: those of a run, made from `tasks.request`, and shared ones."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,8 +27,8 @@ ROW_OPTIONS = ("manifest", "output", "settings", "weights", "cache", "max_pixels
 WHAT = Group.create_ordered(OfRequest.WHAT)
 LOOK = Group.create_ordered(
     OfRequest.LOOK,
-    help="These hold for all rows, but a row's own cells take precedence. The defaults are those "
-    f"of the preset {DEFAULT_PRESET}; `nst-batch presets` shows the others.",
+    help="These settings apply to all rows, but a row's own cells take precedence. The defaults "
+    f"are those of the preset {DEFAULT_PRESET}; `nst-batch presets` shows the other presets.",
 )
 WHEN = Group.create_ordered("When it runs")
 WHERE = Group.create_ordered(OfRequest.WHERE)
@@ -44,12 +44,12 @@ Command = Callable[..., int]
 
 
 def to_place(_: object, tokens: Sequence[Token]) -> Place:
-    """Return a place of what was typed."""
+    """Return the place that was typed."""
     return place(tokens[0].value)
 
 
 def to_places(_: object, tokens: Sequence[Token]) -> tuple[Place, ...]:
-    """Return places of what was typed."""
+    """Return the places that were typed."""
     return tuple(place(token.value) for token in tokens)
 
 
@@ -59,11 +59,11 @@ def as_typed(_: object, tokens: Sequence[Token]) -> str:
 
 
 Existing = Annotated[Place, Parameter(converter=to_place)]
-"""A picture or an output folder that is there."""
+"""A picture or an output folder that exists."""
 
 
 def described(name: str) -> Parameter:
-    """Return the help of a request's option, for commands that have the same one."""
+    """Return the help of a request's option, for commands that have the same option."""
     option = next(each for each in options_of(CheckRequest) if each.name == name)
     return Parameter(help=option.field.description, show_default=lambda _: option.default)
 
@@ -73,11 +73,11 @@ WeightsPath = Annotated[Path | None, described("weights")]
 Flag = Parameter(negative="", show_default=False)
 Json = Annotated[bool, Flag, Parameter(help="print the result as JSON")]
 OutputJson = Annotated[Json, Parameter(group=OUTPUT)]
-"""The same for commands whose options are in groups."""
+"""The same as `Json`, for commands whose options are in groups."""
 
 
 def weight_store(weights: Path | None, cache: Place | None) -> "WeightStore":
-    """Return where weights are searched for."""
+    """Return the places that are searched for weights."""
     # Help does not need this module, which reads files.
     from nst_core.networks.store import WeightStore
 
@@ -89,13 +89,13 @@ def asking(
 ) -> Callable[[Command], Command]:
     """Give a command the options of a request, which becomes its first argument.
 
-    The manifest is an argument; all else, setting by setting, are options. A request that cannot
-    be used is refused before the command begins.
+    The manifest is a positional argument; the other fields, and each of the settings, are options.
+    A request that cannot be used is refused before the command begins.
 
     Args:
         model: the class of the request.
-        names: the fields to ask for; all of them if there is none.
-        without: fields not to ask for all the same.
+        names: the fields that become options; if empty, all of them.
+        without: fields that do not become options.
     """
     asked = set(names or model.model_fields).difference(without)
     options = [
@@ -131,7 +131,7 @@ def _request(model: type[CheckRequest], typed: Mapping[str, Any]) -> CheckReques
 
 
 def _parameter(option: Option) -> inspect.Parameter:
-    """Return an option as a parameter of a function, with what help shows of it."""
+    """Return an option as a parameter of a function, with the text that help shows for it."""
     hint = option.field.annotation
     is_flag = bool in (hint, *get_args(hint))
     shown = Parameter(
@@ -148,13 +148,13 @@ def _parameter(option: Option) -> inspect.Parameter:
         option.name,
         inspect.Parameter.POSITIONAL_ONLY if is_manifest else inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if option.field.is_required() else None,
-        # The request is what checks the text, so that it can tell all that is wrong at once.
+        # The request checks the text, so that it can report all errors at once.
         annotation=Annotated[Path if option.is_place else hint, SkipValidation, shown],
     )
 
 
 def _faults_of(error: ValidationError) -> str:
-    """Return what is wrong with the options of a request, in one line for each."""
+    """Return what is wrong with the options of a request, with one line for each error."""
     return "\n".join(map(_fault, error.errors()))
 
 
@@ -162,7 +162,7 @@ def _fault(fault: ErrorDetails) -> str:
     reason = fault.get("ctx", {}).get("error")
     if isinstance(reason, UserError):
         return str(reason)
-    # The name of a setting follows that of the field `settings`.
+    # In `loc`, the name of a setting follows `settings`.
     name = str(fault["loc"][fault["loc"][0] == "settings"]).replace("_", "-")
     expected = fault["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
     return f"--{name}: found {redacted(str(fault['input']))!r}; {expected}"

@@ -17,7 +17,7 @@ from tasks.store.output_folder import OutputFolder
 from tasks.store.style_cache import StyleCache
 
 LEAST_FREE = 64_000_000
-"""Free bytes without which a run does not begin: a dozen pictures, or Prefect's database."""
+"""The free bytes that a run needs: enough for a dozen pictures, or for Prefect's database."""
 
 LITTLE_FREE = 1_000_000_000
 """Free bytes below which `doctor` warns."""
@@ -43,10 +43,10 @@ def check_ready(cache: StyleCache, output: OutputFolder, devices: str) -> None:
     Args:
         cache: the cache in use.
         output: the output folder.
-        devices: in the form that `parse_devices` takes.
+        devices: the devices, in the form that `parse_devices` expects.
 
     Raises:
-        NotReadyError: it cannot; the message has all reasons at once.
+        NotReadyError: the run cannot begin; the message gives all reasons at once.
     """
     found = surroundings(cache, output, devices)
     if errors := [finding for finding in found if finding.state == "error"]:
@@ -61,7 +61,7 @@ def surroundings(
     Args:
         cache: the cache in use.
         output: the output folder, if there is one.
-        devices: in the form that `parse_devices` takes.
+        devices: the devices, in the form that `parse_devices` expects.
     """
     findings = [_prefect_home(), _temporary_folder(), *_locks(devices)]
     if not all(on_disk(folder.root) for folder in (cache, output) if folder):
@@ -119,7 +119,7 @@ def _prefect_home() -> Finding:
 
 
 def _names_a_server(home: Path) -> bool:
-    """Return whether a profile of Prefect's names a server, so that none is embedded."""
+    """Return whether a Prefect profile names a server, in which case none is embedded."""
     try:
         return "PREFECT_API_URL" in (home / "profiles.toml").read_text()
     except (OSError, ValueError):
@@ -136,7 +136,7 @@ def _temporary_folder() -> Finding:
         return Finding(subject, "error", found, advice)
     if named and not Path(named).is_dir():
         found = f"TMPDIR={named} is not a folder; {folder} is used instead"
-        return Finding(subject, "warning", found, "make it, or unset TMPDIR")
+        return Finding(subject, "warning", found, "create it, or unset TMPDIR")
     return _folder(subject, "the temporary folder", folder, advice)
 
 
@@ -171,7 +171,7 @@ def _cache(cache: StyleCache) -> Finding:
         return Finding("cache", "warning", finding.found, advice)
     if finding.state == "ok" and (local := on_disk(cache.root)) and local.stat().st_mode & 0o022:
         advice = f"chmod go-w {cache}: anyone who can write there can change your results"
-        return Finding("cache", "warning", f"{cache}: others may write there", advice)
+        return Finding("cache", "warning", f"{cache}: other users may write there", advice)
     return finding
 
 

@@ -96,7 +96,7 @@ class LiveProgress:
         self.display.enter("stylizing", event.to_run)
         alike = f", {event.equal} of them equal to an earlier row" if event.equal else ""
         before = event.total - event.to_run
-        self._say(f"{event.to_run} of {event.total} rows to run{alike}, {before} done before")
+        self._say(f"{event.to_run} of {event.total} rows to run{alike}, {before} already done")
 
     def _devices(self, event: DevicesOpened) -> None:
         if not any(device.startswith("GPU") for device in event.devices):
@@ -105,7 +105,7 @@ class LiveProgress:
             self.terminal.say(f"rows run on {', '.join(event.devices)}")
         if event.cpu_shared_with:
             self.terminal.say(
-                f"another run works on this CPU too ({event.cpu_shared_with}): both take longer"
+                f"another run also uses this CPU ({event.cpu_shared_with}): both take longer"
             )
 
     def _row(self, event: RowStarted | RowWaiting | RowStepped) -> None:
@@ -130,7 +130,7 @@ class LiveProgress:
 
 
 class WarningPrinter(logging.Handler):
-    """A handler of our warnings on standard error, such as that a damaged file is made again."""
+    """A handler that prints our warnings on standard error, such as one about a damaged file."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(logging.WARNING)

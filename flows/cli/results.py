@@ -14,7 +14,7 @@ SHOWN_KEPT = 8
 
 
 def result_of(table: Table, output: OutputFolder, *, has_gallery: bool) -> dict[str, Any]:
-    """Return the result for machines."""
+    """Return the result as `--json` prints it."""
     return {
         "counts": table.counts,
         "summary": str(output.summary()),
@@ -26,8 +26,8 @@ def result_of(table: Table, output: OutputFolder, *, has_gallery: bool) -> dict[
 def show_result(
     terminal: Terminal, table: Table, output: OutputFolder, *, has_gallery: bool
 ) -> None:
-    """Print the result for machines, if JSON is wanted."""
-    # Thousands of rows take a second to convert, which nobody else should wait for.
+    """Print the result as JSON, if the user asked for it."""
+    # Converting thousands of rows takes a second, so it is done only for users who want JSON.
     if terminal.as_json:
         terminal.result(result_of(table, output, has_gallery=has_gallery))
 
@@ -86,7 +86,7 @@ def show_warnings(terminal: Terminal, table: Table) -> None:
 
 
 def show_wrong(terminal: Terminal, table: Table) -> None:
-    """Print last what failed, and why: as a table, or in a pipe as one line per row."""
+    """Print what failed, and why: as a table, or in a pipe as one line per row."""
     wrong = table.with_status(*WRONG)
     if not terminal.is_rich:
         for row in wrong:
@@ -103,4 +103,4 @@ def show_best_so_far(terminal: Terminal, table: Table, output: OutputFolder) -> 
     for picture in kept[:SHOWN_KEPT]:
         terminal.say(f"best so far: {output.root / picture}")
     if len(kept) > SHOWN_KEPT:
-        terminal.say(f"... and {len(kept) - SHOWN_KEPT} more there")
+        terminal.say(f"... and {len(kept) - SHOWN_KEPT} more in the same place")

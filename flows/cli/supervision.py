@@ -50,8 +50,8 @@ def attend(work: Callable[[], Any], progress: LiveProgress, terminal: Terminal) 
     third ends the wait at once.
 
     Args:
-        work: responds to requests through `raise_if_asked_to_stop`.
-        progress: knows how far the batch is.
+        work: the work, which answers stop requests by calling `raise_if_asked_to_stop`.
+        progress: the progress display, which knows how far the batch is.
         terminal: for the messages to the user who sends the signals.
     """
     result: list[Any] = []
@@ -94,7 +94,7 @@ def _answer(answered: int, progress: LiveProgress, terminal: Terminal) -> None:
     if answered == 1:
         ask_to_stop()
     if progress.rows_are_known and not progress.table_written:
-        first = "stopping; the best picture so far of each row that runs is kept ..."
+        first = "stopping; the best picture so far of each active row is saved ..."
         terminal.fail(first if answered == 1 else STILL_STOPPING)
 
 

@@ -54,12 +54,12 @@ class Terminal:
         (self.console if self.is_rich and self.errors.is_terminal else self.errors).print(line)
 
     def result(self, value: Any) -> None:
-        """Print the command's result for machines, if JSON is wanted."""
+        """Print the command's result as JSON, if the user asked for it."""
         if self.as_json:
             sys.stdout.write(json.dumps(value, indent=2, default=str, allow_nan=False) + "\n")
 
     def table(self, rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
-        """Print rows of equal columns: drawn on a terminal, otherwise a tab-separated line each."""
+        """Print rows with equal columns: on a terminal as a table, else as tab-separated lines."""
         if not rows or self.as_json:
             return
         if not self.is_rich:

@@ -10,7 +10,7 @@ from flows.cli.terminal import Terminal
 from flows.process import environment
 
 weights_app = App(
-    name="weights", help="Manage the weights of encoders that are not in the package."
+    name="weights", help="Manage the encoder weights that do not come with the package."
 )
 
 
@@ -92,7 +92,7 @@ def normalize(
 
 @weights_app.command
 def show(file: Path, /, *, json: Json = False) -> int:
-    """Show what a weight file contains, for which network, and what is wrong with it.
+    """Show what a weight file contains, which network it fits, and what is wrong with it.
 
     Args:
         file: weights in any known format.

@@ -31,14 +31,14 @@ logger = logging.getLogger("nst_batch.server")
 
 SERVER_PROCESS = Path(__file__).with_name("server_process.py")
 DATABASE = "nst-batch.db"
-"""In Prefect's home. Not the database of `prefect server start`, whose page shows other runs."""
+"""A file in Prefect's home; `prefect server start` has another, whose page shows other runs."""
 
 MOST_RESTARTS = 3
 STEP_SECONDS = 0.2
 END_SECONDS = 5.0
 ERROR_LINE = re.compile(r"^(\w+\.)*\w*(Error|Exception|Exit)\b.*")
 ANSWER = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-"""The answer in place of a server that is gone; Prefect's client retries after many others."""
+"""The answer in place of a dead server; after many other answers, Prefect's client would retry."""
 
 
 class ServerError(UserError):
@@ -111,8 +111,8 @@ class EmbeddedServer:
             if time.monotonic() > deadline:
                 raise ServerError(
                     f"Prefect's embedded server does not answer after {self._patience:.0f} s"
-                    f"{self._reason()}; on a slow machine set "
-                    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS to more seconds"
+                    f"{self._reason()}; on a slow machine, set "
+                    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS to a larger number"
                 )
             self._ending.wait(STEP_SECONDS)
 
@@ -174,8 +174,8 @@ class EmbeddedServer:
                 if self._ending.is_set():
                     return
                 logger.warning(
-                    "Prefect's embedded server ended with %s%s; the rows go on, and it is started "
-                    "again",
+                    "Prefect's embedded server ended with %s%s; the rows continue, and it is "
+                    "restarted",
                     _exit_of(code),
                     self._reason(),
                 )
@@ -183,8 +183,8 @@ class EmbeddedServer:
         code = self._process.wait()
         if not self._ending.is_set():
             logger.warning(
-                "Prefect's embedded server ended with %s once more; the rows and the table go on "
-                "without it",
+                "Prefect's embedded server ended with %s again; the rows and the table are "
+                "completed without it",
                 _exit_of(code),
             )
             self._answer_in_its_place()
@@ -209,7 +209,7 @@ def _exit_of(code: int) -> str:
 
 
 def start_embedded_server(meanwhile: Callable[[], object]) -> EmbeddedServer:
-    """Start a server that this process uses from now on, for a user who has named none.
+    """Start a server that this process uses from now on; call this if the user has named none.
 
     It ends with the process, after Prefect has sent it everything that is queued.
 
@@ -227,7 +227,7 @@ def start_embedded_server(meanwhile: Callable[[], object]) -> EmbeddedServer:
     if not settings.server.ephemeral.enabled:
         raise ServerError(
             "no server: PREFECT_API_URL is not set, and PREFECT_SERVER_ALLOW_EPHEMERAL_MODE "
-            "forbids an embedded one; set one of them"
+            "forbids an embedded server; set the former, or change the latter"
         )
     settings.home.mkdir(parents=True, exist_ok=True)
     # The first start creates the database; two first starts at once would break it.

@@ -7,7 +7,7 @@ from flows.process.libraries_log import print_warnings
 from flows.process.proxies import speak_directly
 
 DEFAULTS = {
-    # The first start on a machine migrates a database, which takes longer than Prefect waits.
+    # The first start on a machine migrates a database, which takes longer than Prefect's default.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     # Each request waits for a server that is restarted: 2 + 4 + ... + 128 s, four minutes.
     "PREFECT_CLIENT_MAX_RETRIES": "7",
@@ -15,7 +15,7 @@ DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Prefect's page shows what happened; here, failed rows are reported in our own words.
+    # The Prefect UI shows what happened; here, failed rows are reported in our own words.
     "PREFECT_LOGGING_LEVEL": "INFO",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",

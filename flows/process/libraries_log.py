@@ -34,7 +34,7 @@ def libraries_log(path: Path) -> Iterator[None]:
     Captured warnings of Python go to the file, too.
 
     TensorFlow writes dozens of lines to the descriptor before any of its settings can silence it.
-    They would tear the progress bar and hide our own messages.
+    These lines would break up the progress bar and hide our own messages.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     ours = sys.stderr

@@ -36,7 +36,7 @@ def speak_directly(url: str | None, environment: MutableMapping[str, str] = os.e
     What the user has in `NO_PROXY` stays there, and other addresses keep their proxies.
 
     Args:
-        url: the address of Prefect's API; None if it will be on this machine.
+        url: the URL of Prefect's API; None if the API will be on this machine.
         environment: the environment to change.
     """
     if not set_proxies(environment):
@@ -63,7 +63,7 @@ def settle_proxies(
     """Let no proxy come between this process and a server on this machine.
 
     Args:
-        url: the address of Prefect's API; None if it will be on this machine.
+        url: the URL of Prefect's API; None if the API will be on this machine.
         environment: the environment to change.
 
     Returns:
@@ -89,7 +89,7 @@ def leave_out_unusable(environment: MutableMapping[str, str] = os.environ) -> li
         wrong = _wrong_with(value)
         if wrong:
             del environment[name]
-            unusable.append(f"{name}: {wrong}; it is left out in this run")
+            unusable.append(f"{name}: {wrong}; this run ignores it")
     return unusable
 
 

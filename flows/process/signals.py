@@ -38,7 +38,7 @@ def signals_answered_by(handler: Handler) -> Iterator[None]:
             signal.signal(number, earlier)
 
 
-STILL_STOPPING = "still stopping; once more ends it at once, without a table"
+STILL_STOPPING = "still stopping; another signal ends the process at once, without a table"
 
 
 @contextmanager

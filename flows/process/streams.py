@@ -16,7 +16,7 @@ class PatientFile(io.RawIOBase):
     """A file descriptor that accepts everything; once it fails, it leads to the null device.
 
     Attributes:
-        failure: why it failed, if it did, except for lack of a reader.
+        failure: why it failed; None if it did not, or if only its reader is gone.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -62,7 +62,7 @@ def patient(descriptor: int, encoding: str = "utf-8") -> TextIO:
 def open_standard_streams() -> None:
     """Make standard output and error patient, and open any of the three streams that is closed.
 
-    Otherwise programs would take the next file that is opened for their output.
+    Otherwise the output would go to the next file that is opened.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -80,7 +80,7 @@ def open_standard_streams() -> None:
 
 
 def failure_of(stream: TextIO) -> OSError | None:
-    """Return why output was lost, if it was, except for lack of a reader."""
+    """Return why output was lost; None if it was not, or if only its reader is gone."""
     with contextlib.suppress(ValueError):
         stream.flush()
     file = getattr(getattr(stream, "buffer", None), "raw", None)

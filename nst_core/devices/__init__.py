@@ -1,4 +1,4 @@
-"""The devices to compute on, each used by one optimization at a time."""
+"""The devices to compute on; each is used by one optimization at a time."""
 
 from nst_core.devices.gpus import device_lock, visible_gpus
 from nst_core.devices.lending import (

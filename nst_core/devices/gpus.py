@@ -1,4 +1,4 @@
-"""The GPUs that this process may use, and the lock of each on the machine, without TensorFlow."""
+"""The GPUs that this process may use, and their locks on the machine, without TensorFlow."""
 
 import os
 import re
@@ -21,9 +21,9 @@ def _listed_gpus() -> tuple[str, ...] | None:
 
 
 def device_lock(device: str) -> Path:
-    """Return a GPU's lock file, named after the GPU on the machine, not its name in the process.
+    """Return a GPU's lock file, which is named after the GPU's number on the machine.
 
-    A process that can see a single GPU calls it `GPU:0`, whichever it is.
+    The name in this process would not do: a process that sees only one GPU always calls it `GPU:0`.
 
     Raises:
         LockError: as in `shared_lock`.

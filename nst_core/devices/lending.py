@@ -1,4 +1,4 @@
-"""Lending of devices, each to one optimization at a time, and work that moves when one fails."""
+"""Lending of devices, each to one optimization at a time, and work that moves if a device fails."""
 
 import os
 import threading
@@ -14,19 +14,19 @@ from nst_core.devices.requested import CPU
 from nst_core.storage.locks import LockError, flock, holder_of, shared_lock
 
 UNLOCKED_CPU = "unlocked cpu"
-"""The CPU of a cluster that limits how many rows share it; for workers, not for users."""
+"""A CPU that a cluster already shares out among rows; workers request it, users do not."""
 
 MOST_FAILURES = 2
-"""Consecutive failures after which a device is not used, as long as there are others."""
+"""After this many consecutive failures, a device is not used as long as there are others."""
 
 Result = TypeVar("Result")
 
 
 class DeviceFailedError(Exception):
-    """A device that failed while it worked on a row, which may be tried on another one."""
+    """A device failed while it worked on a row; the row may be tried on another device."""
 
     def __init__(self, device: str, reason: str) -> None:
-        # Both are arguments, or else the error could not be sent from another process.
+        # Both are passed on, because an error from another process is rebuilt from its arguments.
         super().__init__(device, reason)
         self.device = device
 
@@ -41,7 +41,7 @@ _cpu_parts: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 """The lock of each part of the CPU in this process; other runs have their own parts."""
 
 OnWait = Callable[[str], None]
-"""Called with the user of a device, such as `process 4711 of anna`; empty if unknown."""
+"""Called with the process that uses a device, such as `process 4711 of anna`; empty if unknown."""
 
 
 @contextmanager
@@ -53,9 +53,9 @@ def lend_device(devices: Sequence[str], on_wait: OnWait | None = None) -> Iterat
     another run.
 
     Args:
-        devices: the choice, from `open_devices`.
-        on_wait: called every tenth of a second while all are in use; an exception in it ends the
-            wait.
+        devices: the devices to choose from, as `open_devices` returns them.
+        on_wait: called every tenth of a second while all devices are in use; if it raises an
+            exception, the wait ends.
 
     Yields:
         The device's name, such as `GPU:0`.
@@ -104,7 +104,7 @@ def on_a_device(
     work: Callable[[str], Result],
     on_wait: OnWait | None = None,
 ) -> Result:
-    """Do work on an idle device and, if that device fails, once more on another.
+    """Do work on an idle device; if that device fails, do it once more on another one.
 
     Args:
         devices: from `open_devices`.
@@ -112,7 +112,7 @@ def on_a_device(
         on_wait: see `lend_device`.
 
     Raises:
-        DeviceFailedError: there is no other device, or that one failed too.
+        DeviceFailedError: the device failed and there is no other, or the other one failed, too.
     """
     try:
         with lend_device(devices, on_wait) as device:
@@ -140,10 +140,10 @@ def on_asked_devices(
 
 @contextmanager
 def using_cpu() -> Iterator[str]:
-    """Let other runs know that this one works on the CPU, as long as the context lasts.
+    """Show other runs that this one works on the CPU, as long as the context lasts.
 
     Yields:
-        Another run that already does so, such as `process 4711 of anna`; empty if there is none.
+        Another run that works on the CPU, such as `process 4711 of anna`; empty if there is none.
     """
     try:
         path = shared_lock("CPU")
@@ -153,7 +153,7 @@ def using_cpu() -> Iterator[str]:
             os.close(alone)
         descriptor = flock(path, timeout=1, together=True)
     except (OSError, LockError):
-        # Nobody waits for this lock, so only a line on the terminal is lost.
+        # No run waits for this lock, so only a line on the terminal is missing.
         other, descriptor = "", None
     try:
         yield other

@@ -5,7 +5,7 @@ import sys
 
 
 def peak_memory_mb(device: str) -> float:
-    """Return the peak memory so far, in MB: of the GPU, or resident of the process on a CPU."""
+    """Return the peak memory so far in MB: the GPU's or, on a CPU, this process's resident set."""
     if device.startswith("GPU"):
         from nst_core.quiet_tensorflow import tf
 

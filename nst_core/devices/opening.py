@@ -9,7 +9,7 @@ def open_devices(text: str) -> tuple[str, ...]:
     """Check and prepare the requested devices, and return TensorFlow's names for them.
 
     GPUs allocate memory as they need it, not all at once. Several CPUs (`cpu:0,cpu:1`) are parts
-    of the one CPU, so that as many rows run at once.
+    of the one CPU, so that one row can run on each of them.
 
     Raises:
         DeviceError: TensorFlow sees no such device in this process.
@@ -29,8 +29,8 @@ def open_devices(text: str) -> tuple[str, ...]:
         missing = [ANY_GPU]
     if missing:
         raise DeviceError(
-            f"devices: {', '.join(missing)} asked for, but TensorFlow sees "
-            f"{', '.join(name.lower() for name in there)}; `nst-batch doctor` says more, and a GPU "
+            f"devices: {', '.join(missing)} requested, but TensorFlow sees only "
+            f"{', '.join(name.lower() for name in there)}; `nst-batch doctor` shows details; a GPU "
             "needs NVIDIA's driver and pip install 'nst-batch[gpu]'"
         )
     return wanted or gpus or ("CPU:0",)
@@ -48,14 +48,14 @@ def _split_cpu(parts: int) -> None:
         tf.config.set_logical_device_configuration(cpu, [part] * parts)
     except RuntimeError as error:
         raise DeviceError(
-            f"devices: the CPU cannot be split in {parts} any more, as TensorFlow has started in "
-            "this process; ask for them before anything runs"
+            f"devices: the CPU can no longer be split into {parts} parts, because TensorFlow has "
+            "started in this process; request the parts before anything runs"
         ) from error
 
 
 @cache
 def _grow_as_needed() -> None:
-    """Keep the first process from taking all of a GPU's memory, and leaving none for the next."""
+    """Keep the first process from taking all of a GPU's memory and leaving none for the next."""
     from nst_core.quiet_tensorflow import tf
 
     for gpu in tf.config.list_physical_devices("GPU"):

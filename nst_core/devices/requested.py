@@ -13,14 +13,14 @@ PATTERN = r"auto|gpu|cpu|(cpu|gpu):\d+(,(cpu|gpu):\d+)*"
 
 
 class DeviceError(UserError):
-    """A requested device that is not available; the message says what to do."""
+    """A requested device is not available; the message says what to do."""
 
 
 def written_plainly(text: str) -> str:
     """Convert a user's text, which may have capitals and spaces, to the form of `PATTERN`.
 
     Raises:
-        DeviceError: it does not match `PATTERN`, or names a device twice.
+        DeviceError: the text does not match `PATTERN`, or names a device twice.
     """
     parse_devices(text)
     return _without_spaces(text)

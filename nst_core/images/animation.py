@@ -1,4 +1,4 @@
-"""Animations made of pictures of one shape."""
+"""Animations made of pictures that all have the same shape."""
 
 import io
 from collections.abc import Iterable
@@ -25,8 +25,8 @@ def encode_animation(
     """Encode an animation that loops forever.
 
     Args:
-        frames: sRGB, uint8, (height, width, 3), all of one shape; at least one.
-        kind: `webp` keeps all colors; `gif` has a palette of 256 per frame, and plays everywhere.
+        frames: at least one; sRGB, uint8, (height, width, 3), all of the same shape.
+        kind: `webp` keeps all colors; `gif` has 256 colors per frame, and plays everywhere.
         frame_ms, last_frame_ms: how long each frame is shown, and how long the last one.
 
     Raises:

@@ -60,11 +60,11 @@ def rgb_profile(gamma: float, chromaticities: Sequence[float]) -> bytes:
     """Return an ICC profile for RGB pixels, which also works for gray ones.
 
     Args:
-        gamma: levels are light to this power, as in PNG: 0.45455 is close to sRGB, 1 is linear.
+        gamma: levels are light raised to this power, as in PNG: 0.45455 is like sRGB, 1 is linear.
         chromaticities: x and y of white, red, green and blue.
 
     Raises:
-        ValueError: there are no such colors, for example because two of them are equal.
+        ValueError: no such colors exist, for example because two of them are equal.
     """
     columns = _primaries(np.asarray(chromaticities, np.float64).reshape(4, 2))
     names = (b"rXYZ", b"gXYZ", b"bXYZ")

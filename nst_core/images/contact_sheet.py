@@ -26,7 +26,7 @@ class Tile:
     """A picture and the label below it.
 
     Attributes:
-        label: text of any length; the middle of a long one is left out.
+        label: text of any length; the middle of a long text is left out.
         rgb: sRGB, uint8, (height, width, 3); None if there is no picture.
     """
 
@@ -35,10 +35,10 @@ class Tile:
 
 
 def largest_cell(contents: int, styles: int) -> int:
-    """Return the longest side, in pixels, that pictures may have in a sheet of this many.
+    """Return the longest side, in pixels, that pictures may have in a sheet of this many pictures.
 
     Returns:
-        0 if it would be too small to see anything.
+        0 if the pictures would be too small to see anything.
     """
     room = LONGEST_SIDE // (1 + max(contents, styles)) - GAP - LABEL
     return min(LARGEST_CELL, room) if room >= SMALLEST_CELL else 0
@@ -57,7 +57,7 @@ def contact_sheet(
         uint8 (height, width, 3).
 
     Raises:
-        ValueError: there are too many.
+        ValueError: there are too many contents or styles.
     """
     room = largest_cell(len(contents), len(styles))
     if not room:
@@ -104,7 +104,7 @@ def _place(sheet: Image.Image, tile: Tile, left: int, bottom: int, cell: int) ->
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """Cut as much out of the middle of a text as it takes to fit."""
+    """Cut as much from the middle of a text as is needed to make it fit."""
     if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 1, -1):

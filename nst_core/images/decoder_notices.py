@@ -1,9 +1,10 @@
-"""Messages of Pillow and libtiff about damaged files, collected by picture, off the terminal.
+"""Messages of Pillow and libtiff about damaged files, collected for each picture, not printed.
 
 Pillow warns through `warnings.warn` and its loggers; libtiff prints to standard error. None of
-these names the file, and `warnings.catch_warnings` is not thread-safe. So all three are redirected
-here: inside `gathered()`, they become notes about the picture that this thread is decoding. Outside
-of it, for other users of Pillow in this process, warnings and log lines work as usual.
+these names the file, and `warnings.catch_warnings` is not thread-safe. So this module
+redirects all three: inside `gathered()`, they become notes about the picture that this thread is
+decoding. Outside of it, for other users of Pillow in this process, warnings and log lines work as
+usual.
 """
 
 import contextlib
@@ -55,7 +56,7 @@ class _Warnings(ModuleType):
         """Make a note inside `gathered`, or else warn as usual."""
         if _notes.get() is None:
             warnings.warn(message, category, stacklevel + 1, source)
-        # Our own limit decides about large pictures.
+        # Large pictures are refused by our own limit instead.
         elif category is not Image.DecompressionBombWarning:
             note(f"parts of it are damaged ({' '.join(str(message).split()).rstrip('. ')})")
 
@@ -64,7 +65,7 @@ class _Warnings(ModuleType):
 
 
 def _is_for_others(_: logging.LogRecord) -> bool:
-    """Drop what Pillow's loggers say about our pictures, since an error says the same."""
+    """Drop what Pillow's loggers report about our pictures, because an error reports it, too."""
     return _notes.get() is None
 
 

@@ -92,7 +92,7 @@ def _decode_jpeg(image: JpegImageFile) -> Image.Image:
         whole = completed(file.read())
         if whole is None:
             raise
-        note("its last bytes are missing, though none of its pixels: it may have been cut off")
+        note("its last bytes are missing, but all of its pixels are present: it may be cut off")
         return whole
     return image
 
@@ -121,7 +121,7 @@ def _opaque_where_alpha_is_unused(image: Image.Image) -> Image.Image:
 
 def _decode_png(image: PngImageFile, facts: PngFacts, path: str) -> Image.Image:
     if not facts.is_whole:
-        note("its last bytes are missing, though none of its pixels: it may have been cut off")
+        note("its last bytes are missing, but all of its pixels are present: it may be cut off")
     key = facts.color_key()
     low_bytes = None
     if key and facts.depth == 16 and image.mode == "RGB":
@@ -135,7 +135,7 @@ def _decode_png(image: PngImageFile, facts: PngFacts, path: str) -> Image.Image:
 
 
 def _low_bytes(image: PngImageFile) -> Image.Image:
-    """Return the low bytes of 16-bit levels, of which Pillow decodes only the high ones."""
+    """Return the low bytes of 16-bit levels; by itself, Pillow decodes only the high bytes."""
     assert image.fp is not None
     before = image.fp.tell()
     image.fp.seek(0)
@@ -155,7 +155,7 @@ def _with_color_key(
     if low_bytes is not None:
         stored = pixels << 8 | np.asarray(low_bytes)
     elif depth < 8:
-        # Pillow scales fewer bits to 8; pixels of mode "1" are truth values.
+        # Pillow scales lower depths to 8 bits; pixels of mode "1" are booleans.
         stored = pixels if image.mode == "1" else pixels * (2**depth - 1) // 255
     else:
         stored = pixels
@@ -181,7 +181,7 @@ def _in_plain_mode(image: Image.Image, path: str = "", top: int = 65535) -> Imag
         return _deep_gray(image, path, top)
     if image.mode == "LAB":
         image = image.convert("RGB")
-        # It is in sRGB now, and Pillow adds a profile that says so, with the time it was made.
+        # Pillow converted it to sRGB, and added a profile that contains the time of the conversion.
         image.info.pop("icc_profile", None)
     gray = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
@@ -200,9 +200,9 @@ def _deep_gray(image: Image.Image, path: str, top: int) -> Image.Image:
         PictureError: some levels are outside 0 to `top`.
     """
     levels = np.asarray(image).astype(np.float32)
-    if not (levels.min() >= 0 and levels.max() <= top):  # so that NaN is refused
+    if not (levels.min() >= 0 and levels.max() <= top):  # written so that NaN is refused
         raise PictureError(
-            f"{path}: levels of gray range from {levels.min():g} to {levels.max():g}, "
+            f"{path}: its gray levels range from {levels.min():g} to {levels.max():g}, "
             f"expected 0 to {top}; {ADVICE}."
         )
     levels /= top

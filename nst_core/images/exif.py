@@ -12,7 +12,7 @@ def orientation_in(exif: bytes) -> int:
     """Return the orientation in EXIF data, usually 1 to 8, or 1 if there is none.
 
     Args:
-        exif: a TIFF header and what follows it, with or without `Exif` before it.
+        exif: a TIFF header and the data after it, with or without `Exif` in front.
 
     Raises:
         ValueError: this is not EXIF data, or it is cut off.

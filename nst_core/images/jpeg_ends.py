@@ -1,7 +1,7 @@
 """JPEG files whose end is missing: a check of whether pixels are missing as well.
 
-A decoder silently fills missing parts with gray. So a file that was cut off is decoded again with
-different bits after its last one: if these change no pixel, none was missing.
+A decoder silently fills missing parts with gray. So a file that was cut off is decoded several
+times, with different bits after its last one. If these bits change no pixel, no pixel is missing.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ _END = b"\xff\xd9"
 _OTHER_BITS = tuple(
     hashlib.sha512(bytes([number])).digest().replace(b"\xff", b"\x7f") for number in range(5)
 )
-"""Arbitrary bits without markers, but always the same ones."""
+"""Arbitrary bits without markers, the same in every run."""
 
 _FRAMES = (0xC0, 0xC1, 0xC2)
 """The markers of baseline, extended and progressive frames."""
@@ -29,7 +29,7 @@ def completed(data: bytes) -> Image.Image | None:
     """Decode a JPEG file that lacks nothing but its end marker.
 
     Args:
-        data: the file; half of the marker may be there.
+        data: the file; it may end with the first half of the marker.
 
     Returns:
         The picture, or None if pixels may be missing, too.
@@ -80,7 +80,7 @@ def _frame(data: bytes) -> tuple[int, bytes] | None:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, start and end of each segment; a thumbnail's segments are inside another."""
+    """Yield marker, start and end of each segment; those of a thumbnail are inside another one."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         if data[at + 1] == 0xFF:

@@ -39,16 +39,16 @@ FORMATS = tuple(
         Jpeg2KImageFile,
     )
 )
-"""The supported formats, by Pillow's names; its other readers are rarely used and less tested."""
+"""The supported formats, by Pillow's names; Pillow's other readers are rare and less tested."""
 
 LONGEST_SIDE = 1_000_000
-"""In pixels. Decoders count a row's bits in 31 bits, and some call an overflow a lack of memory."""
+"""In pixels. Decoders count a row's bits in 31 bits; some report an overflow as lack of memory."""
 
 ADVICE = "save it again as an 8-bit JPEG or PNG, or leave it out"
 
 
 class PictureError(UserError, ValueError):
-    """A picture that cannot be used; the message is for the user and names the file."""
+    """A picture cannot be used; the message is for the user and names the file."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class OpenPicture:
     Attributes:
         image: its pixels can be decoded as long as the file is open.
         shown: the file's name in messages.
-        notes: what is known so far to be odd about the file: clauses such as "its ICC profile is
+        notes: what is odd about the file, as far as is known: clauses such as "its ICC profile is
             ignored".
     """
 
@@ -72,7 +72,7 @@ def opened(path: str | os.PathLike[str] | Place, max_pixels: int) -> Iterator[Op
     """Open a picture and read its header.
 
     Raises:
-        PictureError: anything fails, also inside the context.
+        PictureError: anything fails, even inside the context.
     """
     shown = redacted(path)
     try:
@@ -97,7 +97,7 @@ def opened(path: str | os.PathLike[str] | Place, max_pixels: int) -> Iterator[Op
 def _binary(path: Place) -> BinaryIO:
     # Opening a pipe would wait for a writer, and reading a device may never end.
     if kind := special_kind(path):
-        raise PictureError(f"{path}: this is {kind}, expected a file. Save it as a file first.")
+        raise PictureError(f"{path}: found {kind}, expected a file. Save it as a file first.")
     return open_file(path)
 
 
@@ -112,7 +112,7 @@ def _identify(file: BinaryIO, path: str) -> ImageFile.ImageFile:
             file.seek(0)
             return OrientedTiff(file, "") if name == "TIFF" else factory(file, "")
     raise PictureError(
-        f"{path}: the file begins with {start!r}, which is no picture that can be read "
+        f"{path}: the file begins with {start!r}, which is not a supported picture format "
         f"({', '.join(FORMATS)}). Convert it to JPEG or PNG (HEIC and camera raw files, too), "
         "or leave it out."
     )
@@ -134,7 +134,7 @@ def _check_size(image: Image.Image, path: str, max_pixels: int) -> None:
 
 def _unreadable(path: str, error: OSError) -> PictureError:
     return PictureError(
-        f"{path}: expected a picture file that can be read, but the system says "
+        f"{path}: expected a picture file that can be read, but the system reports "
         f"'{error.strerror}'. Check the path and its permissions."
     )
 
@@ -142,14 +142,14 @@ def _unreadable(path: str, error: OSError) -> PictureError:
 def _undecodable(path: str, error: Exception) -> PictureError:
     reason = str(error) or type(error).__name__
     if isinstance(error, MemoryError):
-        reason = "its decoder says that memory is short"
+        reason = "its decoder reports that memory has run out"
     if reason == "not identified by this driver":
-        reason = "its header promises no pixels at all"
+        reason = "its header describes no pixels at all"
     return PictureError(
-        f"{path}: the picture cannot be decoded ({reason}). It may be damaged, cut short or of a "
+        f"{path}: the picture cannot be decoded ({reason}). It may be damaged, cut off or of a "
         f"rare kind: copy it here again, {ADVICE}."
     )
 
 
 DEFAULT_MAX_PIXELS = 200_000_000
-"""Fits the largest cameras (a 200-megapixel phone: 16320 x 12240); loading takes about 4 GB."""
+"""Enough for the largest cameras (200 megapixels: 16320 x 12240); loading takes about 4 GB."""

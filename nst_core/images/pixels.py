@@ -35,10 +35,10 @@ def as_pixels(picture: PictureLike, name: str = "picture") -> NDArray[np.float32
 
     Returns:
         float32 (height, width, 3), sRGB in [0, 1], composited on white where transparent. An array
-        that is already like this is returned as it is.
+        that is already in this form is returned unchanged.
 
     Raises:
-        ValueError: it is anything else; the message says what was found and what is expected.
+        ValueError: `picture` is anything else; the message says what was found and expected.
     """
     if isinstance(picture, Picture):
         return picture.rgb
@@ -85,10 +85,10 @@ def _levels(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:
             "65535) or floating point (0 to 1)"
         )
     lowest, highest = float(array.min()), float(array.max())
-    if not (lowest >= -_OVERSHOOT and highest <= 1 + _OVERSHOOT):  # so that NaN is refused
+    if not (lowest >= -_OVERSHOOT and highest <= 1 + _OVERSHOOT):  # written so that NaN is refused
         raise ValueError(
             f"{name}: found {array.dtype} values from {lowest:g} to {highest:g}, expected 0 to 1. "
-            "Divide them by their highest possible value, or give uint8 from 0 to 255."
+            "Divide them by their highest possible value, or pass uint8 from 0 to 255."
         )
     if lowest < 0 or highest > 1:
         array = np.clip(array, 0, 1)
@@ -105,7 +105,7 @@ def _of_image(image: Image.Image, name: str) -> NDArray[np.float32]:
     except Exception as error:  # decoders raise nearly anything when bytes are damaged
         raise PictureError(
             f"{name}: the Pillow image cannot be read ({error or type(error).__name__}), expected "
-            "one whose file is whole and still open"
+            "one whose file is complete and still open"
         ) from error
     finally:
         image.info = info

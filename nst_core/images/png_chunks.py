@@ -17,11 +17,11 @@ _EXIF_TEXT = b"Raw profile type exif\0"
 
 _NEEDED = {b"IHDR": 13, b"tRNS": 6, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}
 _NEEDED |= {b"eXIf": _MOST_EXIF, b"tEXt": len(_EXIF_TEXT), b"zTXt": len(_EXIF_TEXT)}
-"""The chunks that are read, and the number of bytes that are read at first."""
+"""The chunks that are read, and how many of their first bytes are read."""
 
 _CICP_SRGB = bytes([1, 13, 0, 1])
 _CLOSE = 0.05
-"""The share by which a gamma may differ from that of sRGB and still mean it, as in libpng."""
+"""The share by which a gamma may differ from sRGB's and still count as sRGB, as in libpng."""
 
 _CHROMATICITY_STEP = 0.005
 
@@ -48,20 +48,20 @@ class PngFacts:
     def color_key(self) -> tuple[int, ...]:
         """Return the levels of the transparent color, one for gray or three, in the file's depth.
 
-        Only as many low bits count as a sample has. Empty if there is no such color.
+        Bits beyond the depth are ignored. The result is empty if there is no such color.
         """
         data = self.chunks.get(b"tRNS", b"")
         levels = struct.unpack(f">{len(data) // 2}H", data[: len(data) // 2 * 2])
         return tuple(level & (2**self.depth - 1) for level in levels)
 
     def color_profile(self) -> bytes | None:
-        """Return an ICC profile equivalent to `gAMA` and `cHRM`, or None if they mean sRGB.
+        """Return an ICC profile equivalent to `gAMA` and `cHRM`, or None if these describe sRGB.
 
         The order of precedence is that of the PNG specification: `cICP`, an embedded profile
-        (which the caller looks for), `sRGB`, then these two.
+        (which the caller looks for), `sRGB`, then `gAMA` and `cHRM`.
         """
         if b"cICP" in self.chunks and self.chunks[b"cICP"] != _CICP_SRGB:
-            note("its colors are given by a cICP chunk other than sRGB, which is not read")
+            note("its cICP chunk, which describes colors other than sRGB, is ignored")
         if b"cICP" in self.chunks or b"sRGB" in self.chunks or b"gAMA" not in self.chunks:
             return None
         gamma = int.from_bytes(self.chunks[b"gAMA"], "big") / 100_000
@@ -88,7 +88,7 @@ def _chromaticities(data: bytes) -> tuple[float, ...]:
 def read_png_facts(file: IO[bytes]) -> PngFacts:
     """Read the chunks of a file, and restore its position.
 
-    Whatever is cut off or damaged is left out, as it is reported when the pixels are decoded.
+    Whatever is cut off or damaged is left out, because decoding the pixels will report it.
     """
     before = file.tell()
     try:
@@ -117,7 +117,7 @@ def _read(file: IO[bytes]) -> PngFacts:
 
 
 def _exif_in_text(text: bytes) -> bytes:
-    """Decode EXIF data in hexadecimal digits after a line with its name and one with its length.
+    """Decode EXIF data: a line with its name, a line with its length, then hexadecimal digits.
 
     Args:
         text: what follows the keyword; a compressed text begins with a 0 for its method.

@@ -70,7 +70,7 @@ def read_header(path: _Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[i
     """Return width, height (upright, in pixels) and format, without decoding any pixel.
 
     Raises:
-        PictureError: it is not a readable picture, or has more than `max_pixels`.
+        PictureError: the file is not a readable picture, or has more than `max_pixels`.
     """
     with opened(path, max_pixels) as picture:
         return *sides(picture.image), str(picture.image.format)
@@ -87,12 +87,12 @@ def examine(
         warn: log a warning if a readable picture is odd in some way.
 
     Raises:
-        PictureError: something would keep `load` from reading it.
+        PictureError: the picture has a problem that would keep `load` from reading it.
     """
     with opened(path, max_pixels) as picture:
         whole = plain(picture.image, picture.shown)
         if whole.mode != "F":
-            # A profile that does not work is reported now, not in the middle of the run.
+            # This reports a broken profile now, not in the middle of the run.
             to_srgb(whole.crop((0, 0, 1, 1)))
         facts = PictureFacts(
             whole.width,
@@ -143,11 +143,11 @@ def read_png_text(path: _Path) -> dict[str, str]:
     Raises:
         PictureError: the file is missing, damaged or not a PNG.
     """
-    # No limit is needed, as text is cheap to read from a picture of any size.
+    # No limit is needed, because text is cheap to read from a picture of any size.
     with opened(path, max_pixels=2**62) as picture:
         image = picture.image
         if not isinstance(image, PngImageFile):
-            raise PictureError(f"{redacted(path)}: this is a {image.format} file, expected a PNG.")
+            raise PictureError(f"{redacted(path)}: found a {image.format} file, expected a PNG.")
         return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
 
 
@@ -166,14 +166,14 @@ def _is_flat(whole: Image.Image) -> bool:
 
 def _warn(shown: str, warnings: Sequence[str]) -> None:
     if warnings:
-        _logger.warning("%s: the picture is read, but %s.", shown, "; ".join(warnings))
+        _logger.warning("%s: the picture was read, but %s.", shown, "; ".join(warnings))
 
 
 def _digest(image: Image.Image) -> str:
     profile = image.info.get("icc_profile") or b""
     shape = f"{image.mode} {image.width} {image.height} {len(profile)} "
     digest = hashlib.sha256(shape.encode() + profile)
-    for top in range(0, image.height, 256):  # in strips, as tobytes() needs twice the memory
+    for top in range(0, image.height, 256):  # in strips, to save memory
         bottom = min(top + 256, image.height)
         digest.update(image.crop((0, top, image.width, bottom)).tobytes())
     return digest.hexdigest()

@@ -24,8 +24,8 @@ def resize(array: ArrayLike, height: int, width: int) -> NDArray[np.float32]:
         height, width: size of the result, in pixels.
 
     Returns:
-        float32 (height, width) or (height, width, channels); no channel leaves its range in
-        `array`, as the overshoot beside edges is clipped.
+        float32 (height, width) or (height, width, channels); each channel stays in its
+        range in `array`, because the overshoot beside edges is clipped.
     """
     values = np.asarray(array, np.float32)
     if values.ndim == 3:

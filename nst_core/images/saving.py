@@ -1,4 +1,4 @@
-"""Saving of pictures, in the format that the suffix of their file's name stands for."""
+"""Saving of pictures, in the format that the suffix of the file name selects."""
 
 import os
 from pathlib import PurePosixPath
@@ -17,11 +17,11 @@ SUFFIXES = tuple(WRITTEN_FORMATS)
 
 
 class SaveError(UserError, ValueError):
-    """A picture that cannot be saved like this; the message says what to do."""
+    """A picture cannot be saved in this way; the message says what to do."""
 
 
 class WithPicture:
-    """What values with pixels have in common: a Pillow image of them, and saving them.
+    """What all objects with pixels have in common: `image` and `save`.
 
     Attributes:
         pixels: sRGB, (height, width, 3): uint8, or floating point in [0, 1].
@@ -45,13 +45,14 @@ class WithPicture:
 
         Args:
             path: a path, or an address such as `s3://bucket/result.png`, that ends in `.png`,
-                `.jpg` or `.jpeg`, in any case. Missing folders are made. A JPEG file has the
-                quality 85; for another one, there is `image`.
+                `.jpg` or `.jpeg`, in upper or lower case. Missing folders are created. JPEG files
+                have the quality 85; for another quality, save `image` with Pillow.
             alpha: (height, width) in [0, 1] for the transparency of a PNG file, such as the
-                content's `alpha` if it was loaded at this size; None if all is opaque.
+                content's `alpha` if it was loaded at this size; None if every pixel is opaque.
 
         Raises:
-            SaveError: another suffix, an alpha of another shape, or an alpha for a JPEG file.
+            SaveError: the suffix is not one of these, the alpha has another shape than the picture,
+                or an alpha is passed for a JPEG file.
             PlaceError: the path or address cannot be used.
             OSError: the file cannot be written; an old file is unchanged.
         """
@@ -74,7 +75,7 @@ def _encoded(target: Place, pixels: Pixels, alpha: NDArray[np.float32] | None) -
     if alpha is not None and alpha.shape != pixels.shape[:2]:
         raise SaveError(
             f"{redacted(target)}: found an alpha of shape {alpha.shape}, expected "
-            f"{pixels.shape[:2]}, the picture's height and width; load the content with the size "
-            "that the settings have"
+            f"{pixels.shape[:2]}, the picture's height and width; load the content at the size "
+            "in the settings"
         )
     return WRITTEN_FORMATS[suffix].encode(pixels, alpha, None)

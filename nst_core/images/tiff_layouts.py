@@ -14,7 +14,7 @@ _SIGNED = 2
 class OrientedTiff(TiffImageFile):
     """A TIFF file whose pixels stay as they are stored.
 
-    Pillow turns them by itself, even if only XMP asks for it, unlike pictures of other formats.
+    Pillow rotates TIFF pictures by itself, even if only XMP asks for it; it rotates no others.
     """
 
     def _setup(self) -> None:
@@ -31,7 +31,7 @@ class OrientedTiff(TiffImageFile):
         super().load_prepare()
 
     def load_end(self) -> None:
-        """Do nothing, where Pillow would turn the picture."""
+        """Do nothing; Pillow would rotate the picture here."""
 
     @property
     def orientation(self) -> int:
@@ -45,7 +45,7 @@ class OrientedTiff(TiffImageFile):
         bits = max(_numbers(tags.get(_Base.BitsPerSample, (1,))), default=1)
         split = tags.get(_Base.PlanarConfiguration) == 2 and self.mode[0] not in "IF"
         if tags.get(_Base.NewSubfileType, 0) & 1:
-            return "holds a preview first, as camera raw files do"
+            return "begins with a preview, as camera raw files do"
         if bits > 8 and tags.get(_Base.PhotometricInterpretation) == 0:
             return "has more than 8 bits with white as 0"
         if bits > 8 and split and tags.get(_Base.Compression) == 1:

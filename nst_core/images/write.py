@@ -43,7 +43,7 @@ def encode_png(
 
     Args:
         rgb: (height, width, 3), sRGB; uint8, or floating point that is clipped to [0, 1].
-        alpha: (height, width) in [0, 1], stored as it is: `rgb` is not divided by it.
+        alpha: (height, width) in [0, 1], stored unchanged; `rgb` is not divided by it.
         text: keyword (1 to 79 Latin-1 characters) -> any text, for `read.read_png_text`.
 
     Raises:
@@ -63,7 +63,7 @@ def encode_png(
 
 
 def encode_jpeg(rgb: Pixels, *, quality: int = 85) -> bytes:
-    """Encode a JPEG file, for pictures that are only looked at.
+    """Encode a JPEG file, for pictures that are only for viewing.
 
     Args:
         rgb: as in `encode_png`.

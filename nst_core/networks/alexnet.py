@@ -41,5 +41,5 @@ NETWORK = Network(
     style_layers="relu1 relu2 relu3 relu4 relu5",
     file_names=("alexnet.safetensors", "alexnet.npy", "bvlc_alexnet.npy"),
     advice="get bvlc_alexnet.npy (its authors publish no checksum, so it is not downloaded for "
-    "you) and name it with --weights, or keep it with: nst-batch weights convert bvlc_alexnet.npy",
+    "you); use it with --weights, or store it with: nst-batch weights convert bvlc_alexnet.npy",
 )

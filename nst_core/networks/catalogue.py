@@ -1,4 +1,4 @@
-"""The catalogue of networks: topology, default layers, and sources of the weights."""
+"""The catalog of networks: topology, default layers, and sources of the weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class PublishedFile:
     """A file that its authors offer for download.
 
     Attributes:
-        url: the address to download it from.
+        url: the URL to download it from.
         md5: the checksum that its authors publish, in hexadecimal.
         size: in bytes.
     """
@@ -28,7 +28,7 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Network:
-    """An entry of the catalogue.
+    """An entry of the catalog.
 
     Attributes:
         content_layers, style_layers: the defaults, used if the settings name no layers.
@@ -53,5 +53,5 @@ class Network:
 
 
 def by_name(*networks: Network) -> Mapping[str, Network]:
-    """Return a catalogue, which maps names to networks."""
+    """Return a catalog, which maps names to networks."""
     return {network.name: network for network in networks}

@@ -18,7 +18,7 @@ def layers() -> tuple[Layer, ...]:
     for block, widths in enumerate(BLOCKS, start=1):
         for position, channels in enumerate(widths, start=1):
             table += [
-                # Zero padding would act as a frame, which the style never has.
+                # Zero padding would look like a frame to the network, and no style picture has one.
                 Convolution(f"conv{block}_{position}", channels, edges="mirrored"),
                 Relu(f"relu{block}_{position}"),
             ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from requests import RequestException
 
 MIRROR = "NST_BATCH_MIRROR"
-"""Environment variable: the address of a folder to download from instead of the publishers'."""
+"""The environment variable with the URL of a folder that replaces the publishers' servers."""
 
 CHUNK = 2**19
 """The number of bytes between two progress reports."""
@@ -38,7 +38,7 @@ def fetch_published(
     timeout: float = 30.0,
     pauses: Sequence[float] = (1.0, 3.0, 9.0),
 ) -> Path:
-    """Return the file in the folder, and download it if it is missing or not as published.
+    """Return the file in the folder, after downloading it if it is missing or not as published.
 
     The file gets its name only when it is complete and its checksum is right. If several processes
     or threads want the same file, one of them downloads it, and the others wait. Proxies are taken
@@ -83,7 +83,7 @@ def _source(published: PublishedFile) -> str:
 
 
 def _fault(path: Path, published: PublishedFile) -> str:
-    """Return what is there instead of the published file, or an empty string if it is that file."""
+    """Return what was found instead of the published file; empty if it is the published file."""
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "md5").hexdigest()
@@ -97,7 +97,7 @@ def _fault(path: Path, published: PublishedFile) -> str:
 
 @contextmanager
 def _emptied(folder: Path) -> Iterator[None]:
-    """Create an empty folder, even if a killed process left one, and remove it at the end."""
+    """Create an empty folder, replacing one that a killed process left; remove it at the end."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir()
@@ -108,20 +108,20 @@ def _emptied(folder: Path) -> Iterator[None]:
 
 
 class _TransferError(Exception):
-    """An attempt failed, but a retry may help; the message gives the reason in one line."""
+    """An attempt to download failed; the message gives the reason in one line."""
 
     attempts: float = math.inf
-    """How many attempts are worthwhile if they fail like this."""
+    """How many attempts are worthwhile if they fail in this way."""
 
 
 class _RefusalError(_TransferError):
-    """The server refuses for good, or the address is invalid."""
+    """The server refuses permanently, or the URL is invalid."""
 
     attempts = 1
 
 
 class _WrongFileError(_TransferError):
-    """The data received is not the published file; it is hardly ever damaged in transit twice."""
+    """The server sent another file; data is hardly ever damaged in transit twice in succession."""
 
     attempts = 2
 
@@ -159,7 +159,7 @@ def _transfer(
         kind = _RefusalError if _is_refusal(error) else _TransferError
         raise kind(_reason(error)) from error
     if fault := _fault(part, published):
-        raise _WrongFileError(f"what came is {fault}")
+        raise _WrongFileError(f"the server sent {fault}")
 
 
 class _Progress:
@@ -192,7 +192,7 @@ def _reason(error: "RequestException") -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return the error that requests and urllib3 wrapped, not one that a caller was handling."""
+    """Return the error that requests and urllib3 wrapped, not one that was being handled."""
     wrapped = (part for part in error.args if isinstance(part, BaseException))
     inner = error.__cause__ or next(wrapped, None)
     return _root(inner) if inner else error
@@ -200,14 +200,14 @@ def _root(error: BaseException) -> BaseException:
 
 def _is_refusal(error: "RequestException") -> bool:
     if error.response is None:
-        # Those errors of requests that concern the address are also ValueErrors.
+        # The errors of the requests library that concern the URL are also ValueErrors.
         return isinstance(error, ValueError)
     status = error.response.status_code
     return status < 500 and status not in (408, 429)
 
 
 def _keep(part: Path, path: Path) -> None:
-    """Give a file its name so that not even a power failure leaves a part of it there."""
+    """Rename a file so that not even a power failure leaves an incomplete file with that name."""
     _sync(part)
     part.replace(path)
     _sync(path.parent)
@@ -224,7 +224,7 @@ def _sync(path: Path) -> None:
 def _unobtainable(
     published: PublishedFile, url: str, path: Path, error: Exception, found: str
 ) -> WeightsError:
-    # A mirror's address may contain a password, and messages end up in logs.
+    # A mirror's URL may contain a password, and messages end up in logs.
     shown = re.sub("(?<=//)[^/]*@", "", url)
     place = shown if url == published.url else f"{shown} ({MIRROR}; published at {published.url})"
     reason = str(error).replace(url, shown)
@@ -232,5 +232,5 @@ def _unobtainable(
         f"{published.name}: cannot be downloaded from {place}: {reason}. "
         f"Expected MD5 {published.md5} ({published.size:,} bytes); found "
         f"{found or 'that file'} in {path.parent}. "
-        "Without a network, get that file elsewhere and put it there."
+        "Without a network, get the file elsewhere and put it in that folder."
     )

@@ -21,7 +21,7 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
         encoder: topology and weights.
         pixels: sRGB in [0, 1], float32, (height, width, 3); no side may be shorter than the
             topology's `smallest_side`.
-        taps: layer names; nothing deeper than the deepest of them is computed.
+        taps: layer names; the layers after the last of them are not computed.
 
     Returns:
         The activations by layer name, float32 (height / stride, width / stride, channels).
@@ -87,6 +87,6 @@ def current_device() -> str:
 
 @cache
 def _tensors(encoder: Encoder, device: str) -> dict[str, tf.Tensor]:  # noqa: ARG001 - a cache key
-    """Return the weights outside any graph, so a device's compiled functions share them."""
+    """Return the weights outside any graph, so that a device's compiled functions share them."""
     with tf.init_scope():
         return {name: tf.constant(array) for name, array in encoder.weights.items()}

@@ -1,4 +1,4 @@
-"""Load encoders, given their names and weight files."""
+"""Loading of encoders by name and weight file."""
 
 import os
 from collections.abc import Callable
@@ -21,13 +21,13 @@ from nst_core.networks.weight_files import WeightsError, read_weight_file, weigh
 
 
 def network_named(name: str) -> Network:
-    """Return the catalogue entry with this name.
+    """Return the catalog entry with this name.
 
     Raises:
         ValueError: no encoder has that name.
     """
     if name not in CATALOGUE:
-        raise ValueError(f"no encoder is called {name!r}; there are {', '.join(CATALOGUE)}")
+        raise ValueError(f"no encoder is called {name!r}; expected one of {', '.join(CATALOGUE)}")
     return CATALOGUE[name]
 
 
@@ -37,8 +37,8 @@ def load_encoder(
     """Return the encoder with this name: the same object as long as its file does not change.
 
     Args:
-        name: a name in the catalogue.
-        pooling: the kind of pooling, if not the one that it was trained with.
+        name: a name in the catalog.
+        pooling: the kind of pooling; `trained` means the one that it was trained with.
         weights: a file, or a folder to search first; if None, `NST_BATCH_WEIGHTS` and the user's
             cache are searched. Nothing is downloaded
             (`nst_core.networks.download.fetch_published` does that).
@@ -78,7 +78,7 @@ def _weights(name: str, path: Path | None, stamp: tuple[int, ...]) -> Weights:  
     file = read_weight_file(path)
     said = noted_network(file)
     if said and said != name:
-        raise WeightsError(f"{path}: it says that it holds {said}; expected weights of {name}")
+        raise WeightsError(f"{path}: its notes say that it is for {said}; expected {name}")
     return weights_for(CATALOGUE[name].topology, file)
 
 
@@ -94,8 +94,8 @@ class EncoderReference:
     """A reference to an encoder by name and file: small, plain data to pass between tasks.
 
     Attributes:
-        weights: the file; None if the weights come with the package, or are not there yet.
-        fingerprint: empty if the weights are not there yet.
+        weights: the file; None if the weights come with the package, or must be downloaded first.
+        fingerprint: empty if the weights must be downloaded first.
     """
 
     name: str
@@ -109,7 +109,7 @@ class EncoderReference:
         return None if self.fingerprint else CATALOGUE[self.name].published
 
     def load(self) -> Encoder:
-        """Return the encoder, if it is still the one that was referred to.
+        """Return the encoder, if its weights are still the same.
 
         Raises:
             WeightsError: its file has changed or is gone.
@@ -117,7 +117,7 @@ class EncoderReference:
         encoder = load_encoder(self.name, self.pooling, self.weights)
         if encoder.fingerprint != self.fingerprint:
             raise WeightsError(
-                f"{self.weights}: the weights changed while the batch ran. Run it again."
+                f"{self.weights}: the weights changed while the batch ran. Run the batch again."
             )
         return encoder
 
@@ -131,11 +131,11 @@ def refer_to(
     """Return a reference to an encoder, after its weights have been read and checked.
 
     Args:
-        name: a name in the catalogue.
-        pooling: the kind of pooling, if not the one that it was trained with.
+        name: a name in the catalog.
+        pooling: the kind of pooling; `trained` means the one that it was trained with.
         store: where to search for weights.
-        fetch: downloads a published file, or verifies the one that is there; without it, weights
-            that could be downloaded count as not there yet.
+        fetch: downloads a published file, or verifies an existing one; if None, the reference to
+            weights that must be downloaded first has no fingerprint.
 
     Raises:
         WeightsError: there are no weights, or they cannot be used.

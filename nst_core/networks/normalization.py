@@ -19,11 +19,11 @@ Means = Mapping[str, NDArray[np.float64]]
 
 
 def check_can_be_normalized(topology: Topology) -> None:
-    """Raise ValueError if the layers after a scaled one could not undo the scaling."""
+    """Raise ValueError if the layers after a scaled layer could not undo the scaling."""
     if any(isinstance(layer, LocalResponseNormalization) for layer in topology.layers):
         raise ValueError(
             f"{topology.name} cannot be normalized: its local response normalization does not "
-            "scale with its input. Expected one of the VGG networks"
+            "scale with its input; expected one of the VGG networks"
         )
 
 
@@ -52,7 +52,7 @@ def mean_activations(encoder: Encoder, pictures: Iterable[NDArray[np.float32]]) 
             sums[name] += features.sum(axis=(0, 1), dtype=np.float64)
             counts[name] += features.shape[0] * features.shape[1]
     if not all(counts.values()):
-        raise ValueError("no pictures to take the mean activations from")
+        raise ValueError("found no pictures to compute the mean activations from")
     return {name: total / counts[name] for name, total in sums.items()}
 
 
@@ -63,11 +63,11 @@ def _relu_after(topology: Topology) -> dict[str, str]:
 
 
 def rare_filters(means: Means, share: float = 0.01) -> int:
-    """Count the filters that hardly fire on the pictures and would outweigh all others if scaled.
+    """Count the filters that are hardly ever active, and would outweigh all others if scaled.
 
     Args:
         means: the result of `mean_activations`.
-        share: the share of its layer's median mean activation below which a filter is counted.
+        share: a filter is counted if its mean activation is below this share of its layer's median.
     """
     return sum(int((mean < share * np.median(mean)).sum()) for mean in means.values())
 
@@ -75,7 +75,7 @@ def rare_filters(means: Means, share: float = 0.01) -> int:
 def normalized(topology: Topology, weights: Weights, means: Means) -> Weights:
     """Return weights that give each filter a mean activation of 1 on the pictures of the means.
 
-    Filters that never fire are not scaled.
+    Filters that are never active are not scaled.
 
     Args:
         topology: the topology of the network.

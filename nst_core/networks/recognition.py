@@ -8,10 +8,11 @@ CANDIDATES = tuple(network for network in CATALOGUE.values() if not network.is_s
 
 
 def networks_of(file: WeightFile) -> tuple[str, ...]:
-    """Return the networks that a file's weights are for: none if no network has its layers.
+    """Return the networks that a file's weights are for; empty if no network has these layers.
 
     Shapes do not distinguish normalized weights from plain ones. Files that `nst-batch weights`
-    wrote name their network in their notes; others are plain unless named after the normalized one.
+    wrote name their network in their notes. Any other file counts as plain, unless its own name
+    begins with the name of a normalized network.
     """
     fitting = networks_in(file, [network.topology for network in CANDIDATES])
     said = noted_network(file)
@@ -23,7 +24,7 @@ def networks_of(file: WeightFile) -> tuple[str, ...]:
 
 
 def noted_network(file: WeightFile) -> str:
-    """Return the network named in the file's notes; empty if they name none that we know."""
+    """Return the network that the file's notes name; empty if they name no known network."""
     said = file.notes.get("network", "")
     return said if said in CATALOGUE else ""
 
@@ -32,7 +33,7 @@ def the_network_of(file: WeightFile) -> str:
     """Return the one network that a file's weights are for.
 
     Raises:
-        WeightsError: they are for none; the message says why they do not fit the nearest one.
+        WeightsError: they fit no network; the message says why not even the most similar one.
     """
     names = networks_of(file)
     if not names:
@@ -49,7 +50,7 @@ def why_for_no_network(file: WeightFile) -> str:
         return str(error)
     known = ", ".join(network.name for network in CANDIDATES)
     return (
-        f"{file.path}: its layers are those of {nearest.name}, but it says that it is for "
+        f"{file.path}: its layers are those of {nearest.name}, but its notes say that it is for "
         f"{noted_network(file)}; expected one of {known}"
     )
 

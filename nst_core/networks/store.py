@@ -22,8 +22,8 @@ class WeightStore:
     Attributes:
         kept: the folder for weights that were downloaded, converted or normalized; it is always
             on this machine.
-        chosen: a file or folder of the user's own, searched first.
-        is_asked_for: whether `chosen` was named for just this run, which must then use it.
+        chosen: a file or folder that the user chose; it is searched first.
+        is_asked_for: whether `chosen` was given for this run only; the run must then use it.
     """
 
     kept: Path
@@ -44,7 +44,9 @@ class WeightStore:
         sweep_parts([self.kept])
 
     def find(self, network: Network) -> Path | None:
-        """Return the file with a network's weights, judged by its name; None if there is none.
+        """Return the file with a network's weights; None if there is none.
+
+        In a folder, a file is recognized by its name; a file that the user chose, by its layers.
 
         Raises:
             WeightsError: what the user chose does not exist, cannot be read, or fits no network.
@@ -69,10 +71,10 @@ class WeightStore:
         return self.chosen if network.name in names else None
 
     def check_use(self, networks: Iterable[Network]) -> None:
-        """Refuse weights that were chosen for just this run if it cannot use them.
+        """Refuse weights that were chosen for this run only, if the run cannot use them.
 
         Raises:
-            WeightsError: none of these networks has its weights there; or as for `find`.
+            WeightsError: none of these networks has its weights in `chosen`; or as for `find`.
         """
         if not self.is_asked_for or self.chosen is None:
             return
@@ -82,9 +84,9 @@ class WeightStore:
         if not self.chosen.exists():
             found = "no such file or folder"
         elif self.chosen.is_dir():
-            found = "no file in it has a name of the weights that are needed"
+            found = "none of its files has a name that the required weights may have"
         else:
-            found = f"it holds {the_network_of(read_weight_file(self.chosen))}"
+            found = f"it contains weights of {the_network_of(read_weight_file(self.chosen))}"
         wanted = ", ".join(network.name for network in needed) or "none: no row needs weights"
         raise WeightsError(f"{self.chosen} (--weights): {found}; expected weights of {wanted}")
 
@@ -106,8 +108,8 @@ class WeightStore:
         if published and not why:
             advice = f"download it: nst-batch weights fetch {network.name}"
         return WeightsError(
-            f"no weights of {network.name}: found no {file} or other file of its names in "
-            f"{places}; {advice}; or use --encoder compact, which needs none"
+            f"no weights of {network.name}: found neither {file} nor another of its file names in "
+            f"{places}; {advice}; or use --encoder compact, which needs no weight file"
         )
 
 

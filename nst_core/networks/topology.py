@@ -9,7 +9,7 @@ from typing import Literal
 
 PoolKind = Literal["average", "max"]
 Pooling = Literal["trained", "average", "max"]
-"""The user's choice for all pooling layers; `trained` means as the network was trained."""
+"""The user's choice for all pooling layers; `trained` means the kind used in training."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Convolution:
     Attributes:
         channels: the number of channels of the result.
         kernel: height and width in positions; odd.
-        stride: in positions; the result has ceil(side / stride) of them along each side.
+        stride: in positions; the result has ceil(side / stride) positions along each side.
         groups: the number of groups that the channels are split into, each convolved separately.
-        edges: the padding: the picture `mirrored`, or `zeros` (as with TensorFlow's SAME).
+        edges: the padding: `mirrored` pixels, or `zeros` (as with TensorFlow's SAME).
     """
 
     name: str
@@ -158,7 +158,7 @@ class Topology:
         return replace(self, layers=layers)
 
     def check_taps(self, names: Iterable[str]) -> None:
-        """Raise ValueError, with the closest name, if one of these layers does not exist."""
+        """Raise ValueError, which suggests a similar name, if a layer does not exist."""
         for name in names:
             if name not in self.layer_names:
                 longer = [known for known in self.layer_names if known.startswith(name)]
@@ -170,7 +170,7 @@ class Topology:
                 )
 
     def _up_to(self, taps: Iterable[str]) -> tuple[Layer, ...]:
-        """Return the layers up to the deepest of these."""
+        """Return the layers up to the deepest of these taps."""
         wanted = set(taps)
         self.check_taps(wanted)
         deepest = max(map(self.layer_names.index, wanted))
@@ -182,7 +182,7 @@ class Topology:
         return before[-1].channels if before else 3
 
     def smallest_side(self, taps: Iterable[str]) -> int:
-        """Return how many pixels a side needs to have two positions at each of these layers.
+        """Return how many pixels a side must have to give two positions at each of these layers.
 
         With fewer positions, there is nothing beside the edge to mirror, and a Gram matrix over one
         position describes no texture.
@@ -211,7 +211,7 @@ class Topology:
         return work
 
     def activations_per_pixel(self, taps: Iterable[str]) -> float:
-        """Return the activations per pixel of the picture, which memory use roughly follows."""
+        """Return the number of activations per pixel; memory use is roughly proportional to it."""
         numbers, channels, pixels_per_position = 0.0, 3, 1.0
         for layer in self._up_to(taps):
             if isinstance(layer, Convolution | Pool):

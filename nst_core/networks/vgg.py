@@ -70,8 +70,8 @@ def normalized(name: str) -> Network:
             f"{called}{suffix}" for suffix in (".safetensors", ".weights.h5", ".keras", ".h5")
         ),
         published=None,
-        advice=f"make it from the plain weights: nst-batch weights normalize {name} PICTURES, "
-        "with a folder of some dozens of photographs",
+        advice=f"create them from the plain weights: nst-batch weights normalize {name} PICTURES, "
+        "where PICTURES is a folder of a few dozen photographs",
     )
 
 

@@ -1,4 +1,4 @@
-"""Photographs that come with scikit-image, free of restrictions and without a download."""
+"""Photographs that come with scikit-image; they have no restrictions and need no download."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,7 +16,7 @@ PHOTOGRAPHS: Mapping[str, str] = MappingProxyType(
         "tissue": "immunohistochemistry",
     }
 )
-"""Subject -> scikit-image's name; its documentation says that all are without restrictions."""
+"""Subject -> name in scikit-image, whose documentation says that all are free to use."""
 
 
 def photograph(name: str) -> NDArray[np.uint8]:

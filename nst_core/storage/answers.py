@@ -1,4 +1,4 @@
-"""What storages answer: the size and tag of a file, and errors that all of them have in common."""
+"""What every storage reports: the size and tag of a file, and errors that all have in common."""
 
 import io
 from typing import NamedTuple
@@ -22,8 +22,8 @@ class Stat(NamedTuple):
 
 
 class StorageError(UserError, OSError):
-    """An object storage that refuses or does not answer, which says nothing about its contents."""
+    """A storage service refuses a request or does not respond, so its contents are unknown."""
 
 
 class NotAFileError(OSError):
-    """A link, folder, pipe, device or oversized file where a small file is expected."""
+    """A link, folder, pipe, device or oversized file was found, but a small file was expected."""

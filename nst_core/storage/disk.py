@@ -15,7 +15,7 @@ from nst_core.storage.local import special_kind
 from nst_core.storage.places import Place
 
 PROBE = b"\0" * 2**20
-"""What is written to learn whether a folder can be written to."""
+"""The data that is written to test whether a folder is writable."""
 
 
 class Disk:
@@ -28,7 +28,7 @@ class Disk:
             self.stat(path)
             return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         if kind := special_kind(path):
-            raise OSError(errno.EINVAL, f"this is {kind}, expected a file", str(path))
+            raise OSError(errno.EINVAL, f"found {kind}, expected a file", str(path))
         return path.open("rb")
 
     def stat(self, path: Path) -> Stat:
@@ -54,7 +54,7 @@ class Disk:
         return [named] if named.exists() else [*_matching(named)]
 
     def write(self, path: Path, data: bytes) -> str:
-        """Write a file beside its place, flush it to the disk, and rename it."""
+        """Write a temporary file in the same folder, flush it to the disk, and rename it."""
         try:
             _write_beside(path, data)
         except OSError as error:
@@ -97,7 +97,7 @@ def _matching(pattern: Path) -> Iterator[Path]:
 
 
 def _size_of_file(path: Path) -> int | None:
-    """Return a file's size, with links followed; None if it is no file, or gone by now."""
+    """Return the size of a file, or of a link's target; None if it is not a file or is gone."""
     try:
         facts = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -117,7 +117,7 @@ def _write_beside(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            # It is locked until it has its final name, or else another run would sweep it.
+            # It stays locked until it has its final name, or another run would remove it.
             part.replace(path)
     except BaseException:
         with suppress(OSError):

@@ -38,7 +38,7 @@ def local_cache(cache: Place | None = None) -> Path:
     except RuntimeError:
         raise PlaceError(
             "no cache folder: HOME is not set, and this user has no home folder; set "
-            "NST_BATCH_CACHE to a folder that you may write"
+            "NST_BATCH_CACHE to a folder that you can write to"
         ) from None
 
 
@@ -46,8 +46,8 @@ def read_whole(path: Place) -> bytes:
     """Return all bytes of a file, wherever it is.
 
     Raises:
-        OSError: it is not there (`FileNotFoundError`) or cannot be read, with a reason in
-            `strerror`; `StorageError` if it may exist all the same.
+        OSError: it does not exist (`FileNotFoundError`) or cannot be read, with a reason in
+            `strerror`; `StorageError` if it is unknown whether it exists.
     """
     with storage_of(path).open(path) as file:
         return file.read()
@@ -58,11 +58,11 @@ def read_kept(path: Place, most: int | None = None) -> bytes:
 
     Args:
         path: where it is.
-        most: bytes that it may have; a larger file is not read to its end. It may then not be a
-            symbolic link either.
+        most: the largest allowed size in bytes; a larger file is not read to its end. If this is
+            given, a symbolic link is refused, too.
 
     Raises:
-        OSError: as in `read_whole`; `NotAFileError` if it is something else.
+        OSError: as in `read_whole`; `NotAFileError` if it is neither, or is too large.
     """
     if most is not None and is_link(path):
         raise NotAFileError(errno.ELOOP, "found a symbolic link, expected a file", str(path))
@@ -73,7 +73,7 @@ def read_kept(path: Place, most: int | None = None) -> bytes:
 
 
 def read_start(path: Place, most: int) -> bytes:
-    """Return at most so many bytes of a regular file or an object, from its start.
+    """Return at most this many bytes from the start of a regular file or an object.
 
     Raises:
         OSError: as in `read_kept`.
@@ -90,7 +90,7 @@ class Contents(NamedTuple):
 
 
 def contents_of(path: Place, size: int) -> Contents:
-    """Return a file's size and SHA-256, in little memory; no SHA-256 if the size is different.
+    """Return a file's size and SHA-256, using little memory; no SHA-256 if its size is not `size`.
 
     Raises:
         OSError: as in `read_kept`.
@@ -116,7 +116,7 @@ def exists(path: Place) -> bool:
     """Return whether anything has this name, even a link that leads nowhere.
 
     Raises:
-        StorageError: a storage refuses or does not answer.
+        StorageError: the storage refuses the request or does not respond.
     """
     if local := on_disk(path):
         return os.path.lexists(local)
@@ -169,7 +169,7 @@ def open_file(path: Place) -> OpenFile:
 
 
 def remove(path: Place) -> None:
-    """Remove a file, if it is there.
+    """Remove a file, if it exists.
 
     Raises:
         OSError: it cannot be removed.
@@ -178,10 +178,10 @@ def remove(path: Place) -> None:
 
 
 def move(path: Place, free: Place) -> None:
-    """Give a file another name in its folder, where nothing is.
+    """Rename a file within its folder, to a name that is not in use.
 
     Raises:
-        OSError: it is not there, or cannot be moved.
+        OSError: the file does not exist, or cannot be moved.
     """
     storage_of(path).move(path, free)
 
@@ -189,16 +189,17 @@ def move(path: Place, free: Place) -> None:
 def write_atomic(path: str | os.PathLike[str] | Place, data: bytes) -> str:
     """Write a file so that readers see either the old one or the new one, never a part.
 
-    Missing folders are made. On a disk, the data first goes to a temporary file in the same folder
-    (see `part_name`), which is removed on any error. Only a killed process or a power failure can
-    leave it behind; `sweep_parts` then removes it. In object storage, an object appears complete.
+    Missing folders are created. On a disk, the data first goes to a temporary file in the same
+    folder (see `part_name`), which is removed on any error. Only a killed process or a power
+    failure can leave it behind; `sweep_parts` then removes it. In object storage, an object appears
+    only once it is complete.
 
     Returns:
         The storage's tag of exactly these bytes, as in `Stat`; empty on a disk, if the storage has
-        no tags, and if something else is there by now.
+        no tags, and if another writer has already replaced these bytes.
 
     Raises:
-        OSError: the folder cannot be made, is not writable or is full; an old file is unchanged.
+        OSError: the folder cannot be created, is not writable or is full; an old file stays as is.
     """
     path = place(path)
     return storage_of(path).write(path, data)

@@ -1,6 +1,6 @@
-"""Files that are locked while their process lives, and swept once it has ended.
+"""Files that are locked while their process lives, and removed once it has ended.
 
-Their creator holds an `flock` on them, which the kernel releases however the process ends.
+Their creator holds an `flock` on them; however the process ends, the kernel releases it.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 FOREIGN_SECONDS = 86_400
-"""How long another machine's file stays, as this machine cannot know whether it is locked."""
+"""How long another machine's file stays; this machine cannot know whether the file is locked."""
 
 _LONGEST_START = 40
 _PART = re.compile(rf"\..{{1,{_LONGEST_START}}}\.([0-9a-f]{{8}})[0-9a-f]{{8}}\.part", re.DOTALL)
@@ -26,15 +26,15 @@ def part_name(name: str) -> str:
     """Return a new name for the temporary file that will replace `name` in the same folder.
 
     It is `.<name>.<machine><random>.part`, with eight hexadecimal digits each for the machine and
-    the random part. The name is shortened, as the longest name that file systems allow would leave
-    no room for the rest.
+    the random part. The name is shortened, because the longest name that file systems allow
+    would leave no room for the rest.
     """
     return f".{name[:_LONGEST_START]}.{_machine()}{secrets.token_hex(4)}.part"
 
 
 @cache
 def _machine() -> str:
-    """Return eight digits for the running kernel, as only its processes can see its locks."""
+    """Return eight digits for the running kernel, because only its processes can see its locks."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
     except OSError:
@@ -43,7 +43,7 @@ def _machine() -> str:
 
 
 def create_held(new_path: Callable[[], Path]) -> tuple[Path, int]:
-    """Create a file that is not swept until its descriptor is closed or its process ends.
+    """Create a file that is not removed until its descriptor is closed or its process ends.
 
     Args:
         new_path: returns an unused path; it is called again if another process removed the file
@@ -67,24 +67,24 @@ def create_held(new_path: Callable[[], Path]) -> tuple[Path, int]:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether a living process of this machine locks the file; also True if unknown.
+    """Return whether a living process of this machine holds the file's lock; True if unknown.
 
     Raises:
-        OSError: it does not exist or cannot be opened.
+        OSError: the file does not exist or cannot be opened.
     """
     with _locked_if_free(path) as is_free:
         return not is_free
 
 
 def remove_unless_held(path: Path, *, where_unknown: bool = False) -> bool:
-    """Remove a file made by `create_held` unless its creator lives; return whether it was removed.
+    """Remove a file of `create_held` unless its creator lives; return whether it was removed.
 
     Args:
         path: path of the file.
         where_unknown: whether to remove it if its file system has no locks.
 
     Raises:
-        OSError: it does not exist, or cannot be opened or removed.
+        OSError: the file does not exist, or cannot be opened or removed.
     """
     with _locked_if_free(path) as is_free:
         removable = where_unknown if is_free is None else is_free
@@ -95,7 +95,7 @@ def remove_unless_held(path: Path, *, where_unknown: bool = False) -> bool:
 
 @contextmanager
 def _locked_if_free(path: Path) -> Iterator[bool | None]:
-    """Lock a file unless its creator locks it; yield None if its file system has no locks."""
+    """Try to lock a file, and yield whether it worked; None if its file system has no locks."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         yield _lock_at_once(descriptor)
@@ -114,7 +114,7 @@ def _lock_at_once(descriptor: int) -> bool | None:
 
 
 def sweep_parts(folders: Iterable[Path]) -> list[Path]:
-    """Remove `abandoned_parts`, and silently leave those that cannot be removed.
+    """Remove the files of `abandoned_parts`; silently leave those that cannot be removed.
 
     Returns:
         The removed files.
@@ -125,9 +125,9 @@ def sweep_parts(folders: Iterable[Path]) -> list[Path]:
 def abandoned_parts(folders: Iterable[Path]) -> list[Path]:
     """Return temporary files that killed processes left in these folders, not in subfolders.
 
-    A file of this machine is abandoned once no process has it locked. One of another machine (or of
-    this one before a reboot), which may be on a network disk, is abandoned once nobody has written
-    to it for a day. Files with other names never are, and neither are links and folders.
+    A file of this machine is abandoned once no process has it locked. A file of another machine (or
+    of this one before a reboot), which may be on a network disk, is abandoned once nobody has
+    written to it for a day. Files with other names, links and folders are never returned.
     """
     limit = time.time() - FOREIGN_SECONDS
     return [path for folder in folders for path in _parts_in(folder) if _is_abandoned(path, limit)]

@@ -1,4 +1,4 @@
-"""Questions that only a disk can answer; for a place in another storage, the answer is neutral."""
+"""Questions that only a disk can answer; places in other storages get a neutral answer."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from nst_core.storage.places import Place
 logger = logging.getLogger(__name__)
 
 LONGEST_PATH = 4096
-"""The longest path in bytes, if the system does not say."""
+"""The longest path in bytes, if the system does not report one."""
 
 
 def on_disk(named: Place) -> Path | None:
@@ -20,10 +20,10 @@ def on_disk(named: Place) -> Path | None:
 
 
 def special_kind(named: Place) -> str:
-    """Name what a path leads to if it is not a file, without opening it: reading may never end.
+    """Name what a path leads to if it is not a file; it is not opened, as reading might never end.
 
     Returns:
-        A name such as "a pipe"; empty for files, folders and addresses, and if nothing is there.
+        A name such as "a pipe"; empty for files, folders and addresses, and if nothing exists.
     """
     if not isinstance(named, Path):
         return ""
@@ -59,16 +59,16 @@ def is_file(named: Place) -> bool:
 
 
 def why_no_file(named: Place) -> str:
-    """Return why a place that was found is no file; empty if it is one, as all objects are."""
+    """Return why a place that was found is not a file; empty if it is one, as every object is."""
     if not isinstance(named, Path):
         return ""
     try:
         is_file, is_folder = named.is_file(), named.is_dir()
     except OSError as error:
-        return f"that cannot be looked at ({error.strerror})"
+        return f"that cannot be examined ({error.strerror})"
     if is_folder:
         return "folders"
-    return "" if is_file else "links to nothing, pipes or devices"
+    return "" if is_file else "broken links, pipes or devices"
 
 
 def is_link(named: Place) -> bool:
@@ -126,7 +126,7 @@ def path_limits(folder: Place) -> PathLimits | None:
 
 
 def free_bytes(folder: Place) -> float:
-    """Return the free bytes for non-root users; infinity if the storage does not say.
+    """Return the free bytes for users other than root; infinity if the storage does not report it.
 
     Raises:
         OSError: the folder does not exist or cannot be examined.
@@ -148,12 +148,12 @@ def mark_used(named: Place) -> None:
 
 
 def make_private(*folders: Path) -> None:
-    """Make folders for their owner only, outer ones first, and leave existing ones unchanged.
+    """Create folders that only their owner may use, outer ones first; leave existing ones as is.
 
-    Folders around the first are made with the usual permissions.
+    Parents of the first folder are created with the usual permissions.
 
     Raises:
-        OSError: a folder cannot be made.
+        OSError: a folder cannot be created.
     """
     folders[0].parent.mkdir(parents=True, exist_ok=True)
     for folder in folders:

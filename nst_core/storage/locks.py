@@ -1,8 +1,8 @@
 """Locks between processes, also of different users, that are released when the holder dies.
 
 A lock is an `flock` on an empty file that is never removed. The kernel releases it when its holder
-dies. It needs a file that can be opened, not one that can be written. So a lock file is writable
-for its owner only, and readable for those who may read its folder.
+dies. It needs a file that can be opened, even if it cannot be written. So only its owner can write
+to a lock file, and everyone who may read its folder can read it.
 """
 
 import fcntl
@@ -27,21 +27,21 @@ USUAL_LOCKS = Path("/tmp")
 
 OPENED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW_FILE_SECONDS = 1.0
-"""The time within which another user's new lock file gets its mode."""
+"""How long to wait until another user's new lock file gets its mode."""
 
 WHOLE_MACHINE = "0 0 4294967295"
 """The `uid_map` of a Linux process that sees the machine's users by their own numbers."""
 
 
 class LockError(UserError):
-    """A lock that cannot be used; the message names its file and owner, and says what to do."""
+    """A lock cannot be used; the message names its file and owner, and says what to do."""
 
 
 def shared_lock(name: str) -> Path:
     """Return the file of a lock for all runs on this machine, whichever user started them.
 
     Raises:
-        LockError: the folder is another user's, is not a folder, or cannot be made.
+        LockError: the folder belongs to another user, is not a folder, or cannot be created.
     """
     return lock_folder() / f"nst-batch-{name}.lock"
 
@@ -49,10 +49,11 @@ def shared_lock(name: str) -> Path:
 def lock_folder() -> Path:
     """Check and return the folder of the locks that all runs on this machine share.
 
-    It is `/tmp`, or what `NST_BATCH_DEVICE_LOCKS` names, which is made for its owner only.
+    It is `/tmp`, or the folder that `NST_BATCH_DEVICE_LOCKS` names; if that does not exist, it is
+    created for its owner only.
 
     Raises:
-        LockError: it is another user's, is not a folder, or cannot be made.
+        LockError: it belongs to another user, is not a folder, or cannot be created.
     """
     named = os.environ.get(LOCKS)
     folder = Path(named) if named else USUAL_LOCKS
@@ -68,15 +69,16 @@ def lock_folder() -> Path:
     if strangers := [user for user in owners if not _is_trusted(user)]:
         raise LockError(
             f"{folder}: the folder for locks belongs to {user_name(strangers[0])}, who could "
-            f"replace them; expected a folder of root or of {user_name(os.geteuid())}; {_advice()}"
+            "replace them; expected a folder that belongs to root or to "
+            f"{user_name(os.geteuid())}; {_advice()}"
         )
     return folder
 
 
 def _advice() -> str:
     return (
-        f"set {LOCKS} to a folder that root made for all users of the machine (mode 1777), or to "
-        "one of your own"
+        f"set {LOCKS} to a folder that root created for all users of the machine (mode 1777), or "
+        "to one of your own"
     )
 
 
@@ -85,7 +87,7 @@ def _is_trusted(user: int) -> bool:
 
 
 def _overflow_user() -> int:
-    """Return the number that stands for all users of the machine unknown to a container."""
+    """Return the user number that stands for all users whom a container does not know."""
     try:
         return int(Path("/proc/sys/kernel/overflowuid").read_text())
     except (OSError, ValueError):
@@ -101,7 +103,7 @@ def _is_in_user_namespace() -> bool:
 
 
 def flock(path: Path, timeout: float | None = None, *, together: bool = False) -> int | None:
-    """Wait for a lock that the kernel releases when its holder dies; its empty file stays.
+    """Wait for a lock that the kernel releases when its holder dies; the empty lock file stays.
 
     Args:
         path: path of the lock's file, whose folder exists.
@@ -109,12 +111,12 @@ def flock(path: Path, timeout: float | None = None, *, together: bool = False) -
         together: share the lock with others who also set this.
 
     Returns:
-        A file descriptor; closing it releases the lock. None if the time is up first.
+        A file descriptor; closing it releases the lock. None if the timeout expires first.
 
     Raises:
         LockError: the file is a link or not a file, its owner forbids it, or its file system has
             no locks.
-        OSError: the file cannot be made.
+        OSError: the file cannot be created.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     kind = fcntl.LOCK_SH if together else fcntl.LOCK_EX
@@ -140,7 +142,7 @@ def _lock_if_free(path: Path, operation: int) -> int | None:
         except OSError as error:
             os.close(descriptor)
             raise LockError(
-                f"{path}: its file system has no locks between processes ({error.strerror}); "
+                f"{path}: its file system does not support locks ({error.strerror}); "
                 "expected a folder on a disk of this machine"
             ) from error
         except BaseException:
@@ -170,14 +172,14 @@ def _open_lock(path: Path) -> int:
 
 
 @retry(
-    # The process that makes a file lets others open it right after.
+    # A process that creates a lock file lets others open it right afterwards.
     retry=retry_if_exception_type(PermissionError),
     stop=stop_after_delay(NEW_FILE_SECONDS),
     wait=wait_fixed(0.05),
     reraise=True,
 )
 def _open_or_make(path: Path) -> int:
-    """Return a descriptor of the lock's file; only a file that it makes gets a mode."""
+    """Return a descriptor of the lock's file; the mode is set only if this creates the file."""
     try:
         return _open(path)
     except FileNotFoundError:
@@ -201,7 +203,7 @@ def _open(path: Path) -> int:
 def _mode_in(folder: Path) -> int:
     """Return the mode of a new lock file: those who may read the folder may wait for the lock.
 
-    In a folder that is neither ours nor root's, others get no permission.
+    In a folder that belongs to neither this user nor root, other users get no permission.
     """
     facts = folder.stat()
     allowed = 0o044 if _is_trusted(facts.st_uid) else 0o040
@@ -223,7 +225,7 @@ def _forbidden(path: Path) -> str:
         )
     return (
         f"{path.parent}: the folder belongs to {_owner(path.parent)}, and "
-        f"{user_name(os.geteuid())} may not make the lock {path.name} there; choose another folder"
+        f"{user_name(os.geteuid())} may not create {path.name} there; choose another folder"
     )
 
 
@@ -231,7 +233,9 @@ def _kind(path: Path) -> str:
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
         return "a symbolic link"
-    return "a folder" if stat.S_ISDIR(mode) else "a file" if stat.S_ISREG(mode) else "no file"
+    return (
+        "a folder" if stat.S_ISDIR(mode) else "a file" if stat.S_ISREG(mode) else "a special file"
+    )
 
 
 def _owner(path: Path) -> str:
@@ -250,7 +254,7 @@ def user_name(number: int) -> str:
 
 
 def holder_of(path: Path) -> str:
-    """Return a lock's holder, such as `process 4711 of anna`; empty if the system does not say."""
+    """Return a lock's holder, such as `process 4711 of anna`; empty if it is unknown."""
     try:
         facts = path.stat()
         device = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}"

@@ -19,10 +19,10 @@ WEB_ATTEMPTS = 3
 
 
 class ObjectStorage:
-    """The storage of all addresses; an object appears once all of it is there."""
+    """The storage of all addresses; an object appears only once it is complete."""
 
     def open(self, path: UPath, *, regular: bool = False) -> OpenFile:  # noqa: ARG002
-        """Read an object; whatever is there is one."""
+        """Read an object; `regular` changes nothing, because there is nothing but objects."""
         return io.BytesIO(self._read(path))
 
     def _read(self, path: UPath) -> bytes:
@@ -56,12 +56,13 @@ class ObjectStorage:
     def write(self, path: UPath, data: bytes) -> str:
         """Write an object, and return the storage's tag of exactly these bytes.
 
-        Another machine may write to the same place at any moment, so the tag of what is there
-        afterwards need not belong to these bytes. The tag is the one in the storage's answer to the
-        write, or else the one that was there both before and after these bytes were read back.
+        Another machine may write to the same place at any moment, so the object's tag after the
+        write need not belong to these bytes. The tag that is returned comes from the storage's
+        response to the write; without it, the bytes are read back, and the object's tag is returned
+        if it was the same before and after.
         """
         if is_read_only(path.protocol):
-            raise OSError(errno.EROFS, f"{path.protocol}:// can only be read", redacted(path))
+            raise OSError(errno.EROFS, f"{path.protocol}:// is read-only", redacted(path))
         answer = ask_storage(path, lambda storage, key: storage.pipe_file(key, data))
         if isinstance(answer, Mapping) and answer.get("ETag"):
             return _bare(answer["ETag"])
@@ -82,7 +83,7 @@ class ObjectStorage:
             ask_storage(path, lambda storage, key: storage.rm_file(key))
 
     def probe(self, folder: UPath) -> None:
-        """Write an empty object and remove it; if nothing may be deleted, it stays."""
+        """Write an empty object and remove it; without permission to delete, it stays."""
         probe = folder / ".nst-batch" / "check"
         try:
             self.write(probe, b"")
@@ -97,7 +98,7 @@ def _bare(tag: Any) -> str:
 
 
 def ask_storage(remote: UPath, ask: Callable[[Any, str], Answer]) -> Answer:
-    """Return a storage's answer; its library's errors become an `OSError` without secrets.
+    """Return a storage's response; its library's errors become an `OSError` without secrets.
 
     Args:
         remote: the place to ask about; errors name it.
@@ -113,7 +114,7 @@ def ask_storage(remote: UPath, ask: Callable[[Any, str], Answer]) -> Answer:
     try:
         answer: Answer = patiently(ask)(remote.fs, remote.path)
         return answer
-    # Not chained: the library's own error may quote a signed address.
+    # These errors are not chained, because the library's own error may quote a signed address.
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "No such file", redacted(remote)) from None
     except PermissionError:

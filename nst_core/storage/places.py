@@ -1,7 +1,7 @@
 """Places: files and folders on this machine's disks or in object storage, through fsspec.
 
 A local place is a `pathlib.Path`, any other a `upath.UPath`, which has the same methods.
-Credentials and endpoints come from where each storage's own tools look for them (`AWS_*`
+Credentials and endpoints are read from where each storage's own tools look for them (`AWS_*`
 variables, `~/.aws`, Google's and Azure's defaults, fsspec's configuration), never from an address.
 """
 
@@ -25,14 +25,14 @@ WEB_ADDRESS = r"^https?://[^\s?#@]+$"
 """The address of a folder on the web, without anything that could be secret."""
 
 BEFORE_USER = re.compile(r"://(?=[^/:]+(?::|\Z))|//(?=[^/:]*:)")
-"""Where a user begins before an `@`; an address without a scheme is recognized by a password."""
+"""Where a user name before an `@` begins; without a scheme, only a password reveals an address."""
 
 AFTER_PATH = re.compile(r"(https?://[^?#\n]*)([?#]\S*)?", re.IGNORECASE)
 """A web address up to the end of its path, and what follows the path."""
 
 
 class PlaceError(UserError, ValueError):
-    """An address that cannot be used; the message says what to do."""
+    """A path or address cannot be used; the message says what to do."""
 
 
 def place(named: str | os.PathLike[str] | UPath) -> Place:
@@ -76,7 +76,7 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
 
 
 def _path(text: str) -> Path:
-    """Return a path on this machine; refuse addresses, which would make folders with odd names."""
+    """Return a path on this machine; refuse an address such as `s3:/key`, which lacks a slash."""
     scheme, slash, rest = text.partition(":/")
     if slash and scheme.lower() in SCHEMES:
         raise PlaceError(
@@ -84,7 +84,7 @@ def _path(text: str) -> Path:
             f"{scheme.lower()}://{rest.lstrip('/')}"
         )
     if "\0" in text:
-        raise PlaceError(f"{text!r}: found a NUL character, which no path can hold")
+        raise PlaceError(f"{text!r}: found a NUL character, which no path can contain")
     try:
         os.fsencode(text)
     except UnicodeEncodeError as error:
@@ -158,12 +158,12 @@ def _recorded(named: object) -> Place:
 
 
 RecordedPlace = Annotated[Place, PlainValidator(_recorded), PlainSerializer(str, return_type=str)]
-"""Where a file was written, as a field of a record. When a record is read, only the end of it
-counts, so even an address is a `Path` then, and no storage library is asked about it."""
+"""Where a file was written, as a field of a record. When a record is read, only the end of the path
+counts, so even an address becomes a `Path`, and no storage library is needed for it."""
 
 
 def join(folder: Place, text: str) -> Place:
-    """Return what an address, an absolute or a relative path in a file in the folder refers to.
+    """Return the place that a text in one of the folder's files means: an address or a path.
 
     Raises:
         PlaceError: see `place`.
@@ -212,7 +212,7 @@ def without_links(named: Place) -> Place:
 
 
 def name_of(named: Place) -> str:
-    """Return the last part of a place, without what an address has after the path."""
+    """Return the last part of a place, without what follows the path of a web address."""
     if isinstance(named, Path) or not is_read_only(named.protocol):
         return named.name
     return PurePosixPath(unquote(urlsplit(str(named)).path)).name
@@ -221,15 +221,15 @@ def name_of(named: Place) -> str:
 def redacted(named: str | os.PathLike[str] | UPath) -> str:
     """Return a place or any other text without whatever may be secret in its web addresses.
 
-    Users, passwords and whatever follows the path are removed; signed addresses have a key there.
-    In doubt, too much is removed: an address without its scheme may still contain a password.
+    User names, passwords and whatever follows the path (in signed addresses, a key) are removed.
+    When in doubt, too much is removed: an address without its scheme may still contain a password.
     """
     text = _without_users(str(named))
     return AFTER_PATH.sub(lambda seen: seen[1] + ("?..." if seen[2] else ""), text)
 
 
 def _without_users(text: str) -> str:
-    """Remove users piece by piece, as a single expression would scan a long text many times."""
+    """Remove user names piece by piece; a single expression would scan a long text many times."""
     *pieces, rest = text.split("@")
     shown: list[str] = []
     opening = ""
@@ -264,15 +264,15 @@ def redacted_reason(named: UPath, text: str) -> str:
 
 
 def reject_signed_address(named: Place) -> Place:
-    """Return an address that others may store, as Prefect's server stores a run's parameters.
+    """Return the place unless it is a signed address, which Prefect's server must not store.
 
     Raises:
-        PlaceError: it is signed.
+        PlaceError: it is a signed address.
     """
     text = str(named)
     if not isinstance(named, Path) and is_read_only(named.protocol) and re.search("[?#]", text):
         raise PlaceError(
-            f"{redacted(named)}: found a signed address, which Prefect's server would keep; "
-            "expected one without '?' or '#' (those of pictures in a manifest may have them)"
+            f"{redacted(named)}: found a signed address, which Prefect's server would store; "
+            "expected one without '?' or '#' (pictures in a manifest may have signed addresses)"
         )
     return named

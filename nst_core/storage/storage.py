@@ -1,7 +1,8 @@
 """What a kind of storage must be able to do, and which kind a place belongs to.
 
-Only `nst_core.storage.files` uses this; everybody else calls the functions there. To add a kind,
-write a class with these methods, and name it in `schemes.SCHEMES`.
+Only `nst_core.storage.files` uses this protocol; all other modules call the functions of
+`nst_core.storage.files`. To add a kind, write a class with these methods, and name it in
+`schemes.SCHEMES`.
 """
 
 from functools import cache
@@ -19,7 +20,7 @@ class Storage(Protocol):
     """A kind of storage; `path` and `folder` are places of this kind.
 
     Every method raises an `OSError` with a reason in `strerror` and without secrets:
-    `FileNotFoundError` if there is no such file, and `StorageError` if it may exist all the same.
+    `FileNotFoundError` if there is no such file, and `StorageError` if that is unknown.
     """
 
     def open(self, path: Any, *, regular: bool = False) -> OpenFile:
@@ -51,12 +52,12 @@ class Storage(Protocol):
         """Write a file atomically, together with missing folders.
 
         Returns:
-            The tag of exactly these bytes; empty if there is none, or something else is there now.
+            The tag of exactly these bytes; empty if there is none, or if the bytes were replaced.
         """
         ...
 
     def move(self, path: Any, free: Any) -> None:
-        """Give a file another name in the same folder, where nothing is."""
+        """Rename a file within its folder, to a name that is not in use."""
         ...
 
     def remove(self, path: Any) -> None:

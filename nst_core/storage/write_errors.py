@@ -14,11 +14,11 @@ from nst_core.storage.places import Place, redacted
 
 REASONS = {
     errno.ENOSPC: ("is full", "make room there"),
-    errno.EDQUOT: ("has no room left in your quota", "remove something there, or ask for more"),
-    errno.EROFS: ("can only be read", "choose another folder"),
+    errno.EDQUOT: ("exceeds your quota", "remove files there, or ask for a larger quota"),
+    errno.EROFS: ("is read-only", "choose another folder"),
     errno.EACCES: ("is not writable by {user}", "choose another folder, or change its mode"),
     errno.EPERM: ("is not writable by {user}", "choose another folder, or change its mode"),
-    errno.EIO: ("is on a disk that fails", "see the system's log"),
+    errno.EIO: ("is on a failing disk", "see the system's log"),
     errno.ENOTDIR: ("has a file in its path where a folder is expected", "choose another folder"),
     errno.EEXIST: ("is not a folder", "choose another folder"),
 }
@@ -26,7 +26,7 @@ REASONS = {
 
 
 class WriteError(UserError, OSError):
-    """A file that cannot be written; the message says why, and what to do."""
+    """A file cannot be written; the message says why, and what to do."""
 
 
 def reason(error: OSError, name: str, folder: Place) -> str:
@@ -47,7 +47,7 @@ def explained(error: OSError, folders: Mapping[str, Place]) -> str:
 
     Args:
         error: the system's error.
-        folders: those that may be the cause, by their names for users.
+        folders: the folders that may be the cause, by their names for users.
     """
     if isinstance(error, StorageError | WriteError) or error.errno not in REASONS:
         return ""
@@ -74,7 +74,7 @@ def writing_to(folders: Mapping[str, Place]) -> Iterator[None]:
         folders: by their names for users, such as `the output folder`.
 
     Raises:
-        WriteError: a file in one of them, or beside them, cannot be written.
+        WriteError: a file cannot be written, in one of these folders or elsewhere.
     """
     try:
         yield

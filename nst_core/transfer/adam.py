@@ -41,8 +41,8 @@ class Adam:
     some style transfer programs (0.1) would drown the gradients of losses that are means.
 
     Attributes:
-        best_of_every: only the start (so that there always is a best point), and the points after
-            1, 1 + this, 1 + twice this, ... steps can become the best.
+        best_of_every: only the start (so that there is always a best point) and the points after
+            1, 1 + n, 1 + 2n, ... steps can become the best point, where n is this number.
     """
 
     lower: float = 0.0

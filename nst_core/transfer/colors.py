@@ -1,4 +1,4 @@
-"""Color statistics: a picture can be given the mean and covariance of another's colors."""
+"""Color statistics, and a transfer of one picture's mean and covariance of colors to another."""
 
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ def match_colors(
 
     Args:
         picture: in any form that `nst_core.images.pixels.as_pixels` takes.
-        wanted: statistics of the picture whose colors it gets.
+        wanted: statistics of the picture whose colors `picture` gets.
         smallest_variance: a floor for the picture's variance in each direction, so that noise in
             a picture of one color is not amplified.
 

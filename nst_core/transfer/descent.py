@@ -13,7 +13,7 @@ RUNNING, CONVERGED, DIVERGED = 0, 1, 2
 
 
 class Evaluation(NamedTuple):
-    """An objective at a point; `terms` is whatever should be known about the best point."""
+    """An objective at a point; `terms` is whatever else should be known about this point."""
 
     value: tf.Tensor  # scalar
     gradient: tf.Tensor  # has the point's shape
@@ -39,13 +39,13 @@ def is_finite(evaluation: Evaluation) -> tf.Tensor:
 
 
 def finite_or_infinity(evaluation: Evaluation) -> tf.Tensor:
-    """Return the value if the evaluation is finite, or else infinity, which any value is below."""
+    """Return the value if the evaluation is finite, or else infinity, above any other value."""
     infinity = tf.constant(float("inf"), evaluation.value.dtype)
     return tf.where(is_finite(evaluation), evaluation.value, infinity)
 
 
 def select(condition: tf.Tensor, when_true: Any, when_false: Any) -> Any:
-    """Return one of two equal structures of tensors, such as two of `Best`."""
+    """Return one of two structures of tensors of the same form, such as two of `Best`."""
     return tf.nest.map_structure(
         lambda yes, no: tf.where(condition, yes, no), when_true, when_false
     )

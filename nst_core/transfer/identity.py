@@ -24,7 +24,7 @@ def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -
         style_sha256: digest of the style picture's decoded content.
         settings: only the working sizes, the style layers (not their weights) and the kind of Gram
             matrix matter.
-        encoder_fingerprint: distinguishes the targets of different networks.
+        encoder_fingerprint: fingerprint of the encoder that computes the targets.
 
     Returns:
         64 hexadecimal digits.

@@ -23,7 +23,7 @@ from nst_core.transfer.descent import (
 
 
 class LbfgsState(NamedTuple):
-    """The state of L-BFGS between two steps; its point is the best, as the value only falls."""
+    """The state of L-BFGS between two steps; its point is the best: the value only falls."""
 
     best: Best
     gradient: tf.Tensor
@@ -56,7 +56,7 @@ class Lbfgs:
     A coordinate at a bound that descent would move out of the box is in the active set, which is
     fixed for the step (Bertsekas 1982). Trial points are clipped to the box. The step length is
     found by bisection on the weak Wolfe conditions (Lewis & Overton 2013); the first trial is
-    nearly always accepted, so that a step takes one evaluation.
+    nearly always accepted, so a step usually takes one evaluation.
     """
 
     lower: float = 0.0

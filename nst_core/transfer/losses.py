@@ -27,7 +27,7 @@ class Targets(NamedTuple):
 
 
 class LossWeights(NamedTuple):
-    """The weights as tensors, so that other weights do not need another compilation."""
+    """The weights as tensors, so that different weights need no new compilation."""
 
     content: tf.Tensor
     style: tf.Tensor
@@ -106,7 +106,7 @@ class Convention(NamedTuple):
         content: function of activations (height, width, channels) and their target.
         style: function of a Gram matrix (channels, channels), divided by positions, and its target.
         variation: function of pixels (height, width, 3).
-        in_network_units: these pixels are scaled like the network's input, or else in [0, 1].
+        in_network_units: whether these pixels are scaled like the network's input, not in [0, 1].
     """
 
     content: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -156,7 +156,7 @@ def loss_terms(
         encoder: the feature network.
         normalization: the convention that defines the losses.
         pixels: sRGB in [0, 1], float32, (height, width, 3).
-        targets: those of the content must be for the same height and width.
+        targets: the content targets must have been computed at the same height and width.
         weights: weights of the losses and, within each, of the layers.
     """
     convention = CONVENTIONS[normalization]

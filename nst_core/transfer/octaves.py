@@ -3,10 +3,10 @@
 from nst_core.transfer.settings import Settings
 
 SMALLEST_SIDE = 32
-"""In pixels; a smaller octave shows the encoder too little to be worth its steps."""
+"""In pixels; at a smaller octave, the encoder sees too little to be worth the steps."""
 
 REPORT_EVERY = 10
-"""Steps between the host's reads of the device; the plateau is judged over two such intervals."""
+"""After this many steps, the host reads the device's state; a plateau lasts two such intervals."""
 
 
 def style_sides(settings: Settings) -> tuple[int, ...]:
@@ -25,8 +25,8 @@ def octave_shapes(height: int, width: int, octaves: int) -> dict[int, tuple[int,
 
     Args:
         height, width: size of the result, in pixels.
-        octaves: how many are wanted; those with a side below `SMALLEST_SIDE` are left out, but
-            never the last, which has the result's own size.
+        octaves: how many are requested; octaves with a side below `SMALLEST_SIDE` are left out, but
+            never the last one, which has the result's own size.
     """
     shapes = {}
     for index in range(octaves):

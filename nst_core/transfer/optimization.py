@@ -26,7 +26,7 @@ Pixels = NDArray[np.float32]
 
 FIRST_LBFGS_STEP = 0.05
 SMALLER_STEP = 0.1
-"""The most that L-BFGS's first step changes a pixel, and the factor on it after a recovery."""
+"""The most by which L-BFGS's first step changes a pixel, and its factor after a recovery."""
 
 Optimizer = Lbfgs | Adam
 
@@ -51,11 +51,11 @@ class Losses:
 
 
 class NotFiniteError(ArithmeticError):
-    """A start whose own loss is not finite, so that there is nothing to go back to."""
+    """The loss of the start is not finite, so the optimization cannot go back to a better point."""
 
 
 class Totals(NamedTuple):
-    """Counts over several octaves, or over both parts of one that recovered."""
+    """Counts over several octaves, or over both parts of an octave that recovered."""
 
     steps: int
     evaluations: int
@@ -128,7 +128,7 @@ class OctaveTask:
         state = self._begin(start, step_size)
         if not np.isfinite(state.best.value.numpy()):
             raise NotFiniteError(
-                "the loss of the start is not finite: lower the weights or start from another "
+                "the loss of the start is not finite; lower the weights or start from another "
                 f"picture (content {self.settings.content_weight:g}, style "
                 f"{self.settings.style_weight:g}, tv {self.settings.tv_weight:g})"
             )
@@ -196,8 +196,8 @@ def _without_size(tensor: tf.Tensor) -> tf.TensorSpec:
 class _AnySize:
     """A function that is compiled for pictures of unknown height and width from the start.
 
-    By default, TensorFlow compiles once for the first shape and again for all others, which takes
-    twice as much time and memory.
+    By default, TensorFlow compiles once for the first shape and once more for all others, which
+    takes twice as much time and memory.
     """
 
     traced: Any
@@ -227,7 +227,7 @@ def compile_for(
     encoder: Encoder,
     optimizer: Optimizer,
     normalization: Normalization,
-    device: str,  # noqa: ARG001 - a graph contains weights, of which each device has its own
+    device: str,  # noqa: ARG001 - a graph contains weights, and each device has its own copy
 ) -> Compiled:
     """Return the functions for these arguments, which are compiled when they are first used."""
 

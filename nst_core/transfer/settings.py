@@ -32,7 +32,7 @@ DEFAULT_PRESET: PresetName = "standard"
 
 
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15
-"""Limits of weights of losses and layers, besides 0, as sums of weighted losses are float32."""
+"""Limits of nonzero weights of losses and layers, because weighted losses are summed in float32."""
 
 
 def parse_layer_weights(text: str) -> dict[str, float]:
@@ -45,19 +45,21 @@ def parse_layer_weights(text: str) -> dict[str, float]:
     for item in text.replace(",", " ").split():
         name, _, weight = item.partition(":")
         if not name:
-            raise ValueError(f"{item!r} names no layer (expected relu1_1:0.5, say)")
+            raise ValueError(f"{item!r} names no layer (expected, for example, relu1_1:0.5)")
         if name in weights:
             raise ValueError(f"layer {name!r} is named twice")
         try:
             weights[name] = float(weight or 1)
         except ValueError:
-            raise ValueError(f"{weight!r} is not a number (expected {name}:0.5, say)") from None
+            raise ValueError(
+                f"{weight!r} is not a number (expected, for example, {name}:0.5)"
+            ) from None
     if not weights:
         raise ValueError("expected layers such as 'relu3_2' or 'relu1_1:1 relu2_1:0.5'")
     if not all(map(_is_weight, weights.values())) or not any(weights.values()):
         raise ValueError(
             f"layer weights must be 0 or from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}, and at "
-            "least one above 0"
+            "least one must be above 0"
         )
     return {name: _plain_zero(weight) for name, weight in weights.items()}
 
@@ -91,7 +93,7 @@ class Settings(BaseModel):
 
     Field names are the manifest's column names, the command line's options and the flow's
     parameters. Whatever does not change pixels (where files go, how many rows run at once) is not
-    here.
+    a setting.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -129,7 +131,7 @@ class Settings(BaseModel):
         description="what the optimization starts from; gray: the network's mean color with noise",
     )
     start_noise: Number = Field(
-        1.0, ge=0, le=255, description="standard deviation of a gray start's noise, from 0 to 255"
+        1.0, ge=0, le=255, description="standard deviation of a gray start's noise, in 8-bit levels"
     )
     optimizer: OptimizerName = Field("lbfgs", description="L-BFGS or Adam")
     learning_rate: Number = Field(
@@ -153,12 +155,12 @@ class Settings(BaseModel):
         description="an octave ends when 20 steps lower the loss by less than this share; 0: never",
     )
     seed: int | None = Field(
-        None, ge=0, lt=2**31, description="seed of a noise start; empty: derived from the row"
+        None, ge=0, lt=2**31, description="seed of the noise; if empty, derived from the row"
     )
     keep_alpha: bool = Field(False, description="give the result the content's transparency")
     encoder: EncoderName = Field(DEFAULT_ENCODER, description="the feature network")
     pooling: Pooling = Field(
-        "trained", description="of the encoder: as it was trained, or all average, or all max"
+        "trained", description="the encoder's pooling: as it was trained, all average, or all max"
     )
 
     @model_validator(mode="before")
@@ -166,7 +168,7 @@ class Settings(BaseModel):
     def _take_layers_of_the_encoder(cls, said: Any) -> Any:
         encoder = said.get("encoder", DEFAULT_ENCODER) if isinstance(said, Mapping) else None
         if not isinstance(encoder, str) or encoder not in CATALOGUE:
-            return said  # which the fields themselves reject
+            return said  # the fields themselves reject it
         network = CATALOGUE[encoder]
         layers = {"content_layers": network.content_layers, "style_layers": network.style_layers}
         return layers | said
@@ -198,7 +200,7 @@ _PUBLISHED_RECIPE: Mapping[str, Any] = {
     "tolerance": 0,
     "clip": "end",
 }
-"""What the published recipes of others have in common."""
+"""What the recipes that others published have in common."""
 
 PRESET_CHOICES: Mapping[PresetName, Mapping[str, Any]] = {
     "draft": {"size": 256, "steps": 40, "octaves": 2},
@@ -257,7 +259,7 @@ presets = PRESETS
 
 
 def _overrides_model() -> type[BaseModel]:
-    """Make the model of what a user may choose: a preset and all `Settings`, each optional."""
+    """Create the model of what a user may choose: a preset and all `Settings`, each optional."""
     fields: dict[str, Any] = {}
     for name, field in Settings.model_fields.items():
         said = Field(None, description=field.description)
@@ -277,10 +279,10 @@ else:
 
 
 def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:
-    """Return settings from choices of rising precedence, based on the last preset named.
+    """Return settings from choices of increasing precedence, based on the last preset among them.
 
     Args:
-        choices: `Overrides`, or mappings with their field names; None values choose nothing.
+        choices: `Overrides`, or mappings with its field names; None values choose nothing.
 
     Raises:
         pydantic.ValidationError: `Overrides` does not allow a name or value.
@@ -294,5 +296,5 @@ def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:
 
 
 def preset_names() -> tuple[str, ...]:
-    """Return our own presets, from quick to fine, and then the recipes of others."""
+    """Return our own presets, from quick to fine, and then the recipes that others published."""
     return get_args(PresetName)

@@ -25,7 +25,7 @@ class StyleTargets:
 
     Attributes:
         grams: one mapping per octave, coarse to fine; layer name -> float32 (channels, channels).
-        centers: likewise; what is first subtracted from activations, float32 (channels,).
+        centers: likewise; the vectors to subtract from activations first, float32 (channels,).
         colors: statistics of the style at its largest working size.
     """
 

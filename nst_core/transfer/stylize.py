@@ -24,10 +24,10 @@ from nst_core.transfer.statistics import StyleTargets, style_targets
 class Iterate(WithPicture):
     """The best picture so far, for a preview or a progress bar.
 
-    It has `image`, a Pillow image, and `save(path)`, as an `Outcome` has.
+    Like an `Outcome`, it has `image`, a Pillow image, and `save(path)`.
 
     Attributes:
-        octave, octaves: number of the current size, from 1, and how many there are.
+        octave, octaves: number of the current octave, from 1, and of all octaves.
         step, steps: steps done and planned, over all octaves; an octave that ends early skips some.
         step_of_octave: steps done at this octave's size.
         work_done: share of all work, from 0 to 1; a step counts by its number of pixels.
@@ -60,8 +60,10 @@ class Outcome(WithPicture):
             size.
         steps, evaluations: totals over all octaves.
         stop_reason: why the last octave ended: `steps` (all done), `plateau`, `converged` (no
-            step lowers the loss) or `diverged` (not finite a second time; the best is kept).
-        recoveries: how often it went back to the best iterate because a loss was not finite.
+            step lowers the loss) or `diverged` (a loss was not finite a second time; the result is
+            the best picture).
+        recoveries: how often the optimization went back to its best picture because a loss was not
+            finite.
     """
 
     pixels: NDArray[np.uint8]
@@ -90,11 +92,11 @@ def stylize(
         settings: how to stylize; the result's longest side is `settings.size`, or the content's if
             smaller (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
-        on_iterate: called with the best picture so far every few steps.
+        on_iterate: called every few steps with the best picture so far.
 
     Raises:
-        ValueError: not a picture, or one whose values are out of range; an unknown layer, or a
-            picture too small for the deepest layer.
+        ValueError: `content` or `style` is not a picture, or has values out of range; a layer is
+            unknown, or a picture is too small for the deepest layer.
         WeightsError: the encoder's weights are missing, or cannot be used.
         NotFiniteError: the loss of the start is not finite.
     """
@@ -169,11 +171,11 @@ def _iterate(
     octave: int,
     steps: int,
 ) -> Iterate:
-    """Return what a report means for the whole optimization.
+    """Return the state of the entire optimization, from the report of one octave.
 
     Args:
         report: the state of the current octave.
-        before: totals of the octaves before.
+        before: totals of the previous octaves.
         shapes: height and width of each octave, by index.
         octave: index of the current one.
         steps: steps planned for each octave.
@@ -195,7 +197,7 @@ def _iterate(
 def _outcome(
     last: OctaveTask, start: Pixels, pixels: Pixels, totals: Totals, stop_reason: str
 ) -> Outcome:
-    """Return the picture as saved, with its own losses, not those of the pixels before rounding."""
+    """Return the picture as it is saved, with the losses of its rounded pixels."""
     saved = to_levels(pixels)
     return Outcome(
         pixels=saved,
@@ -220,8 +222,9 @@ def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width
     )
     if min(height, width) < smallest:
         raise ValueError(
-            f"the picture is {width} x {height} pixels when worked on; the layers chosen need at "
-            f"least {smallest} each way: raise size, set enlarge, or choose shallower layers"
+            f"the picture would be optimized at {width} x {height} pixels, but the chosen layers "
+            f"need at least {smallest} on each side: raise size, set enlarge, or choose shallower "
+            "layers"
         )
 
 
@@ -238,7 +241,7 @@ def _start(
         return resize(content, *shape)
     if settings.start == "style":
         if style is None:
-            raise ValueError("start is 'style', but no style picture was given")
+            raise ValueError("start is 'style', but no style picture was passed")
         return _cover(style, *shape)
     draw = np.random.default_rng(seed)
     if settings.start == "noise":

@@ -1,4 +1,4 @@
-"""Warnings about rows that are done all the same, for the table, the page and reports."""
+"""Warnings about rows that were still done, for the table, the page and reports."""
 
 import math
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ MOSTLY_HIDDEN = 0.9
 """The share of transparent pixels above which a content is hardly visible."""
 
 ABSURD_RISE = 10
-"""How many times the loss of its start a result may have; the best picture is kept, so only the
-final rounding to 8 bits can raise the loss."""
+"""A result is absurd if its loss is more than this many times that of the start. The result
+is the best picture, so only the final rounding to 8 bits can raise the loss."""
 
 ABSURD_RELATIVE_LOSS = 1000
-"""A relative loss that is absurd: a picture without any texture has 1, and results less than 10."""
+"""A higher relative loss is absurd: a picture without texture has 1, and results less than 10."""
 
 
 def warnings_of_pictures(content: PictureFacts, style: PictureFacts) -> Iterator[str]:
@@ -26,7 +26,7 @@ def warnings_of_pictures(content: PictureFacts, style: PictureFacts) -> Iterator
         for clause in facts.warnings:
             yield f"{column}: {clause}"
     if content.hidden == 1:
-        yield "content: it is transparent all over, so that only white is stylized"
+        yield "content: it is completely transparent, so only white is stylized"
     elif content.hidden > MOSTLY_HIDDEN:
         yield f"content: {content.hidden:.0%} of it is transparent"
     if style.is_flat:
@@ -46,5 +46,5 @@ def warnings_of_losses(outcome: "Outcome") -> Iterator[str]:
     if worst and layers[worst] > ABSURD_RELATIVE_LOSS:
         yield (
             f"losses: the style layer {worst} has a relative loss of {layers[worst]:.3g}: the "
-            "style has next to no texture there"
+            "style has almost no texture at that layer"
         )

@@ -43,7 +43,7 @@ class RecordSerializer(Serializer):
     type: str = Field(default=SERIALIZER, frozen=True)
 
     def dumps(self, obj: Any) -> bytes:
-        """Return a record as JSON; exceptions, which Prefect persists if a task fails, as text."""
+        """Return a record as JSON, or as text an exception that Prefect stores if a task fails."""
         if isinstance(obj, StyleRecord | PictureRecord):
             return obj.model_dump_json().encode()
         if isinstance(obj, BaseException):
@@ -51,10 +51,10 @@ class RecordSerializer(Serializer):
         raise TypeError(f"only records are persisted, not {type(obj).__name__}")
 
     def loads(self, blob: bytes) -> Record:
-        """Return the record; raise `RecordError` if it or its file is damaged or of another key."""
+        """Return the record; raise `RecordError` if it, its key or its file is not as expected."""
         task_run = TaskRunContext.get()
         if task_run is None:
-            raise RecordError("a record is only read for the task that it is of")
+            raise RecordError("a record can be read only in the task run that it belongs to")
         job, record = task_run.parameters["job"], parse_record(blob)
         if isinstance(record, StyleRecord):
             path = task_run.parameters["cache"].targets(job.style_key)
@@ -144,8 +144,8 @@ def _lock_manager(folder: Path) -> FlockLockManager:
 def record_storage(folder: Place) -> Path | RemoteFileSystem:
     """Return where Prefect stores records: a folder, or a block, which must be saved under a name.
 
-    A block contains the address and nothing else; the credentials are those of the user who runs
-    the task.
+    A block contains the URL and nothing else; the credentials are those of the user who runs the
+    task.
     """
     if path := on_disk(folder):
         return path

@@ -40,7 +40,7 @@ def gather(
 def result_of(
     job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: OutputFolder
 ) -> RowResult:
-    """Return the result of a job whose task run completed; another run may have been faster."""
+    """Return the result of a job whose task run completed, even if another run made the picture."""
     record = picture.result()
     warn_if_not_kept(job, output)
     computed = isinstance(style, PrefectFuture) and ended(style).name != "Cached"
@@ -60,7 +60,7 @@ def warn_if_not_kept(job: Job, output: OutputFolder) -> None:
         there = False
     if not there:
         logger.warning(
-            "%s: it is done, but its record cannot be kept at %s: the next run makes it again",
+            "%s is done, but its record cannot be stored at %s: the next run stylizes it again",
             job.output,
             redacted(record),
         )
@@ -98,8 +98,8 @@ def write_traceback(error: BaseException, path: Place) -> None:
 
 
 def has_begun(picture: PrefectFuture[PictureRecord]) -> bool:
-    """Return whether a task run that was waited for ever ran; without its style it cannot."""
-    # The future itself is not asked, because it asks the server if its task broke off.
+    """Return whether a task run that has ended ever began; without its style, it does not."""
+    # The future itself is not asked, because it would ask the server if its task was cut short.
     return ended(picture).name != "NotReady"
 
 

@@ -1,4 +1,4 @@
-"""A run's log on Prefect's page: rows that are not done, and why, without tracebacks."""
+"""A run's log in the Prefect UI: rows that are not done, and why, without tracebacks."""
 
 import logging
 
@@ -21,7 +21,7 @@ def run_log() -> Log:
 
 
 class _WithoutTraceback(logging.Filter):
-    """Filter that reduces errors that are not bugs to one line; all others keep their traceback.
+    """Filter that shortens errors that are not bugs to one line; bugs keep their traceback.
 
     Prefect's `FailedRun` stands for failed rows.
     """

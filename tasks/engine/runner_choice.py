@@ -11,7 +11,7 @@ LOCAL: RunnerName = "local"
 
 
 class RunnerError(UserError):
-    """Tasks cannot run where they were asked to; the message says what to do."""
+    """Tasks cannot run where the user asked; the message says what to do."""
 
 
 def check_runner(runner: RunnerName, address: str | None, devices: str) -> None:
@@ -19,16 +19,16 @@ def check_runner(runner: RunnerName, address: str | None, devices: str) -> None:
 
     Args:
         runner: threads of this process, or a cluster.
-        address: the address of a running cluster; None for one of our own.
+        address: the address of a running cluster; None to start one for the run.
         devices: the devices that the user asked for.
 
     Raises:
-        RunnerError: they cannot.
+        RunnerError: tasks cannot run there.
     """
     if runner == LOCAL:
         if address:
             raise RunnerError(
-                f"--address: found {address!r}; expected --runner ray or dask with it"
+                f"--address: found {address!r}; expected --runner ray or --runner dask, too"
             )
         return
     if find_spec(f"prefect_{runner}") is None:
@@ -41,7 +41,7 @@ def check_runner(runner: RunnerName, address: str | None, devices: str) -> None:
     if get_current_settings().api.url is None:
         raise RunnerError(
             f"--runner {runner}: PREFECT_API_URL is not set, and workers need a server that all of "
-            "them reach; start one with `prefect server start` and set PREFECT_API_URL"
+            "them can reach; start one with `prefect server start` and set PREFECT_API_URL"
         )
     if devices not in (AUTO, CPU, ANY_GPU):
         raise RunnerError(

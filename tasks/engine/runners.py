@@ -50,8 +50,8 @@ def start_workers(
     """Start workers of a kind that `check_runner` accepted, for as long as the context lasts.
 
     Raises:
-        RunnerError: there is no cluster at the address.
-        DeviceError: a device that was asked for is not there.
+        RunnerError: no cluster answers at the address.
+        DeviceError: a device that was asked for does not exist.
     """
     if runner == "dask":
         return _on_dask(address, devices)
@@ -91,7 +91,9 @@ def _on_dask(address: str | None, devices: str) -> Iterator[Workers]:
         except (OSError, ValueError) as error:
             raise _not_there("dask", address, error) from error
         if not workers:
-            raise RunnerError(f"--address: the Dask cluster at {address} has no worker; start some")
+            raise RunnerError(
+                f"--address: the Dask cluster at {address} has no workers; start some"
+            )
         lent = _lent_by_cluster(
             devices, sum(worker["resources"].get("GPU", 0) for worker in workers)
         )
@@ -169,8 +171,8 @@ def _lent_by_cluster(devices: str, gpus: float) -> str:
     """Return the `devices` of a task on a worker to which the cluster lends one GPU or one CPU."""
     if devices == ANY_GPU and not gpus:
         raise DeviceError(
-            "devices: gpu asked for, but no worker of the cluster says that it has one; start "
-            "Dask's with `--resources GPU=1`, Ray's with `--num-gpus=1`"
+            "--devices: found gpu, but no worker of the cluster reports a GPU; start Dask workers "
+            "with `--resources GPU=1`, or Ray workers with `--num-gpus=1`"
         )
     if devices == CPU or not gpus:
         emit(DevicesOpened(("CPUs of the cluster",)))
@@ -196,7 +198,7 @@ def ended(future: PrefectFuture[Any]) -> State[Any]:
         if future.state.is_final():
             return future.state
         return Crashed(message=f"the task did not end: {future.result()}")
-    # The former is raised if Prefect gives up a task that has begun but not reached its function.
+    # `CancelledError` means that Prefect gave up a task before the task reached its function.
     except (CancelledError, Exception) as error:  # noqa: BLE001 - clusters raise their own kinds
         return Crashed(message=f"{type(error).__name__}: {error}", data=error)
 

@@ -46,21 +46,21 @@ def check_weights_place(store: WeightStore, output: OutputFolder) -> None:
     """Refuse the user's own weights if they are in a place where runs write.
 
     Raises:
-        WeightsError: they are.
+        WeightsError: the weights are in such a place.
     """
     name = ""
-    # A link to itself is reported when it is read.
+    # A link that leads to itself is reported when the weights are read.
     with suppress(OSError, RuntimeError):
         name = ManagedPlaces(output).name_at(store.chosen) if store.chosen else ""
     if name:
         raise WeightsError(
-            f"{store.chosen}: runs replace and remove files in {output}/{name}; keep "
-            "weights elsewhere, or choose another output folder"
+            f"{store.chosen}: runs replace and remove files in {output}/{name}; move "
+            "the weights, or choose another output folder"
         )
 
 
 def _once(fetch: Callable[[PublishedFile], Path]) -> Callable[[PublishedFile], Path]:
-    """Let `fetch` try each file once, so that no kind of pooling repeats a failed download."""
+    """Let `fetch` try each file once, so that a failed download is not repeated for any pooling."""
     known: dict[PublishedFile, Path | WeightsError] = {}
 
     def fetch_once(published: PublishedFile) -> Path:

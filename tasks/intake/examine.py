@@ -1,4 +1,4 @@
-"""Conversion of rows to jobs, with pictures examined and identities known, to be run or skipped."""
+"""Conversion of rows to jobs: their pictures are examined, and their identities are known."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -96,8 +96,8 @@ def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fa
         examination = found.get(path) if is_named else None
         if isinstance(examination, PictureError):
             cell, why = row.cells[column], str(examination)
-            # A cell with the complete path already says where; a name does not. A path that looks
-            # like an address may contain a secret, which nobody would look for in a path.
+            # A cell with the complete path shows it already, unlike a cell with a name. If the cell
+            # looks like a URL, the path may contain a secret that was not recognized as one.
             if cell == redacted(path) or may_be_address(cell):
                 why = why.removeprefix(f"{redacted(path)}: ")
             yield Fault(row.line, column, cell, why)
@@ -116,8 +116,8 @@ def _size_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault
     height, width = fit(content.height, content.width, settings.size, enlarge=settings.enlarge)
     if min(height, width) < smallest:
         wrong = (
-            f"it is worked on at {width} x {height} pixels; expected at least {smallest} each way: "
-            "raise size, or set enlarge"
+            f"it would be stylized at {width} x {height} pixels; expected at least {smallest} each "
+            "way: increase size, or set enlarge"
         )
         yield Fault(row.line, "content", row.cells["content"], wrong)
 
@@ -158,6 +158,6 @@ def load_picture(path: Place, sha256: str, *, size: int, enlarge: bool, max_pixe
     picture = load(path, size=size, enlarge=enlarge, max_pixels=max_pixels, warn=False)
     if picture.sha256 != sha256:
         raise PictureError(
-            f"{redacted(path)}: the picture changed while the batch ran. Run it again."
+            f"{redacted(path)}: the picture changed while the batch ran. Run the batch again."
         )
     return picture

@@ -31,6 +31,6 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"it cannot be used: the system says {error.strerror!r}"
     if isinstance(error, MemoryError):
-        return "it cannot be used: it asks for more memory than there is"
+        return "it cannot be used: it needs more memory than there is"
     said = " ".join(f"{type(error).__name__}: {error}".split())
     return f"it cannot be used ({said[:300]})"

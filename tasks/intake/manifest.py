@@ -45,7 +45,7 @@ def read_manifest(path: Place, defaults: BaseModel | None = None) -> list[Row]:
     is_pipe = special_kind(path) == "a pipe"
     columns, records = _read_table(path, is_pipe)
     has_index = _has_index(columns, records)
-    # Paths from a pipe are relative to the folder in which both its writer and we run.
+    # Paths from a pipe are relative to the folder in which both its writer and this process run.
     folder = Path.cwd() if is_pipe else path.parent
     rows = [read_row(folder, _cells_of(record, columns, has_index), defaults) for record in records]
     return with_outputs(rows)
@@ -59,7 +59,7 @@ def _read_table(path: Place, is_pipe: bool) -> tuple[list[str], list[Record]]:
         raise ManifestError(f"{redacted(path)}, {error}") from error
     if not records:
         raise ManifestError(
-            f"{redacted(path)}: not a CSV file, as there is nothing in it; expected the header "
+            f"{redacted(path)}: there is nothing in the file; expected the header "
             "'content,style' and one row per picture"
         )
     columns = [_column(name) for name in records[0].cells]
@@ -86,7 +86,7 @@ def _read_text(path: Place, is_pipe: bool) -> str:
 
 
 def _column(name: str) -> str:
-    """Return our name for a column, however a spreadsheet writes it; keep other names."""
+    """Return our name for a column, however a spreadsheet writes it; other names are unchanged."""
     seen = "".join(each for each in name if unicodedata.category(each) != "Cf").strip()
     if re.fullmatch(r"Unnamed: \d+", seen):
         # This is the name that pandas gives to a column without one.
@@ -101,7 +101,7 @@ def _is_header(cells: Sequence[str]) -> bool:
 def _check_header(path: Place, line: int, columns: list[str]) -> None:
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
-        # Without a header, this is the first row, and may be an address that was cut at its commas.
+        # Without a header, this is the first row, and may be a URL that was cut at its commas.
         found = redacted(",".join(filter(None, columns))).replace(",", ", ")[:300]
         raise ManifestError(
             f"{redacted(path)}, line {line}: no column {' and '.join(missing)}; found the columns "
@@ -143,12 +143,12 @@ def check_manifest_place(manifest: Place, output: OutputFolder) -> None:
     """Refuse a manifest that is in a place where runs write.
 
     Raises:
-        ManifestError: it is.
+        ManifestError: the manifest is in such a place.
     """
     if name := ManagedPlaces(output).name_at(manifest):
         raise ManifestError(
             f"{redacted(manifest)}: runs replace and remove files in {output}/{name} and "
-            "would overwrite the manifest; keep it elsewhere, or choose another output folder"
+            "would overwrite the manifest; move it, or choose another output folder"
         )
 
 
@@ -161,5 +161,5 @@ def check_manifest_kind(manifest: Place) -> None:
     if special_kind(manifest) == "a pipe":
         raise ManifestError(
             f"{redacted(manifest)}: this is a pipe, which can be read only once; expected a file. "
-            "Save it as a file first (check and plan read pipes)"
+            "Save its text as a file first (only check and plan read pipes)"
         )

@@ -1,4 +1,4 @@
-"""The outputs of rows: names for rows that name none, and faults of outputs that cannot be."""
+"""The outputs of rows: names for rows that name none, and faults of outputs that cannot be used."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ ROOM_IN_PATHS = 80
 def with_outputs(rows: list[Row]) -> list[Row]:
     """Give outputs to rows that name none, and refuse outputs that are named twice.
 
-    Rows with faults take the names that the others leave, so that no other row's result changes.
+    Rows with faults get names that the others leave free, so that no other row's result changes.
     """
     good, bad = (
         [row for row in rows if bool(row.faults) == at_fault] for at_fault in (False, True)
@@ -43,7 +43,7 @@ def with_outputs(rows: list[Row]) -> list[Row]:
 
 
 def _first_lines(rows: Iterable[Row]) -> dict[str, int]:
-    """Return, by what rows claim, the line of the row that gets it."""
+    """Return, by what rows claim (see `_claim`), the line of the row that gets it."""
     first: dict[str, int] = {}
     for row in rows:
         first.setdefault(_claim(row), row.line)
@@ -63,7 +63,7 @@ def _output_faults(
     if first != row.line and row.output:
         wrong = f"line {first} has the output {output!r} too; give the rows different outputs"
     elif first != row.line:
-        wrong = f"line {first} says the same; remove one, or give them different outputs"
+        wrong = f"line {first} is the same; remove one of the two, or give them different outputs"
     elif as_one_file(output) in folders:
         wrong = f"{output!r} is a folder in the output of another row; choose another output"
     if wrong:
@@ -115,8 +115,8 @@ def _faults_of_places(
         with as_fault(faults, row.line, column, row.cell(column)):
             if column in row.cells and (name := managed.name_at(source)):
                 wrong = (
-                    f"runs replace and remove files in {output}/{name}; keep it "
-                    "elsewhere, or choose another output folder"
+                    f"runs replace and remove files in {output}/{name}; move this "
+                    "picture, or choose another output folder"
                 )
                 faults.append(Fault(row.line, column, row.cells[column], wrong))
     return faults
@@ -141,10 +141,10 @@ def _length_faults(row: Row, output: OutputFolder, limits: PathLimits | None) ->
 def _place_faults(row: Row, output: OutputFolder, sources: set[Place]) -> Iterator[Fault]:
     place, found = output.picture(row.output), row.cell("output")
     if without_links(place) in sources:
-        wrong = f"the result {row.output!r} would overwrite a picture that is read"
+        wrong = f"the result {row.output!r} would overwrite a picture that a row reads"
         yield Fault(
             row.line, "output", found, f"{wrong}; choose another output, or another output folder"
         )
     elif is_folder(place):
-        wrong = f"the result {row.output!r} is a folder; choose another output"
+        wrong = f"the result {row.output!r} would replace a folder; choose another output"
         yield Fault(row.line, "output", found, wrong)

@@ -22,7 +22,7 @@ from tasks.store.output_names import OutputError, checked_output
 
 COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
 LONGEST_CELL = 8192
-"""The longest cell in characters; paths and addresses are shorter on every system."""
+"""The longest cell in characters; paths and URLs are shorter on every system."""
 
 
 class Cells(NamedTuple):
@@ -62,7 +62,7 @@ def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
     content = _read_place(line, folder, "content", cells, faults)
     style = _read_place(line, folder, "style", cells, faults)
     output = _read_output(line, cells.get("output", ""), faults)
-    # Without these cells, it would not be the same row.
+    # A row without its long cells would be a different row.
     too_long = {
         name: f"({len(said.texts[name]):,} characters)" for name in said.texts.keys() - cells
     }
@@ -106,7 +106,7 @@ def _as_meant(folder: Place, column: str, text: str) -> str:
 def _read_place(
     line: int, folder: Place, column: str, cells: Mapping[str, str], faults: list[Fault]
 ) -> Place:
-    """Return where a picture is; the folder itself if the cell does not say."""
+    """Return where a picture is; the folder itself if the cell names no place."""
     found = cells.get(column, "")
     with as_fault(faults, line, column, found):
         try:
@@ -119,10 +119,10 @@ def _read_place(
 def _unknown_column(line: int, name: str, cells: Mapping[str, str]) -> Fault:
     if name:
         return Fault(line, _shortened(name), cells[name], f"unknown column; {_hint(name)}")
-    # If an address contains an unquoted comma, its key may be in this cell.
+    # If a URL contains an unquoted comma, its key may be in this cell.
     has_address = any(map(may_be_address, cells.values()))
     found = "" if has_address else cells[name]
-    return Fault(line, "(no name)", found, "a cell too many: the header has no name for it")
+    return Fault(line, "(no name)", found, "one cell too many: the header has no name for it")
 
 
 @cache
@@ -151,10 +151,10 @@ def _read_settings(
 
 
 def _discreet(fault: Fault, cells: Mapping[str, str]) -> Fault:
-    """Return a setting's fault without its message if that may show a secret part of an address."""
+    """Return a setting's fault without its message if that may show a secret part of a URL."""
     if not may_be_address(cells.get(fault.column, "")):
         return fault
-    wrong = "expected no address in this column; check that each cell is in the right column"
+    wrong = "expected no URL in this column; check that each cell is in the right column"
     return replace(fault, expected=wrong)
 
 
@@ -165,7 +165,7 @@ def _allowed(message: str) -> str:
 
 
 def check_layers(line: int, settings: Settings, said: Mapping[str, str]) -> list[Fault]:
-    """Return the faults of layers that the encoder lacks; `said` are the cells that name them."""
+    """Return the faults of layers that the encoder lacks; `said` has the cells that name them."""
     topology = CATALOGUE[settings.encoder].topology
     faults = []
     for column in ("content_layers", "style_layers"):
@@ -178,7 +178,7 @@ def check_layers(line: int, settings: Settings, said: Mapping[str, str]) -> list
 
 
 def _read_output(line: int, text: str, faults: list[Fault]) -> str:
-    """Return the output below `pictures/`; empty if the row leaves it to us."""
+    """Return the output below `pictures/`; empty if the row names none."""
     if not text:
         return ""
     with as_fault(faults, line, "output", text):

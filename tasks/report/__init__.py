@@ -1,1 +1,1 @@
-"""What people see of a batch: table, page, plots, Prefect's page."""
+"""What people see of a batch: table, page, plots, the Prefect UI."""

@@ -62,9 +62,9 @@ def animate_row(
 def _own_intermediates(row: TableRow, output: OutputFolder) -> list[Place]:
     """Return a row's intermediates, but not those of another row that had the same output before.
 
-    A row without a key in the table has begun only if it was interrupted, and it removed the
-    others when it began. Intermediates of the previous version do not name their row, and count as
-    this row's.
+    A row without a key in the table has begun only if it was interrupted, and it removed the other
+    row's intermediates when it began. Intermediates of the previous version do not name their row,
+    and count as this row's.
     """
     pictures = output.intermediates(row.output)
     if row.key is None:

@@ -34,7 +34,7 @@ def gone(table: Table, earlier: Table | None) -> list[str]:
 
 
 def _by_output(table: Table) -> dict[str, TableRow]:
-    """Return the rows with an output, without a second row of the same one, which has a fault."""
+    """Return rows by output, without any later row of the same output, because it has a fault."""
     rows: dict[str, TableRow] = {}
     for row in table.rows:
         if row.output:

@@ -24,7 +24,7 @@ MARK = {"Software": "nst-batch contact sheet"}
 
 
 def is_grid(rows: tuple[GalleryRow, ...]) -> bool:
-    """Return whether each content meets each style exactly once, and there are two rows or more."""
+    """Return whether each content is paired with each style exactly once, in two or more rows."""
     pairs = [(row.content.name, row.style.name) for row in rows]
     contents, styles = {content for content, _ in pairs}, {style for _, style in pairs}
     return len(pairs) == len(set(pairs)) == len(contents) * len(styles) > 1

@@ -30,8 +30,8 @@ def table_of(output: OutputFolder) -> Table:
         return read_summary(output, NEEDED)
     except MissingColumnError as error:
         raise NoResultsError(
-            f"{redacted(output.summary('.parquet'))}: {error}; run the batch once more, "
-            "which keeps what is done"
+            f"{redacted(output.summary('.parquet'))}: {error}; run the batch again, "
+            "which does not repeat finished rows"
         ) from error
     except (OSError, ValueError) as error:
         raise NoResultsError(
@@ -58,7 +58,7 @@ def find_row(table: Table, output: OutputFolder, named: str) -> TableRow:
     lines = [row.line for row in table.rows]
     names = [row.output for row in table.rows if row.output]
     near = get_close_matches(f"{named.removesuffix('.png')}.png", names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"such as {names[0]!r}" if names else ""
+    hint = f"did you mean {near[0]!r}?" if near else f"for example {names[0]!r}" if names else ""
     raise NoResultsError(
         f"{output}: no row {named!r}; expected a line of the manifest, "
         f"{min(lines)} to {max(lines)}, or an output; {hint}"

@@ -1,4 +1,4 @@
-"""What Prefect's page shows of a batch that has ended: a Markdown report, and its first rows."""
+"""What the Prefect UI shows of a batch that has ended: a Markdown report, and its first rows."""
 
 import base64
 import math
@@ -34,7 +34,7 @@ SHOWN_COLUMNS = (
 
 
 def shown_rows(table: Table) -> list[dict[str, Any]]:
-    """Return as many rows as the page takes, those not done first; numbers have four digits."""
+    """Return the rows that fit on the page, those not done first; numbers have four digits."""
     rows = (*table.with_status(*UNDONE), *table.without_status(*UNDONE))
     return [
         {name: _plain(getattr(row, name)) for name in SHOWN_COLUMNS} for row in rows[:MOST_ROWS]
@@ -42,7 +42,7 @@ def shown_rows(table: Table) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in a form that JSON has."""
+    """Return a value that JSON can hold."""
     if value is None:
         return ""
     return float(f"{value:.4g}") if isinstance(value, float) else value
@@ -129,7 +129,7 @@ def _changes(table: Table, gone: Sequence[str]) -> list[str]:
     losses = _table(("picture", "loss before", "loss now", "moved by"), rows) if rows else []
     names = ", ".join(map(_escaped, gone[:MOST_LISTED]))
     gone_names = [f"\nGone: {names}{', ...' if len(gone) > MOST_LISTED else ''}"] if gone else []
-    return ["## Against the run before", "", ", ".join(told_counts), "", *losses, *gone_names]
+    return ["## Since the previous run", "", ", ".join(told_counts), "", *losses, *gone_names]
 
 
 def _moved_most(table: Table) -> Iterator[tuple[str, str, str, str]]:
@@ -156,16 +156,16 @@ def _numbers(table: Table) -> list[str]:
     done = table.stylized_here
     targets = Counter(row.style_targets for row in done)
     new = (
-        f"* {len(done)} rows are new, in {table.seconds:.0f} s of work: the style of "
-        f"{targets['computed']} was computed in this run, that of {targets['hit']} "
-        "was kept from an earlier one"
+        f"* {len(done)} rows are new and took {table.seconds:.0f} s: the style targets of "
+        f"{targets['computed']} were computed in this run, those of {targets['hit']} "
+        "were in the cache"
     )
-    cached = f"* {len(table.with_status('cached'))} rows were done before, and kept"
+    cached = f"* {len(table.with_status('cached'))} rows were already done"
     return ["## Numbers", "", cached, new]
 
 
 def _highest(title: str, name: str, rows: Iterable[tuple[float | None, TableRow]]) -> list[str]:
-    """Return the rows with the highest numbers, which have this name."""
+    """Return a section of the rows with the highest numbers; `name` is what the numbers are."""
     known = [(number, row) for number, row in rows if number is not None]
     highest = [
         (row.line, row.output, _short(number), row.steps, row.device)

@@ -1,4 +1,4 @@
-"""What Prefect's page shows of a batch: progress, and at the end a report, a table and links."""
+"""What the Prefect UI shows of a batch: progress, and at the end a report, a table and links."""
 
 import logging
 import re
@@ -83,14 +83,14 @@ def shown_progress(manifest: str) -> Iterator[None]:
 def _update_until(over: threading.Event, tally: Tally, key: str) -> None:
     artifact = None
     is_over = False
-    # If the server is away, do not wait for it: the next update makes up for this one.
+    # If the server does not answer, do not wait for it: the next update makes up for this one.
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         while not is_over:
             is_over = over.wait(UPDATE_SECONDS)
             try:
                 artifact = _update(artifact, tally, key)
             except Exception as error:  # noqa: BLE001 - the client raises nearly anything
-                logger.debug("Prefect's page lacks the latest progress: %s", error)
+                logger.debug("the Prefect UI lacks the latest progress: %s", error)
 
 
 def _update(artifact: UUID | None, tally: Tally, key: str) -> UUID | None:
@@ -107,8 +107,8 @@ def show_on_page(report: BatchReport, served_at: str | None, *, patiently: bool 
 
     Args:
         report: the batch to show.
-        served_at: the address at which people see the output folder, if there is one.
-        patiently: wait a minute for a server that is away.
+        served_at: the web address of the output folder, if it has one.
+        patiently: wait a minute for a server that does not answer.
     """
     if FlowRunContext.get() is None:
         return
@@ -121,7 +121,7 @@ def show_on_page(report: BatchReport, served_at: str | None, *, patiently: bool 
                 _show_links(report, served_at.rstrip("/"))
     except Exception as error:  # noqa: BLE001 - the client raises nearly anything
         logger.warning(
-            "Prefect's page lacks the report of this batch: %s: %s", type(error).__name__, error
+            "the Prefect UI lacks the report of this batch: %s: %s", type(error).__name__, error
         )
 
 
@@ -140,7 +140,7 @@ def _show_table(report: BatchReport) -> None:
     create_table_artifact(
         rows,
         key_of(report.manifest, "summary"),
-        f"{of_these}{count} rows, those that are not done first; the whole table is {whole}",
+        f"{of_these}{count} rows, those that are not done first; the complete table is {whole}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The row that makes a picture again, from what the picture says of itself."""
+"""The row that reproduces a picture, from what the picture says about itself."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -44,11 +44,11 @@ def _cell(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """The row that makes a picture again.
+    """The row that reproduces a picture.
 
     Attributes:
         cells: by column.
-        lost: what could not be found of its sources; if anything, a person must correct the row.
+        lost: what is wrong with its sources; if anything, a person must correct the row.
     """
 
     cells: dict[str, str]
@@ -56,12 +56,12 @@ class Rebuilt:
 
 
 class Rebuilder:
-    """Finder of what pictures were made of, which reads each table and file only once.
+    """Finder of the sources of pictures, which reads each table and file only once.
 
     Args:
         seen_from: the folder that paths in rows are relative to.
-        look_in: folders in which (and in whose folders) sources are looked for that are not where
-            the table beside the picture says.
+        look_in: folders to search, with all folders in them, for sources that are not where the
+            table beside the picture says.
     """
 
     def __init__(self, seen_from: Place, look_in: Iterable[Place] = ()) -> None:
@@ -72,7 +72,7 @@ class Rebuilder:
         self._files: list[Place] | None = None
 
     def rebuild(self, picture: Place, provenance: Provenance) -> Rebuilt:
-        """Return the row that makes a picture again, with its sources recognized by their pixels.
+        """Return the row that reproduces a picture, with its sources recognized by their pixels.
 
         Args:
             picture: where it is; below `pictures/`, its path there is its output.
@@ -96,13 +96,13 @@ class Rebuilder:
             if found is None:
                 pixels = f"SHA-256 of its pixels {sha256[:12]}..."
                 lost.append(
-                    f"{column}: {name!r} ({pixels}) is not found; name a folder that it is in by "
+                    f"{column}: {name!r} ({pixels}) was not found; name its folder with "
                     "--look-in, or put its path into the row"
                 )
             elif (text := _as_utf_8(cells[column])) != cells[column]:
                 cells[column] = text
                 lost.append(
-                    f"{column}: {text} cannot stand in a manifest, which is UTF-8; rename it"
+                    f"{column}: {text} cannot be in a manifest, which is UTF-8; rename the file"
                 )
         cells["output"] = harmless_path(nearest_output(output))
         return Rebuilt({**cells, **cells_of(provenance.settings)}, tuple(lost))
@@ -155,7 +155,7 @@ class Rebuilder:
 
 def _beside(manifest: str, cell: str) -> list[Place]:
     """Return the place that a cell of a manifest names, if it can be known."""
-    # A signed address has lost its key.
+    # A signed URL has lost its key.
     with suppress(PlaceError):
         return [join(place(manifest).parent, cell)]
     return []

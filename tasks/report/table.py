@@ -116,8 +116,8 @@ def frame_of(table: Table) -> "pd.DataFrame":
     import pandas as pd
 
     columns = _columns(table)
-    # Pandas takes a column that is left out for one of numbers. That of pictures stays in, so that
-    # its type is that of texts even if there is no picture.
+    # Pandas assumes that a column that is left out has numbers. The column of pictures stays in, so
+    # that it has the type of texts even if there is no picture.
     filled = {
         name: cells
         for name, cells in columns.items()
@@ -161,7 +161,7 @@ def summary_csv(frame: "pd.DataFrame") -> str:
 
 
 def json_rows(table: Table) -> list[dict[str, Any]]:
-    """Return the rows in a form that JSON has, each by column; None if there is no value."""
+    """Return the rows as values that JSON can hold, each by column; None if there is no value."""
     text = frame_of(table).to_json(orient="records", double_precision=15)
     rows: list[dict[str, Any]] = json.loads(text)
     return rows
@@ -175,9 +175,9 @@ def read_summary(output: OutputFolder, needed: Iterable[str] = ()) -> Table:
         needed: columns that the table must have, even if it is from another version.
 
     Raises:
-        OSError: there is none, or it cannot be read.
-        MissingColumnError: it lacks a column.
-        ValueError: it is not a table of ours.
+        OSError: there is no table, or it cannot be read.
+        MissingColumnError: the table lacks a column.
+        ValueError: the file is not a table of nst-batch.
     """
     data = read_whole(output.summary(".parquet"))
     import pandas as pd

@@ -24,7 +24,7 @@ class TableRow:
     Attributes:
         line: the row's first line in the manifest.
         picture, curve: paths relative to the output folder; for an `interrupted` row, the best
-            picture so far. The curve is empty if that of a row with a picture is not kept.
+            picture so far. `curve` is empty if there is a picture, but no stored curve.
         content, style: the cells of the manifest, redacted.
         relative_losses: by style layer; a column for each.
         steps: all steps that were done; without a picture, the setting, which is for one octave.

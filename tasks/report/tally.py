@@ -10,7 +10,7 @@ class Tally:
     """Counter of events; one thread may read it while another counts.
 
     Attributes:
-        to_run, rows: how many rows are to run, and of how many; None until it is known.
+        to_run, rows: how many rows are to run, and how many can; None and 0 until this is known.
         ended: how many rows have ended, by status.
     """
 
@@ -54,7 +54,7 @@ class Tally:
         if self.to_run is None:
             return ""
         if self.to_run == 0:
-            return f"all {self.rows} rows were done before"
+            return f"all {self.rows} rows were already done"
         wrong = self.ended["failed"]
         failed = f", {wrong} of them failed" if wrong else ""
         return f"{self.ended.total()} of {self.to_run} rows ended{failed}"

@@ -105,13 +105,13 @@ def _invalid(row: Row) -> RowResult:
 
 
 def _earlier_table(output: OutputFolder) -> Table | None:
-    """Return the table of the previous run; None if there is none, or if its version knew less."""
+    """Return the table of the previous run; None if there is none, or if it lacks columns."""
     try:
         return read_summary(output, COMPARED)
     except (FileNotFoundError, MissingColumnError):
         return None
     except (OSError, ValueError) as error:
-        logger.warning("not compared with the run before, as its table cannot be read: %s", error)
+        logger.warning("no comparison with the previous run: its table cannot be read: %s", error)
         return None
 
 
@@ -146,7 +146,7 @@ def write_gallery(
     Raises:
         OSError: the output folder cannot be read or written.
     """
-    # A user who stops a batch of thousands does not want to wait for pictures of pictures.
+    # A user who stops a batch of thousands of rows does not want to wait for previews.
     is_stopped = any(result.status in STOPPED for result in results.values())
     wanted = previews_of(jobs, results, may_be_missing=is_stopped)
     previews = complete_previews(wanted, report.output)

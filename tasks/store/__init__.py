@@ -1,1 +1,1 @@
-"""What is kept of a batch: pictures, curves, records, style targets."""
+"""What a batch stores: pictures, curves, records, style targets."""

@@ -1,4 +1,4 @@
-"""The loss curve of a row: the part of its iterates that is stored in a CSV file."""
+"""The loss curve of a row: the sizes, steps and losses of its iterates, stored in a CSV file."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""References to files by size and SHA-256, which are verified before the file counts."""
+"""References to files by size and SHA-256, which are verified before a file is used."""
 
 import hashlib
 from typing import Annotated, Self
@@ -39,7 +39,7 @@ class ForeignRecordError(RecordError):
 
 
 class FileReference(BaseModel):
-    """A file by its absolute path or address, its size in bytes and its SHA-256.
+    """A file by its absolute path or URL, its size in bytes and its SHA-256.
 
     Attributes:
         tag: the storage's tag for exactly these bytes; empty on a disk, or if there is none.
@@ -54,13 +54,13 @@ class FileReference(BaseModel):
 
     @classmethod
     def to(cls, path: Place, data: bytes) -> Self:
-        """Refer to a file that is said to contain these bytes."""
+        """Return a reference to a file that should contain these bytes."""
         sha256 = hashlib.sha256(data).hexdigest()
         return cls(path=path.absolute(), size=len(data), sha256=sha256)
 
     @classmethod
     def write(cls, path: Place, data: bytes) -> Self:
-        """Write the file atomically and refer to these bytes, even if others write there, too."""
+        """Write the file atomically; return a reference to its bytes, even if others write it."""
         tag = write_atomic(path, data)
         return cls(
             path=path.absolute(),
@@ -78,7 +78,7 @@ class FileReference(BaseModel):
 
         Raises:
             RecordError: the file is missing or has changed.
-            StorageError: its storage refuses or does not answer.
+            StorageError: its storage refuses a request or does not answer.
         """
         try:
             data = read_start(self.path, self.size + 1)
@@ -100,7 +100,7 @@ class FileReference(BaseModel):
 
         Raises:
             RecordError: the file is missing or has changed.
-            StorageError: its storage refuses or does not answer.
+            StorageError: its storage refuses a request or does not answer.
         """
         try:
             found = stat(self.path)

@@ -65,8 +65,8 @@ def copied_to(name: str, record: PictureRecord, output: OutputFolder) -> Picture
     """Return a record whose files are those of this output, copied there if necessary.
 
     Raises:
-        RecordError: the picture or its curve is not there any more.
-        OSError: it cannot be written.
+        RecordError: the picture or its curve no longer exists.
+        OSError: the copy cannot be written.
     """
     place, curve_place = output.picture(name), output.curve(name)
     if record.file.path == place:
@@ -97,8 +97,8 @@ def confirmed(
             found = "nothing" if size is None else f"{size} bytes"
             why = (
                 f"{redacted(record.file.path)}: found {found}, expected the {record.file.size} "
-                "bytes of its picture: the output folder was changed while the batch ran; run it "
-                "again"
+                "bytes of its picture: the output folder was changed while the batch ran; run "
+                "the batch again"
             )
             checked[job.line] = replace(results[job.line], status="failed", record=None, error=why)
     return checked
@@ -123,7 +123,7 @@ def sizes_of_pictures(names: Sequence[str], output: OutputFolder) -> dict[str, i
 
 
 def in_a_line(error: BaseException) -> str:
-    """Return an error's message in a form that fits into a cell of the table."""
+    """Return an error's message on one line, short enough for a cell of the table."""
     said = isinstance(error, OSError) and explained(error, {})
     message = redacted(" ".join((said or f"{type(error).__name__}: {error}").split()))
     return message if len(message) <= LONGEST_ERROR else f"{message[:LONGEST_ERROR]} ..."

@@ -87,7 +87,7 @@ def find_finished(jobs: Iterable[Job], output: OutputFolder) -> dict[str, Finish
         for key, seen in zip(grouped, pool.map(look, grouped), strict=True):
             if isinstance(seen, RecordError):
                 name = grouped[key][0].output
-                logger.warning("%s: made again: what was kept cannot be used (%s)", name, seen)
+                logger.warning("%s: stylized again: its record cannot be used (%s)", name, seen)
             elif seen:
                 found[key] = seen
     return found
@@ -152,15 +152,15 @@ def look_for(record: PictureRecord, names: Sequence[str], there: FilesBySize) ->
         there: the output folder.
 
     Raises:
-        RecordError: its picture is not there.
-        StorageError: a storage refuses or does not answer.
+        RecordError: its picture does not exist.
+        StorageError: a storage refuses a request or does not answer.
     """
     output = there.output
     pictures = [output.picture(name) for name in names]
     picture, in_place = _locate(record.file, pictures, PICTURES, there)
     if picture is None:
         raise RecordError(
-            f"{redacted(pictures[0])} is not there as it was, and no other file is: expected "
+            f"{redacted(pictures[0])} is missing or changed, and no other file matches: expected "
             f"{record.file.size} bytes with SHA-256 {record.file.sha256[:12]}..."
         )
     curves = [output.curve(name) for name in names]

@@ -59,7 +59,7 @@ class ManagedPlaces:
         return next(filter(None, map(self._file_name, places)), "")
 
     def _file_name(self, place: Place) -> str:
-        """Return the managed file that a path spells differently; a hard link elsewhere is none."""
+        """Return the managed file that a path spells differently; hard links do not count."""
         name = place.name.casefold()
         if name not in MANAGED_FILES:
             return ""
@@ -100,7 +100,7 @@ def keep_others(picture: Place, mark: Mark) -> None:
     with suppress(FileNotFoundError):
         kept = _move_aside(picture)
         logger.warning(
-            "%s: no run has written this picture, and its place is needed; it is %s now",
+            "%s: no run wrote this picture, but its place is needed; it was moved to %s",
             *(redacted(picture), redacted(kept)),
         )
 

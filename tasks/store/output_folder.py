@@ -158,10 +158,10 @@ class OutputFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other runs out of the folder; the kernel releases it, however the process ends.
+        """Lock the folder against other runs; the kernel releases the lock if the process ends.
 
         Raises:
-            InUseError: another run is in it; raised at once.
+            InUseError: another run has the lock; this is raised without waiting.
             LockError: the lock cannot be used.
         """
         descriptor = flock(self.lock_file, timeout=0)
@@ -177,7 +177,7 @@ class OutputFolder:
             os.close(descriptor)
 
     def make(self) -> None:
-        """Create missing folders; that of the records is for its owner only.
+        """Create missing folders; only its owner may use that of the records.
 
         Anybody who can write records decides what counts as done. Object storage has no folders to
         create; instead, this checks that the storage can be written to.
@@ -218,6 +218,6 @@ def own_cache() -> Path:
     """Return the part of the user's cache that is always on this machine, for locks and logs.
 
     Raises:
-        PlaceError: there is none.
+        PlaceError: the user has no cache folder.
     """
     return local_cache(user_cache())

@@ -17,7 +17,7 @@ RESULT_SUFFIX = ".png"
 OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 LONGEST_STEM = 80
 LONGEST_NAME = 200
-"""The longest name in bytes; file systems allow 255, but what is put around a name takes some."""
+"""The longest name in bytes; file systems allow 255, but additions to a name need some of them."""
 
 LONGEST_OUTPUT = 1000
 """The longest output in bytes, with all folders; macOS and object storage allow 1024."""
@@ -52,9 +52,9 @@ def checked_output(text: str) -> str:
     stem = path.with_suffix("") if suffix == RESULT_SUFFIX else path
     refused = next(filter(_is_refused, text), "")
     if refused:
-        wrong = f"expected a name without the character {refused!a}, which is no printable text"
+        wrong = f"expected a name without the character {refused!a}, which is not printable"
     elif "://" in named or redacted(named) != named:
-        wrong = "expected a place inside the output folder, not an address; --output may be one"
+        wrong = "expected a place inside the output folder, not a URL; only --output may be one"
     elif path.is_absolute() or ".." in path.parts or _is_drive(path.parts):
         wrong = "expected a place inside the output folder: a relative path without '..'"
     elif not path.name:

@@ -1,10 +1,10 @@
 """Placement of finished rows: where their pictures and loss curves are, and where they belong.
 
 A row may be given another output, even one that was another row's. First, all finished rows are
-examined, read-only. Then whatever a row needs and another row's file is about to replace is set
-aside, named by its contents. Only after that are files replaced. If a process is killed at any
-moment, every picture is therefore in a place that its record names, or in the place of its row, or
-set aside, and the next run finds it by its contents.
+examined, read-only. Then each file that a row needs, but another row's file is about to replace, is
+set aside under the name of its SHA-256. Only after that are files replaced. If a process is killed
+at any moment, every picture is therefore in a place that its record names, or in the place of its
+row, or set aside, and the next run finds it by its contents.
 """
 
 import logging
@@ -39,7 +39,7 @@ class Placed:
 def place_finished(
     finished: Mapping[str, Finished], jobs: Iterable[Job], output: OutputFolder
 ) -> Placed:
-    """Put every picture and curve of finished rows where its row wants it, and renew records.
+    """Put every picture and curve of finished rows where it belongs, and update the records.
 
     Args:
         finished: returned by `find_finished`.
@@ -83,7 +83,7 @@ def _write(record: PictureRecord, output: OutputFolder) -> bool:
     try:
         write_record(path, record)
     except OSError as error:
-        logger.warning("%s: the record cannot be renewed: %s", redacted(path), error.strerror)
+        logger.warning("%s: the record cannot be updated: %s", redacted(path), error.strerror)
         return False
     return True
 
@@ -190,7 +190,9 @@ def _tidy(finished: Mapping[str, Finished], unsettled: set[str], output: OutputF
         for name in list_files(folder) & in_place:
             remove(folder / name)
     except OSError as error:
-        logger.warning("%s: what was set aside there stays: %s", redacted(folder), error.strerror)
+        logger.warning(
+            "%s: files set aside there cannot be removed: %s", redacted(folder), error.strerror
+        )
 
 
 def _warn_of_lost_curves(
@@ -201,7 +203,7 @@ def _warn_of_lost_curves(
     others = [name for name in lost if _is_there(output.curve(name))]
     if others:
         logger.warning(
-            "%d rows are shown without a loss curve, as the file in its place is not known to be "
+            "%d rows are shown without a loss curve, as the file in its place may not be "
             "theirs: %s%s",
             *(len(others), redacted(output.curve(others[0]))),
             " and others" if len(others) > 1 else "",

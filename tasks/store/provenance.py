@@ -1,4 +1,4 @@
-"""How a picture was made: written into it, and read back as the row that makes it again."""
+"""How a picture was made: this is written into the picture, and read back to reproduce it."""
 
 from typing import Annotated, Self
 
@@ -59,9 +59,9 @@ class Provenance(StylizationFacts):
         text = read_png_text(picture).get(KEYWORD)
         if text is None:
             raise ProvenanceError(
-                f"{redacted(picture)}: found nothing of how it was made; expected a result of "
-                "nst-batch, as it was written (editors drop what they do not know; intermediates "
-                "and interrupted pictures have none)"
+                f"{redacted(picture)}: found no text about how it was made; expected an unedited "
+                "result of nst-batch (editors drop what they do not know; intermediates and "
+                "interrupted pictures have no such text)"
             )
         try:
             return cls.model_validate_json(text)
@@ -69,8 +69,8 @@ class Provenance(StylizationFacts):
             fault = error.errors()[0]
             where = ".".join(map(str, fault["loc"])) or KEYWORD
             raise ProvenanceError(
-                f"{redacted(picture)}: {where}: {fault['msg']}; it was made by another version of "
-                "nst-batch"
+                f"{redacted(picture)}: {where}: {fault['msg']}; the picture was made by another "
+                "version of nst-batch"
             ) from error
 
     def to_text(self) -> str:

@@ -1,7 +1,7 @@
 """Records: the persisted results of tasks, each a small JSON text that names a file.
 
 Arrays never pass through the engine: the file holds them, and the record holds its size and
-SHA-256. Reading a record verifies the file, so that what is missing or damaged is made again.
+SHA-256. Reading a record verifies the file, so that a missing or damaged file is recreated.
 
 A record is input like any other: it may be damaged, or written by somebody else. It never decides
 which file is read. Its reader says where the file must be, and the record only says what the file
@@ -122,7 +122,7 @@ class _Metadata(BaseModel):
 
 
 class _Envelope(BaseModel):
-    """What Prefect puts around a record; an older form, which Prefect still obeys, is refused."""
+    """What Prefect puts around a record; an older form, which Prefect still accepts, is refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -159,7 +159,7 @@ def read_record(path: Place, key: str, kind: type[AnyRecord]) -> AnyRecord:
     except (FileNotFoundError, StorageError):
         raise
     except (OSError, ValueError) as error:
-        # What cannot be read may belong to another user, so it stays.
+        # A file that cannot be read may belong to another user, so it is not removed.
         kind_of_error = ForeignRecordError if isinstance(error, NotAFileError) else RecordError
         raise kind_of_error(f"{redacted(path)}: {_first_fault(error)}") from error
     try:
@@ -177,7 +177,7 @@ def _unwrapped(data: bytes) -> str:
             _first_fault(error)
         ) from error
     if envelope.metadata.serializer.type != SERIALIZER:
-        # Prefect would obey it, and its pickle serializer runs any code that is in the data.
+        # Prefect would use this serializer, and its pickle serializer runs any code in the data.
         named = envelope.metadata.serializer.type[:40]
         raise ForeignRecordError(f"it names the serializer {named!r}")
     return envelope.result
@@ -195,7 +195,7 @@ def checked_record(record: Record, key: str, kind: type[AnyRecord]) -> AnyRecord
     """Return a record, if it has the kind and the key that were looked for.
 
     Raises:
-        RecordError: it does not.
+        RecordError: its kind or its key differs.
     """
     if not isinstance(record, kind):
         raise RecordError(f"expected a {kind.__name__}, found a {type(record).__name__}")
@@ -229,7 +229,7 @@ def verified_style(record: StyleRecord, path: Place) -> StyleRecord:
 
     Raises:
         RecordError: the file is missing or has changed.
-        StorageError: a storage refuses or does not answer.
+        StorageError: a storage refuses a request or does not answer.
     """
     return record.model_copy(update={"file": record.file.at(path).verify()})
 
@@ -255,5 +255,5 @@ def remove_failures(folder: Place) -> None:
                 remove(folder / name)
     except OSError as error:
         logger.warning(
-            "%s: what failed rows left there stays: %s", redacted(folder), error.strerror
+            "%s: what failed rows left cannot be removed: %s", redacted(folder), error.strerror
         )

@@ -35,7 +35,7 @@ BEING_WRITTEN_SECONDS = 3600
 """How long targets without a record stay, since a run may be about to write the record."""
 
 TARGETS = re.compile(r"([0-9a-f]{64})\.safetensors")
-"""The only names that are listed and pruned; any other file in the folder is somebody's own."""
+"""The only names that are listed and pruned; any other file in the folder is left alone."""
 
 
 class CacheError(UserError):
@@ -131,7 +131,7 @@ class StyleCache:
         return flock(self.locks / f"{key}.lock", timeout)
 
     def make(self) -> None:
-        """Create missing folders for their owner only, as their contents decide what is painted.
+        """Create missing folders for their owner only, as their contents determine the pictures.
 
         Object storage has no folders to create; instead, this checks that it can be written to.
 
@@ -145,7 +145,7 @@ class StyleCache:
             write_atomic(self.root / KEPT / "writable", b"")
 
     def is_served_read_only(self) -> bool:
-        """Return whether it has styles but cannot be written, like one that somebody else owns."""
+        """Return whether it has styles but cannot be written to, like a cache of another user."""
         targets = on_disk(self.files)
         if targets is None or os.access(targets, os.W_OK):
             return False
@@ -165,10 +165,12 @@ class StyleCache:
         except FileNotFoundError:
             return None
         except StorageError:
-            # Otherwise a hiccup of the storage would have all rows of a run made again.
+            # Otherwise a hiccup of the storage would make a run compute all its styles again.
             raise
         except RecordError as error:
-            logger.warning("computed again: what was kept of it cannot be used (%s)", error)
+            logger.warning(
+                "a style is computed again: its cached targets cannot be used (%s)", error
+            )
             if isinstance(error, ForeignRecordError):
                 forget_record(path)
             return None
@@ -208,8 +210,8 @@ class StyleCache:
         folder = on_disk(self.files)
         if folder is None:
             raise CacheError(
-                f"{self}: only caches on this machine are listed and pruned; use the storage's own "
-                "tools, such as a lifecycle rule: what is gone is computed again"
+                f"{self}: only caches on this machine can be listed and pruned; use the storage's "
+                "own tools, such as a lifecycle rule: runs compute missing targets again"
             )
         try:
             return sorted(_targets_in(folder), key=lambda targets: targets.key)
@@ -245,7 +247,7 @@ class StyleCache:
 
     def _is_doomed(self, targets: CachedTargets, limit: float) -> bool:
         if not (self.records / targets.key).exists():
-            # What a killed run left becomes old in time.
+            # Targets that a killed run left are removed once they are old enough.
             return targets.last_used < time.time() - BEING_WRITTEN_SECONDS
         return targets.last_used < limit or self.find(targets.key) is None
 

@@ -93,7 +93,7 @@ def test_failed_rows_come_first_with_their_reasons(gallery: Path, opened: Opener
     page = opened(gallery).page
     assert lines(page)[:3] == [42, 43, 2]
     assert lines(page)[2:] == [line for line in range(2, ROWS + 2) if line not in (42, 43)]
-    assert "298 of 300 pictures are here, 2 not." in page.locator(".lead").inner_text()
+    assert "298 of 300 pictures are here, 2 are not." in page.locator(".lead").inner_text()
     first = page.locator(".row").first
     assert first.get_by_text("MemoryError: no room").is_visible()
     assert first.get_by_role("heading", name="picture-0040.png").is_visible()
@@ -146,13 +146,13 @@ def test_sorts_by_loss_time_line_and_change_of_loss(gallery: Path, opened: Opene
     order.select_option("slowest first")
     seconds = [(line - 2) % 17 for line in lines(page)]
     assert seconds == sorted(seconds, reverse=True)
-    order.select_option("loss that moved most first")
+    order.select_option("largest change of loss first")
     assert lines(page)[:2] == [45, 46]
     # A row that has just come into view is drawn, and gets its text, a moment later.
     moved = expect(page.locator("#line-45 .state"))
     moved.to_contain_text("moved", use_inner_text=True)
     moved.to_contain_text("(−50 %)", use_inner_text=True)  # noqa: RUF001 - as people write it
-    order.select_option("undone first")
+    order.select_option("not done first")
     assert lines(page)[:3] == [42, 43, 2]
 
 
@@ -252,7 +252,7 @@ def test_hostile_names_are_shown_as_text(gallery: Path, opened: Opener) -> None:
     page = opened(gallery).page
     assert page.locator("h1").inner_text() == HOSTILE
     assert page.locator("#line-44 h3").text_content() == HOSTILE
-    page.get_by_text("2 gone since the run before").click()
+    page.get_by_text("2 gone since the previous run").click()
     assert page.locator(".gone li").first.inner_text() == HOSTILE
     open_viewer(page, 44)
     assert page.locator(".viewer h2").inner_text() == HOSTILE

@@ -1,5 +1,6 @@
 """The command line as a user runs it: as a process, with files on disk and a real server."""
 
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from tests.pictures import write_picture
 from tests.servers import Server, clean_environment, copy_migrated, free_port
 
 __all__ = ["Server", "browser", "clean_environment", "free_port", "opened"]
+# Under nohup, the programs that tests start would ignore this signal.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 COMMAND = [str(Path(sys.executable).parent / "nst-batch")]
 # Adam, because TensorFlow takes four seconds more in each process to trace L-BFGS.
 QUICK = ["--size", "32", "--steps", "2", "--octaves", "1", "--optimizer", "adam"]
@@ -68,6 +71,7 @@ class Shell:
         return write_picture(self.folder / name, seed, **shape)
 
 
+OWN_PACKAGES = ("flows", "tasks", "nst_core")
 OWN_PACKAGE = "raise ImportError('a package in the current folder was imported')\n"
 
 
@@ -77,7 +81,7 @@ def make_shell(folder: Path, server_url: str) -> Shell:
     The folder also has packages of the user's own that have the names of ours.
     """
     shell = Shell(folder, clean_environment(folder / "home", PREFECT_API_URL=server_url))
-    for package in ("flows", "tasks", "nst_core"):
+    for package in OWN_PACKAGES:
         (folder / package).mkdir()
         (folder / package / "__init__.py").write_text(OWN_PACKAGE)
     for seed, name in enumerate(("a.png", "b.png", "s.png", "t.png")):

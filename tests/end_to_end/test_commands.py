@@ -181,7 +181,7 @@ def test_manifest_writes_all_pairs(shell: Shell) -> None:
     assert shell.run("check", "lists/all.csv").returncode == 0
     again = shell.run("manifest", "art", "photos", "-o", "lists/all.csv")
     assert again.returncode == 2
-    assert "lists/all.csv: there is already a file" in again.stderr
+    assert "lists/all.csv: the file already exists" in again.stderr
 
 
 @pytest.mark.nights

@@ -109,7 +109,7 @@ def test_a_missing_gpu_is_refused_before_any_row(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     result = shell.run("run", manifest, "-o", "out", *QUICK, "--devices", "gpu:0")
     assert result.returncode == 2
-    assert "gpu:0 asked for, but TensorFlow sees cpu:0" in result.stderr
+    assert "gpu:0 requested, but TensorFlow sees only cpu:0" in result.stderr
     assert not list((shell.folder / "out" / "pictures").iterdir())
     typo = shell.run("run", manifest, "-o", "out", "--devices", "gpu0")
     assert typo.returncode == 2
@@ -128,7 +128,7 @@ def test_rows_on_the_cpu_do_not_wait_and_report_other_runs(shell: Shell) -> None
     # On a machine without a GPU, `auto` means the CPU, and the run reports it.
     lines = run.stdout.splitlines()
     assert "no GPU in use: rows run on the CPU" in lines
-    (shared,) = [line for line in lines if "works on this CPU too" in line]
+    (shared,) = [line for line in lines if "also uses this CPU" in line]
     assert f"(process {os.getpid()} of " in shared
 
 
@@ -153,7 +153,7 @@ def test_a_row_that_waits_for_a_gpu_reports_it_once_by_name(shell: Shell) -> Non
     assert descriptor is not None
     arguments = ["run", str(manifest), "-o", "out", *QUICK, "--devices", "gpu"]
     run = subprocess.Popen(
-        [sys.executable, "-c", WITH_A_GPU, *arguments],
+        [sys.executable, "-P", "-c", WITH_A_GPU, *arguments],
         cwd=shell.folder,
         env=shell.environment,
         stdout=subprocess.PIPE,

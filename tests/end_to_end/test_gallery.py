@@ -178,5 +178,5 @@ def test_the_second_run_shows_what_changed(batch: Batch, opened: Opener, tmp_pat
     page.get_by_role("button", name=f"changed {len(changed)}").click()
     page.get_by_role("button", name="mended 1").click()
     assert shown_lines(page) == [INVALID_LINE]
-    page.get_by_text("1 gone since the run before").click()
+    page.get_by_text("1 gone since the previous run").click()
     assert page.locator(".gone li").inner_text() == f"script>_{batch.styles - 1}.png"

@@ -61,12 +61,12 @@ def test_plot_draws_the_curves_of_all_rows(shell: Shell) -> None:
         (["plot", "out", "deep"], "no row 'deep'; expected a line of the manifest, 2 to 4,"),
         (["plot", "out", "a_z"], "did you mean 'a_t.png'?"),
         (["plot", "out", "9" * 5000], "expected a line of the manifest, 2 to 4"),
-        (["show", "out/pictures/a_t.png", "--look-in", "no"], "--look-in: found no folder no;"),
+        (["show", "out/pictures/a_t.png", "--look-in", "no"], "--look-in: there is no folder no;"),
         (["plot", "out", "4"], "has no loss curve; found the status 'invalid': line 4, column"),
         (["plot", "photos"], "photos: found no summary.parquet; expected the output folder of"),
         (["animate", "out", "4"], "no intermediates of line 4; run the batch with --save-every"),
         (["animate", "nowhere", "4"], "nowhere: found no summary.parquet"),
-        (["show", "a.png"], "a.png: found nothing of how it was made"),
+        (["show", "a.png"], "a.png: found no text about how it was made"),
         (["show", "m.csv"], "m.csv: the file begins with"),
         (["show", "none.png"], "none.png: expected a picture file that can be read"),
     ],
@@ -125,7 +125,7 @@ def test_a_picture_outside_its_output_folder_can_be_rebuilt(shell: Shell) -> Non
     lost = shell.run("show", "mail/one.png")
     assert lost.returncode == 1
     assert lost.stdout.splitlines()[1].startswith("large.png,s.png,one.png,")
-    assert lost.stderr.count("is not found; name a folder that it is in by --look-in") == 2
+    assert lost.stderr.count("was not found; name its folder with --look-in") == 2
     found = shell.run("show", "mail/one.png", "--look-in", "photos", "--look-in", ".", "--json")
     assert found.returncode == 0
     (report,) = json.loads(found.stdout)

@@ -1,4 +1,4 @@
-"""What Prefect's page shows of a run, read back through the server's API."""
+"""What the Prefect UI shows of a run, read back through the server's API."""
 
 import json
 import threading

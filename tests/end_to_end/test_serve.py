@@ -55,7 +55,7 @@ print(run_deployment("stylize-manifest/served", timeout=180, poll_interval=1).st
         (["--cron", "at night"], "found 'at night'; expected a cron expression such as"),
         (["--timezone", "Mars/Olympus"], "Mars/Olympus"),
         (["--devices", "gpu0"], "expected auto, gpu, cpu, or devices"),
-        (["--address", "tcp://127.0.0.1:8786"], "expected --runner ray or dask with it"),
+        (["--address", "tcp://127.0.0.1:8786"], "expected --runner ray or --runner dask, too"),
     ],
 )
 def test_invalid_options_are_refused(shell: Shell, arguments: list[str], message: str) -> None:

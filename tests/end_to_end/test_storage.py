@@ -205,7 +205,7 @@ def test_faults_of_places_are_reported_with_line_and_column(
     [
         (["run", "s3://pictures/none.csv", "-o", "out"], "s3://pictures/none.csv: cannot be read"),
         (["run", "in.csv", "-o", "s3://no-such-bucket/out"], "s3://no-such-bucket/out: "),
-        (["run", "in.csv", "-o", "https://127.0.0.1/out"], "can only be read"),
+        (["run", "in.csv", "-o", "https://127.0.0.1/out"], "https:// is read-only"),
         (["run", "in.csv", "-o", "s3://me:hush@bucket/out"], "found credentials in the address"),
         (["run", "ftp://host/in.csv", "-o", "out"], "begins with s3://"),
         (["run", "https://127.0.0.1/m.csv?s=hush", "-o", "out"], "found a signed address"),

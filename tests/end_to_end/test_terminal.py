@@ -133,7 +133,7 @@ def test_a_pipe_gets_one_line_per_row_and_no_control_sequences(shell: Shell) -> 
     assert result.returncode == 1
     assert not re.search(r"[\x1b\x07\r━█]", result.stdout + result.stderr)
     lines = result.stdout.splitlines()
-    assert "2 of 2 rows to run, 0 done before" in lines
+    assert "2 of 2 rows to run, 0 already done" in lines
     assert re.fullmatch(r"\[1/2\] line 2 a_s\.png: done, loss \S+", line_with(lines, "[1/2]"))
     assert line_with(lines, "[2/2]").startswith("[2/2] line 4 file/in/way.png: failed, ")
     table = lines.index("line\tstatus\tpicture\tloss\tcontent\tstyle\tsteps\tseconds")

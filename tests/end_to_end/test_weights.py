@@ -149,7 +149,7 @@ def faulty_file(kind: str, folder: Path, vgg_file: Path) -> Path:
         ("missing layer", "conv3_2.weight"),
         ("wrong shape", "conv2_1.bias"),
         ("half precision", "float16"),
-        ("malicious", "nothing of it was run"),
+        ("malicious", "none was run"),
     ],
 )
 def test_a_faulty_file_is_reported_and_neither_run_nor_kept(
@@ -177,7 +177,7 @@ def test_a_faulty_file_is_a_fault_of_the_rows_that_need_it(shell: Shell, vgg_fil
     configured = with_environment(shell, NST_BATCH_WEIGHTS=str(path))
     result = configured.run("check", manifest, *QUICK)
     assert result.returncode == 1
-    assert "nothing of it was run" in result.stdout
+    assert "none was run" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
     assert "2 rows: 1 can run" in result.stdout
     assert not (shell.folder / "marker").exists()
@@ -193,9 +193,9 @@ def test_weights_given_to_a_run_must_fit_its_encoder(
 ) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     for path, message in (
-        (alexnet_file, "it holds alexnet; expected weights of vgg16"),
+        (alexnet_file, "it contains weights of alexnet; expected weights of vgg16"),
         (shell.folder / "gone.h5", "no such file or folder"),
-        (shell.folder, "no file in it has a name of the weights that are needed"),
+        (shell.folder, "none of its files has a name that the required weights may have"),
     )[:cases]:
         arguments = [manifest, *QUICK, "--encoder", "vgg16", "--weights", path]
         result = shell.run(*command, *arguments)
@@ -283,7 +283,7 @@ def test_normalize_refuses_unsuitable_networks_and_weights(
 ) -> None:
     for arguments, message in (
         (("alexnet", "."), "alexnet cannot be normalized"),
-        (("vgg16", "."), "it holds alexnet; expected weights of vgg16"),
+        (("vgg16", "."), "it contains weights of alexnet; expected weights of vgg16"),
         (("vgg99", "."), "no encoder is called 'vgg99'"),
     ):
         result = shell.run("weights", "normalize", *arguments, "--weights", alexnet_file)

@@ -48,7 +48,7 @@ def test_prefect_shows_the_descriptions_of_the_fields() -> None:
     for name, field in BatchRequest.model_fields.items():
         assert " ".join(shown[name]["description"].split()).startswith(str(field.description))
     assert shown["weights"]["description"].endswith("if not given: NST_BATCH_WEIGHTS.")
-    assert stylize_manifest.description.startswith("Stylize every row of a manifest")
+    assert stylize_manifest.description.startswith("Stylize the rows of a manifest")
 
 
 def test_the_flow_takes_the_parameters_of_a_request(batch: Batch) -> None:

@@ -100,7 +100,7 @@ def test_equal_rows_are_reported_and_counted_as_equal(
     with subscribed(LiveProgress(Terminal()).show):
         _, table = batch.run(HEADER, *rows)
     output = capsys.readouterr().out
-    assert "4 of 4 rows to run, 2 of them equal to an earlier row, 0 done before" in output
+    assert "4 of 4 rows to run, 2 of them equal to an earlier row, 0 already done" in output
     assert [line[:5] for line in output.splitlines() if line.startswith("[")] == [
         f"[{number}/4]" for number in range(1, 5)
     ]
@@ -112,7 +112,7 @@ def test_equal_rows_are_reported_and_counted_as_equal(
 
     with subscribed(LiveProgress(Terminal()).show):
         _, table = batch.run(HEADER, *rows)
-    assert "0 of 4 rows to run, 4 done before" in capsys.readouterr().out
+    assert "0 of 4 rows to run, 4 already done" in capsys.readouterr().out
     assert list(table["status"]) == ["cached"] * 4
     assert list(table["same_as"].fillna(0)) == [0, 2, 2, 0]
     done = plan_of(batch, rows, capsys)
@@ -266,7 +266,9 @@ def test_damaged_records_never_end_the_batch(
     caplog.clear()
     state, table = batch.run(header, *rows, ("b.png", "s.png", "whole", ""))
     assert state.message == f"{len(kinds)} done, 1 cached"
-    warned = [record for record in caplog.records if "what was kept" in record.getMessage()]
+    warned = [
+        record for record in caplog.records if "its record cannot be used" in record.getMessage()
+    ]
     assert len(warned) == len(kinds)
     assert all(len(record.getMessage()) < 1000 for record in warned)
     # All damaged records were replaced, except the folder, which a run must not remove.
@@ -306,5 +308,5 @@ def test_a_record_is_only_read_for_its_own_task(batch: Batch) -> None:
     batch.run(HEADER, ("a.png", "s.png", "one"), ("b.png", "s.png", "two"))
     texts = [json.loads(path.read_text()) for path in OutputFolder(batch.output).records.iterdir()]
     assert TaskRunContext.get() is None
-    with pytest.raises(RecordError, match="only read for the task"):
+    with pytest.raises(RecordError, match="can be read only in the task run"):
         RecordSerializer().loads(texts[0]["result"].encode())

@@ -14,7 +14,7 @@ from tasks.store.output_folder import OutputFolder
 from tests.pipeline.conftest import Batch
 
 LOST = ConnectionError("connection refused")
-NOT_REACHED = "the table is complete, but this did not reach Prefect"
+NOT_REACHED = "the table is complete, but Prefect was not notified"
 
 
 @pytest.mark.parametrize(

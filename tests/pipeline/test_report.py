@@ -148,7 +148,7 @@ def test_an_unwritable_preview_fails_no_row(batch: Batch, caplog: pytest.LogCapt
     state, table = batch.run(HEADER, ("a.png", "s.png"))
     assert state.is_completed()
     assert list(table["status"]) == ["done"]
-    assert "not there yet for the gallery" in caplog.text
+    assert "a preview cannot be written" in caplog.text
 
 
 def test_an_unwritable_page_gives_a_warning_and_fails_no_row(

@@ -1,4 +1,4 @@
-"""The log of a run on Prefect's page: its rows, and errors that are not bugs."""
+"""The log of a run in the Prefect UI: its rows, and errors that are not bugs."""
 
 import errno
 import logging
@@ -93,7 +93,7 @@ def test_a_bug_keeps_its_traceback(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("tasks.stylize.encode_png", fail)
+    monkeypatch.setattr("nst_core.images.write.encode_png", fail)
     state, table = batch.run(HEADER, ("a.png", "s.png"))
     assert state.name == "AllRowsFailed"
     assert table.loc[2, "error"] == "ZeroDivisionError: a bug"

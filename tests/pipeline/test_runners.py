@@ -24,7 +24,7 @@ def test_missing_requirements_of_a_cluster_are_reported(runner: RunnerName) -> N
 
 def test_an_address_needs_a_cluster() -> None:
     check_runner("local", None, "gpu:0,gpu:1")
-    with pytest.raises(RunnerError, match="expected --runner ray or dask with it"):
+    with pytest.raises(RunnerError, match="expected --runner ray or --runner dask, too"):
         check_runner("local", "tcp://127.0.0.1:8786", "auto")
 
 
@@ -50,7 +50,7 @@ def test_a_cluster_lends_a_gpu_or_a_cpu(devices: str, gpus: float, lent: str) ->
 
 
 def test_a_cluster_without_gpus_is_refused_if_gpus_are_required() -> None:
-    with pytest.raises(DeviceError, match="no worker of the cluster says that it has one"):
+    with pytest.raises(DeviceError, match="no worker of the cluster reports a GPU"):
         runners._lent_by_cluster("gpu", 0)
 
 

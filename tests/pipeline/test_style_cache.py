@@ -74,7 +74,9 @@ def test_targets_that_vanish_are_computed_again(
     assert state.message == "3 done"
     assert table["error"].isna().all()
     assert sorted(computed) == ["row"] * 3 + ["style"] * 4
-    assert "style s.png: its targets are not in the cache any more; computed again" in caplog.text
+    assert (
+        "style s.png: its targets are no longer in the cache; computing them again" in caplog.text
+    )
     computed.clear()
     batch.run(*ROWS, refresh=False, output=batch.folder / "other")
     assert cached_record(batch)
@@ -138,7 +140,7 @@ def test_targets_that_cannot_be_cached_are_still_used(
     before_each_row(replace_by_file)
     state, _ = batch.run(*ROWS)
     assert state.message == "3 done"
-    assert "style s.png: its targets cannot be kept" in caplog.text
+    assert "style s.png: its targets cannot be cached" in caplog.text
 
 
 def test_a_cache_that_belongs_to_somebody_else_is_used(

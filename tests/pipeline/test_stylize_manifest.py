@@ -424,7 +424,7 @@ def test_odd_rows_are_done_with_a_lasting_warning(batch: Batch) -> None:
         assert pd.isna(table.loc[2, "warnings"])
         assert "style: it has just one color" in table.loc[3, "warnings"]
         assert "has a relative loss of" in table.loc[3, "warnings"]
-        assert "content: it is transparent all over" in table.loc[4, "warnings"]
+        assert "content: it is completely transparent" in table.loc[4, "warnings"]
         assert "content: its last bytes are missing" in table.loc[5, "warnings"]
         page = (batch.output / "gallery.html").read_text("utf-8")
         assert page.count('data-warned="yes"') == 3

@@ -153,7 +153,7 @@ def test_a_file_with_a_wrong_checksum_is_requested_twice_and_not_kept(tmp_path: 
     with serving(Answer(DAMAGED)) as server:
         message = failure(server.address, tmp_path, pauses=(0, 0, 0))
     assert f"Expected MD5 {hashlib.md5(BODY).hexdigest()} ({len(BODY):,} bytes)" in message
-    assert f"what came is a file with MD5 {hashlib.md5(DAMAGED).hexdigest()}" in message
+    assert f"the server sent a file with MD5 {hashlib.md5(DAMAGED).hexdigest()}" in message
     assert len(server.requests) == 2
     assert names_in(tmp_path) == []
 
@@ -252,7 +252,7 @@ def test_the_message_says_what_to_do_without_a_network(tmp_path: Path) -> None:
         f"{NAME}: cannot be downloaded from {published.url}: "
         f"[Errno {errno.ECONNREFUSED}] Connection refused. "
         f"Expected MD5 {published.md5} ({len(BODY):,} bytes); found no such file in {tmp_path}. "
-        "Without a network, get that file elsewhere and put it there."
+        "Without a network, get the file elsewhere and put it in that folder."
     )
 
 

@@ -80,7 +80,7 @@ def test_a_server_that_dies_is_restarted_and_requests_wait_meanwhile(
         os.kill(first, signal.SIGKILL)
         _wait_until(lambda: running.process_id != first)
         assert ask(running.url) == 200
-        assert "ended with the signal SIGKILL; the rows go on" in caplog.text
+        assert "ended with the signal SIGKILL; the rows continue" in caplog.text
         assert caplog.records[-1].levelno == logging.WARNING
 
 
@@ -95,7 +95,7 @@ def test_a_run_continues_without_a_server_that_keeps_dying(
             os.kill(process, signal.SIGKILL)
             _wait_until(lambda: running.process_id != process)  # noqa: B023 - called at once
         os.kill(running.process_id, signal.SIGKILL)
-        _wait_until(lambda: "go on without it" in caplog.text)
+        _wait_until(lambda: "are completed without it" in caplog.text)
         # The answer comes at once, with a status for which Prefect's client does not retry.
         assert ask(running.url) == ask(running.url) == 500
 

@@ -82,7 +82,7 @@ def test_loading_an_encoder_again_returns_the_same_object() -> None:
 
 
 def test_an_unknown_encoder_is_reported_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'vgg99'; there are compact, vgg16"):
+    with pytest.raises(ValueError, match="'vgg99'; expected one of compact, vgg16"):
         load_encoder("vgg99")
 
 

@@ -123,4 +123,4 @@ def test_a_tally_counts_rows_and_the_progress_of_active_ones() -> None:
     assert (str(tally), tally.completed) == ("2 of 4 rows ended, 1 of them failed", 2.0)
     finished = Tally()
     finished.count(RowsPlanned(0, 6))
-    assert (str(finished), finished.share) == ("all 6 rows were done before", 1.0)
+    assert (str(finished), finished.share) == ("all 6 rows were already done", 1.0)

@@ -43,7 +43,7 @@ def test_a_table_without_rows_is_reported() -> None:
 @pytest.mark.parametrize("column", NEEDED)
 def test_a_table_of_another_version_is_reported(tmp_path: Path, column: str) -> None:
     write_frame(frame_of(table()).drop(columns=column), tmp_path)
-    wrong = rf"summary\.parquet: found no column {column}, as in .*; run the batch once more, which"
+    wrong = rf"summary\.parquet: found no column {column}, as in .*; run the batch again, which"
     with pytest.raises(NoResultsError, match=wrong):
         table_of(OutputFolder(tmp_path))
 

@@ -122,7 +122,7 @@ def test_the_page_shows_all_counts() -> None:
     html = page(*rows, compared_with=datetime(2026, 11, 23, tzinfo=UTC), gone=("old.png",))
     buttons = re.findall(r'data-value="(\w+)".*?<b>(\d+)</b>', html)
     assert buttons == [("done", "5"), ("failed", "1"), ("new", "5"), ("broken", "1")]
-    assert "1 gone since the run before" in html
+    assert "1 gone since the previous run" in html
     assert "<strong>5</strong> of 6 pictures are here" in html
     assert "All 5 pictures are here." in page(*rows[:5])
 

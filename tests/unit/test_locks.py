@@ -155,7 +155,9 @@ def test_a_file_system_without_locks_is_reported(
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    with pytest.raises(LockError, match=r"lock: its file system has no locks .* not implemented"):
+    with pytest.raises(
+        LockError, match=r"lock: its file system does not support locks .* not implemented"
+    ):
         flock(tmp_path / "lock")
 
 

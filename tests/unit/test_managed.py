@@ -172,7 +172,7 @@ def test_our_own_files_are_removed_and_others_are_moved_aside(
     assert list_files(place) == set(kept.values())
     for name, moved in kept.items():
         assert read_whole(place / moved) == contents[name]
-        assert f"{name}.kept-1.png now" in caplog.text
+        assert f"it was moved to {place / name}.kept-1.png" in caplog.text
     assert "/ours." not in caplog.text
     write_atomic(place / "plain.png", b"again")
     keep_others(place / "plain.png", INTERMEDIATE_MARK)

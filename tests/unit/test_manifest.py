@@ -84,7 +84,7 @@ def test_a_row_overrides_the_batch_and_its_preset_replaces_that_of_the_batch(
         ("output", "a/../../secret.png", "inside the output folder"),
         ("output", "/etc/passwd", "inside the output folder"),
         ("output", "C:\\windows\\a", "inside the output folder"),
-        ("output", "s3://bucket/a.png", "not an address; --output may be one"),
+        ("output", "s3://bucket/a.png", "not a URL; only --output may be one"),
         ("output", "a.jpg", "results are PNG"),
         ("output", "a\x07b", "printable"),
         ("output", "a\u202egnp.exe", "without the character '\\u202e'"),
@@ -150,7 +150,7 @@ def test_the_same_row_twice_is_a_duplicate(tmp_path: Path) -> None:
     rows = read(tmp_path, "content,style\na,b\na,b\n")
     assert rows[0].faults == ()
     assert only_fault(rows[1]).column == "output"
-    assert "line 2 says the same" in only_fault(rows[1]).expected
+    assert "line 2 is the same" in only_fault(rows[1]).expected
     assert [row.output for row in rows] == ["a_b.png", "a_b.png"]
 
 
@@ -175,7 +175,7 @@ def test_a_result_cannot_be_a_folder_of_another_result(tmp_path: Path) -> None:
 def test_a_result_cannot_overwrite_an_input(tmp_path: Path) -> None:
     text = "content,style,output\nout/pictures/a.png,s.png,a\nb.png,out/pictures/t.png,\n"
     rows = check_places(read(tmp_path, text), OutputFolder(tmp_path / "out"))
-    assert "would overwrite a picture that is read" in only_fault(rows[0]).expected
+    assert "would overwrite a picture that a row reads" in only_fault(rows[0]).expected
     assert rows[1].faults == ()
 
 
@@ -184,7 +184,7 @@ def test_a_result_cannot_replace_a_folder(tmp_path: Path) -> None:
     (row,) = check_places(
         read(tmp_path, "content,style,output\nx,y,a\n"), OutputFolder(tmp_path / "out")
     )
-    assert "is a folder" in only_fault(row).expected
+    assert "would replace a folder" in only_fault(row).expected
 
 
 def test_a_bad_number_does_not_hide_a_bad_layer(tmp_path: Path) -> None:
@@ -310,17 +310,17 @@ def test_a_device_is_refused_as_a_manifest(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("link").symlink_to("/dev/zero")
-    with pytest.raises(ManifestError, match="this is a device or terminal, expected a file"):
+    with pytest.raises(ManifestError, match="found a device or terminal, expected a file"):
         read_manifest(Path(device))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "not a CSV file"),
+        (b"", "there is nothing in the file"),
         (b"content,style\n", "nothing below the header"),
         (b"content,style\n,\n\n", "nothing below the header"),
-        (b"\n\n,,\n", "nothing in it"),
+        (b"\n\n,,\n", "there is nothing in the file"),
         (b"content|style\na|b\n", r"found the columns content\|style"),
         (b"\n\nContent,Style,CONTENT\na,b,c\n", "line 3: column content appears twice"),
         (b"picture,style\na,b\n", "no column content"),

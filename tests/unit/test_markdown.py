@@ -1,4 +1,4 @@
-"""The Markdown report on Prefect's page, also as a Markdown library renders it."""
+"""The Markdown report in the Prefect UI, also as a Markdown library renders it."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,9 +87,9 @@ def test_cache_hits_slowest_rows_and_highest_losses_are_shown() -> None:
     cached = {"status": "cached", "seconds": 99.0, "total_loss": 0.01}
     computed = {"style_targets": "computed", "seconds": 0.5, "total_loss": 0.02}
     report = markdown_report(report_of(table(*rows, cached, computed)))
-    assert "1 rows were done before" in report
-    assert "10 rows are new, in 46 s of work" in report
-    assert "that of 9 was kept" in report
+    assert "1 rows were already done" in report
+    assert "10 rows are new and took 46 s" in report
+    assert "those of 9 were in the cache" in report
     slowest = report.partition("## Slowest rows")[2].partition("##")[0]
     assert [line.split(" | ")[2] for line in slowest.splitlines()[4:9]] == list("98765")
     highest = report.partition("## Highest losses")[2].partition("##")[0]
@@ -104,7 +104,7 @@ def test_changes_since_the_run_before_are_shown() -> None:
         {"change": "same", "previous_loss": 0.25},
     )
     report = markdown_report(report_of(rows, gone=("old.png", "older.png")))
-    part = report.partition("## Against the run before")[2]
+    part = report.partition("## Since the previous run")[2]
     assert "1 new, 1 changed, 1 moved, 2 gone" in part
     assert part.index("| 4.png | 0.5 | 0.25 | -50.0% |") < part.index("| 3.png | 0.2 | 0.25 |")
     assert "+25.0%" in part

@@ -42,10 +42,10 @@ def test_every_option_has_a_row_with_limits_and_default(tool: ModuleType) -> Non
     rows = [line for line in tool.with_tables(tool.MARK).splitlines() if line.startswith("| `")]
     assert len(rows) == len(BatchRequest.model_fields) - 1 + len(Overrides.model_fields)
     for expected in (
-        "| `MANIFEST` | path or address | required | CSV file",
+        "| `MANIFEST` | path or URL | required | CSV file",
         "| `--size` | integer from 16 to 8192 | 512 | longest side",
         "| `--tolerance` | number from 0, below 1 | 0.001 |",
-        "| `--save-every` | multiple of 10 above 0 |  | save each picture",
+        "| `--save-every` | multiple of 10 above 0 |  | save each unfinished picture",
         "| `--beta-2` | number above 0, at most 0.999999 |",
         "| `--max-pixels` | integer, at least 1 | 200000000 |",
         "| `--runner` | `local`, `ray`, `dask` | local |",

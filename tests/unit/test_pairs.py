@@ -81,7 +81,7 @@ def test_an_existing_file_is_only_replaced_on_request(
     manifest.write_text("edited by hand")
     assert pairs("photos") == 2
     assert manifest.read_text() == "edited by hand"
-    assert "m.csv: there is already a file" in capsys.readouterr().err
+    assert "m.csv: the file already exists" in capsys.readouterr().err
     assert pairs("photos", overwrite=True) == 0
     assert manifest.read_text() == "content,style\nphotos/a.png,art/s.png\n"
     address = UPath("memory://studio/pairs.csv")
@@ -103,7 +103,7 @@ def test_files_that_are_left_out_are_reported_by_reason(
     assert pairs("photos") == 0
     output = capsys.readouterr().out
     assert "4 rows" in output
-    reasons = ("2 .heic", "1 without an extension", "1 hidden", "1 folders", "2 links to nothing")
+    reasons = ("2 .heic", "1 without an extension", "1 hidden", "1 folders", "2 broken links")
     for reason in reasons:
         assert reason in output
     assert write_pairs(Terminal(as_json=True), "photos", "art", Path("n.csv")) == 0

@@ -78,7 +78,7 @@ def test_read_only_folders_are_reported(read_only: Path, monkeypatch: pytest.Mon
     with pytest.raises(NotReadyError) as raised:
         check_ready(StyleCache(read_only / "cache"), OutputFolder(read_only), "auto")
     home, cache, output = str(raised.value).splitlines()
-    reason = "(can only be read|is not writable by) .*; "
+    reason = "(is read-only|is not writable by) .*; "
     assert re.match(f"Prefect's home {read_only}/home {reason}set PREFECT_HOME", home)
     assert re.match(f"the cache {read_only}/cache {reason}set NST_BATCH_CACHE or --cache", cache)
     assert re.match(f"the output folder {read_only} {reason}choose another folder", output)

@@ -98,8 +98,8 @@ def test_provenance_is_read_back_unchanged(tmp_path: Path, pictures: tuple[Path,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "found nothing of how it was made; expected a result of nst-batch"),
-        ("{}", "settings: Field required; it was made by another version"),
+        (None, "found no text about how it was made; expected an unedited result of nst-batch"),
+        ("{}", "settings: Field required; the picture was made by another version"),
         ("no json", "Invalid JSON.*another version"),
     ],
 )
@@ -257,7 +257,7 @@ def test_show_makes_rows_that_check_accepts_whatever_the_names(
     provenance = provenance_of(source, write_picture(folder / "sources" / "\n s", 2))
     result = folder / "out" / "pictures" / os.fsdecode(renamed)
     if os.fsencode(source.name).decode(errors="ignore").encode() != content:
-        with pytest.raises(AssertionError, match="cannot stand in a manifest"):
+        with pytest.raises(AssertionError, match="cannot be in a manifest"):
             write_rebuilt_row(folder, result, provenance)
         return
     (row,) = check_places(

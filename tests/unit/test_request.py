@@ -65,7 +65,7 @@ def test_a_good_request_passes_the_check(manifest: Path, tmp_path: Path) -> None
         ({"devices": "gpu0"}, DeviceError, "expected auto, gpu, cpu"),
         ({"devices": "cpu,cpu"}, DeviceError, "expected auto, gpu, cpu"),
         ({"devices": "gpu:1,gpu:1"}, DeviceError, "twice"),
-        ({"address": "tcp://127.0.0.1:8786"}, RunnerError, "--runner ray or dask"),
+        ({"address": "tcp://127.0.0.1:8786"}, RunnerError, "--runner ray or --runner dask, too"),
     ],
 )
 def test_bad_requests_are_refused_before_any_work(
@@ -169,6 +169,6 @@ def test_with_arguments_adds_the_fields_to_a_docstring() -> None:
         """Do it."""
 
     doc = with_arguments(function).__doc__ or ""
-    assert doc.startswith("Do it.\n\nArgs:\n    manifest: CSV file with")
+    assert doc.startswith("Do it.\n\nArgs:\n    manifest: CSV file (a path, or")
     assert all(f"\n    {name}: " in doc for name in BatchRequest.model_fields)
     assert max(map(len, doc.splitlines())) <= 96

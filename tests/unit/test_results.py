@@ -84,7 +84,7 @@ def test_the_best_pictures_so_far_are_named(capsys: pytest.CaptureFixture[str]) 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "best so far: out/interrupted/2.png"
     assert len(lines) == SHOWN_KEPT + 1
-    assert lines[-1] == "... and 3 more there"
+    assert lines[-1] == "... and 3 more in the same place"
 
 
 def test_the_result_as_json_has_counts_files_and_rows() -> None:

@@ -47,7 +47,7 @@ def test_ordinary_rows_have_no_warning() -> None:
 @pytest.mark.parametrize(
     ("content", "style", "found"),
     [
-        ({"hidden": 1.0, "is_flat": True}, {}, "content: it is transparent all over"),
+        ({"hidden": 1.0, "is_flat": True}, {}, "content: it is completely transparent"),
         ({"hidden": 0.97}, {}, "content: 97% of it is transparent"),
         ({}, {"is_flat": True}, "style: it has just one color"),
         ({"warnings": ("its end is gone",)}, {}, "content: its end is gone"),

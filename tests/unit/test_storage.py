@@ -255,6 +255,6 @@ def test_leftovers_that_cannot_be_removed_are_reported_and_kept(
 
 
 def test_web_addresses_can_only_be_read() -> None:
-    with pytest.raises(OSError, match="can only be read") as refused:
+    with pytest.raises(OSError, match="is read-only") as refused:
         OutputFolder(UPath("https://host/out")).make()
     assert refused.value.errno == errno.EROFS

@@ -116,11 +116,11 @@ def test_a_file_for_no_network_is_refused_not_skipped(store: WeightStore, tmp_pa
 def test_weights_given_to_a_run_must_fit_its_encoders(store: WeightStore, tmp_path: Path) -> None:
     file, compact = save(tmp_path / "mine", DEEP), CATALOGUE["compact"]
     chosen(store, file).check_use([compact, DEEP])
-    with pytest.raises(WeightsError, match=r"it holds deep; expected weights of flat"):
+    with pytest.raises(WeightsError, match=r"contains weights of deep; expected weights of flat"):
         chosen(store, file).check_use([FLAT])
-    with pytest.raises(WeightsError, match=r"it holds deep; expected weights of none"):
+    with pytest.raises(WeightsError, match=r"contains weights of deep; expected weights of none"):
         chosen(store, file).check_use([compact])
-    with pytest.raises(WeightsError, match=r"no file in it has a name .* weights of flat"):
+    with pytest.raises(WeightsError, match=r"none of its files has a name .* weights of flat"):
         chosen(store, tmp_path).check_use([FLAT])
 
 
@@ -133,13 +133,15 @@ def test_normalized_weights_are_recognized_by_their_names_and_notes(tmp_path: Pa
     assert names(save(tmp_path / "b", FLAT, network="flat-normalized")) == ("flat-normalized",)
     assert names(save(tmp_path / "c", FLAT, network="somebody's own note")) == ("flat",)
     assert names(save(tmp_path / "d", FLAT, network="deep")) == ()
-    with pytest.raises(WeightsError, match=r"layers are those of flat, but it says .* deep"):
+    with pytest.raises(WeightsError, match=r"layers are those of flat, but its notes say .* deep"):
         the_network_of(read_weight_file(tmp_path / "d"))
 
 
 def test_normalized_weights_under_a_plain_name_are_refused(store: WeightStore) -> None:
     path = save(store.kept / "flat.safetensors", FLAT, network="flat-normalized")
-    with pytest.raises(WeightsError, match=r"says that it holds flat-normalized; expected .* flat"):
+    with pytest.raises(
+        WeightsError, match=r"notes say that it is for flat-normalized; expected flat"
+    ):
         load_encoder("flat", weights=path)
 
 

@@ -140,7 +140,7 @@ def test_pictures_are_only_enlarged_on_request() -> None:
 
 
 def test_a_picture_too_small_for_the_layers_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"5 x 40 pixels.* at least 16 each way"):
+    with pytest.raises(ValueError, match=r"5 x 40 pixels.* at least 16 on each side"):
         stylize(smooth_pixels(40, 5, 1), STYLE, QUICK)
 
 

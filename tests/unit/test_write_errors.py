@@ -14,8 +14,8 @@ from nst_core.storage.write_errors import WriteError, writing_to
     ("number", "reason"),
     [
         (errno.ENOSPC, "is full (No space left on device); make room there"),
-        (errno.EDQUOT, "has no room left in your quota (Disk quota exceeded); remove something"),
-        (errno.EROFS, "can only be read (Read-only file system); choose another folder"),
+        (errno.EDQUOT, "exceeds your quota (Disk quota exceeded); remove files"),
+        (errno.EROFS, "is read-only (Read-only file system); choose another folder"),
         (errno.EACCES, "is not writable by "),
     ],
 )

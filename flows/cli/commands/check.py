@@ -71,7 +71,7 @@ def output_faults(output: OutputFolder) -> list[Fault]:
             0,
             "(--output)",
             str(error.filename or output),
-            f"expected a folder that can be written: {error.strerror or error}",
+            f"expected a folder that can be written to: {error.strerror or error}",
         )
         for error in output.probe()
     ]

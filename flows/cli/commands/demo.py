@@ -29,7 +29,7 @@ ROWS = (
 
 
 def write_demo(terminal: Terminal, folder: Place) -> int:
-    """Write contents, styles and `demo.csv` into a folder; they are the same each time."""
+    """Write contents, styles and `demo.csv` into a folder; their bytes are the same each time."""
     pictures = {
         **{f"contents/{name}.png": photograph(name) for name in CONTENTS},
         **{f"styles/{name}.png": photograph(name) for name in PHOTOGRAPHED_STYLES},

@@ -61,7 +61,7 @@ def _weights(cache: StyleCache) -> list[Finding]:
 def _connection(around: list[Finding]) -> list[Finding]:
     """Check the proxies and the server."""
     if ("prefect home", "error") in {(finding.subject, finding.state) for finding in around}:
-        return [Finding("server", "error", "none can be embedded", "fix Prefect's home first")]
+        return [Finding("server", "error", "no server can be embedded", "fix Prefect's home first")]
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
@@ -70,7 +70,7 @@ def _connection(around: list[Finding]) -> list[Finding]:
 
 
 def _proxies(url: str | None) -> list[Finding]:
-    """Report which proxies are set and what they are used for here; if none is set, nothing."""
+    """Report which proxies are set and what they are used for; return no finding if none is set."""
     names = sorted(set_proxies())
     unusable = settle_proxies(url)
     if not names:

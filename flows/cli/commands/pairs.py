@@ -46,7 +46,7 @@ def write_pairs(
     try:
         if not overwrite and exists(manifest):
             terminal.fail(
-                f"{redacted(manifest)}: there is already a file; choose another name, or add "
+                f"{redacted(manifest)}: the file already exists; choose another name, or add "
                 "--overwrite to replace it"
             )
             return UNUSABLE
@@ -95,12 +95,12 @@ def find_pictures(named: str) -> Found:
     """Return the pictures in a folder, or those that match a glob, which may contain `**`.
 
     Args:
-        named: a path or an address. It is a glob only if nothing has exactly this name, so a
-            folder may be called `photos [2024]`.
+        named: a path or a URL. It is a glob only if nothing has exactly this name, so a folder may
+            be called `photos [2024]`.
 
     Raises:
         OSError: there is no such folder, or it cannot be read.
-        PlaceError: an address cannot be used.
+        PlaceError: a URL cannot be used.
     """
     seen = sorted(find_files(place(named)), key=_natural)
     why = {path: _why_left_out(path) for path in seen}
@@ -117,7 +117,7 @@ def _natural(path: Place) -> tuple[list[object], str]:
 
 
 def _why_left_out(path: Place) -> str:
-    """Return why a file is no picture for a manifest; empty if it is one."""
+    """Return why a file cannot be in a manifest; an empty text if it can."""
     if path.name.startswith("."):
         return "hidden"
     if why := why_no_file(path):

@@ -30,7 +30,7 @@ SECONDS_A_MULTIPLICATION = 2.8e-11
 """Seconds per step and multiplication of a forward pass, on 2 CPU cores (docs/benchmarks.md)."""
 
 ENOUGH_MULTIPLICATIONS = 1e11
-"""A row with fewer spends most of its time on preparation, and says nothing about larger ones."""
+"""A row with fewer spends most of its time on preparation, so its speed is not typical."""
 
 MEMORY_MB = 900
 MEMORY_MB_AN_ACTIVATION = 9.5e-6
@@ -111,7 +111,7 @@ def _memory_mb(job: Job) -> int:
 
 
 def _seconds_a_multiplication(output: OutputFolder) -> tuple[float, bool]:
-    """Return the rate of earlier rows here, or else ours, and whether it was measured here."""
+    """Return the rate of earlier rows of this output or a guess, and whether it was measured."""
     try:
         ran = [
             (row.seconds, _multiplications_done(row))
@@ -126,7 +126,7 @@ def _seconds_a_multiplication(output: OutputFolder) -> tuple[float, bool]:
 
 
 def _multiplications_done(row: TableRow) -> float:
-    """Return the multiplications of a row in the table of an earlier run; 0 if it does not say.
+    """Return the multiplications of a row of an earlier run; 0 if the table does not say.
 
     Raises:
         ValueError: the row has settings that this version does not know, or lacks one.
@@ -158,7 +158,7 @@ def _tell(
     terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))
     terminal.say(f"styles needed: {styles} ({kept} cached, {styles - kept} to compute)")
     tell_downloads(terminal, downloads)
-    source = "from rows that ran here" if measured else "a guess from 2 CPU cores"
+    source = "measured on earlier rows" if measured else "a guess based on 2 CPU cores"
     terminal.say(f"about {duration(seconds)} ({source}) and {memory:.0f} MB at most")
     terminal.result(
         {

@@ -37,10 +37,10 @@ REFUSALS = (ManifestError, InUseError, LockError, DeviceError, RunnerError, Weig
 """Errors of the flow that mean that nothing ran."""
 
 IMPATIENT_SECONDS = 8.0
-"""For Prefect's shutdown after a stop, or if only this run's own server hears of the run."""
+"""The time for Prefect's shutdown after a stop, or if the server is this run's own."""
 
 PATIENT_SECONDS = 120.0
-"""For Prefect's shutdown while the user's server still receives what thousands of rows did."""
+"""The time for Prefect's shutdown if a user's server still receives events of thousands of rows."""
 
 
 class Outcome(NamedTuple):
@@ -165,7 +165,7 @@ def tell_outcome(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> 
 
 
 def _tell_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
-    """Print the table; the exit code is that of the rows, whatever the server knows of them."""
+    """Print the table, and return the exit code of its rows, whatever the server knows of them."""
     table = read_summary(output)
     show_result(terminal, table, output, has_gallery=bool(outcome.gallery))
     show_rows(terminal, table)
@@ -178,7 +178,7 @@ def _tell_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> i
     show_wrong(terminal, table)
     if not outcome.is_known_to_prefect:
         terminal.fail(
-            "every row has ended and the table is complete, but this did not reach Prefect "
+            "every row has ended and the table is complete, but Prefect was not notified "
             f"({_in_a_line(outcome.state)}): its page may show this run as running or failed"
         )
     if table.with_status(*STOPPED):

@@ -24,7 +24,7 @@ def serve(terminal: Terminal, request: BatchRequest, *, name: str, cron: str, ti
 
     Args:
         terminal: where to report what is wrong, and what is served.
-        request: what each run is asked for.
+        request: what each run is asked to do.
         name: the name of the deployment.
         cron: the schedule, as a cron expression.
         timezone: the time zone of the schedule.
@@ -47,10 +47,10 @@ def serve(terminal: Terminal, request: BatchRequest, *, name: str, cron: str, ti
 
 
 def _server_url() -> str:
-    """Return the address of the server that keeps the schedule.
+    """Return the URL of the server that keeps the schedule.
 
     Raises:
-        ScheduleError: none is named.
+        ScheduleError: no server is named.
     """
     from prefect.settings import get_current_settings
 

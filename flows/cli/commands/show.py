@@ -1,4 +1,4 @@
-"""`nst-batch show`: how pictures were made, and a manifest that makes them again."""
+"""`nst-batch show`: how pictures were made, and a manifest that reproduces them."""
 
 import sys
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
 def _check_folders(folders: Sequence[Place]) -> None:
     for folder in folders:
         if (local := on_disk(folder)) and not local.is_dir():
-            raise ProvenanceError(f"--look-in: found no folder {redacted(folder)}; expected one")
+            raise ProvenanceError(f"--look-in: there is no folder {redacted(folder)}; name another")
 
 
 def _manifest(rows: Sequence[Rebuilt]) -> str:

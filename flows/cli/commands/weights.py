@@ -42,7 +42,7 @@ FROM_RGB = "turned_round_from_rgb"
 
 @dataclass(frozen=True)
 class NetworkWeights:
-    """A network, and whether its weights are here; `advice` says what the user can do."""
+    """A network, and whether this machine has its weights; `advice` says what the user can do."""
 
     network: str
     state: str
@@ -59,7 +59,7 @@ def list_weights(terminal: Terminal, store: WeightStore) -> int:
 
 
 def state_of(network: Network, store: WeightStore) -> NetworkWeights:
-    """Return whether a network's weights are here; they are read and checked."""
+    """Return whether this machine has a network's weights, which are read and checked."""
     if network.is_shipped:
         return NetworkWeights(network.name, "ok", "in the package")
     try:
@@ -70,7 +70,10 @@ def state_of(network: Network, store: WeightStore) -> NetworkWeights:
         return NetworkWeights(network.name, "error", str(error))
     if encoder.download:
         megabytes = encoder.download.size / 1e6
-        advice = f"a run downloads {megabytes:.0f} MB, or: nst-batch weights fetch {network.name}"
+        advice = (
+            f"a run downloads {megabytes:.0f} MB; to do it now: "
+            f"nst-batch weights fetch {network.name}"
+        )
         return NetworkWeights(network.name, "absent", "", advice)
     return NetworkWeights(network.name, "ok", f"{encoder.weights} ({encoder.fingerprint[:12]})")
 

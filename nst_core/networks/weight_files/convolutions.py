@@ -18,7 +18,7 @@ _PARTS = {"W": "weight", "kernel": "weight", "weight": "weight", "b": "bias", "b
 
 
 def our_name(where: str) -> str | None:
-    """Translate `vgg16/block1_conv2/kernel:0` to `conv1_2.weight`; None if it is no convolution."""
+    """Translate `vgg16/block1_conv2/kernel:0` to `conv1_2.weight`; None for anything else."""
     *groups, leaf = where.split("/")
     found = _LEAF.fullmatch(leaf)
     if not found:
@@ -28,7 +28,7 @@ def our_name(where: str) -> str | None:
 
 
 def _our_layer(name: str) -> str | None:
-    """Return our name, without the number that Keras 1 and 2 append when a layer is made twice."""
+    """Return our name, without the number that Keras 1 and 2 append to repeated names."""
     found = re.fullmatch(r"block(\d+)_conv(\d+)(?:_\d+)?", name)
     if found:
         return f"conv{found[1]}_{found[2]}"
@@ -36,7 +36,7 @@ def _our_layer(name: str) -> str | None:
 
 
 def convolutions_in(path: Path, stored: Stored) -> dict[str, NDArray[Any]]:
-    """Read the arrays of convolutions_in, in the order of layers.
+    """Read the arrays of all convolutions in a file, in the order of layers.
 
     Args:
         path: the file, for messages.
@@ -54,15 +54,15 @@ def convolutions_in(path: Path, stored: Stored) -> dict[str, NDArray[Any]]:
         if name in places:
             raise WeightsError(
                 f"{path}: both {places[name]!r} and {where!r} could be {name}. Save the network "
-                "that you want by itself."
+                "that you want in a file of its own."
             )
         if name:
             places[name] = where
     if not places:
         some = ", ".join(map(repr, list(stored)[:5])) or "no arrays at all"
         raise WeightsError(
-            f"{path}: no convolutions of a known name (block1_conv1, conv1_1, conv1 ...) are in "
-            f"it, but {some}. Expected weights of VGG or AlexNet."
+            f"{path}: it has no convolutions with known names (block1_conv1, conv1_1, conv1 ...); "
+            f"found {some}. Expected weights of VGG or AlexNet."
         )
     return {
         name: _numbers(path, name, stored[places[name]]) for name in sorted(places, key=layer_order)
@@ -72,7 +72,7 @@ def convolutions_in(path: Path, stored: Stored) -> dict[str, NDArray[Any]]:
 def _numbers(path: Path, name: str, load: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     array = np.asarray(load())
     if array.dtype.kind not in "fiub":
-        raise WeightsError(f"{path}: {name} holds {array.dtype}, expected float32.")
+        raise WeightsError(f"{path}: {name} has the type {array.dtype}, expected float32.")
     return array
 
 

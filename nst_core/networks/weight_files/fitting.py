@@ -26,7 +26,7 @@ def weights_for(topology: Topology, file: WeightFile) -> Weights:
             f"{file.path}: it lacks {_listed(missing)}, which {topology.name} needs."
         )
     if surplus:
-        raise WeightsError(f"{file.path}: it has {_listed(surplus)}, unlike {topology.name}.")
+        raise WeightsError(f"{file.path}: it has {_listed(surplus)}, which {topology.name} lacks.")
     for problems in (_misshapen(topology, found), _imprecise(found), _not_finite(found)):
         _refuse(file, list(problems))
     return {name: np.ascontiguousarray(found[name], dtype=np.float32) for name in expected}
@@ -71,4 +71,4 @@ def _not_finite(found: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     for name, array in found.items():
         count = array.size - int(np.isfinite(array).sum())
         if count:
-            yield f"{name} has {count} numbers of {array.size} that are not finite"
+            yield f"{name}: {count} of its {array.size} numbers are not finite"

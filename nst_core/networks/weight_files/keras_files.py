@@ -91,7 +91,7 @@ def _stored_in_hdf5(file: Any, names: Mapping[str, str]) -> Stored:
 def _readable(where: str, dataset: Any, names: Mapping[str, str]) -> str:
     """Turn `layers/conv2d_3/vars/0` into `layers/conv2d_3/block2_conv2/kernel`; keep other paths.
 
-    Keras 3 stores the layer's name at `vars`; Keras 2 does not, so `names` are needed.
+    Keras 3 stores the layer's name at `vars`; Keras 2 does not, so `names` is needed.
     """
     *groups, last, leaf = "", *where.split("/")
     if last != "vars" or leaf not in ("0", "1"):
@@ -102,7 +102,7 @@ def _readable(where: str, dataset: Any, names: Mapping[str, str]) -> str:
 
 
 def _named_by_order(datasets: Mapping[str, Any]) -> dict[str, Any]:
-    """Name a model's convolutions like those of the VGG network that has as many."""
+    """Name a model's convolutions like those of the VGG network that has the same number."""
     named = dict(datasets)
     found = {where: place for where in datasets if (place := _COUNTED.fullmatch(where))}
     totals = Counter(place["within"] for place in found.values() if place["part"] == "kernel")

@@ -1,6 +1,6 @@
 """An interpreter for the few instructions that pickles of NumPy arrays consist of.
 
-It imports, calls, sets or hashes nothing that a file chooses, and refuses all other instructions.
+It never imports, calls, sets or hashes what a file names, and it refuses all other instructions.
 """
 
 import io
@@ -19,7 +19,7 @@ from nst_core.networks.weight_files.pickled_values import (
 
 
 class RefusedError(Exception):
-    """A pickle has an instruction or a name that pickles of arrays do not have."""
+    """A pickle has an instruction or a name that does not occur in pickles of arrays."""
 
 
 @dataclass
@@ -169,7 +169,7 @@ def interpret(pickle: bytes) -> Any:
     """Return what a pickle describes, with arrays as `PickledArray`.
 
     Raises:
-        RefusedError: it has an instruction or a name that pickles of arrays do not have.
+        RefusedError: it has an instruction or a name that does not occur in pickles of arrays.
         ValueError, LookupError, TypeError, AttributeError: its parts do not fit together.
     """
     state = _State()

@@ -38,19 +38,19 @@ def read_pickled_arrays(path: Path) -> dict[str, list[NDArray[Any]]]:
         return _dictionary(content)
     except OSError as error:
         raise WeightsError(
-            f"{path}: expected a file that can be read, but the system says '{error.strerror}'. "
-            "Check the path and its permissions."
+            f"{path}: expected a file that can be read, but the system reports "
+            f"'{error.strerror}'. Check the path and its permissions."
         ) from error
     except RefusedError as refused:
         raise WeightsError(
-            f"{path}: its pickle {refused}, and only NumPy arrays are expected. Unpickled as "
-            "usual, it could run any code; nothing of it was run. Get the file from its authors."
+            f"{path}: its pickle {refused}, but only NumPy arrays are expected. Ordinary "
+            "unpickling could run any code in it; none was run. Get the file from its authors."
         ) from refused
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         reason = error if isinstance(error, ValueError) else "its parts do not fit together"
         raise WeightsError(
-            f"{path}: expected a dictionary of lists of arrays, as np.save writes it, which cannot "
-            f"be read: {reason}. It may be another file, damaged or cut short: get it again."
+            f"{path}: expected a dictionary of lists of arrays, as np.save writes it, but the file "
+            f"cannot be read: {reason}. It may be another file, damaged or cut off: get it again."
         ) from error
 
 
@@ -60,14 +60,14 @@ def _check_header(file: io.BufferedReader) -> None:
     size = int.from_bytes(file.read(2 if version == b"\1\0" else 4), "little")
     header = file.read(min(size, 65536))
     if magic != b"\x93NUMPY" or len(header) != size:
-        raise ValueError("it is no NumPy file, or ends in its header")
+        raise ValueError("it is not a NumPy file, or is cut off in its header")
     if b"'descr': '|O" not in header or b"'shape': ()" not in header:
-        raise ValueError("it holds a plain array")
+        raise ValueError("it contains a plain array")
 
 
 def _dictionary(content: Any) -> dict[str, list[NDArray[Any]]]:
     if not isinstance(content, PickledArray) or content.dtype.code not in OBJECTS:
-        raise ValueError("it has no dictionary")
+        raise ValueError("it contains no dictionary")
     (layers,) = content.data
     return {
         as_text(name): [_array(item) for item in _items(arrays)] for name, arrays in layers.items()
@@ -76,13 +76,13 @@ def _dictionary(content: Any) -> dict[str, list[NDArray[Any]]]:
 
 def _items(arrays: Any) -> Any:
     if not isinstance(arrays, list | tuple):
-        raise ValueError("it has an entry that is no list")
+        raise ValueError("it has an entry that is not a list")
     return arrays
 
 
 def _array(rebuilt: Any) -> NDArray[Any]:
     if not isinstance(rebuilt, PickledArray):
-        raise ValueError("it has an item that is no array")
+        raise ValueError("it has an item that is not an array")
     # An array that the pickle refers to a thousand times must not be copied a thousand times.
     rebuilt.made = _made(rebuilt) if rebuilt.made is None else rebuilt.made
     return rebuilt.made
@@ -91,11 +91,11 @@ def _array(rebuilt: Any) -> NDArray[Any]:
 def _made(rebuilt: PickledArray) -> NDArray[Any]:
     if as_text(rebuilt.dtype.code) not in NUMBERS:
         kind = f"{rebuilt.dtype.code[:9]!r}"
-        raise ValueError(f"it has an array of {kind}, which are no plain numbers")
+        raise ValueError(f"it has an array of {kind}, which are not plain numbers")
     if any(type(side) is not int or side < 0 for side in rebuilt.shape):
         raise ValueError("it has an array of an impossible shape")
     dtype, data = np.dtype(rebuilt.dtype.order + rebuilt.dtype.code), as_bytes(rebuilt.data)
     expected = math.prod(rebuilt.shape) * dtype.itemsize
     if len(data) != expected:
-        raise ValueError(f"it has {len(data)} bytes for an array of {expected}")
+        raise ValueError(f"it has {len(data)} bytes for an array of {expected} bytes")
     return np.frombuffer(data, dtype).reshape(rebuilt.shape, order=rebuilt.order)

@@ -1,7 +1,7 @@
 """The values of which pickled NumPy arrays consist, as plain data.
 
 A pickle names the functions and types that make its values. Only the names in `NAMES` are known,
-and each stands for a function of ours that notes its arguments. Nothing is looked up elsewhere.
+and each stands for one of our functions, which records its arguments. No other name is looked up.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,10 +26,10 @@ class PickledType:
     order: str = "|"
 
     def build(self, state: Any) -> None:
-        """Set the state that `numpy.dtype` pickles; in plain types, all further parts are None."""
+        """Set the state that `numpy.dtype` pickles; for plain types, all further parts are None."""
         _version, self.order, *parts = state[:5]
         if parts != [None, None, None] or self.order not in ("<", ">", "|"):
-            raise ValueError("it has an array of no plain numbers")
+            raise ValueError("it has an array that is not of plain numbers")
 
 
 @dataclass(eq=False)
@@ -59,7 +59,7 @@ def _array_of_bytes(data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> P
 
 
 def _never(*_: Any) -> None:
-    raise ValueError("it makes an array the wrong way")
+    raise ValueError("it creates an array in the wrong way")
 
 
 def _latin1(text: Any, encoding: Any) -> bytes:
@@ -86,10 +86,10 @@ def as_text(value: Any) -> str:
     """Return a name as it is.
 
     Raises:
-        ValueError: it is no text.
+        ValueError: it is not text.
     """
     if not isinstance(value, str):
-        raise ValueError("it has a name that is no text")
+        raise ValueError("it has a name that is not text")
     return value
 
 

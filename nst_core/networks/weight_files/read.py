@@ -39,7 +39,7 @@ def read_weight_file(path: Path) -> WeightFile:
     except Exception as error:  # parsers raise nearly anything when bytes are damaged
         raise WeightsError(
             f"{path}: the file cannot be read ({_short(error)}). It has {path.stat().st_size:,} "
-            "bytes and may be cut short or damaged: copy or download it again."
+            "bytes and may be cut off or damaged: copy or download it again."
         ) from error
 
 
@@ -47,17 +47,17 @@ def _beginning(path: Path) -> bytes:
     """Return the first bytes of a file.
 
     Raises:
-        WeightsError: there is no regular file that can be read, or it is empty.
+        WeightsError: the file is not regular, cannot be read, or is empty.
     """
     if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "no regular file"
-        raise WeightsError(f"{path}: this is {kind}, expected a weight file.")
+        kind = "a folder" if path.is_dir() else "not a regular file"
+        raise WeightsError(f"{path}: this is {kind}; expected a weight file.")
     try:
         with path.open("rb") as file:
             beginning = file.read(512)
     except OSError as error:
         raise WeightsError(
-            f"{path}: expected a weight file that can be read, but the system says "
+            f"{path}: expected a weight file that can be read, but the system reports "
             f"'{error.strerror}'. Check the path and its permissions."
         ) from error
     if not beginning:
@@ -80,15 +80,15 @@ def _reader(path: Path, beginning: bytes) -> Callable[[Path], WeightFile]:
 def _unknown(path: Path, beginning: bytes) -> WeightsError:
     if beginning.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return WeightsError(
-            f"{path}: this is a web page, not a weight file. Its link led to a page about the file "
-            "or to an error; download the file itself."
+            f"{path}: this is a web page, not a weight file. The link led to a page about the file "
+            "or to an error page; download the file itself."
         )
     if beginning.startswith(b"version https://git-lfs"):
         return WeightsError(
-            f"{path}: this only points to the file in Git LFS; get the file itself: git lfs pull"
+            f"{path}: this is only a Git LFS pointer; get the file itself with: git lfs pull"
         )
     return WeightsError(
-        f"{path}: the file begins with {beginning[:16]!r}, which is no format that is known. "
+        f"{path}: the file begins with {beginning[:16]!r}, which is not a known format. "
         f"Expected one of {', '.join(FORMATS)}."
     )
 
@@ -102,12 +102,12 @@ def _read_zip(path: Path) -> WeightFile:
         return read_npz(path)
     if any(name.endswith("data.pkl") for name in names):
         raise WeightsError(
-            f"{path}: this is a PyTorch file, which is not read. Expected one of "
+            f"{path}: this is a PyTorch file, which is not supported. Expected one of "
             f"{', '.join(FORMATS)}."
         )
     raise WeightsError(
-        f"{path}: this zip file is neither Keras' nor NumPy's; it has "
-        f"{', '.join(map(repr, names[:5]))}. If the weight file is in it, unpack it."
+        f"{path}: this zip file is neither Keras' nor NumPy's; it contains "
+        f"{', '.join(map(repr, names[:5]))}. If one of these is the weight file, unpack it."
     )
 
 

@@ -33,7 +33,7 @@ def _refuse_types(path: Path, types: Mapping[str, str]) -> None:
     """Refuse types that NumPy lacks, such as BF16, by their names."""
     for name, kind in types.items():
         if kind.startswith(("BF", "F8_", "F6_", "F4")):
-            raise WeightsError(f"{path}: {name} holds {kind}, expected float32 (F32).")
+            raise WeightsError(f"{path}: {name} has the type {kind}, expected float32 (F32).")
 
 
 def write_weight_file(path: Path, weights: Weights, notes: Mapping[str, str]) -> None:

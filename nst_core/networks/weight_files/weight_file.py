@@ -22,7 +22,7 @@ class WeightFile:
         format: the name of the format, for messages.
         arrays: `conv1_1.weight`, `conv1_1.bias` or `conv1.weight` ..., in the order of layers, with
             their type in the file; anything that is not a convolution is left out.
-        notes: what the program that wrote the file noted in it; only safetensors have notes.
+        notes: text that the program that wrote the file added; only safetensors files have notes.
     """
 
     path: Path

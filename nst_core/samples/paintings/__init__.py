@@ -1,4 +1,4 @@
-"""Procedural style pictures: no download, no license, and the same picture for the same seed.
+"""Procedural style pictures, free to use; there is no download, and a seed gives one picture.
 
 Every painter takes a size and a seed and returns a square picture, (size, size, 3) uint8 sRGB.
 Sizes below 96 show few details. A seed gives the same composition at every size.

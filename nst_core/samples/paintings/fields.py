@@ -16,10 +16,10 @@ from nst_core.images.levels import to_levels
 Reals = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 Field = Callable[[Reals, Reals], Reals]
-"""A function from coordinates x and y to a number at each point; all are arrays of one shape."""
+"""A function from coordinates x and y to a number at each point; all arrays have the same shape."""
 
 SUPERSAMPLING = 2
-"""Canvas pixels per picture pixel and axis; edges are drawn hard, and averaging softens them."""
+"""Canvas pixels per picture pixel, on each axis; averaging them softens the hard edges."""
 
 
 def canvas_grid(size: int) -> tuple[Reals, Reals]:
@@ -45,7 +45,7 @@ def to_picture(canvas: Reals) -> Picture:
 def interpolated(lattice: Reals) -> Field:
     """Return the smooth field through values (n, n) at evenly spaced points, corners included.
 
-    Outside the unit square, it is mirrored.
+    Outside the unit square, the field is mirrored.
     """
     scale = len(lattice) - 1
     spline = spline_filter(lattice, mode="mirror")
@@ -69,7 +69,7 @@ def noise(rng: np.random.Generator, cells: int, octaves: int = 1) -> Field:
     Args:
         rng: used only during this call; the field itself is deterministic.
         cells: the number of bumps along a side at the coarsest octave.
-        octaves: their number; each has twice the cells and half the amplitude of the one before.
+        octaves: how many; each has twice the cells and half the amplitude of the one before.
     """
     layers = [interpolated(rng.uniform(-1, 1, (2**o * cells + 1,) * 2)) for o in range(octaves)]
 
@@ -120,7 +120,7 @@ def ramp(colors: Reals, tone: Reals) -> Reals:
 
 
 def smoothstep(low: float, high: float, value: Reals) -> Reals:
-    """Return 0 below `low`, 1 above `high`, and a smooth ramp between; `low` may be the greater."""
+    """Return 0 below `low`, 1 above `high`, and a smooth ramp between; `low > high` is allowed."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 

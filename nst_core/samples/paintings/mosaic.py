@@ -31,7 +31,7 @@ STONE = 0.0195
 """The side of a stone."""
 
 SETTLING_SIDE = 256
-"""Stones are settled on a grid of this many points a side, whatever the picture's size."""
+"""Stones settle on a grid of this many points per side, whatever the picture's size."""
 
 OUTLINE_OF_KOI = (
     (-0.1, 0.0, 0.05, 0.2, 0.4, 0.7, 0.92, 1.0, 1.28, 1.34),
@@ -48,7 +48,7 @@ class Laid(NamedTuple):
 
     stone: NDArray[np.int64]
     reach: Reals
-    """The distance from the stone's center, along the one of its two axes where it is greater."""
+    """The distance from the stone's center, along that of its two axes on which it is greater."""
     gap: Reals
     """How much farther away the next stone is."""
 
@@ -164,7 +164,7 @@ def _stone_colors(
 def _grouted(
     stones: Reals, colors: Reals, laid: Laid, x: Reals, y: Reals, rng: np.random.Generator
 ) -> Reals:
-    """Chip the stones, set each at its own slant so that it catches other light, and add grout."""
+    """Chip the stones, slant each so that it catches the light differently, and add grout."""
     slant = rng.normal(0, 9, (2, len(stones)))[:, laid.stone]
     offset_x, offset_y = x - stones[laid.stone, 0], y - stones[laid.stone, 1]
     grain = noise(rng, 90, 2)(x, y)

@@ -89,7 +89,7 @@ def _sample_positions(strokes: Strokes, side: int) -> tuple[Reals, Reals]:
 
 
 def _pixels(coordinates: Reals, side: int) -> NDArray[np.int64]:
-    """Return pixel indices in a canvas with a margin of one, which takes all that is outside."""
+    """Return pixel indices in a canvas whose one-pixel margin collects all that is outside."""
     return np.clip(coordinates, 0, side + 1).astype(np.int64)
 
 

@@ -28,15 +28,15 @@ MOST_CURVE_POINTS = 40
 SHOWN_CHANGES = [change for change in CHANGES if change not in ("", "same")]
 
 SORTS = {
-    "listed": "undone first",
+    "listed": "not done first",
     "line": "line",
     "loss-down": "highest loss first",
     "loss-up": "lowest loss first",
     "seconds-down": "slowest first",
     "seconds-up": "quickest first",
-    "moved-down": "loss that moved most first",
+    "moved-down": "largest change of loss first",
 }
-"""The sort orders, by their names in the page's address; `gallery.js` knows them too."""
+"""The sort orders, by their names in the page's URL; `gallery.js` knows them, too."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Shown:
 
     Attributes:
         name: any text.
-        thumbnail: address of a small version, relative to the page; empty if there is none.
-        whole: address of the picture at full size, likewise.
+        thumbnail: URL of a small version, relative to the page; empty if there is none.
+        whole: URL of the picture at full size, relative to the page; empty if there is none.
     """
 
     name: str
@@ -68,7 +68,7 @@ class GalleryRow:
         change: the change since the previous run; empty if there is nothing to compare with.
         warnings: what is odd about the row although it is done; usually empty.
         curve: total losses by octave; they jump between octaves.
-        curve_file: address of the CSV file, relative to the page; may be empty.
+        curve_file: URL of the CSV file, relative to the page; may be empty.
     """
 
     line: int
@@ -111,7 +111,7 @@ class Page:
         made_at: when the batch ended, with a time zone.
         gone: outputs that the previous run had and this manifest does not.
         compared_with: when the previous run ended; None if there is nothing to compare with.
-        table_file, contact_sheet: addresses relative to the page; the latter may be empty.
+        table_file, contact_sheet: URLs relative to the page; the latter may be empty.
     """
 
     title: str

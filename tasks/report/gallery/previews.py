@@ -95,7 +95,7 @@ def _keep(output: OutputFolder, name: str, rgb: NDArray[np.float32]) -> None:
     try:
         _write(output, name, rgb)
     except OSError as error:
-        logger.warning("not there yet for the gallery: %s: %s", error.filename, error.strerror)
+        logger.warning("a preview cannot be written: %s: %s", error.filename, error.strerror)
 
 
 def _write(output: OutputFolder, name: str, rgb: NDArray[np.float32]) -> None:
@@ -112,7 +112,7 @@ def complete_previews(wanted: Iterable[Preview], output: OutputFolder) -> set[st
     Raises:
         OSError: the folder cannot be read.
     """
-    # Of two with the same name, the one that must exist counts.
+    # Of two previews with the same name, the one that must exist takes precedence.
     previews = {
         preview.name: preview
         for preview in sorted(wanted, key=lambda preview: not preview.may_be_missing)

@@ -129,7 +129,7 @@ def _result(row: TableRow, result: RowResult, previews: set[str]) -> Shown | Non
 
 
 def _url(name: str, previews: set[str]) -> str:
-    """Return an address relative to the page; empty if the preview could not be made."""
+    """Return a URL relative to the page; empty if the preview could not be made."""
     return f"{PREVIEWS}/{name}" if name in previews else ""
 
 

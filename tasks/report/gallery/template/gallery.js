@@ -5,7 +5,7 @@ const form = document.querySelector(".controls");
 const none = document.querySelector(".none");
 const viewer = document.querySelector(".viewer");
 
-// Read once: what is asked of thousands of rows with each key that is pressed.
+// Each keystroke needs these values of thousands of rows, so they are read only once.
 const rows = Array.from(list.children, (element, place) => ({
   element,
   place,
@@ -24,7 +24,7 @@ function numberOf(text) {
   return text === undefined ? null : Number(text);
 }
 
-// How rows are chosen and ordered, as the page's address has it.
+// The page's URL contains how rows are chosen and ordered.
 
 function readAddress() {
   const said = new URLSearchParams(location.hash.slice(1));
@@ -75,7 +75,7 @@ function writeForm(choice) {
   form.elements.text.value = choice.text;
   form.elements.style.value = choice.style;
   form.elements.sort.value = choice.sort;
-  // An address may name what is not there.
+  // A URL may name a style or an order that does not exist.
   if (form.elements.style.selectedIndex < 0) form.elements.style.value = "";
   if (form.elements.sort.selectedIndex < 0) form.elements.sort.value = "listed";
 }
