@@ -8,12 +8,12 @@ from pathlib import Path
 
 from nst_core.devices import device_lock, parse_devices, visible_gpus
 from nst_core.errors import UserError
-from nst_core.storage.files import StorageError, local_cache, probe, user_cache
+from nst_core.storage.files import StorageError, probe
 from nst_core.storage.local import free_bytes, on_disk
 from nst_core.storage.locks import LockError, flock, lock_folder
 from nst_core.storage.places import Place, PlaceError, redacted
 from nst_core.storage.write_errors import reason
-from tasks.store.output_folder import OutputFolder
+from tasks.store.output_folder import OutputFolder, own_cache
 from tasks.store.style_cache import StyleCache
 
 LEAST_FREE = 64_000_000
@@ -179,7 +179,7 @@ def _own_cache() -> Finding:
     """Check the local cache: downloaded weights, locks and logs cannot be in object storage."""
     advice = "set XDG_CACHE_HOME or NST_BATCH_CACHE to a folder that you can write to"
     try:
-        folder = local_cache(user_cache())
+        folder = own_cache()
     except PlaceError as error:
         return Finding("own cache", "error", str(error), advice)
     return _folder("own cache", "your local cache", folder, advice)

@@ -25,12 +25,10 @@ class Format(NamedTuple):
         encode: takes pixels, alpha (None if the picture is opaque) and text (None if there is none)
             as `encode_png` does, and returns the file's bytes.
         has_alpha: whether its files can be transparent.
-        has_text: whether its files hold text, such as how a picture was made.
     """
 
     encode: Callable[[Pixels, NDArray[np.float32] | None, Text | None], bytes]
     has_alpha: bool = False
-    has_text: bool = False
 
 
 def encode_png(
@@ -85,9 +83,7 @@ def _as_levels(array: NDArray[np.floating] | NDArray[np.uint8]) -> NDArray[np.ui
     return to_levels(array)
 
 
-_PNG = Format(
-    lambda rgb, alpha, text: encode_png(rgb, alpha, text=text), has_alpha=True, has_text=True
-)
+_PNG = Format(lambda rgb, alpha, text: encode_png(rgb, alpha, text=text), has_alpha=True)
 _JPEG = Format(lambda rgb, _alpha, _text: encode_jpeg(rgb))
 
 WRITTEN_FORMATS: Mapping[str, Format] = {".png": _PNG, ".jpg": _JPEG, ".jpeg": _JPEG}

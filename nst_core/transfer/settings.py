@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -293,8 +293,3 @@ def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:
         said |= overrides.model_dump(exclude_none=True)
     preset: PresetName = said.pop("preset", DEFAULT_PRESET)
     return Settings.model_validate({**PRESET_CHOICES[preset], **said})
-
-
-def preset_names() -> tuple[str, ...]:
-    """Return our own presets, from quick to fine, and then the recipes that others published."""
-    return get_args(PresetName)

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Self
 
 from nst_core.errors import UserError
-from nst_core.storage.files import StorageError, local_cache, remove, user_cache, write_atomic
+from nst_core.storage.files import StorageError, remove, write_atomic
 from nst_core.storage.held_files import abandoned_parts, sweep_parts
 from nst_core.storage.local import make_private, mark_used, on_disk
 from nst_core.storage.locks import flock
 from nst_core.storage.places import Place, redacted
 from tasks.store.file_reference import ForeignRecordError, RecordError
-from tasks.store.output_folder import KEPT
+from tasks.store.output_folder import KEPT, own_cache
 from tasks.store.records import (
     StyleRecord,
     forget_record,
@@ -112,7 +112,7 @@ class StyleCache:
         like another machine, may compute the same targets at the same time.
         """
         folder = on_disk(self.records)
-        return folder / "locks" if folder else local_cache(user_cache()) / "locks"
+        return folder / "locks" if folder else own_cache() / "locks"
 
     def lock(self, key: str, timeout: float) -> int | None:
         """Take the lock under which a style's targets are computed.
