@@ -1,10 +1,10 @@
 """Events of a batch: one for each thing that happens, emitted once and sent to every subscriber.
 
-Events travel through `logging`. Without a subscriber they cost nothing. If you set the logger
-`nst_batch.events` to the level INFO, you get a line for each event.
+If you set the logger `nst_batch.events` to the level INFO, you get a line for each event.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,37 +175,38 @@ Event: TypeAlias = (
 a new event."""
 
 
+class _Subscription:
+    """A function that receives events; its calls never overlap."""
+
+    def __init__(self, subscriber: Callable[[Event], object]) -> None:
+        self._subscriber = subscriber
+        self._calls = threading.RLock()
+
+    def __call__(self, event: Event) -> None:
+        with self._calls:
+            self._subscriber(event)
+
+
+# Subscriptions of several threads begin and end in any order.
+_subscriptions: list[_Subscription] = []
+
+
 def emit(event: Event) -> None:
-    """Send an event to every subscriber."""
-    logger.info("%s", event, extra={"event": event})
+    """Send an event to the log and to every subscriber."""
+    logger.info("%s", event)
+    for subscription in tuple(_subscriptions):
+        subscription(event)
 
 
 @contextmanager
 def subscribed(subscriber: Callable[[Event], object]) -> Iterator[None]:
     """Call a function with each event, in the thread that emits it, while the context lasts.
 
-    Calls of one subscriber never overlap. Handlers of the root logger receive no more than before.
+    Calls of one subscriber never overlap.
     """
-    handler = _Handler(subscriber)
-    level, propagate = logger.level, logger.propagate
-    if not logger.isEnabledFor(logging.INFO):
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-    logger.addHandler(handler)
+    subscription = _Subscription(subscriber)
+    _subscriptions.append(subscription)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
-
-
-class _Handler(logging.Handler):
-    """Handler that passes events from log records to a subscriber, one at a time."""
-
-    def __init__(self, subscriber: Callable[[Event], object]) -> None:
-        super().__init__()
-        self._subscriber = subscriber
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._subscriber(record.event)  # type: ignore[attr-defined]
+        _subscriptions.remove(subscription)
