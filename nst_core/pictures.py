@@ -4,3 +4,4 @@ from nst_core.images.picture_files import *  # noqa: F403 - all that this path h
 from nst_core.images.read import *  # noqa: F403
 from nst_core.images.resize import *  # noqa: F403
 from nst_core.images.write import *  # noqa: F403
+from nst_core.images.write import read_text as read_png_text  # noqa: F401 - its former name

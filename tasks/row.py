@@ -43,7 +43,8 @@ class Row:
         line: where the row starts in the file; the header is line 1.
         cells: the text of its cells that are not empty, by column.
         content, style: where the pictures are; relative paths start from the manifest's folder.
-        output: where the picture goes below `pictures/`, with `/` between folders; ends in `.png`.
+        output: where the picture goes below `pictures/`, with `/` between folders; ends in the
+            suffix of its format, such as `.png`.
         settings: from the preset, the batch and the row; the default where there is a fault.
         faults: empty if the row can run.
     """

@@ -3,7 +3,6 @@
 import math
 import time
 from contextlib import suppress
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from prefect import task
 
 from nst_core.images.levels import from_levels
 from nst_core.images.read import Picture
-from nst_core.images.write import WRITTEN_FORMATS, encode_png
+from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
 from nst_core.storage.write_errors import writing_to
@@ -26,6 +25,7 @@ from tasks.store.curves import Point, curve_csv
 from tasks.store.file_reference import FileReference
 from tasks.store.managed import INTERMEDIATE_MARK, INTERRUPTED_MARK, keep_others, remove_ours
 from tasks.store.output_folder import INTERRUPTED, OutputFolder
+from tasks.store.output_names import format_of
 from tasks.store.provenance import KEYWORD, ROW_KEYWORD, Provenance
 from tasks.store.records import PictureRecord, StyleRecord
 from tasks.store.style_cache import StyleCache
@@ -149,9 +149,9 @@ def _keep(
 
     facts = _facts(job, outcome)
     pixels = from_levels(outcome.pixels)
-    encode = WRITTEN_FORMATS[PurePosixPath(job.output).suffix].encode
     alpha = content.alpha if job.settings.keep_alpha else None
-    picture = encode(pixels, alpha, {KEYWORD: Provenance(**facts, **_sources(job)).to_text()})
+    text = {KEYWORD: Provenance(**facts, **_sources(job)).to_text()}
+    picture = format_of(job.output).encode(pixels, alpha, text)
     curve_file = FileReference.write(output.curve(job.output), curve_csv(curve))
     file = FileReference.write(output.picture(job.output), picture)
     keep_content(output, job.content_sha256, content.rgb)
@@ -196,7 +196,8 @@ def _given_up(job: Job, iterate: "Iterate", output: OutputFolder) -> StoppedErro
     try:
         picture = output.interrupted(job.output)
         keep_others(picture, INTERRUPTED_MARK)
-        write_atomic(picture, encode_png(iterate.pixels, text=INTERRUPTED_MARK))
+        encode = format_of(job.output).encode
+        write_atomic(picture, encode(iterate.pixels, None, INTERRUPTED_MARK))
     except OSError as error:
         return StoppedError(f"{message}; its best picture so far cannot be saved: {error.strerror}")
     return StoppedError(

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngImageFile
 
 from nst_core.images.color_profiles import to_srgb
 from nst_core.images.decoding import plain, sides
 from nst_core.images.levels import from_levels
-from nst_core.images.picture_files import DEFAULT_MAX_PIXELS, PictureError, opened
+from nst_core.images.picture_files import DEFAULT_MAX_PIXELS, opened
 from nst_core.images.resize import fit, resize
-from nst_core.storage.places import Place, redacted
+from nst_core.storage.places import Place
 
 _logger = logging.getLogger(__name__)
 
@@ -133,22 +132,6 @@ def load(
         found = Picture(rgb, alpha, _digest(whole), tuple(picture.notes))
     _warn(picture.shown, found.warnings if warn else ())
     return found
-
-
-def read_png_text(path: _Path) -> dict[str, str]:
-    """Return the text of a PNG file, without decoding any pixel.
-
-    Only text before the pixels is found, which is where `write.encode_png` puts it.
-
-    Raises:
-        PictureError: the file is missing, damaged or not a PNG.
-    """
-    # No limit is needed, because text is cheap to read from a picture of any size.
-    with opened(path, max_pixels=2**62) as picture:
-        image = picture.image
-        if not isinstance(image, PngImageFile):
-            raise PictureError(f"{redacted(path)}: found a {image.format} file, expected a PNG.")
-        return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
 
 
 def _hidden(whole: Image.Image) -> float:

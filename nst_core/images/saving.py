@@ -9,11 +9,9 @@ from PIL import Image
 
 from nst_core.errors import UserError
 from nst_core.images.levels import to_levels
-from nst_core.images.write import WRITTEN_FORMATS, Pixels
+from nst_core.images.write import Pixels, formats_by_suffix
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place, name_of, place, redacted
-
-SUFFIXES = tuple(WRITTEN_FORMATS)
 
 
 class SaveError(UserError, ValueError):
@@ -41,18 +39,19 @@ class WithPicture:
     def save(
         self, path: str | os.PathLike[str] | Place, *, alpha: NDArray[np.float32] | None = None
     ) -> None:
-        """Save the pixels to a PNG or JPEG file; readers see the old file or the new one.
+        """Save the pixels in the format of the suffix; readers see the old file or the new one.
 
         Args:
-            path: a path, or an address such as `s3://bucket/result.png`, that ends in `.png`,
-                `.jpg` or `.jpeg`, in upper or lower case. Missing folders are created. JPEG files
-                have the quality 85; for another quality, save `image` with Pillow.
+            path: a path, or an address such as `s3://bucket/result.png`, that ends in a
+                suffix of `write.WRITTEN_FORMATS` (such as `.png`, `.jpg` or `.jpeg`), in upper or
+                lower case. Missing folders are created. JPEG files have the quality 85; for another
+                quality, save `image` with Pillow.
             alpha: (height, width) in [0, 1] for the transparency of a PNG file, such as the
                 content's `alpha` if it was loaded at this size; None if every pixel is opaque.
 
         Raises:
             SaveError: the suffix is not one of these, the alpha has another shape than the picture,
-                or an alpha is passed for a JPEG file.
+                or an alpha is passed for a file that cannot be transparent, such as a JPEG.
             PlaceError: the path or address cannot be used.
             OSError: the file cannot be written; an old file is unchanged.
         """
@@ -61,13 +60,15 @@ class WithPicture:
 
 
 def _encoded(target: Place, pixels: Pixels, alpha: NDArray[np.float32] | None) -> bytes:
+    formats = formats_by_suffix()
+    *others, last = formats
     suffix = PurePosixPath(name_of(target)).suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in formats:
         raise SaveError(
             f"{redacted(target)}: found {f'the suffix {suffix!r}' if suffix else 'no suffix'}, "
-            f"expected a name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+            f"expected a name that ends in {', '.join(others)} or {last}"
         )
-    if alpha is not None and not WRITTEN_FORMATS[suffix].has_alpha:
+    if alpha is not None and not formats[suffix].has_alpha:
         raise SaveError(
             f"{redacted(target)}: found an alpha for a {suffix} file, which cannot be transparent; "
             "save a .png, or leave alpha out"
@@ -78,4 +79,4 @@ def _encoded(target: Place, pixels: Pixels, alpha: NDArray[np.float32] | None) -
             f"{pixels.shape[:2]}, the picture's height and width; load the content at the size "
             "in the settings"
         )
-    return WRITTEN_FORMATS[suffix].encode(pixels, alpha, None)
+    return formats[suffix].encode(pixels, alpha, None)

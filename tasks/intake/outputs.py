@@ -12,7 +12,15 @@ from tasks.intake.faults import as_fault
 from tasks.row import Fault, Row
 from tasks.store.managed import ManagedPlaces
 from tasks.store.output_folder import OutputFolder
-from tasks.store.output_names import Unnamed, as_one_file, choose_outputs, places_of
+from tasks.store.output_names import (
+    DEFAULT_SUFFIX,
+    Unnamed,
+    as_one_file,
+    as_one_result,
+    choose_outputs,
+    folders_of,
+    format_of,
+)
 
 ROOM_IN_PATHS = 80
 """Bytes of a path that are reserved for files beside a picture, such as its intermediates."""
@@ -26,15 +34,15 @@ def with_outputs(rows: list[Row]) -> list[Row]:
     good, bad = (
         [row for row in rows if bool(row.faults) == at_fault] for at_fault in (False, True)
     )
-    first = _first_lines([*good, *bad])
-    taken = {place for row in good if row.output for place in places_of(row.output)}
+    first = _first_rows([*good, *bad])
+    folders = {folder for row in good for folder in folders_of(row.output)}
+    taken = folders | {as_one_result(row.output) for row in good if row.output}
     outputs: dict[str, str] = {}
     for group in (good, bad):
         unnamed = {_digest(row.cells): row for row in group if not row.output}
         chosen = choose_outputs([_unnamed(*each) for each in unnamed.items()], taken)
         outputs |= dict(zip(unnamed, chosen, strict=True))
-        taken |= set(map(as_one_file, chosen))
-    folders = {place for row in good for place in list(places_of(row.output))[1:]}
+        taken |= set(map(as_one_result, chosen))
     named = (row.output or outputs[_digest(row.cells)] for row in rows)
     return [
         replace(row, output=output).with_faults(_output_faults(row, output, first, folders))
@@ -42,30 +50,39 @@ def with_outputs(rows: list[Row]) -> list[Row]:
     ]
 
 
-def _first_lines(rows: Iterable[Row]) -> dict[str, int]:
-    """Return, by what rows claim (see `_claim`), the line of the row that gets it."""
-    first: dict[str, int] = {}
+def _first_rows(rows: Iterable[Row]) -> dict[str, Row]:
+    """Return, by what rows claim (see `_claim`), the row that gets it."""
+    first: dict[str, Row] = {}
     for row in rows:
-        first.setdefault(_claim(row), row.line)
+        first.setdefault(_claim(row), row)
     return first
 
 
 def _claim(row: Row) -> str:
     """Return what no two rows may share: the output, or all of the row's text if it names none."""
-    return as_one_file(row.output) if row.output else f"/{_digest(row.cells)}"
+    return as_one_result(row.output) if row.output else f"/{_digest(row.cells)}"
 
 
 def _output_faults(
-    row: Row, output: str, first_lines: Mapping[str, int], folders: set[str]
+    row: Row, output: str, first_rows: Mapping[str, Row], folders: set[str]
 ) -> Iterator[Fault]:
-    found, first = row.cell("output"), first_lines[_claim(row)]
+    found, first = row.cell("output"), first_rows[_claim(row)]
+    is_taken = first.line != row.line
     wrong = ""
-    if first != row.line and row.output:
-        wrong = f"line {first} has the output {output!r} too; give the rows different outputs"
-    elif first != row.line:
-        wrong = f"line {first} is the same; remove one of the two, or give them different outputs"
+    if is_taken and not row.output:
+        wrong = f"line {first.line} is the same; remove one of the two, "
+        wrong += "or give them different outputs"
+    elif is_taken and as_one_file(first.output) == as_one_file(output):
+        wrong = f"line {first.line} has the output {output!r} too; "
+        wrong += "give the rows different outputs"
+    elif is_taken:
+        wrong = f"line {first.line} has the output {first.output!r}, whose loss curve would have "
+        wrong += "the same name; give the rows different outputs"
     elif as_one_file(output) in folders:
         wrong = f"{output!r} is a folder in the output of another row; choose another output"
+    elif row.settings.keep_alpha and not format_of(output).has_alpha:
+        wrong = f"a {format_of(output).name} file cannot be transparent; choose an output that "
+        wrong += f"ends in {DEFAULT_SUFFIX}, or switch keep_alpha off"
     if wrong:
         yield Fault(row.line, "output", found, wrong)
 

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from nst_core.images.animation import AnimationFormat, encode_animation
 from nst_core.images.levels import to_levels
-from nst_core.images.read import load, read_png_text
+from nst_core.images.read import load
 from nst_core.images.resize import fit, resize
+from nst_core.images.write import read_text
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place, redacted
 from tasks.report.finding import NoResultsError
@@ -70,9 +71,7 @@ def _own_intermediates(row: TableRow, output: OutputFolder) -> list[Place]:
     if row.key is None:
         return pictures if row.status == "interrupted" else []
     return [
-        picture
-        for picture in pictures
-        if read_png_text(picture).get(ROW_KEYWORD, row.key) == row.key
+        picture for picture in pictures if read_text(picture).get(ROW_KEYWORD, row.key) == row.key
     ]
 
 

@@ -4,10 +4,12 @@ from difflib import get_close_matches
 from itertools import chain
 
 from nst_core.errors import UserError
+from nst_core.images.write import result_formats
 from nst_core.storage.places import redacted
 from tasks.report.table import MissingColumnError, read_summary
 from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder
+from tasks.store.output_names import DEFAULT_SUFFIX
 
 NEEDED = (
     *("line", "status", "output", "picture", "key", "content", "style", "curve", "error"),
@@ -41,13 +43,15 @@ def table_of(output: OutputFolder) -> Table:
 
 
 def find_row(table: Table, output: OutputFolder, named: str) -> TableRow:
-    """Return the row with this line in the manifest, or with this output (`.png` may be left out).
+    """Return the row with this line in the manifest, or with this output, with or without suffix.
 
     Raises:
         NoResultsError: there is no such row.
     """
+    suffixes = tuple(result_formats())
+    outputs = (named, *(f"{named}{suffix}" for suffix in suffixes))
     by_line = (row for row in table.rows if str(row.line) == named)
-    by_output = (row for row in table.rows if row.output in (named, f"{named}.png"))
+    by_output = (row for row in table.rows if row.output in outputs)
     found = next(chain(by_line, by_output), None)
     if found is not None:
         return found
@@ -57,7 +61,8 @@ def find_row(table: Table, output: OutputFolder, named: str) -> TableRow:
         )
     lines = [row.line for row in table.rows]
     names = [row.output for row in table.rows if row.output]
-    near = get_close_matches(f"{named.removesuffix('.png')}.png", names, n=1)
+    meant = named if named.endswith(suffixes) else f"{named}{DEFAULT_SUFFIX}"
+    near = get_close_matches(meant, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"for example {names[0]!r}" if names else ""
     raise NoResultsError(
         f"{output}: no row {named!r}; expected a line of the manifest, "

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import cache
 
 from nst_core.images.picture_files import PictureError
-from nst_core.images.read import read_png_text
+from nst_core.images.write import read_text
 from nst_core.storage.files import exists, move, remove
 from nst_core.storage.local import identity_of
 from nst_core.storage.places import Place, path_below, redacted, without_links
@@ -72,7 +72,7 @@ class ManagedPlaces:
 def is_marked(picture: Place, mark: Mark) -> bool:
     """Return whether a run wrote the picture as the kind that the mark says."""
     try:
-        return read_png_text(picture).items() >= mark.items()
+        return read_text(picture).items() >= mark.items()
     except PictureError:
         return False
 

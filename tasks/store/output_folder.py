@@ -49,7 +49,8 @@ def curve_name(name: str) -> str:
 class OutputFolder:
     """The folder of a batch's results.
 
-    In its methods, `name` is a row's output, with `/` between folders and `.png` at its end.
+    In its methods, `name` is a row's output, with `/` between folders and the suffix of
+    its format, such as `.png`, at its end.
 
     Attributes:
         root: where it is, on a disk or in object storage.

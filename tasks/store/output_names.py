@@ -7,14 +7,19 @@ reader. Names are NFC-normalized, because the same name could otherwise be writt
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from nst_core.images.write import Format, result_formats
 from nst_core.storage.places import redacted
 
-RESULT_SUFFIX = ".png"
+DEFAULT_SUFFIX = ".png"
+"""The suffix of results whose names are not given, or are given without a suffix."""
+
 OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+"""Suffixes that no result may have, unless its format is one of `result_formats`."""
+
 LONGEST_STEM = 80
 LONGEST_NAME = 200
 """The longest name in bytes; file systems allow 255, but additions to a name need some of them."""
@@ -38,7 +43,7 @@ class OutputError(ValueError):
 
 
 def checked_output(text: str) -> str:
-    r"""Return the output that a user's name means, with `/` between folders, ending in `.png`.
+    r"""Return the output that a user's name means, with `/` between folders, and a suffix.
 
     Args:
         text: without blanks around it; `\` separates folders, too, and `.png` may be left out.
@@ -49,7 +54,8 @@ def checked_output(text: str) -> str:
     named = unicodedata.normalize("NFC", text.replace("\\", "/"))
     path = PurePosixPath(named)
     suffix = path.suffix.lower()
-    stem = path.with_suffix("") if suffix == RESULT_SUFFIX else path
+    ending = _ending(suffix)
+    stem = path.with_suffix("") if suffix == ending else path
     refused = next(filter(_is_refused, text), "")
     if refused:
         wrong = f"expected a name without the character {refused!a}, which is not printable"
@@ -63,11 +69,23 @@ def checked_output(text: str) -> str:
         wrong = f"expected names of at most {LONGEST_NAME} bytes"
     elif len(str(path).encode()) > LONGEST_OUTPUT:
         wrong = f"expected at most {LONGEST_OUTPUT} bytes in all, folders included"
-    elif suffix in OTHER_FORMATS:
-        wrong = "expected a name that ends in .png, or one without an ending: results are PNG"
+    elif suffix != ending and suffix in OTHER_FORMATS:
+        wrong = f"expected a name that ends in {' or '.join(result_formats())}, or one without an "
+        names = dict.fromkeys(each.name for each in result_formats().values())
+        wrong += f"ending: results are {' or '.join(names)}"
     else:
-        return f"{stem}{RESULT_SUFFIX}"
+        return f"{stem}{ending}"
     raise OutputError(wrong)
+
+
+def _ending(suffix: str) -> str:
+    """Return the suffix of the result that a user names with this suffix, in lower case."""
+    return suffix if suffix in result_formats() else DEFAULT_SUFFIX
+
+
+def format_of(output: str) -> Format:
+    """Return the format of an output's result, which its suffix selects."""
+    return result_formats()[PurePosixPath(output).suffix]
 
 
 def _is_refused(character: str) -> bool:
@@ -86,7 +104,8 @@ def nearest_output(path: str) -> str:
     """
     *folders, name = map(_allowed, path.split("/"))
     suffix = PurePosixPath(name).suffix
-    if suffix.lower() in (RESULT_SUFFIX, *OTHER_FORMATS):
+    ending = _ending(suffix.lower())
+    if suffix.lower() in (ending, *OTHER_FORMATS):
         name = name.removesuffix(suffix)
     parts = [_cut(part, LONGEST_NAME) for part in (*folders, name)]
     parts = [part for part in parts[:-1] if part not in ("", ".", "..")] + parts[-1:]
@@ -94,12 +113,12 @@ def nearest_output(path: str) -> str:
         # Blanks around a cell are dropped when a manifest is read.
         parts[0] = parts[0].lstrip()
         is_folder = parts[0] in ("", ".", "..") and (len(parts) > 1 or not parts[0])
-        if not is_folder and len("/".join(parts).encode()) <= LONGEST_OUTPUT - len(RESULT_SUFFIX):
+        if not is_folder and len("/".join(parts).encode()) <= LONGEST_OUTPUT - len(ending):
             break
         del parts[0]
     if len(parts) > 1 and _is_drive(parts):
         parts[0] = parts[0].replace(":", "_")
-    return "/".join(parts or ["result"]) + RESULT_SUFFIX
+    return "/".join(parts or ["result"]) + ending
 
 
 def _allowed(text: str) -> str:
@@ -119,11 +138,18 @@ def as_one_file(output: str) -> str:
     return unicodedata.normalize("NFC", decomposed)
 
 
-def places_of(output: str) -> Iterator[str]:
-    """Yield an output and the folders that it is in, each in the form of `as_one_file`."""
-    path = PurePosixPath(as_one_file(output))
-    yield str(path)
-    yield from map(str, path.parents)
+def as_one_result(output: str) -> str:
+    """Return a text that is equal for outputs that two rows of a batch cannot both have.
+
+    Some file systems equate them, or they differ only in their suffix: the loss curves,
+    intermediates, plots, animations and errors of such rows would have the same names.
+    """
+    return str(PurePosixPath(as_one_file(output)).with_suffix(DEFAULT_SUFFIX))
+
+
+def folders_of(output: str) -> list[str]:
+    """Return the folders that an output is in, each in the form of `as_one_file`."""
+    return [str(folder) for folder in PurePosixPath(as_one_file(output)).parents]
 
 
 @dataclass(frozen=True)
@@ -144,7 +170,7 @@ class Unnamed:
         stems = (PurePosixPath(name).stem for name in (self.content, self.style))
         content, style = (_cut(_allowed(stem).strip(), LONGEST_STEM) for stem in stems)
         more = f"_{self.digest[:digits]}" if digits else ""
-        return f"{content}_{style}{more}{RESULT_SUFFIX}"
+        return f"{content}_{style}{more}{DEFAULT_SUFFIX}"
 
 
 def choose_outputs(rows: Sequence[Unnamed], taken: Collection[str]) -> list[str]:
@@ -152,15 +178,15 @@ def choose_outputs(rows: Sequence[Unnamed], taken: Collection[str]) -> list[str]
 
     Args:
         rows: no two of them have the same digest.
-        taken: the names of other results, in the form of `places_of`.
+        taken: other results, in the form of `as_one_result`, and the folders that they are in.
     """
     taken = set(taken)
     chosen: dict[str, str] = {}
     for digits in DIGITS:
         names = {row.digest: row.output(digits) for row in rows if row.digest not in chosen}
-        wanted = Counter(map(as_one_file, names.values()))
+        wanted = Counter(map(as_one_result, names.values()))
         for digest, name in names.items():
-            one = as_one_file(name)
+            one = as_one_result(name)
             if digits == DIGITS[-1] or (wanted[one] == 1 and one not in taken):
                 chosen[digest] = name
         taken |= wanted.keys()

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, ValidationError
 
 from nst_core.errors import UserError
-from nst_core.images.read import read_png_text
+from nst_core.images.write import read_text
 from nst_core.storage.places import (
     Place,
     redacted,
@@ -13,10 +13,10 @@ from nst_core.storage.places import (
 from tasks.store.records import StylizationFacts
 
 KEYWORD = "nst-batch"
-"""The keyword of the PNG text chunk."""
+"""The keyword of the text in a result that says how it was made."""
 
 ROW_KEYWORD = "nst-batch-row"
-"""The keyword of the text chunk of intermediates that holds the key of their row."""
+"""The keyword of the text in intermediates that holds the key of their row."""
 
 
 def _as_utf_8(name: str) -> str:
@@ -53,10 +53,10 @@ class Provenance(StylizationFacts):
         """Read what a picture says about how it was made.
 
         Raises:
-            PictureError: it is missing, damaged or not a PNG.
+            PictureError: it is missing, damaged or in no format of results.
             ProvenanceError: it says nothing, or something that this version does not understand.
         """
-        text = read_png_text(picture).get(KEYWORD)
+        text = read_text(picture).get(KEYWORD)
         if text is None:
             raise ProvenanceError(
                 f"{redacted(picture)}: found no text about how it was made; expected an unedited "

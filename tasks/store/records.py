@@ -87,7 +87,7 @@ class StylizationFacts(BaseModel):
 
 
 class PictureRecord(StylizationFacts):
-    """The record of a finished picture, in a PNG file, with the facts that the table shows.
+    """The record of a finished picture's file, with the facts that the table shows.
 
     Attributes:
         curve: where its loss curve was written.

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from nst_core.images.read import read_png_text
+from nst_core.images.write import read_text
 from tasks.store.output_folder import OutputFolder
 from tasks.store.style_cache import StyleCache
 from tests.pictures import write_picture
@@ -56,7 +56,7 @@ def test_a_batch_from_manifest_to_table(batch: Batch, computed: list[str]) -> No
 
 def test_a_picture_contains_how_it_was_made(batch: Batch) -> None:
     _, table = batch.run(HEADER, ("a.png", "s.png"), settings={"tv_weight": 0.25})
-    facts = json.loads(read_png_text(batch.output / table.loc[2, "picture"])["nst-batch"])
+    facts = json.loads(read_text(batch.output / table.loc[2, "picture"])["nst-batch"])
     assert facts["settings"]["tv_weight"] == 0.25
     assert facts["seed"] == table.loc[2, "seed"]
     assert facts["total_loss"] == pytest.approx(table.loc[2, "total_loss"], rel=1e-5)

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image, ImageCms, ImageFile
 
 from nst_core.images.picture_files import PictureError
-from nst_core.images.read import examine, load, read_header, read_png_text
+from nst_core.images.read import examine, load, read_header
 from nst_core.images.resize import fit, resize
-from nst_core.images.write import encode_png
+from nst_core.images.write import encode_png, read_text
 from tests.picture_files import (
     GRAY,
     GRAY_GAMMA,
@@ -625,7 +625,7 @@ def test_header_of_a_truncated_picture_can_be_read(save, caplog):
 
 def test_missing_file_and_folder_are_refused(tmp_path):
     for path, found in [(tmp_path / "gone.png", "No such file"), (tmp_path, "directory")]:
-        for read in (read_header, examine, load, read_png_text):
+        for read in (read_header, examine, load, read_text):
             with pytest.raises(PictureError, match=found) as caught:
                 read(path)
             assert str(path) in str(caught.value)
@@ -758,16 +758,16 @@ def test_png_pixels_are_read_back(save):
 def test_png_text_is_read_back(save):
     text = {"nst:settings": '{"größe": 512}', "Title": "星月夜 🌙\nline two", "empty": ""}
     path = save("a.png", encode_png(ASYMMETRIC / 255, text=text))
-    assert read_png_text(path) == text
-    assert read_png_text(save("b.png", encode_png(ASYMMETRIC / 255))) == {}
+    assert read_text(path) == text
+    assert read_text(save("b.png", encode_png(ASYMMETRIC / 255))) == {}
 
 
 def test_png_text_accepts_paths_that_are_not_utf_8(save):
     name = os.fsdecode(b"caf\xe9.jpg")
     path = save("a.png", encode_png(ASYMMETRIC / 255, text={"content": name}))
-    assert read_png_text(path) == {"content": r"caf\udce9.jpg"}
+    assert read_text(path) == {"content": r"caf\udce9.jpg"}
 
 
 def test_png_text_of_another_format_is_refused(save):
     with pytest.raises(PictureError, match=r"a\.jpg.*JPEG.*PNG"):
-        read_png_text(save("a.jpg", ASYMMETRIC))
+        read_text(save("a.jpg", ASYMMETRIC))

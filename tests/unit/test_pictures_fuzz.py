@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nst_core.images.picture_files import PictureError
-from nst_core.images.read import examine, load, read_header, read_png_text
+from nst_core.images.read import examine, load, read_header
+from nst_core.images.write import read_text
 from tests.fuzzing import bounded, fuzz
 from tests.picture_files import GRAY, LINEAR_RGB, adobe_cmyk_jpeg_bytes, exif, png_bytes, tiff_bytes
 
@@ -146,7 +147,7 @@ def test_a_damaged_picture_is_read_or_refused_with_our_message(
             _outcome(lambda: read_header(place, max_pixels=MOST_PIXELS)),
             _outcome(lambda: examine(place, max_pixels=MOST_PIXELS)),
             _outcome(lambda: load(place, max_pixels=MOST_PIXELS, size=8)),
-            _outcome(lambda: read_png_text(place)),
+            _outcome(lambda: read_text(place)),
         ]
     header, facts, picture, _ = found
     # load must read what examine accepts, or a row would fail in the middle of a batch.

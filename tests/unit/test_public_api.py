@@ -160,6 +160,13 @@ def test_old_paths_have_the_same_objects() -> None:
     assert run_python(program).split() == list(NEW_PATHS)
 
 
+def test_the_old_name_of_the_reader_of_text_works() -> None:
+    from nst_core.images.write import read_text
+    from nst_core.pictures import read_png_text
+
+    assert read_png_text is read_text
+
+
 def test_the_imports_in_the_readme_of_version_0_1_0_work() -> None:
     program = WITHOUT_TENSORFLOW + README_OF_0_1_0 + "print(write_whole is write_atomic)"
     assert run_python(program) == "True\n"
