@@ -1,6 +1,7 @@
 """The keys of style targets and results, which depend only on content.
 
-Names, places and times are not part of a key; everything that changes a pixel is.
+Names, places and times are not part of a key; everything that changes a pixel is, and so is the
+format of a result, unless it is PNG.
 """
 
 import hashlib
@@ -60,6 +61,20 @@ def row_key(content_sha256: str, style: str, settings: Settings) -> str:
             "settings": settings.model_dump(exclude={"encoder", "pooling"}),
         }
     )
+
+
+def file_key(row: str, file_format: str) -> str:
+    """Return the key of a result in a format, so that no file in another format is taken for it.
+
+    Args:
+        row: the result of `row_key`. It is the key of a PNG as it is, which is the format of all
+            results of earlier versions.
+        file_format: the name of a `nst_core.images.write.Format`.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return row if file_format == "PNG" else _digest({"row": row, "format": file_format})
 
 
 def row_seed(key: str, settings: Settings) -> int:

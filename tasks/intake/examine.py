@@ -11,12 +11,13 @@ from nst_core.networks import CATALOGUE
 from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.places import Place, may_be_address, redacted
-from nst_core.transfer.identity import row_key, row_seed, style_key
+from nst_core.transfer.identity import file_key, row_key, row_seed, style_key
 from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
 from tasks.job import Examined, Job
 from tasks.row import Fault, Row
+from tasks.store.output_names import format_of
 
 Examination = PictureFacts | PictureError
 
@@ -129,7 +130,7 @@ def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_p
     assert isinstance(style, PictureFacts)
     assert isinstance(encoder, EncoderReference)
     targets_key = style_key(style.sha256, row.settings, encoder.fingerprint)
-    key = row_key(content.sha256, targets_key, row.settings)
+    pixels_key = row_key(content.sha256, targets_key, row.settings)
     return Job(
         line=row.line,
         content=row.content.absolute(),
@@ -142,8 +143,8 @@ def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_p
         content_shape=(content.height, content.width),
         style_shape=(style.height, style.width),
         style_key=targets_key,
-        key=key,
-        seed=row_seed(key, row.settings),
+        key=file_key(pixels_key, format_of(row.output).name),
+        seed=row_seed(pixels_key, row.settings),
         max_pixels=max_pixels,
         warnings=tuple(warnings_of_pictures(content, style)),
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nst_core.transfer.identity import row_key, row_seed, style_key
+from nst_core.transfer.identity import file_key, row_key, row_seed, style_key
 from nst_core.transfer.octaves import octave_shapes, style_sides
 from nst_core.transfer.settings import Settings
 
@@ -79,6 +79,13 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
         keys.add(row_key("a", "b", base.model_copy(update={name: value})))
     assert len(keys) == len(other_values) + 1
     assert len(keys | {row_key("z", "b", base), row_key("a", "z", base)}) == len(keys) + 2
+
+
+def test_the_key_of_a_file_covers_its_format_and_that_of_a_png_is_the_rows() -> None:
+    keys = {file_key(row, name) for row in ("a", "b") for name in ("TIFF", "WEBP")}
+    assert len(keys) == 4
+    assert {len(key) for key in keys} == {64}
+    assert file_key("a", "PNG") == "a"
 
 
 def test_a_row_has_the_seed_it_names_or_one_from_its_key() -> None:
