@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-nights test-cluster lint types docs lock clean help
+.PHONY: demo test test-nights torture test-cluster lint types docs lock clean help
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -14,6 +14,9 @@ test: .venv/installed ## all tests except the next two
 
 test-nights: .venv/installed ## nightly runs by a worker, servers that die, and all else that takes minutes
 	$(BIN)/python -m pytest -m nights --numprocesses 2 --dist loadscope --no-loadscope-reorder
+
+torture: .venv/installed ## the nights, with a power failure and a fault at every moment: hours
+	$(BIN)/python -m pytest -m "nights or torture" --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test-cluster: .venv/installed ## tests on Ray and Dask clusters, which they start
 	$(BIN)/python -m pytest -m cluster tests/cluster

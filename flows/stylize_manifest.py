@@ -1,11 +1,11 @@
 """The flow, which is also an outline of the whole program."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
-from prefect import flow, runtime
+from prefect import Task, flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
@@ -31,7 +31,7 @@ from tasks.engine.in_flight import (
 )
 from tasks.engine.run_log import omit_tracebacks
 from tasks.engine.runner_choice import LOCAL, RunnerName
-from tasks.engine.runners import Workers, in_threads, start_workers
+from tasks.engine.runners import Workers, start_workers
 from tasks.events import PictureExamined, RowsPlanned, emit
 from tasks.intake.encoders import check_weights_place, encoders_of
 from tasks.intake.examine import examine_rows
@@ -175,10 +175,12 @@ def stylize_jobs(
     to_run = [job for job in jobs if job.line not in results]
     forget_foreign(to_run, output)
     emit(planned(to_run, results))
+    if not to_run:
+        return  # otherwise TensorFlow or a cluster would be started for nothing
     in_flight = InFlight(pictures={}, styles={}, ended={})
     try:
         with (
-            workers_for(to_run, batch) as workers,
+            start_workers(batch.runner, batch.address, batch.devices) as workers,
             batch.style_cache.in_use.of_a_run() as use_style,
             stopping_rows(output),
         ):
@@ -196,13 +198,6 @@ def planned(to_run: Sequence[Job], results: Mapping[int, RowResult]) -> RowsPlan
     done = sum(result.record is not None for result in results.values())
     equal = len(to_run) - len({job.key for job in to_run})
     return RowsPlanned(len(to_run), len(to_run) + done, equal)
-
-
-def workers_for(to_run: list[Job], batch: CompleteRequest) -> AbstractContextManager[Workers]:
-    """Return the workers; start neither TensorFlow nor a cluster if there is nothing to run."""
-    if not to_run:
-        return in_threads(1, batch.devices)
-    return start_workers(batch.runner, batch.address, batch.devices)
 
 
 def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
@@ -231,8 +226,12 @@ def style_submitter(
     The function first passes the style's key to `use_style`, so that no prune removes the targets.
     """
     cache, refresh = batch.style_cache, batch.refresh
-    keep = keep_by_key(cache.records, "job", "style_key", refresh=refresh, once_under=cache.locks)
-    compute = compute_style_targets.with_options(**keep)
+
+    @functools.cache
+    def compute() -> Task[..., StyleRecord]:
+        records, locks = cache.records, cache.locks
+        keep = keep_by_key(records, "job", "style_key", refresh=refresh, once_under=locks)
+        return compute_style_targets.with_options(**keep)
 
     def submit(job: Job) -> Style:
         use_style(job.style_key)
@@ -240,7 +239,7 @@ def style_submitter(
             cache.mark_used(job.style_key)
             return found
         parameters = {"job": job, "cache": cache, "output": batch.output_folder}
-        future: PrefectFuture[StyleRecord] = workers.submit(compute, parameters)
+        future: PrefectFuture[StyleRecord] = workers.submit(compute(), parameters)
         return future
 
     return submit

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nst_core.storage.answers import NotAFileError, OpenFile, Stat
+from nst_core.storage.folders import flush_folder, make_folder
 from nst_core.storage.held_files import create_held, part_name
 from nst_core.storage.local import special_kind
 from nst_core.storage.places import Place
@@ -54,7 +55,7 @@ class Disk:
         return [named] if named.exists() else [*_matching(named)]
 
     def write(self, path: Path, data: bytes) -> str:
-        """Write a temporary file in the same folder, flush it to the disk, and rename it."""
+        """Write a temporary file in the same folder, flush it, rename it, and flush the folder."""
         try:
             _write_beside(path, data)
         except OSError as error:
@@ -63,8 +64,9 @@ class Disk:
         return ""
 
     def move(self, path: Path, free: Path) -> None:
-        """Rename a file."""
+        """Rename a file, and flush the folder, because its former name may be used next."""
         path.rename(free)
+        flush_folder(free.parent)
 
     def remove(self, path: Path) -> None:
         """Remove a file, if it exists."""
@@ -110,7 +112,7 @@ def _size_of_file(path: Path) -> int | None:
 
 
 def _write_beside(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part, descriptor = create_held(lambda: path.with_name(part_name(path.name)))
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -123,3 +125,4 @@ def _write_beside(path: Path, data: bytes) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+    flush_folder(path.parent)

@@ -194,12 +194,16 @@ def write_atomic(path: str | os.PathLike[str] | Place, data: bytes) -> str:
     failure can leave it behind; `sweep_parts` then removes it. In object storage, an object appears
     only once it is complete.
 
+    Once this returns, the file survives a power failure, and so do the folders that were created
+    for it (see docs/reliability.md). Files become durable in the order in which they are written.
+
     Returns:
         The storage's tag of exactly these bytes, as in `Stat`; empty on a disk, if the storage has
         no tags, and if another writer has already replaced these bytes.
 
     Raises:
         OSError: the folder cannot be created, is not writable or is full; an old file stays as is.
+            Only if the disk fails to flush the folder is the new file there already.
     """
     path = place(path)
     return storage_of(path).write(path, data)

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+from nst_core.storage.folders import make_folder
 from nst_core.storage.places import Place
 
 logger = logging.getLogger(__name__)
@@ -155,6 +156,5 @@ def make_private(*folders: Path) -> None:
     Raises:
         OSError: a folder cannot be created.
     """
-    folders[0].parent.mkdir(parents=True, exist_ok=True)
     for folder in folders:
-        folder.mkdir(exist_ok=True, mode=0o700)
+        make_folder(folder, 0o700)

@@ -1,7 +1,6 @@
 """How Prefect stores results: cache keys, serializer, storage and locks. All of it is here."""
 
 import asyncio
-import hashlib
 import os
 from functools import cache
 from pathlib import Path
@@ -9,15 +8,14 @@ from typing import Any
 
 from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
 from prefect.context import TaskRunContext
-from prefect.filesystems import RemoteFileSystem
 from prefect.locking.protocol import LockManager
 from prefect.serializers import Serializer
 from prefect.transactions import IsolationLevel
 from pydantic import Field
 
-from nst_core.storage.local import on_disk
 from nst_core.storage.locks import flock
 from nst_core.storage.places import Place
+from tasks.engine.record_storage import RecordStorage
 from tasks.store.file_reference import RecordError
 from tasks.store.lookup import FilesBySize, look_for
 from tasks.store.records import (
@@ -141,19 +139,6 @@ def _lock_manager(folder: Path) -> FlockLockManager:
     return FlockLockManager(folder)
 
 
-def record_storage(folder: Place) -> Path | RemoteFileSystem:
-    """Return where Prefect stores records: a folder, or a block, which must be saved under a name.
-
-    A block contains the URL and nothing else; the credentials are those of the user who runs the
-    task.
-    """
-    if path := on_disk(folder):
-        return path
-    block = RemoteFileSystem(basepath=str(folder), settings={"use_listings_cache": False})
-    block.save(f"nst-batch-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}", overwrite=True)
-    return block
-
-
 def keep_by_key(
     folder: Place,
     argument: str,
@@ -180,7 +165,7 @@ def keep_by_key(
             isolation_level=IsolationLevel.SERIALIZABLE,
         )
     return {
-        "result_storage": record_storage(folder),
+        "result_storage": RecordStorage.saved(folder),
         "result_serializer": RecordSerializer(),
         "persist_result": True,
         "refresh_cache": refresh,

@@ -11,6 +11,7 @@ from typing import Self
 
 from nst_core.errors import UserError
 from nst_core.storage.files import list_files, local_cache, probe, user_cache, write_atomic
+from nst_core.storage.folders import make_folder
 from nst_core.storage.held_files import sweep_parts
 from nst_core.storage.local import make_private, on_disk
 from nst_core.storage.locks import flock, holder_of, shared_lock
@@ -187,7 +188,7 @@ class OutputFolder:
             OSError: a folder cannot be created, or the storage cannot be written to.
         """
         if folder := on_disk(self.root):
-            (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+            make_folder(folder / PICTURES)
             make_private(folder / KEPT, folder / KEPT / "rows")
         else:
             write_atomic(self.root / KEPT / "writable", b"")
