@@ -44,7 +44,7 @@ class WithPicture:
         """Save the pixels to a PNG or JPEG file; readers see the old file or the new one.
 
         Args:
-            path: a path, or an address such as `s3://bucket/result.png`, that ends in `.png`,
+            path: a path, or a URL such as `s3://bucket/result.png`, that ends in `.png`,
                 `.jpg` or `.jpeg`, in upper or lower case. Missing folders are created. JPEG files
                 have the quality 85; for another quality, save `image` with Pillow.
             alpha: (height, width) in [0, 1] for the transparency of a PNG file, such as the
@@ -53,7 +53,7 @@ class WithPicture:
         Raises:
             SaveError: the suffix is not one of these, the alpha has another shape than the picture,
                 or an alpha is passed for a JPEG file.
-            PlaceError: the path or address cannot be used.
+            PlaceError: the path or URL cannot be used.
             OSError: the file cannot be written; an old file is unchanged.
         """
         target = place(path)

@@ -23,7 +23,7 @@ def special_kind(named: Place) -> str:
     """Name what a path leads to if it is not a file; it is not opened, as reading might never end.
 
     Returns:
-        A name such as "a pipe"; empty for files, folders and addresses, and if nothing exists.
+        A name such as "a pipe"; empty for files, folders and URLs, and if nothing exists.
     """
     if not isinstance(named, Path):
         return ""
@@ -54,7 +54,7 @@ def is_folder(named: Place) -> bool:
 
 
 def is_file(named: Place) -> bool:
-    """Return whether there is a file on a disk; False for all addresses."""
+    """Return whether there is a file on a disk; False for all URLs."""
     return isinstance(named, Path) and named.is_file()
 
 
@@ -95,7 +95,7 @@ class Identity(NamedTuple):
 
 
 def identity_of(named: Place) -> Identity | None:
-    """Return the identity of a file or folder; None if there is none, or it is an address."""
+    """Return the identity of a file or folder; None if there is none, or it is a URL."""
     if not isinstance(named, Path):
         return None
     try:
@@ -113,7 +113,7 @@ class PathLimits(NamedTuple):
 
 
 def path_limits(folder: Place) -> PathLimits | None:
-    """Return the limits of the file system where a folder is or will be; None for an address."""
+    """Return the limits of the file system where a folder is or will be; None for a URL."""
     if not isinstance(folder, Path):
         return None
     for place in (folder.absolute(), *folder.absolute().parents):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from nst_core.networks import CATALOGUE
 from nst_core.storage.local import is_file
-from nst_core.storage.places import Place, PlaceError, join, may_be_address
+from nst_core.storage.places import Place, PlaceError, join, may_be_url
 from nst_core.transfer.settings import Overrides, Settings, resolve
 from tasks.intake.faults import as_fault
 from tasks.row import REQUIRED, Fault, Row
@@ -120,8 +120,8 @@ def _unknown_column(line: int, name: str, cells: Mapping[str, str]) -> Fault:
     if name:
         return Fault(line, _shortened(name), cells[name], f"unknown column; {_hint(name)}")
     # If a URL contains an unquoted comma, its key may be in this cell.
-    has_address = any(map(may_be_address, cells.values()))
-    found = "" if has_address else cells[name]
+    has_url = any(map(may_be_url, cells.values()))
+    found = "" if has_url else cells[name]
     return Fault(line, "(no name)", found, "one cell too many: the header has no name for it")
 
 
@@ -152,7 +152,7 @@ def _read_settings(
 
 def _discreet(fault: Fault, cells: Mapping[str, str]) -> Fault:
     """Return a setting's fault without its message if that may show a secret part of a URL."""
-    if not may_be_address(cells.get(fault.column, "")):
+    if not may_be_url(cells.get(fault.column, "")):
         return fault
     wrong = "expected no URL in this column; check that each cell is in the right column"
     return replace(fault, expected=wrong)

@@ -139,7 +139,7 @@ def test_published_weights_are_downloaded_once_before_the_rows(
     rows = [("a.png", "s.png", "vgg16", ""), ("b.png", "s.png", "vgg16", "")]
     with serving(Answer(content)) as server:
         published = PublishedFile(
-            url=f"{server.address}/{network.published.name}",
+            url=f"{server.url}/{network.published.name}",
             md5=hashlib.md5(content).hexdigest(),
             size=len(content),
         )
@@ -155,7 +155,7 @@ def test_published_weights_are_downloaded_once_before_the_rows(
 
     kept.write_bytes(content[:-1])
     with serving(Answer(b"no weights", status=404)) as server:
-        gone = replace(published, url=f"{server.address}/{published.name}")
+        gone = replace(published, url=f"{server.url}/{published.name}")
         monkeypatch.setitem(CATALOGUE, "vgg16", replace(network, published=gone))
         state, table = batch.run(HEADER, *rows, settings=SIZE)
     assert state.name == "AllRowsFailed"

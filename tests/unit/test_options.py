@@ -127,5 +127,5 @@ def test_secrets_are_redacted_in_messages(capsys: pytest.CaptureFixture[str]) ->
     assert request_of([*arguments, "--served-at", "https://anna:secret@x.example"]) == 2
     message = capsys.readouterr().err
     assert "secret" not in message
-    assert "found credentials in the address" in message
+    assert "found credentials in the URL" in message
     assert "--served-at: found 'https://x.example'; expected http:// or https://" in message

@@ -26,7 +26,7 @@ function numberOf(text) {
 
 // The page's URL contains how rows are chosen and ordered.
 
-function readAddress() {
+function readUrl() {
   const said = new URLSearchParams(location.hash.slice(1));
   return {
     status: new Set(said.getAll("status")),
@@ -38,7 +38,7 @@ function readAddress() {
   };
 }
 
-function writeAddress(choice) {
+function writeUrl(choice) {
   const said = new URLSearchParams();
   for (const name of ["status", "change", "warned"])
     for (const value of choice[name]) said.append(name, value);
@@ -124,7 +124,7 @@ function show(choice) {
 
 function choose() {
   const choice = readForm();
-  writeAddress(choice);
+  writeUrl(choice);
   show(choice);
 }
 
@@ -144,11 +144,11 @@ none.querySelector("button").addEventListener("click", () => {
 });
 
 function start() {
-  writeForm(readAddress());
+  writeForm(readUrl());
   show(readForm());
 }
 window.addEventListener("hashchange", start);
-// Its address would take the place of what is chosen.
+// The link's URL would replace the one that says what is chosen.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById("rows").focus();
