@@ -128,9 +128,9 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) ->
     check_weights_place(store, output)
     examined = examine_rows(
         rows,
-        encoders_of(rows, store, lambda published: fetch_weights(published, store.kept)),
+        encoders_of(rows, store, lambda published: fetch_weights(published, store.folder)),
         max_pixels=batch.max_pixels,
-        on_picture=tell_examined,
+        on_picture=report_examined,
     )
     if batch.strict and examined.faults:
         raise ManifestError("\n".join(map(str, examined.faults)))
@@ -150,7 +150,7 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) ->
     return final_state(report.table.counts)
 
 
-def tell_examined(count: int, total: int) -> None:
+def report_examined(count: int, total: int) -> None:
     """Report how many pictures have been examined; end the flow here if it was asked to stop."""
     emit(PictureExamined(count, total))
     raise_if_asked_to_stop()

@@ -94,12 +94,12 @@ def _update_until(over: threading.Event, tally: Tally, key: str) -> None:
 
 
 def _update(artifact: UUID | None, tally: Tally, key: str) -> UUID | None:
-    told_so_far, percent = str(tally), round(100 * tally.share, 1)
-    if not told_so_far:
+    progress, percent = str(tally), round(100 * tally.share, 1)
+    if not progress:
         return None
     if artifact is None:
-        return cast(UUID, create_progress_artifact(percent, key, told_so_far))
-    return cast(UUID, update_progress_artifact(artifact, percent, told_so_far))
+        return cast(UUID, create_progress_artifact(percent, key, progress))
+    return cast(UUID, update_progress_artifact(artifact, percent, progress))
 
 
 def show_on_page(report: BatchReport, served_at: str | None, *, patiently: bool = True) -> None:

@@ -17,7 +17,7 @@ from tests.http_server import Answer, serving
 from tests.object_storage import SECRET, Bucket, object_storage
 from tests.pictures import write_csv
 
-RUN = ["run", "s3://pictures/in/m.csv", "-o", "s3://pictures/out", "--cache", "s3://pictures/kept"]
+RUN = ["run", "s3://pictures/in/m.csv", "-o", "s3://pictures/out", "--cache", "s3://pictures/cache"]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_a_batch_in_object_storage_is_made_once(cloud_shell: Shell, bucket: Buck
     for row in table_of(bucket).itertuples():
         assert bucket.get(f"out/{row.picture}").startswith(b"\x89PNG")
         assert bucket.get(f"out/{row.curve}").startswith(b"octave,")
-    assert sum(name.startswith("kept/styles/targets/") for name in names) == 2
+    assert sum(name.startswith("cache/styles/targets/") for name in names) == 2
     assert sum(name.startswith("out/.nst-batch/rows/") for name in names) == 3
 
     planned = cloud_shell.run("plan", *RUN[1:], "--json", *QUICK)
@@ -212,7 +212,7 @@ def test_faults_of_places_are_reported_with_line_and_column(
         (["run", "s3:/pictures/in.csv", "-o", "out"], "a URL needs two slashes"),
         (["demo", "s3:/pictures/demo"], "a URL needs two slashes"),
         (["run", "out/summary.csv", "-o", "out"], "would overwrite the manifest"),
-        (["cache", "prune", "--cache", "s3://pictures/kept"], "lifecycle rule"),
+        (["cache", "prune", "--cache", "s3://pictures/cache"], "lifecycle rule"),
     ],
 )
 def test_unusable_places_are_refused(
@@ -271,6 +271,6 @@ def test_a_web_server_error_is_reported_without_the_secret(shell: Shell) -> None
 
 
 def test_weights_stay_on_this_machine(cloud_shell: Shell) -> None:
-    result = cloud_shell.run("weights", "list", "--cache", "s3://pictures/kept")
+    result = cloud_shell.run("weights", "list", "--cache", "s3://pictures/cache")
     assert result.returncode == 0
     assert "s3://" not in result.stdout

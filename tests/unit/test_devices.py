@@ -134,8 +134,8 @@ def test_an_idle_device_is_preferred_to_a_busy_one() -> None:
 LEND = """
 import sys
 from nst_core.devices import lend_device
-said = lambda holder: print("waits for", holder, flush=True)
-with lend_device([sys.argv[1]], said): print("lent", flush=True)
+report = lambda holder: print("waits for", holder, flush=True)
+with lend_device([sys.argv[1]], report): print("lent", flush=True)
 """
 
 

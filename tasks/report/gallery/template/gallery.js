@@ -27,25 +27,25 @@ function numberOf(text) {
 // The page's URL contains how rows are chosen and ordered.
 
 function readUrl() {
-  const said = new URLSearchParams(location.hash.slice(1));
+  const parameters = new URLSearchParams(location.hash.slice(1));
   return {
-    status: new Set(said.getAll("status")),
-    change: new Set(said.getAll("change")),
-    warned: new Set(said.getAll("warned")),
-    style: said.get("style") ?? "",
-    text: said.get("text") ?? "",
-    sort: said.get("sort") ?? "listed",
+    status: new Set(parameters.getAll("status")),
+    change: new Set(parameters.getAll("change")),
+    warned: new Set(parameters.getAll("warned")),
+    style: parameters.get("style") ?? "",
+    text: parameters.get("text") ?? "",
+    sort: parameters.get("sort") ?? "listed",
   };
 }
 
 function writeUrl(choice) {
-  const said = new URLSearchParams();
+  const parameters = new URLSearchParams();
   for (const name of ["status", "change", "warned"])
-    for (const value of choice[name]) said.append(name, value);
-  if (choice.style) said.set("style", choice.style);
-  if (choice.text) said.set("text", choice.text);
-  if (choice.sort !== "listed") said.set("sort", choice.sort);
-  history.replaceState(null, "", said.size ? `#${said}` : location.pathname + location.search);
+    for (const value of choice[name]) parameters.append(name, value);
+  if (choice.style) parameters.set("style", choice.style);
+  if (choice.text) parameters.set("text", choice.text);
+  if (choice.sort !== "listed") parameters.set("sort", choice.sort);
+  history.replaceState(null, "", parameters.size ? `#${parameters}` : location.pathname + location.search);
 }
 
 function readForm() {
