@@ -87,8 +87,8 @@ class CheckRequest(BaseModel):
         PlaceField | None, Shown(Group.WHERE, "NST_BATCH_CACHE or ~/.cache/nst-batch")
     ] = Field(
         None,
-        description="folder for style targets and downloaded weights: a path, or a URL (weights "
-        "are on this machine even then)",
+        description="folder for style targets and downloaded weights: a path or a URL; weights are "
+        "stored on this machine even if it is a URL",
     )
     refresh: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,

@@ -17,6 +17,7 @@ from nst_core.transfer.settings import DEFAULT_PRESET
 from tasks.option import Option, options_of
 from tasks.request import CheckRequest
 from tasks.request import Group as OfRequest
+from tasks.row import expected_by
 
 if TYPE_CHECKING:
     from nst_core.networks.store import WeightStore
@@ -179,5 +180,4 @@ def _fault(fault: ErrorDetails) -> str:
         return str(reason)
     # In `loc`, the name of a setting follows `settings`.
     name = str(fault["loc"][fault["loc"][0] == "settings"]).replace("_", "-")
-    expected = fault["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
-    return f"--{name}: found {redacted(str(fault['input']))!r}; {expected}"
+    return f"--{name}: found {redacted(str(fault['input']))!r}; {expected_by(fault['msg'])}"

@@ -70,10 +70,10 @@ def _path_or_pair(row: TableRow) -> str:
 
 
 def show_counts(terminal: Terminal, table: Table) -> None:
-    """Print the number of rows for each status, and how long rows were stylized."""
-    stylized = f"; stylized for {duration(table.seconds)}" if table.seconds else ""
+    """Print the number of rows for each status, and how long stylizing them took."""
+    took = f"; stylizing took {duration(table.seconds)}" if table.seconds else ""
     counted = ", ".join(f"{count} {status}" for status, count in table.counts.items())
-    terminal.say(f"{counted}{stylized}")
+    terminal.say(f"{counted}{took}")
 
 
 def show_warnings(terminal: Terminal, table: Table) -> None:

@@ -87,8 +87,9 @@ class WeightStore:
             found = "none of its files has a name that the required weights may have"
         else:
             found = f"it contains weights of {the_network_of(read_weight_file(self.chosen))}"
-        wanted = ", ".join(network.name for network in needed) or "none: no row needs weights"
-        raise WeightsError(f"{self.chosen} (--weights): {found}; expected weights of {wanted}")
+        names = ", ".join(network.name for network in needed)
+        advice = f"expected weights of {names}" if names else "no row needs weights; omit --weights"
+        raise WeightsError(f"{self.chosen} (--weights): {found}; {advice}")
 
     def is_download(self, network: Network, path: Path) -> bool:
         """Return whether the file was downloaded, so that its checksum is known."""
@@ -108,8 +109,8 @@ class WeightStore:
         if published and not why:
             advice = f"download it: nst-batch weights fetch {network.name}"
         return WeightsError(
-            f"no weights of {network.name}: found neither {file} nor another of its file names in "
-            f"{places}; {advice}; or use --encoder compact, which needs no weight file"
+            f"no weights of {network.name}: found neither {file} nor a file with another of "
+            f"its names in {places}; {advice}; or use --encoder compact, which needs no weight file"
         )
 
 

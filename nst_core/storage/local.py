@@ -144,7 +144,7 @@ def mark_used(named: Place) -> None:
             os.utime(named)
         except OSError as error:
             # The file may just have been removed, or it may be somebody else's.
-            logger.debug("%s: not marked as used: %s", named, error.strerror)
+            logger.debug("%s cannot be marked as used: %s", named, error.strerror)
 
 
 def make_private(*folders: Path) -> None:

@@ -135,8 +135,8 @@ def _check_library(scheme: str, text: str) -> None:
         needed = SCHEMES[scheme].extra
         package = f"nst-batch[{needed}]" if needed else "aiohttp"
         raise PlaceError(
-            f"{redacted(text)}: {scheme}:// needs a library that is not installed: "
-            f"pip install '{package}'"
+            f"{redacted(text)}: {scheme}:// needs a library that is not installed; "
+            f"install it: pip install '{package}'"
         ) from error
 
 

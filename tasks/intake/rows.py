@@ -17,7 +17,7 @@ from nst_core.storage.local import is_file
 from nst_core.storage.places import Place, PlaceError, join, may_be_url
 from nst_core.transfer.settings import Overrides, Settings, resolve
 from tasks.intake.faults import as_fault
-from tasks.row import REQUIRED, Fault, Row
+from tasks.row import REQUIRED, Fault, Row, expected_by
 from tasks.store.output_names import OutputError, checked_output
 
 COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
@@ -161,7 +161,7 @@ def _without_secrets(fault: Fault, cells: Mapping[str, str]) -> Fault:
 def _allowed(message: str) -> str:
     if "valid boolean" in message:
         return "expected true or false (or yes or no, on or off, 1 or 0)"
-    return message.replace("Input should be", "expected").removeprefix("Value error, ")
+    return expected_by(message)
 
 
 def check_layers(line: int, settings: Settings, values: Mapping[str, str]) -> list[Fault]:

@@ -203,8 +203,8 @@ def _warn_of_lost_curves(
     others = [name for name in lost if _is_there(output.curve(name))]
     if others:
         logger.warning(
-            "%d rows are shown without a loss curve, as the file in its place may not be "
-            "theirs: %s%s",
+            "no loss curve is shown for %d finished rows, because the file in its place may belong "
+            "to another row: %s%s",
             *(len(others), redacted(output.curve(others[0]))),
             " and others" if len(others) > 1 else "",
         )

@@ -67,7 +67,7 @@ def test_copies_take_no_time_and_each_error_is_shown_once(
     show_counts(Terminal(), Table((row(2, "cached", **DONE),)))
     show_wrong(Terminal(), MIXED)
     assert capsys.readouterr().out.splitlines() == [
-        "2 done, 1 failed, 1 invalid; stylized for 2 s",
+        "2 done, 1 failed, 1 invalid; stylizing took 2 s",
         "1 cached",
         "failed: line 4, MemoryError: no room",
         "invalid: line 5, column size: found 'x'",

@@ -45,7 +45,8 @@ function writeUrl(choice) {
   if (choice.style) parameters.set("style", choice.style);
   if (choice.text) parameters.set("text", choice.text);
   if (choice.sort !== "listed") parameters.set("sort", choice.sort);
-  history.replaceState(null, "", parameters.size ? `#${parameters}` : location.pathname + location.search);
+  const url = parameters.size ? `#${parameters}` : location.pathname + location.search;
+  history.replaceState(null, "", url);
 }
 
 function readForm() {
