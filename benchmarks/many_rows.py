@@ -104,11 +104,11 @@ class Server:
         started = time.perf_counter()
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                told = answer.read().decode()
+                count = answer.read().decode()
         except OSError:
-            told = None
-        self.answers.append(time.perf_counter() - started if told else float("inf"))
-        return told
+            count = None
+        self.answers.append(time.perf_counter() - started if count else float("inf"))
+        return count
 
     def watch(self) -> None:
         """Query the server and measure its memory every second, until `watching` is set."""
@@ -158,13 +158,13 @@ def night(folder: Path, server: Server) -> dict[str, object]:
     watcher.join()
     if ran.returncode:
         return {"failed": ran.stderr[-2000:]}
-    told = json.loads(ran.stdout.splitlines()[-1])
+    result = json.loads(ran.stdout.splitlines()[-1])
     table = pd.read_csv(folder / "out" / "summary.csv")
     wanted = [line.split(",")[0] for line in (folder / "m.csv").read_text().splitlines()[1:]]
     in_order = list(table["content"]) == wanted and table["line"].is_monotonic_increasing
     answers = np.array(server.answers or [0.0])
     task_runs, lag = settled(server)
-    return told | {
+    return result | {
         "complete_and_in_order": in_order,
         "server_peak_mb": server.peak_mb,
         "answer_median_s": float(np.median(answers)),

@@ -71,8 +71,8 @@ def main() -> None:
             loss, rate = best_loss(adam, count)
             needed = next((done for done, total in lbfgs if total <= loss), None)
             ratio = "" if needed is None else f"{count / needed:.1f}"
-            told = f"{loss:.5f} ({rate:g})"
-            print(f"| {' x '.join(pair)} | {count} | {told} | {needed} | {ratio} |", flush=True)
+            reached = f"{loss:.5f} ({rate:g})"
+            print(f"| {' x '.join(pair)} | {count} | {reached} | {needed} | {ratio} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from flows.process.proxies import speak_directly
+from flows.process.proxies import bypass_proxies
 from flows.process.signals import answer_signals, stop_signals
 
 WORKER = [
@@ -55,7 +55,7 @@ def main() -> int:
     # A shell makes what it starts with `&` ignore Ctrl-C. A worker that inherited this would never
     # end, because it ends by sending SIGINT to itself.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    speak_directly(os.environ.get("PREFECT_API_URL"))
+    bypass_proxies(os.environ.get("PREFECT_API_URL"))
     # Ctrl-C in a terminal must reach only this process.
     worker = subprocess.Popen(WORKER, start_new_session=True)
 

@@ -16,7 +16,7 @@ from flows.process.signals import deferring_signals
 from nst_core.devices import AUTO, PATTERN
 from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.networks.store import WeightStore
-from nst_core.storage.places import name_of, place, reject_signed_address
+from nst_core.storage.places import name_of, place, reject_signed_url
 from nst_core.storage.write_errors import writing_to
 from nst_core.transfer.settings import Overrides
 from tasks.engine.caching import keep_by_key
@@ -41,7 +41,7 @@ from tasks.job import Job
 from tasks.option import with_arguments
 from tasks.report.prefect_page import log_wrong_rows, show_on_page, shown_progress
 from tasks.report.write import write_report
-from tasks.request import BatchRequest, CompleteRequest, MaxPixels, SaveEvery, WebAddress
+from tasks.request import BatchRequest, CompleteRequest, MaxPixels, SaveEvery, WebUrl
 from tasks.row import Row
 from tasks.stopping import raise_if_asked_to_stop, stopping_rows
 from tasks.store.finished import results_of_finished
@@ -52,7 +52,7 @@ from tasks.style_targets import compute_style_targets
 from tasks.stylize import stylize_row
 from tasks.weights import fetch_weights
 
-PlaceText = Annotated[str, BeforeValidator(lambda named: str(reject_signed_address(place(named))))]
+PlaceText = Annotated[str, BeforeValidator(lambda named: str(reject_signed_url(place(named))))]
 """A path or a URL, as text, so that the server's page has a field for it."""
 
 Devices = Annotated[str, Field(pattern=f"^({PATTERN})$")]
@@ -85,7 +85,7 @@ def stylize_manifest(
     devices: Devices = AUTO,
     runner: RunnerName = LOCAL,
     address: str | None = None,
-    served_at: WebAddress | None = None,
+    served_at: WebUrl | None = None,
 ) -> State:
     """Stylize the rows of a manifest that are not done yet; write pictures and a table."""
     raise_if_asked_to_stop()
@@ -128,9 +128,9 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) ->
     check_weights_place(store, output)
     examined = examine_rows(
         rows,
-        encoders_of(rows, store, lambda published: fetch_weights(published, store.kept)),
+        encoders_of(rows, store, lambda published: fetch_weights(published, store.folder)),
         max_pixels=batch.max_pixels,
-        on_picture=tell_examined,
+        on_picture=report_examined,
     )
     if batch.strict and examined.faults:
         raise ManifestError("\n".join(map(str, examined.faults)))
@@ -150,7 +150,7 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) ->
     return final_state(report.table.counts)
 
 
-def tell_examined(count: int, total: int) -> None:
+def report_examined(count: int, total: int) -> None:
     """Report how many pictures have been examined; end the flow here if it was asked to stop."""
     emit(PictureExamined(count, total))
     raise_if_asked_to_stop()

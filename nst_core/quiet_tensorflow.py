@@ -23,13 +23,13 @@ def without_start_lines() -> Iterator[None]:
         yield
         return
     original = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    with tempfile.TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 2)
         try:
             yield
         except BaseException:
-            said.seek(0)
-            os.write(original, said.read())
+            printed.seek(0)
+            os.write(original, printed.read())
             raise
         finally:
             os.dup2(original, 2)

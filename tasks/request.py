@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from nst_core.devices import AUTO, PATTERN, parse_devices, written_plainly
 from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.storage.files import user_cache
-from nst_core.storage.places import WEB_ADDRESS, PlaceField, reject_signed_address
+from nst_core.storage.places import WEB_URL, PlaceField, reject_signed_url
 from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.settings import Overrides
 from tasks.engine.runner_choice import LOCAL, RunnerName, check_runner
@@ -44,16 +44,16 @@ class Shown:
     unless_given: str = ""
 
 
-def _web_address(text: str) -> str:
-    if not re.match(WEB_ADDRESS, text):
+def _web_url(text: str) -> str:
+    if not re.match(WEB_URL, text):
         raise ValueError("expected http:// or https://, and no user name, '?' or '#'")
     return text
 
 
 SaveEvery = Annotated[int, Field(gt=0, multiple_of=REPORT_EVERY)]
 MaxPixels = Annotated[int, Field(ge=1)]
-WebAddress = Annotated[
-    str, AfterValidator(_web_address), WithJsonSchema({"type": "string", "pattern": WEB_ADDRESS})
+WebUrl = Annotated[
+    str, AfterValidator(_web_url), WithJsonSchema({"type": "string", "pattern": WEB_URL})
 ]
 TypedDevices = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^({PATTERN})$"})]
 """Devices as a user types them, perhaps with capitals and spaces; `check` says what is wrong."""
@@ -87,8 +87,8 @@ class CheckRequest(BaseModel):
         PlaceField | None, Shown(Group.WHERE, "NST_BATCH_CACHE or ~/.cache/nst-batch")
     ] = Field(
         None,
-        description="folder for style targets and downloaded weights: a path, or a URL (weights "
-        "are on this machine even then)",
+        description="folder for style targets and downloaded weights: a path or a URL; weights are "
+        "stored on this machine even if it is a URL",
     )
     refresh: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
@@ -123,7 +123,7 @@ class CheckRequest(BaseModel):
         description="address of a running cluster, such as tcp://scheduler:8786 (Dask), head:6379 "
         "or auto (Ray)",
     )
-    served_at: Annotated[WebAddress | None, Shown(Group.OUTPUT)] = Field(
+    served_at: Annotated[WebUrl | None, Shown(Group.OUTPUT)] = Field(
         None,
         description="URL of the output folder, such as https://pictures.example/night, for links "
         "in the Prefect UI",
@@ -147,7 +147,7 @@ class CheckRequest(BaseModel):
         if not once:
             for place in (self.manifest, self.output, self.cache):
                 if place is not None:
-                    reject_signed_address(place)
+                    reject_signed_url(place)
         if folder := self.output_folder:
             check_manifest_place(self.manifest, folder)
         if not once:

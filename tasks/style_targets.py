@@ -86,7 +86,7 @@ def read_or_compute(
             "style %s: its targets are no longer in the cache; computing them again", job.style_name
         )
         targets, seconds = _compute(report, output, devices)
-        _keep(job, targets, cache, seconds)
+        _cache_targets(job, targets, cache, seconds)
         return targets
 
 
@@ -152,7 +152,7 @@ def _write(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float)
     return StyleRecord(key=job.style_key, file=file, seconds=seconds)
 
 
-def _keep(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float) -> None:
+def _cache_targets(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float) -> None:
     """Cache targets for later rows; this row has them already."""
     try:
         cache.keep(_write(job, targets, cache, seconds))

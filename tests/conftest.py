@@ -66,7 +66,7 @@ def server_and_migrated_home(
 
 @pytest.fixture(scope="session")
 def server_url(server_and_migrated_home: tuple[Server, Path]) -> str:
-    """Return the address of a server for all tests of a process, with its own database."""
+    """Return the URL of a server for all tests of a process, with its own database."""
     return server_and_migrated_home[0].url
 
 

@@ -50,7 +50,7 @@ class Server(ThreadingHTTPServer):
         self.released = threading.Event()
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
     def release(self) -> None:

@@ -11,7 +11,7 @@ from nst_core.storage.answers import Stat
 
 
 class MemoryStorage:
-    """Files in a dictionary, by address; their tags are MD5 digests, as on S3 in most cases."""
+    """Files in a dictionary, by URL; their tags are MD5 digests, as on S3 in most cases."""
 
     files: ClassVar[dict[str, bytes]] = {}
 

@@ -22,7 +22,7 @@ that a run starts for itself looks for them. With these files, that server start
 
 def clean_environment(home: Path, **extra: str) -> dict[str, str]:
     """Return an environment without Prefect and nst-batch settings of whoever runs the tests."""
-    kept = {
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PREFECT_", "NST_BATCH_", "TF_", "DO_NOT_TRACK"))
@@ -33,7 +33,7 @@ def clean_environment(home: Path, **extra: str) -> dict[str, str]:
         # Without this, tests that run at the same time would wait for each other.
         "NST_BATCH_DEVICE_LOCKS": str(home / "devices"),
     }
-    return kept | own | extra
+    return inherited | own | extra
 
 
 def free_port() -> int:

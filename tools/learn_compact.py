@@ -180,8 +180,8 @@ def draw_patches(maps: Array, recipe: Recipe, rng: np.random.Generator) -> Array
     where = tuple(rng.integers(size, size=recipe.patches) for size in views.shape[:3])
     patches = views[where].reshape(recipe.patches, -1)
     contrast = patches.std(axis=1)
-    kept: Array = patches[contrast >= np.quantile(contrast, recipe.flattest)]
-    return kept
+    textured: Array = patches[contrast >= np.quantile(contrast, recipe.flattest)]
+    return textured
 
 
 def zca(centered: Array, floor: float, relative_to_largest: bool) -> Array:

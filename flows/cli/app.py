@@ -12,15 +12,16 @@ from flows.cli.cache_app import cache_app
 from flows.cli.main import end_on_signal, main
 from flows.cli.options import (
     OUTPUT,
+    PATH_OR_URL,
     ROW_OPTIONS,
     WHEN,
     Cache,
-    Existing,
     Flag,
     Json,
     OutputJson,
+    PlaceOption,
+    TextOption,
     asking,
-    to_place,
     to_places,
 )
 from flows.cli.terminal import Terminal
@@ -74,13 +75,15 @@ def serve(
     request: BatchRequest,
     *,
     cron: Annotated[
-        str,
+        TextOption,
         Parameter(
             group=WHEN, help="schedule as a cron expression; each run reads the manifest again"
         ),
     ] = "0 1 * * *",
-    timezone: Annotated[str, Parameter(group=WHEN, help="time zone of the schedule")] = "UTC",
-    name: Annotated[str, Parameter(group=WHEN, help="name of the deployment")] = "served",
+    timezone: Annotated[
+        TextOption, Parameter(group=WHEN, help="time zone of the schedule")
+    ] = "UTC",
+    name: Annotated[TextOption, Parameter(group=WHEN, help="name of the deployment")] = "served",
 ) -> int:
     """Run a manifest every night for as long as this process lives; a server keeps the schedule.
 
@@ -117,14 +120,14 @@ def plan(request: BatchRequest, *, json: OutputJson = False) -> int:
     return plan_manifest(Terminal(as_json=json), request)
 
 
-@app.command
-def plot(output: Existing, row: str | None = None, /, *, json: Json = False) -> int:
+@app.command(usage="Usage: nst-batch plot [OPTIONS] OUTPUT [ROW]")
+def plot(output: PlaceOption, row: str | None = None, /, *, json: Json = False) -> int:
     """Plot the loss curve of a row, or the total losses of all rows, as PNG and as SVG.
 
     Args:
-        output: the output folder of a run.
+        output: the output folder of a run
         row: a line number in the manifest, or the name of an output, such as `anna_night`; all rows
-            if omitted.
+            if omitted
     """
     from flows.cli.commands.plot import plot as plot_losses
     from tasks.store.output_folder import OutputFolder
@@ -134,7 +137,7 @@ def plot(output: Existing, row: str | None = None, /, *, json: Json = False) -> 
 
 @app.command
 def animate(
-    output: Existing,
+    output: PlaceOption,
     row: str,
     /,
     *,
@@ -147,7 +150,9 @@ def animate(
     seconds: Annotated[
         float,
         Parameter(
-            help="seconds until the result appears", validator=validators.Number(gt=0, lte=600)
+            help="seconds until the result appears",
+            validator=validators.Number(gt=0, lte=600),
+            show_default="{:g}".format,
         ),
     ] = 4.0,
     json: Json = False,
@@ -155,8 +160,8 @@ def animate(
     """Write an animation of a row's progress, if the row was run with `--save-every`.
 
     Args:
-        output: the output folder of a run.
-        row: a line number in the manifest, or the name of an output, such as `anna_night`.
+        output: the output folder of a run
+        row: a line number in the manifest, or the name of an output, such as `anna_night`
     """
     from flows.cli.commands.animate import animate as animate_row
     from tasks.store.output_folder import OutputFolder
@@ -165,17 +170,20 @@ def animate(
     return animate_row(terminal, folder, row, format, size=size, seconds=seconds)
 
 
-@app.command(name="show")
+@app.command(name="show", usage="Usage: nst-batch show [OPTIONS] PICTURE [MORE...]")
 def show_provenance(
-    picture: Existing,
+    picture: PlaceOption,
     /,
-    *more: Annotated[Place, Parameter(converter=to_place)],
+    *more: PlaceOption,
     look_in: Annotated[
         tuple[Place, ...],
         Parameter(
             converter=to_places,
+            metavar=PATH_OR_URL,
             negative="",
-            help="folder to search for contents and styles, which are recognized by their pixels",
+            show_default=False,
+            help="folder to search for contents and styles, which are recognized by their pixels; "
+            "may be repeated",
         ),
     ] = (),
     json: Json = False,
@@ -188,8 +196,8 @@ def show_provenance(
     result of a run.
 
     Args:
-        picture: the result of a run.
-        more: more results; the manifest gets a row for each.
+        picture: the result of a run
+        more: more results; the manifest gets a row for each
     """
     from flows.cli.commands.show import show
 
@@ -202,18 +210,16 @@ def write_manifest(
     styles: str,
     /,
     *,
-    output: Annotated[
-        Place, Parameter(alias="-o", converter=to_place, help="the CSV file to write")
-    ],
+    output: Annotated[PlaceOption, Parameter(alias="-o", help="the CSV file to write")],
     overwrite: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
     """Write a manifest that pairs every content with every style, from two folders or globs.
 
     Args:
-        contents: folder, or quoted glob such as 'photos/**/*.jpg'.
-        styles: folder, or quoted glob.
-        overwrite: replace the file if it exists.
+        contents: folder, or quoted glob such as 'photos/**/*.jpg'
+        styles: folder, or quoted glob
+        overwrite: replace the file if it exists
     """
     from flows.cli.commands.pairs import write_pairs
 
@@ -221,11 +227,11 @@ def write_manifest(
 
 
 @app.command
-def demo(folder: Annotated[Place, Parameter(converter=to_place)], /, *, json: Json = False) -> int:
+def demo(folder: PlaceOption, /, *, json: Json = False) -> int:
     """Write sample pictures, and a manifest for them, into a folder.
 
     Args:
-        folder: the folder for them, which is created if it does not exist.
+        folder: the folder for them, which is created if it does not exist
     """
     from flows.cli.commands.demo import write_demo
 

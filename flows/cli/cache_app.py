@@ -33,14 +33,17 @@ def list_cache(*, cache: Cache = None, json: Json = False) -> int:
 def prune(
     *,
     cache: Cache = None,
-    older_than: Annotated[float, Parameter(help="remove targets unused for this many days")] = 90.0,
+    older_than: Annotated[
+        float,
+        Parameter(help="remove targets unused for this many days", show_default="{:g}".format),
+    ] = 90.0,
     dry_run: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
     """Remove old and damaged style targets; rows that need them will compute them again.
 
     Args:
-        dry_run: only show what would be removed.
+        dry_run: only show what would be removed
     """
     from flows.cli.commands.cache import prune as prune_cache
 

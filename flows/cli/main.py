@@ -9,12 +9,12 @@ from flows.process.libraries_log import capture_warnings
 from flows.process.signals import answer_signals
 from flows.process.streams import failure_of, open_standard_streams
 
-TOLD = "nst-batch: interrupted"
+INTERRUPTED_MESSAGE = "nst-batch: interrupted"
 
 
 def end_on_signal(*_: object) -> NoReturn:
     """End the process at once, as nothing can be lost; an import could swallow an exception."""
-    os.write(2, f"{TOLD}\n".encode())
+    os.write(2, f"{INTERRUPTED_MESSAGE}\n".encode())
     os._exit(INTERRUPTED)
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     code = _run_command()
     wrong = failure_of(sys.stdout)
     if wrong:
-        _tell(f"standard output cannot be written: {wrong.strerror}")
+        _print_error(f"standard output cannot be written: {wrong.strerror}")
         # The rows of a batch are done, whether or not this could be printed.
         if code == SUCCESS and sys.argv[1:2] != ["run"]:
             code = ENGINE_FAILED
@@ -55,22 +55,24 @@ def _run_command() -> int:
     except CycloptsError:
         code = UNUSABLE
     except PlaceError as error:
-        _tell(str(error))
+        _print_error(str(error))
         code = UNUSABLE
     except KeyboardInterrupt:
-        _tell("interrupted")
+        _print_error("interrupted")
         code = INTERRUPTED
     except Exception as error:
         if os.environ.get("NST_BATCH_DEBUG"):
             raise
-        _tell(f"{type(error).__name__}: {error} (set NST_BATCH_DEBUG=1 to see the traceback)")
+        _print_error(
+            f"{type(error).__name__}: {error} (set NST_BATCH_DEBUG=1 to see the traceback)"
+        )
         code = ENGINE_FAILED
     # Only the end of the process is left.
     answer_signals(end_on_signal)
     return int(code or SUCCESS)
 
 
-def _tell(text: str) -> None:
+def _print_error(text: str) -> None:
     print(f"nst-batch: {text}", file=sys.stderr)  # noqa: T201
 
 

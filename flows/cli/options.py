@@ -17,6 +17,7 @@ from nst_core.transfer.settings import DEFAULT_PRESET
 from tasks.option import Option, options_of
 from tasks.request import CheckRequest
 from tasks.request import Group as OfRequest
+from tasks.row import expected_by
 
 if TYPE_CHECKING:
     from nst_core.networks.store import WeightStore
@@ -58,8 +59,11 @@ def as_typed(_: object, tokens: Sequence[Token]) -> str:
     return tokens[0].value
 
 
-Existing = Annotated[Place, Parameter(converter=to_place)]
-"""A picture or an output folder that exists."""
+PATH_OR_URL, TEXT = "PATH|URL", "TEXT"
+"""How help shows the types of values that Python's types would show in a way foreign to users."""
+
+PlaceOption = Annotated[Place, Parameter(converter=to_place, metavar=PATH_OR_URL)]
+TextOption = Annotated[str, Parameter(metavar=TEXT)]
 
 
 def described(name: str) -> Parameter:
@@ -68,7 +72,7 @@ def described(name: str) -> Parameter:
     return Parameter(help=option.field.description, show_default=lambda _: option.default)
 
 
-Cache = Annotated[Place | None, described("cache"), Parameter(converter=to_place)]
+Cache = Annotated[PlaceOption | None, described("cache")]
 WeightsPath = Annotated[Path | None, described("weights")]
 Flag = Parameter(negative="", show_default=False)
 Json = Annotated[bool, Flag, Parameter(help="print the result as JSON")]
@@ -139,6 +143,7 @@ def _parameter(option: Option) -> inspect.Parameter:
         help=option.field.description,
         alias="-o" if option.name == "output" else None,
         converter=None if is_flag else as_typed,
+        metavar=_metavar(option),
         # A setting that a preset switches on can be switched off; other flags are off anyway.
         negative="" if hint is bool else None,
         show_default=bool(option.default) and hint is not bool and (lambda _: option.default),
@@ -153,6 +158,17 @@ def _parameter(option: Option) -> inspect.Parameter:
     )
 
 
+def _metavar(option: Option) -> str | None:
+    """Return the type that help shows for an option; None for the name of its Python type."""
+    if option.is_place:
+        return PATH_OR_URL
+    return TEXT if _is_text(option.field.annotation) else None
+
+
+def _is_text(hint: object) -> bool:
+    return hint is str or any(map(_is_text, get_args(hint)))
+
+
 def _faults_of(error: ValidationError) -> str:
     """Return what is wrong with the options of a request, with one line for each error."""
     return "\n".join(map(_fault, error.errors()))
@@ -164,5 +180,4 @@ def _fault(fault: ErrorDetails) -> str:
         return str(reason)
     # In `loc`, the name of a setting follows `settings`.
     name = str(fault["loc"][fault["loc"][0] == "settings"]).replace("_", "-")
-    expected = fault["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
-    return f"--{name}: found {redacted(str(fault['input']))!r}; {expected}"
+    return f"--{name}: found {redacted(str(fault['input']))!r}; {expected_by(fault['msg'])}"

@@ -10,7 +10,7 @@ from tasks.store.output_folder import OutputFolder
 from tasks.store.statuses import WRONG
 
 SHOWN_ROWS = 40
-SHOWN_KEPT = 8
+MOST_SHOWN = 8
 
 
 def result_of(table: Table, output: OutputFolder, *, has_gallery: bool) -> dict[str, Any]:
@@ -70,10 +70,10 @@ def _path_or_pair(row: TableRow) -> str:
 
 
 def show_counts(terminal: Terminal, table: Table) -> None:
-    """Print the number of rows for each status, and how long rows were stylized."""
-    stylized = f"; stylized for {duration(table.seconds)}" if table.seconds else ""
+    """Print the number of rows for each status, and how long stylizing them took."""
+    took = f"; stylizing took {duration(table.seconds)}" if table.seconds else ""
     counted = ", ".join(f"{count} {status}" for status, count in table.counts.items())
-    terminal.say(f"{counted}{stylized}")
+    terminal.say(f"{counted}{took}")
 
 
 def show_warnings(terminal: Terminal, table: Table) -> None:
@@ -99,8 +99,8 @@ def show_wrong(terminal: Terminal, table: Table) -> None:
 
 def show_best_so_far(terminal: Terminal, table: Table, output: OutputFolder) -> None:
     """Print where the best pictures so far of interrupted rows are."""
-    kept = [row.picture for row in table.with_status("interrupted") if row.picture]
-    for picture in kept[:SHOWN_KEPT]:
+    pictures = [row.picture for row in table.with_status("interrupted") if row.picture]
+    for picture in pictures[:MOST_SHOWN]:
         terminal.say(f"best so far: {output.root / picture}")
-    if len(kept) > SHOWN_KEPT:
-        terminal.say(f"... and {len(kept) - SHOWN_KEPT} more in the same place")
+    if len(pictures) > MOST_SHOWN:
+        terminal.say(f"... and {len(pictures) - MOST_SHOWN} more in the same place")

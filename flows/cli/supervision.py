@@ -30,7 +30,7 @@ FOR_SERVER_SECONDS = 4.0
 """How long a stop waits for Prefect's server, which may be gone, once the page is written."""
 
 
-class Attended(NamedTuple):
+class Supervised(NamedTuple):
     """The outcome of work.
 
     Attributes:
@@ -43,7 +43,9 @@ class Attended(NamedTuple):
     is_over: bool
 
 
-def attend(work: Callable[[], Any], progress: LiveProgress, terminal: Terminal) -> Attended:
+def run_supervised(
+    work: Callable[[], Any], progress: LiveProgress, terminal: Terminal
+) -> Supervised:
     """Do work in a thread of its own, and answer signals meanwhile.
 
     The first signal asks the work to stop, the second prints that it is still stopping, and the
@@ -69,13 +71,13 @@ def attend(work: Callable[[], Any], progress: LiveProgress, terminal: Terminal) 
     withdraw_request()
     with signals_answered_by(lambda number, _: signals.append(number)):
         threading.Thread(target=do, name="flow", daemon=True).start()
-        _attend_until(over, signals, progress, terminal)
+        _supervise(over, signals, progress, terminal)
     if signals:
-        return Attended(KeyboardInterrupt(), over.is_set())
-    return Attended(result[0], is_over=True)
+        return Supervised(KeyboardInterrupt(), over.is_set())
+    return Supervised(result[0], is_over=True)
 
 
-def _attend_until(
+def _supervise(
     over: threading.Event, signals: list[int], progress: LiveProgress, terminal: Terminal
 ) -> None:
     """Return when the work is over, or when the wait for it need not continue."""

@@ -22,12 +22,12 @@ def list_weights(*, weights: WeightsPath = None, cache: Cache = None, json: Json
     return show_networks(Terminal(as_json=json), weight_store(weights, cache))
 
 
-@weights_app.command
+@weights_app.command(usage="Usage: nst-batch weights fetch [OPTIONS] NETWORKS...")
 def fetch(*networks: str, cache: Cache = None, json: Json = False) -> int:
     """Download published weights into the cache, and verify their checksums.
 
     Args:
-        networks: vgg16, vgg19 or both.
+        networks: vgg16, vgg19 or both
     """
     from flows.cli.commands.weights import fetch as fetch_weights
 
@@ -50,8 +50,8 @@ def convert(
     """Check weights in any known format, and write them as safetensors.
 
     Args:
-        file: .h5, .weights.h5, .keras, .npz, .npy or .safetensors file of a known network.
-        from_rgb: the file's first layer expects RGB; convert it to the network's BGR.
+        file: .h5, .weights.h5, .keras, .npz, .npy or .safetensors file of a known network
+        from_rgb: the file's first layer expects RGB; convert it to the network's BGR
     """
     from flows.cli.commands.weights import convert as convert_weights
 
@@ -79,8 +79,8 @@ def normalize(
     """Scale each filter to a mean activation of 1 over pictures, as Gatys et al. did with VGG-19.
 
     Args:
-        network: vgg16 or vgg19; its plain weights must be on this machine.
-        pictures: folder, or quoted glob such as 'photos/**/*.jpg'; a few dozen photographs suffice.
+        network: vgg16 or vgg19; its plain weights must be on this machine
+        pictures: folder, or quoted glob such as 'photos/**/*.jpg'; a few dozen photographs suffice
     """
     environment.prepare()
     from flows.cli.commands.weights import normalize as normalize_weights
@@ -95,7 +95,7 @@ def show(file: Path, /, *, json: Json = False) -> int:
     """Show what a weight file contains, which network it fits, and what is wrong with it.
 
     Args:
-        file: weights in any known format.
+        file: weights in any known format
     """
     from flows.cli.commands.weights import show as show_weights
 

@@ -4,7 +4,7 @@ import logging
 import os
 
 from flows.process.libraries_log import print_warnings
-from flows.process.proxies import speak_directly
+from flows.process.proxies import bypass_proxies
 
 DEFAULTS = {
     # The first start on a machine migrates a database, which takes longer than Prefect's default.
@@ -38,7 +38,7 @@ def prepare(*, verbose: bool = False) -> None:
     """Set the variables that the user has not set, and silence libraries unless `verbose`."""
     for name, value in (DEFAULTS | (VERBOSE if verbose else {})).items():
         os.environ.setdefault(name, value)
-    speak_directly(os.environ.get("PREFECT_API_URL"))
+    bypass_proxies(os.environ.get("PREFECT_API_URL"))
     # Otherwise Prefect writes to the terminal whenever a log line cannot reach a server.
     logging.raiseExceptions = verbose
     if verbose:

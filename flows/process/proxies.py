@@ -24,13 +24,13 @@ def is_on_this_machine(host: str) -> bool:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     # A machine can bind only its own addresses.
-    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asked:
-        asked.bind((name, 0))
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((name, 0))
         return True
     return False
 
 
-def speak_directly(url: str | None, environment: MutableMapping[str, str] = os.environ) -> None:
+def bypass_proxies(url: str | None, environment: MutableMapping[str, str] = os.environ) -> None:
     """Make this process and its children connect to this machine without a proxy.
 
     What the user has in `NO_PROXY` stays there, and other addresses keep their proxies.
@@ -46,8 +46,8 @@ def speak_directly(url: str | None, environment: MutableMapping[str, str] = os.e
     if host and host not in direct and is_on_this_machine(host):
         direct.append(host)
     # Libraries prefer the lower-case name if both are set.
-    theirs = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    named = [name.strip() for name in theirs.split(",") if name.strip()]
+    exceptions = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    named = [name.strip() for name in exceptions.split(",") if name.strip()]
     extended = ",".join([*named, *(name for name in direct if name not in named)])
     environment["no_proxy"] = environment["NO_PROXY"] = extended
 
@@ -57,9 +57,7 @@ def is_served_here(url: str | None) -> bool:
     return not url or is_on_this_machine(urlsplit(url).hostname or "")
 
 
-def settle_proxies(
-    url: str | None, environment: MutableMapping[str, str] = os.environ
-) -> list[str]:
+def fix_proxies(url: str | None, environment: MutableMapping[str, str] = os.environ) -> list[str]:
     """Let no proxy come between this process and a server on this machine.
 
     Args:
@@ -69,8 +67,8 @@ def settle_proxies(
     Returns:
         What is wrong with the proxies that had to be removed.
     """
-    speak_directly(url, environment)
-    return leave_out_unusable(environment) if is_served_here(url) else []
+    bypass_proxies(url, environment)
+    return remove_unusable(environment) if is_served_here(url) else []
 
 
 def set_proxies(environment: MutableMapping[str, str] = os.environ) -> dict[str, str]:
@@ -78,7 +76,7 @@ def set_proxies(environment: MutableMapping[str, str] = os.environ) -> dict[str,
     return {name: value for name, value in environment.items() if name.lower() in PROXIES and value}
 
 
-def leave_out_unusable(environment: MutableMapping[str, str] = os.environ) -> list[str]:
+def remove_unusable(environment: MutableMapping[str, str] = os.environ) -> list[str]:
     """Remove proxies that would break every client of Prefect's, even one that needs no proxy.
 
     Returns:

@@ -107,8 +107,8 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, wi
     """Cut as much from the middle of a text as is needed to make it fit."""
     if font.getlength(text) <= width:
         return text
-    for kept in range(len(text) - 1, 1, -1):
-        cut = f"{text[: (kept + 1) // 2]}...{text[len(text) - kept // 2 :]}"
+    for length in range(len(text) - 1, 1, -1):
+        cut = f"{text[: (length + 1) // 2]}...{text[len(text) - length // 2 :]}"
         if font.getlength(cut) <= width:
             return cut
     return ""

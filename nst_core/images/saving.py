@@ -42,7 +42,7 @@ class WithPicture:
         """Save the pixels in the format of the suffix; readers see the old file or the new one.
 
         Args:
-            path: a path, or an address such as `s3://bucket/result.png`, that ends in a
+            path: a path, or a URL such as `s3://bucket/result.png`, that ends in a
                 suffix of `write.WRITTEN_FORMATS` (such as `.png`, `.jpg` or `.jpeg`), in upper or
                 lower case. Missing folders are created. JPEG files have the quality 85; for another
                 quality, save `image` with Pillow.
@@ -52,7 +52,7 @@ class WithPicture:
         Raises:
             SaveError: the suffix is not one of these, the alpha has another shape than the picture,
                 or an alpha is passed for a file that cannot be transparent, such as a JPEG.
-            PlaceError: the path or address cannot be used.
+            PlaceError: the path or URL cannot be used.
             OSError: the file cannot be written; an old file is unchanged.
         """
         target = place(path)

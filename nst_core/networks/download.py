@@ -66,7 +66,7 @@ def fetch_published(
             if _fault(path, published):
                 part = parts / published.name
                 _patiently(lambda: _transfer(url, part, published, on_progress, timeout), pauses)
-                _keep(part, path)
+                _move_into_place(part, path)
     except (_TransferError, LockError, OSError) as error:
         raise _unobtainable(published, url, path, error, found) from error
     return path
@@ -206,7 +206,7 @@ def _is_refusal(error: "RequestException") -> bool:
     return status < 500 and status not in (408, 429)
 
 
-def _keep(part: Path, path: Path) -> None:
+def _move_into_place(part: Path, path: Path) -> None:
     """Rename a file so that not even a power failure leaves an incomplete file with that name."""
     _sync(part)
     part.replace(path)

@@ -76,9 +76,9 @@ def _weights(name: str, path: Path | None, stamp: tuple[int, ...]) -> Weights:  
     if path is None:
         return _shipped_weights(name)
     file = read_weight_file(path)
-    said = noted_network(file)
-    if said and said != name:
-        raise WeightsError(f"{path}: its notes say that it is for {said}; expected {name}")
+    noted = noted_network(file)
+    if noted and noted != name:
+        raise WeightsError(f"{path}: its notes say that it is for {noted}; expected {name}")
     return weights_for(CATALOGUE[name].topology, file)
 
 

@@ -15,9 +15,9 @@ def networks_of(file: WeightFile) -> tuple[str, ...]:
     begins with the name of a normalized network.
     """
     fitting = networks_in(file, [network.topology for network in CANDIDATES])
-    said = noted_network(file)
-    if said:
-        return tuple(name for name in fitting if name == said)
+    noted = noted_network(file)
+    if noted:
+        return tuple(name for name in fitting if name == noted)
     normalized = tuple(name for name in fitting if name.endswith("-normalized"))
     named = tuple(name for name in normalized if file.path.name.startswith(name))
     return named or tuple(name for name in fitting if name not in normalized)
@@ -25,8 +25,8 @@ def networks_of(file: WeightFile) -> tuple[str, ...]:
 
 def noted_network(file: WeightFile) -> str:
     """Return the network that the file's notes name; empty if they name no known network."""
-    said = file.notes.get("network", "")
-    return said if said in CATALOGUE else ""
+    name = file.notes.get("network", "")
+    return name if name in CATALOGUE else ""
 
 
 def the_network_of(file: WeightFile) -> str:

@@ -20,28 +20,28 @@ class WeightStore:
     """The places where weights are searched for.
 
     Attributes:
-        kept: the folder for weights that were downloaded, converted or normalized; it is always
-            on this machine.
+        folder: where weights that were downloaded, converted or normalized are stored, always on
+            this machine.
         chosen: a file or folder that the user chose; it is searched first.
         is_asked_for: whether `chosen` was given for this run only; the run must then use it.
     """
 
-    kept: Path
+    folder: Path
     chosen: Path | None = None
     is_asked_for: bool = False
 
     @classmethod
     def of_user(cls, chosen: Path | None = None, cache: Place | None = None) -> "WeightStore":
         """Return the user's store; the defaults are `NST_BATCH_WEIGHTS` and the user's cache."""
-        kept = local_cache(cache or user_cache()) / "weights"
+        folder = local_cache(cache or user_cache()) / "weights"
         if chosen:
-            return cls(kept, chosen, is_asked_for=True)
+            return cls(folder, chosen, is_asked_for=True)
         named = os.environ.get(VARIABLE)
-        return cls(kept, Path(named) if named else None)
+        return cls(folder, Path(named) if named else None)
 
     def sweep(self) -> None:
         """Remove the part files that killed downloads and conversions left."""
-        sweep_parts([self.kept])
+        sweep_parts([self.folder])
 
     def find(self, network: Network) -> Path | None:
         """Return the file with a network's weights; None if there is none.
@@ -51,8 +51,8 @@ class WeightStore:
         Raises:
             WeightsError: what the user chose does not exist, cannot be read, or fits no network.
         """
-        mine = self._find_in_chosen(network)
-        return mine or _named_for(network, self.kept)
+        found = self._find_in_chosen(network)
+        return found or _named_for(network, self.folder)
 
     def _find_in_chosen(self, network: Network) -> Path | None:
         if self.chosen is None:
@@ -87,12 +87,13 @@ class WeightStore:
             found = "none of its files has a name that the required weights may have"
         else:
             found = f"it contains weights of {the_network_of(read_weight_file(self.chosen))}"
-        wanted = ", ".join(network.name for network in needed) or "none: no row needs weights"
-        raise WeightsError(f"{self.chosen} (--weights): {found}; expected weights of {wanted}")
+        names = ", ".join(network.name for network in needed)
+        advice = f"expected weights of {names}" if names else "no row needs weights; omit --weights"
+        raise WeightsError(f"{self.chosen} (--weights): {found}; {advice}")
 
     def is_download(self, network: Network, path: Path) -> bool:
         """Return whether the file was downloaded, so that its checksum is known."""
-        return network.published is not None and path == self.kept / network.published.name
+        return network.published is not None and path == self.folder / network.published.name
 
     def missing(self, network: Network, why: str = "") -> WeightsError:
         """Return the error to raise if no file was found.
@@ -101,15 +102,15 @@ class WeightStore:
             network: the network whose weights were searched for.
             why: why the weights could not be downloaded either.
         """
-        places = " or ".join(str(place) for place in (self.chosen, self.kept) if place)
+        places = " or ".join(str(place) for place in (self.chosen, self.folder) if place)
         published = network.published
         file = f"{published.name} (MD5 {published.md5})" if published else network.file_names[-1]
         advice = why or network.advice
         if published and not why:
             advice = f"download it: nst-batch weights fetch {network.name}"
         return WeightsError(
-            f"no weights of {network.name}: found neither {file} nor another of its file names in "
-            f"{places}; {advice}; or use --encoder compact, which needs no weight file"
+            f"no weights of {network.name}: found neither {file} nor a file with another of "
+            f"its names in {places}; {advice}; or use --encoder compact, which needs no weight file"
         )
 
 

@@ -149,7 +149,7 @@ def find_files(named: Place) -> list[Place]:
     """Return what is in a folder, or what matches a glob, which may contain `**`; in any order.
 
     Args:
-        named: a path or an address. It is a glob only if nothing has exactly this name, so a
+        named: a path or a URL. It is a glob only if nothing has exactly this name, so a
             folder may be called `photos [2024]`. A folder's subfolders and special files are
             returned, too; a glob finds no folders.
 

@@ -24,7 +24,7 @@ def special_kind(named: Place) -> str:
     """Name what a path leads to if it is not a file; it is not opened, as reading might never end.
 
     Returns:
-        A name such as "a pipe"; empty for files, folders and addresses, and if nothing exists.
+        A name such as "a pipe"; empty for files, folders and URLs, and if nothing exists.
     """
     if not isinstance(named, Path):
         return ""
@@ -55,7 +55,7 @@ def is_folder(named: Place) -> bool:
 
 
 def is_file(named: Place) -> bool:
-    """Return whether there is a file on a disk; False for all addresses."""
+    """Return whether there is a file on a disk; False for all URLs."""
     return isinstance(named, Path) and named.is_file()
 
 
@@ -96,7 +96,7 @@ class Identity(NamedTuple):
 
 
 def identity_of(named: Place) -> Identity | None:
-    """Return the identity of a file or folder; None if there is none, or it is an address."""
+    """Return the identity of a file or folder; None if there is none, or it is a URL."""
     if not isinstance(named, Path):
         return None
     try:
@@ -114,7 +114,7 @@ class PathLimits(NamedTuple):
 
 
 def path_limits(folder: Place) -> PathLimits | None:
-    """Return the limits of the file system where a folder is or will be; None for an address."""
+    """Return the limits of the file system where a folder is or will be; None for a URL."""
     if not isinstance(folder, Path):
         return None
     for place in (folder.absolute(), *folder.absolute().parents):
@@ -145,7 +145,7 @@ def mark_used(named: Place) -> None:
             os.utime(named)
         except OSError as error:
             # The file may just have been removed, or it may be somebody else's.
-            logger.debug("%s: not marked as used: %s", named, error.strerror)
+            logger.debug("%s cannot be marked as used: %s", named, error.strerror)
 
 
 def make_private(*folders: Path) -> None:

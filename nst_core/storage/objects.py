@@ -19,7 +19,7 @@ WEB_ATTEMPTS = 3
 
 
 class ObjectStorage:
-    """The storage of all addresses; an object appears only once it is complete."""
+    """The storage of all URLs; an object appears only once it is complete."""
 
     def open(self, path: UPath, *, regular: bool = False) -> OpenFile:  # noqa: ARG002
         """Read an object; `regular` changes nothing, because there is nothing but objects."""
@@ -114,7 +114,7 @@ def ask_storage(remote: UPath, ask: Callable[[Any, str], Answer]) -> Answer:
     try:
         answer: Answer = patiently(ask)(remote.fs, remote.path)
         return answer
-    # These errors are not chained, because the library's own error may quote a signed address.
+    # These errors are not chained, because the library's own error may quote a signed URL.
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "No such file", redacted(remote)) from None
     except PermissionError:

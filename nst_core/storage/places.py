@@ -2,7 +2,7 @@
 
 A local place is a `pathlib.Path`, any other a `upath.UPath`, which has the same methods.
 Credentials and endpoints are read from where each storage's own tools look for them (`AWS_*`
-variables, `~/.aws`, Google's and Azure's defaults, fsspec's configuration), never from an address.
+variables, `~/.aws`, Google's and Azure's defaults, fsspec's configuration), never from a URL.
 """
 
 import os
@@ -21,26 +21,26 @@ from nst_core.storage.schemes import SCHEMES, is_read_only
 
 Place = Path | UPath
 
-WEB_ADDRESS = r"^https?://[^\s?#@]+$"
-"""The address of a folder on the web, without anything that could be secret."""
+WEB_URL = r"^https?://[^\s?#@]+$"
+"""The URL of a folder on the web, without anything that could be secret."""
 
 BEFORE_USER = re.compile(r"://(?=[^/:]+(?::|\Z))|//(?=[^/:]*:)")
-"""Where a user name before an `@` begins; without a scheme, only a password reveals an address."""
+"""Where a user name before an `@` begins; without a scheme, only a password reveals a URL."""
 
 AFTER_PATH = re.compile(r"(https?://[^?#\n]*)([?#]\S*)?", re.IGNORECASE)
-"""A web address up to the end of its path, and what follows the path."""
+"""An `http` or `https` URL up to the end of its path, and what follows the path."""
 
 
 class PlaceError(UserError, ValueError):
-    """A path or address cannot be used; the message says what to do."""
+    """A path or URL cannot be used; the message says what to do."""
 
 
 def place(named: str | os.PathLike[str] | UPath) -> Place:
-    """Return a path on this machine, or an address such as `s3://bucket/folder/picture.png`.
+    """Return a path on this machine, or a URL such as `s3://bucket/folder/picture.png`.
 
     Raises:
-        PlaceError: the scheme is unknown, its library is not installed, the address contains
-            credentials, or the text can be neither an address nor a path.
+        PlaceError: the scheme is unknown, its library is not installed, the URL contains
+            credentials, or the text can be neither a URL nor a path.
     """
     if isinstance(named, UPath) and not isinstance(named, Path):
         return named
@@ -50,15 +50,15 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
         return _path(text)
     scheme = scheme.lower()
     if scheme == "file":
-        return _path_of_address(text)
+        return _path_of_url(text)
     if scheme not in SCHEMES:
         raise PlaceError(
-            f"{redacted(text)}: expected a path or an address that begins with "
+            f"{redacted(text)}: expected a path or a URL that begins with "
             f"{', '.join(f'{known}://' for known in SCHEMES)}"
         )
     if _has_credentials(scheme, rest):
         raise PlaceError(
-            f"{redacted(text)}: found credentials in the address; keep them where the "
+            f"{redacted(text)}: found credentials in the URL; keep them where the "
             "storage's own tools look for them (such as AWS_* variables or ~/.aws) and leave them "
             "out here"
         )
@@ -67,20 +67,20 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
         raise PlaceError(f"{redacted(text)}: found no host; expected {scheme}://host/path")
     try:
         # Cached listings would not show what other machines write in the meantime.
-        address: UPath = UPath(
+        remote: UPath = UPath(
             f"{scheme}://{rest}", use_listings_cache=False, **SCHEMES[scheme].options
         )
     except Exception as error:  # each storage's library raises errors of its own
-        raise _no_address(text, error) from error
-    return address
+        raise _invalid_url(text, error) from error
+    return remote
 
 
 def _path(text: str) -> Path:
-    """Return a path on this machine; refuse an address such as `s3:/key`, which lacks a slash."""
+    """Return a path on this machine; refuse a URL such as `s3:/key`, which lacks a slash."""
     scheme, slash, rest = text.partition(":/")
     if slash and scheme.lower() in SCHEMES:
         raise PlaceError(
-            f"{text}: an address needs two slashes (a pathlib.Path drops one); expected "
+            f"{text}: a URL needs two slashes (a pathlib.Path drops one); expected "
             f"{scheme.lower()}://{rest.lstrip('/')}"
         )
     if "\0" in text:
@@ -96,7 +96,7 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
-def _path_of_address(text: str) -> Path:
+def _path_of_url(text: str) -> Path:
     host = _host_of(text)
     if host not in ("", "localhost"):
         raise PlaceError(
@@ -110,11 +110,11 @@ def _host_of(text: str) -> str:
     try:
         return urlsplit(text).hostname or ""
     except ValueError as error:
-        raise _no_address(text, error) from error
+        raise _invalid_url(text, error) from error
 
 
-def _no_address(text: str, error: Exception) -> PlaceError:
-    return PlaceError(f"{redacted(text)}: this is not a valid address ({redacted(str(error))})")
+def _invalid_url(text: str, error: Exception) -> PlaceError:
+    return PlaceError(f"{redacted(text)}: this is not a valid URL ({redacted(str(error))})")
 
 
 def _has_credentials(scheme: str, rest: str) -> bool:
@@ -135,8 +135,8 @@ def _check_library(scheme: str, text: str) -> None:
         needed = SCHEMES[scheme].extra
         package = f"nst-batch[{needed}]" if needed else "aiohttp"
         raise PlaceError(
-            f"{redacted(text)}: {scheme}:// needs a library that is not installed: "
-            f"pip install '{package}'"
+            f"{redacted(text)}: {scheme}:// needs a library that is not installed; "
+            f"install it: pip install '{package}'"
         ) from error
 
 
@@ -154,16 +154,16 @@ def _recorded(named: object) -> Place:
         return named
     if isinstance(named, str):
         return Path(named)
-    raise ValueError("expected a path or an address")
+    raise ValueError("expected a path or a URL")
 
 
 RecordedPlace = Annotated[Place, PlainValidator(_recorded), PlainSerializer(str, return_type=str)]
 """Where a file was written, as a field of a record. When a record is read, only the end of the path
-counts, so even an address becomes a `Path`, and no storage library is needed for it."""
+counts, so even a URL becomes a `Path`, and no storage library is needed for it."""
 
 
 def join(folder: Place, text: str) -> Place:
-    """Return the place that a text in one of the folder's files means: an address or a path.
+    """Return the place that a text in one of the folder's files means: a URL or a path.
 
     Raises:
         PlaceError: see `place`.
@@ -212,17 +212,17 @@ def without_links(named: Place) -> Place:
 
 
 def name_of(named: Place) -> str:
-    """Return the last part of a place, without what follows the path of a web address."""
+    """Return the last part of a place, without what follows the path of an `http` URL."""
     if isinstance(named, Path) or not is_read_only(named.protocol):
         return named.name
     return PurePosixPath(unquote(urlsplit(str(named)).path)).name
 
 
 def redacted(named: str | os.PathLike[str] | UPath) -> str:
-    """Return a place or any other text without whatever may be secret in its web addresses.
+    """Return a place or any other text without whatever may be secret in its URLs.
 
-    User names, passwords and whatever follows the path (in signed addresses, a key) are removed.
-    When in doubt, too much is removed: an address without its scheme may still contain a password.
+    User names, passwords and whatever follows the path (in signed URLs, a key) are removed.
+    When in doubt, too much is removed: a URL without its scheme may still contain a password.
     """
     text = _without_users(str(named))
     return AFTER_PATH.sub(lambda seen: seen[1] + ("?..." if seen[2] else ""), text)
@@ -245,8 +245,8 @@ def _without_users(text: str) -> str:
     return "".join([*shown, opening, rest])
 
 
-def may_be_address(text: str) -> bool:
-    """Return whether a text may contain an address with a secret, complete or damaged.
+def may_be_url(text: str) -> bool:
+    """Return whether a text may contain a URL with a secret, complete or damaged.
 
     If so, no part of the text may be shown by itself, since `redacted` would not recognize it.
     """
@@ -254,7 +254,7 @@ def may_be_address(text: str) -> bool:
 
 
 def redacted_reason(named: UPath, text: str) -> str:
-    """Redact an address in a message of a storage's library, however the library writes it."""
+    """Redact a URL in a message of a storage's library, however the library writes it."""
     for written in (str(named), quote(str(named), safe=":/?#&=%"), unquote(str(named))):
         text = text.replace(written, redacted(named))
     query = str(named).partition("?")[2]
@@ -263,16 +263,16 @@ def redacted_reason(named: UPath, text: str) -> str:
     return redacted(text)
 
 
-def reject_signed_address(named: Place) -> Place:
-    """Return the place unless it is a signed address, which Prefect's server must not store.
+def reject_signed_url(named: Place) -> Place:
+    """Return the place unless it is a signed URL, which Prefect's server must not store.
 
     Raises:
-        PlaceError: it is a signed address.
+        PlaceError: it is a signed URL.
     """
     text = str(named)
     if not isinstance(named, Path) and is_read_only(named.protocol) and re.search("[?#]", text):
         raise PlaceError(
-            f"{redacted(named)}: found a signed address, which Prefect's server would store; "
-            "expected one without '?' or '#' (pictures in a manifest may have signed addresses)"
+            f"{redacted(named)}: found a signed URL, which Prefect's server would store; "
+            "expected one without '?' or '#' (pictures in a manifest may have signed URLs)"
         )
     return named

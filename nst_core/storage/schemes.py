@@ -1,4 +1,4 @@
-"""The schemes of addresses: what each needs, and which kind of storage it belongs to."""
+"""The schemes of URLs: what each needs, and which kind of storage it belongs to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ OBJECTS = "nst_core.storage.objects.ObjectStorage"
 
 @dataclass(frozen=True)
 class Scheme:
-    """What is known about addresses with one scheme.
+    """What is known about URLs with one scheme.
 
     Attributes:
         extra: the extra of this package that brings the library that fsspec needs; empty if the
@@ -44,5 +44,5 @@ SCHEMES: dict[str, Scheme] = {
 
 
 def is_read_only(scheme: str) -> bool:
-    """Return whether nothing can be written to addresses with this scheme."""
+    """Return whether nothing can be written to URLs with this scheme."""
     return scheme in SCHEMES and SCHEMES[scheme].is_read_only

@@ -165,13 +165,13 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _take_layers_of_the_encoder(cls, said: Any) -> Any:
-        encoder = said.get("encoder", DEFAULT_ENCODER) if isinstance(said, Mapping) else None
+    def _take_layers_of_the_encoder(cls, values: Any) -> Any:
+        encoder = values.get("encoder", DEFAULT_ENCODER) if isinstance(values, Mapping) else None
         if not isinstance(encoder, str) or encoder not in CATALOGUE:
-            return said  # the fields themselves reject it
+            return values  # the fields themselves reject it
         network = CATALOGUE[encoder]
         layers = {"content_layers": network.content_layers, "style_layers": network.style_layers}
-        return layers | said
+        return layers | values
 
     @property
     def content_layer_weights(self) -> dict[str, float]:
@@ -262,9 +262,9 @@ def _overrides_model() -> type[BaseModel]:
     """Create the model of what a user may choose: a preset and all `Settings`, each optional."""
     fields: dict[str, Any] = {}
     for name, field in Settings.model_fields.items():
-        said = Field(None, description=field.description)
+        optional = Field(None, description=field.description)
         constrained = Annotated[field.annotation, Field(), *field.metadata]  # type: ignore[name-defined]
-        fields[name] = (constrained | None, said)
+        fields[name] = (constrained | None, optional)
     preset: Any = (PresetName | None, Field(None, description="the settings to start from"))
     return create_model(
         "Overrides", __config__=Settings.model_config, __module__=__name__, preset=preset, **fields
@@ -287,9 +287,9 @@ def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:
     Raises:
         pydantic.ValidationError: `Overrides` does not allow a name or value.
     """
-    said: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for choice in choices:
         overrides = choice if isinstance(choice, Overrides) else Overrides.model_validate(choice)
-        said |= overrides.model_dump(exclude_none=True)
-    preset: PresetName = said.pop("preset", DEFAULT_PRESET)
-    return Settings.model_validate({**PRESET_CHOICES[preset], **said})
+        values |= overrides.model_dump(exclude_none=True)
+    preset: PresetName = values.pop("preset", DEFAULT_PRESET)
+    return Settings.model_validate({**PRESET_CHOICES[preset], **values})

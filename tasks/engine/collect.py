@@ -42,7 +42,7 @@ def result_of(
 ) -> RowResult:
     """Return the result of a job whose task run completed, even if another run made the picture."""
     record = picture.result()
-    warn_if_not_kept(job, output)
+    warn_if_not_stored(job, output)
     computed = isinstance(style, PrefectFuture) and ended(style).name != "Cached"
     return RowResult(
         "cached" if picture.state.name == "Cached" else "done",
@@ -51,7 +51,7 @@ def result_of(
     )
 
 
-def warn_if_not_kept(job: Job, output: OutputFolder) -> None:
+def warn_if_not_stored(job: Job, output: OutputFolder) -> None:
     """Warn if Prefect could not store a record, because Prefect itself does not say so."""
     record = output.records / job.key
     try:
@@ -103,7 +103,7 @@ def has_begun(picture: PrefectFuture[PictureRecord]) -> bool:
     return ended(picture).name != "NotReady"
 
 
-def tell_end(job: Job, result: RowResult) -> None:
+def report_end(job: Job, result: RowResult) -> None:
     """Report the end of a row that could not do so: it ran elsewhere, never began, or is a copy."""
     if result.record:
         emit(RowEnded(job.line, job.output, "done", loss=result.record.total_loss))

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 from prefect.futures import PrefectFuture
 
 from nst_core.storage.files import StorageError
-from tasks.engine.collect import Style, gather, has_begun, tell_end
+from tasks.engine.collect import Style, gather, has_begun, report_end
 from tasks.engine.runner_choice import LOCAL, RunnerName
 from tasks.job import Job
 from tasks.stopping import raise_if_asked_to_stop
@@ -89,7 +89,7 @@ def gather_rows(
         is_first, picture = job.key not in in_flight.ended, in_flight.pictures.get(job.key)
         result = results[job.line] = gather_row(job, in_flight, output)
         if not is_first or runner != LOCAL or (picture and not has_begun(picture)):
-            tell_end(job, result)
+            report_end(job, result)
         lost = lost + 1 if result.is_output_lost else 0
         if lost == MAX_STORAGE_FAILURES:
             raise StorageError(f"{output} does not answer: {result.error}")

@@ -89,7 +89,7 @@ def _on_dask(address: str | None, devices: str) -> Iterator[Workers]:
         try:
             workers = runner.client.scheduler_info()["workers"].values()
         except (OSError, ValueError) as error:
-            raise _not_there("dask", address, error) from error
+            raise _unreachable("dask", address, error) from error
         if not workers:
             raise RunnerError(
                 f"--address: the Dask cluster at {address} has no workers; start some"
@@ -139,24 +139,24 @@ def _on_ray(address: str | None, devices: str) -> Iterator[Workers]:
     runner = RayTaskRunner(init_kwargs=options | {"logging_level": "ERROR"})
     with ExitStack() as stack:
         try:
-            _knock(address or "")
+            _check_reachable(address or "")
             stack.enter_context(runner)
         except (OSError, RuntimeError, ValueError) as error:
-            raise _not_there("ray", address, error) from error
+            raise _unreachable("ray", address, error) from error
         lent = _lent_by_cluster(devices, ray.cluster_resources().get("GPU", 0))
-        asked = {"num_gpus": 1, "num_cpus": 0} if lent == ANY_GPU else {"num_cpus": 1}
-        with remote_options(**asked):
+        resources = {"num_gpus": 1, "num_cpus": 0} if lent == ANY_GPU else {"num_cpus": 1}
+        with remote_options(**resources):
             yield Workers(runner, lent)
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raise `OSError` if nobody listens, because Ray would keep trying for a quarter of an hour."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def _not_there(runner: str, address: str | None, error: Exception) -> RunnerError:
+def _unreachable(runner: str, address: str | None, error: Exception) -> RunnerError:
     where = (
         f"--address: no {runner} cluster answers at {address}"
         if address

@@ -10,7 +10,7 @@ from nst_core.images.resize import fit
 from nst_core.networks import CATALOGUE
 from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
-from nst_core.storage.places import Place, may_be_address, redacted
+from nst_core.storage.places import Place, may_be_url, redacted
 from nst_core.transfer.identity import file_key, row_key, row_seed, style_key
 from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
@@ -99,7 +99,7 @@ def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fa
             cell, why = row.cells[column], str(examination)
             # A cell with the complete path shows it already, unlike a cell with a name. If the cell
             # looks like a URL, the path may contain a secret that was not recognized as one.
-            if cell == redacted(path) or may_be_address(cell):
+            if cell == redacted(path) or may_be_url(cell):
                 why = why.removeprefix(f"{redacted(path)}: ")
             yield Fault(row.line, column, cell, why)
 

@@ -32,5 +32,5 @@ def reason_of(error: Exception) -> str:
         return f"it cannot be used: the system says {error.strerror!r}"
     if isinstance(error, MemoryError):
         return "it cannot be used: it needs more memory than there is"
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"it cannot be used ({said[:300]})"
+    message = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"it cannot be used ({message[:300]})"

@@ -66,7 +66,7 @@ def _read_table(path: Place, is_pipe: bool) -> tuple[list[str], list[Record]]:
     _check_header(path, records[0].line, columns)
     if not records[1:]:
         raise ManifestError(
-            f"{redacted(path)}: nothing below the header; expected one row per picture"
+            f"{redacted(path)}: there is nothing below the header; expected one row per picture"
         )
     return columns, records[1:]
 
@@ -77,7 +77,8 @@ def _read_text(path: Place, is_pipe: bool) -> str:
         return data.decode("utf-8-sig")
     except OSError as error:
         raise ManifestError(
-            f"{redacted(path)}: cannot be read: {error.strerror or error}"
+            f"{redacted(path)}: cannot be read: {error.strerror or error}; check "
+            "the path and its permissions"
         ) from error
     except UnicodeDecodeError as error:
         raise ManifestError(
@@ -104,8 +105,8 @@ def _check_header(path: Place, line: int, columns: list[str]) -> None:
         # Without a header, this is the first row, and may be a URL that was cut at its commas.
         found = redacted(",".join(filter(None, columns))).replace(",", ", ")[:300]
         raise ManifestError(
-            f"{redacted(path)}, line {line}: no column {' and '.join(missing)}; found the columns "
-            f"{found or 'none'}; expected 'content,style', separated by commas, and any of "
+            f"{redacted(path)}, line {line}: there is no column {' and '.join(missing)}; found the "
+            f"columns {found or 'none'}; expected 'content,style', separated by commas, and any of "
             "output, preset, size, ..."
         )
     twice = [name for name, count in Counter(filter(None, columns)).items() if count > 1]
@@ -119,7 +120,7 @@ def _check_defaults(path: Place, defaults: BaseModel) -> None:
     faults = check_layers(0, resolve(defaults), {})
     if faults:
         raise ManifestError(
-            f"{redacted(path)}: not read, because the settings for the batch are wrong: "
+            f"{redacted(path)}: it was not read, because the settings for the batch are wrong: "
             + "; ".join(f"{fault.column}: {fault.expected}" for fault in faults)
         )
 

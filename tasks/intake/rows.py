@@ -14,10 +14,10 @@ from pydantic import BaseModel, ValidationError
 
 from nst_core.networks import CATALOGUE
 from nst_core.storage.local import is_file
-from nst_core.storage.places import Place, PlaceError, join, may_be_address
+from nst_core.storage.places import Place, PlaceError, join, may_be_url
 from nst_core.transfer.settings import Overrides, Settings, resolve
 from tasks.intake.faults import as_fault
-from tasks.row import REQUIRED, Fault, Row
+from tasks.row import REQUIRED, Fault, Row, expected_by
 from tasks.store.output_names import OutputError, checked_output
 
 COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
@@ -38,33 +38,33 @@ class Cells(NamedTuple):
     texts: dict[str, str]
 
 
-def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
+def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
     """Return a row with the faults that its text alone shows; `output` is empty if it names none.
 
     Args:
         folder: the folder that relative paths start from.
-        said: the texts of the row.
+        record: the texts of the row.
         defaults: `Overrides` for all rows.
     """
-    line, faults = said.line, _long_cells(said)
-    cells = {name: text for name, text in said.texts.items() if len(text) <= LONGEST_CELL}
-    cells = {name: _as_meant(folder, name, text) for name, text in cells.items()}
+    line, faults = record.line, _long_cells(record)
+    cells = {name: text for name, text in record.texts.items() if len(text) <= LONGEST_CELL}
+    cells = {name: _without_blanks(folder, name, text) for name, text in cells.items()}
     settings = None
     with as_fault(faults, line, "(settings)", ""):
         settings, wrong = _read_settings(line, cells, defaults)
-        faults += [_discreet(fault, cells) for fault in wrong]
+        faults += [_without_secrets(fault, cells) for fault in wrong]
     faults += [_unknown_column(line, name, cells) for name in cells if name not in COLUMNS]
     faults += [
         Fault(line, name, "", "expected the path of a picture")
         for name in REQUIRED
-        if name not in said.texts
+        if name not in record.texts
     ]
     content = _read_place(line, folder, "content", cells, faults)
     style = _read_place(line, folder, "style", cells, faults)
     output = _read_output(line, cells.get("output", ""), faults)
     # A row without its long cells would be a different row.
     too_long = {
-        name: f"({len(said.texts[name]):,} characters)" for name in said.texts.keys() - cells
+        name: f"({len(record.texts[name]):,} characters)" for name in record.texts.keys() - cells
     }
     return Row(
         line=line,
@@ -77,20 +77,20 @@ def read_row(folder: Place, said: Cells, defaults: BaseModel) -> Row:
     )
 
 
-def _long_cells(said: Cells) -> list[Fault]:
+def _long_cells(record: Cells) -> list[Fault]:
     return [
         Fault(
-            said.line,
+            record.line,
             name or "(no name)",
             "",
             f"the cell has {len(text):,} characters; expected at most {LONGEST_CELL:,}",
         )
-        for name, text in said.texts.items()
+        for name, text in record.texts.items()
         if len(text) > LONGEST_CELL
     ]
 
 
-def _as_meant(folder: Place, column: str, text: str) -> str:
+def _without_blanks(folder: Place, column: str, text: str) -> str:
     """Return a cell without the blanks around it, unless they belong to the name of a file."""
     if column in REQUIRED and text != text.strip():
         try:
@@ -120,8 +120,8 @@ def _unknown_column(line: int, name: str, cells: Mapping[str, str]) -> Fault:
     if name:
         return Fault(line, _shortened(name), cells[name], f"unknown column; {_hint(name)}")
     # If a URL contains an unquoted comma, its key may be in this cell.
-    has_address = any(map(may_be_address, cells.values()))
-    found = "" if has_address else cells[name]
+    has_url = any(map(may_be_url, cells.values()))
+    found = "" if has_url else cells[name]
     return Fault(line, "(no name)", found, "one cell too many: the header has no name for it")
 
 
@@ -138,21 +138,21 @@ def _shortened(name: str) -> str:
 def _read_settings(
     line: int, cells: Mapping[str, str], defaults: BaseModel
 ) -> tuple[Settings, list[Fault]]:
-    said = {name: text for name, text in cells.items() if name in Overrides.model_fields}
+    values = {name: text for name, text in cells.items() if name in Overrides.model_fields}
     try:
-        settings = resolve(defaults, said)
+        settings = resolve(defaults, values)
     except ValidationError as error:
         wrong = {str(fault["loc"][0]): _allowed(fault["msg"]) for fault in error.errors()}
-        right = {name: text for name, text in said.items() if name not in wrong}
+        right = {name: text for name, text in values.items() if name not in wrong}
         settings = resolve(defaults, right)
-        faults = [Fault(line, name, said[name], why) for name, why in wrong.items()]
-        return settings, [*faults, *check_layers(line, settings, said)]
-    return settings, check_layers(line, settings, said)
+        faults = [Fault(line, name, values[name], why) for name, why in wrong.items()]
+        return settings, [*faults, *check_layers(line, settings, values)]
+    return settings, check_layers(line, settings, values)
 
 
-def _discreet(fault: Fault, cells: Mapping[str, str]) -> Fault:
+def _without_secrets(fault: Fault, cells: Mapping[str, str]) -> Fault:
     """Return a setting's fault without its message if that may show a secret part of a URL."""
-    if not may_be_address(cells.get(fault.column, "")):
+    if not may_be_url(cells.get(fault.column, "")):
         return fault
     wrong = "expected no URL in this column; check that each cell is in the right column"
     return replace(fault, expected=wrong)
@@ -161,18 +161,18 @@ def _discreet(fault: Fault, cells: Mapping[str, str]) -> Fault:
 def _allowed(message: str) -> str:
     if "valid boolean" in message:
         return "expected true or false (or yes or no, on or off, 1 or 0)"
-    return message.replace("Input should be", "expected").removeprefix("Value error, ")
+    return expected_by(message)
 
 
-def check_layers(line: int, settings: Settings, said: Mapping[str, str]) -> list[Fault]:
-    """Return the faults of layers that the encoder lacks; `said` has the cells that name them."""
+def check_layers(line: int, settings: Settings, values: Mapping[str, str]) -> list[Fault]:
+    """Return the faults of layers that the encoder lacks; `values` has the cells that name them."""
     topology = CATALOGUE[settings.encoder].topology
     faults = []
     for column in ("content_layers", "style_layers"):
         try:
             topology.check_taps(getattr(settings, f"{column[:-1]}_weights"))
         except ValueError as error:
-            found = said.get(column) or getattr(settings, column)
+            found = values.get(column) or getattr(settings, column)
             faults.append(Fault(line, column, found, str(error)))
     return faults
 

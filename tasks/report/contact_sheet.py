@@ -57,7 +57,9 @@ def _fits(rows: tuple[GalleryRow, ...]) -> bool:
     styles = len({row.style.name for row in rows})
     if largest_cell(contents, styles):
         return True
-    logger.info("no contact sheet: %d x %d pictures are too many", contents, styles)
+    logger.info(
+        "there is no contact sheet, because %d x %d pictures are too many", contents, styles
+    )
     return False
 
 

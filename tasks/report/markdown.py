@@ -121,15 +121,15 @@ def _inlined(picture: str, output: OutputFolder) -> str:
 
 def _changes(table: Table, gone: Sequence[str]) -> list[str]:
     counts = Counter(row.change for row in table.rows)
-    told_counts = [f"{counts[change]} {change}" for change in CHANGES[2:] if counts[change]]
-    told_counts += [f"{len(gone)} gone"] if gone else []
-    if not told_counts:
+    counted = [f"{counts[change]} {change}" for change in CHANGES[2:] if counts[change]]
+    counted += [f"{len(gone)} gone"] if gone else []
+    if not counted:
         return []
     rows = list(_moved_most(table))
     losses = _table(("picture", "loss before", "loss now", "moved by"), rows) if rows else []
     names = ", ".join(map(_escaped, gone[:MOST_LISTED]))
     gone_names = [f"\nGone: {names}{', ...' if len(gone) > MOST_LISTED else ''}"] if gone else []
-    return ["## Since the previous run", "", ", ".join(told_counts), "", *losses, *gone_names]
+    return ["## Since the previous run", "", ", ".join(counted), "", *losses, *gone_names]
 
 
 def _moved_most(table: Table) -> Iterator[tuple[str, str, str, str]]:

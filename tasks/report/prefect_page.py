@@ -94,12 +94,12 @@ def _update_until(over: threading.Event, tally: Tally, key: str) -> None:
 
 
 def _update(artifact: UUID | None, tally: Tally, key: str) -> UUID | None:
-    told_so_far, percent = str(tally), round(100 * tally.share, 1)
-    if not told_so_far:
+    progress, percent = str(tally), round(100 * tally.share, 1)
+    if not progress:
         return None
     if artifact is None:
-        return cast(UUID, create_progress_artifact(percent, key, told_so_far))
-    return cast(UUID, update_progress_artifact(artifact, percent, told_so_far))
+        return cast(UUID, create_progress_artifact(percent, key, progress))
+    return cast(UUID, update_progress_artifact(artifact, percent, progress))
 
 
 def show_on_page(report: BatchReport, served_at: str | None, *, patiently: bool = True) -> None:
@@ -107,7 +107,7 @@ def show_on_page(report: BatchReport, served_at: str | None, *, patiently: bool 
 
     Args:
         report: the batch to show.
-        served_at: the web address of the output folder, if it has one.
+        served_at: the URL of the output folder, if it has one.
         patiently: wait a minute for a server that does not answer.
     """
     if FlowRunContext.get() is None:
@@ -144,13 +144,13 @@ def _show_table(report: BatchReport) -> None:
     )
 
 
-def _show_links(report: BatchReport, address: str) -> None:
+def _show_links(report: BatchReport, url: str) -> None:
     if report.has_gallery:
-        gallery = f"{address}/{GALLERY}"
+        gallery = f"{url}/{GALLERY}"
         create_link_artifact(gallery, gallery, key_of(report.manifest, "gallery"), "all pictures")
     if report.has_contact_sheet:
         key = key_of(report.manifest, "contact-sheet")
-        create_image_artifact(f"{address}/{CONTACT_SHEET}", key, "all results")
+        create_image_artifact(f"{url}/{CONTACT_SHEET}", key, "all results")
 
 
 MOST_ROWS = 200

@@ -38,11 +38,11 @@ def read_records(text: str, is_header: Callable[[Sequence[str]], bool]) -> list[
     Raises:
         CsvError: a quote is never closed, or is followed by more of its cell.
     """
-    said = re.match(r"\s*sep=([,;\t|])[ \t]*(?:[\r\n]|$)", text, re.IGNORECASE)
-    separator = said[1] if said else _separator(text, is_header)
+    declared = re.match(r"\s*sep=([,;\t|])[ \t]*(?:[\r\n]|$)", text, re.IGNORECASE)
+    separator = declared[1] if declared else _separator(text, is_header)
     with _cells_of_any_length(text):
         records = list(_records(text, separator))
-    return records[1:] if said else records
+    return records[1:] if declared else records
 
 
 def _records(text: str, separator: str) -> Iterator[Record]:

@@ -124,6 +124,6 @@ def sizes_of_pictures(names: Sequence[str], output: OutputFolder) -> dict[str, i
 
 def in_a_line(error: BaseException) -> str:
     """Return an error's message on one line, short enough for a cell of the table."""
-    said = isinstance(error, OSError) and explained(error, {})
-    message = redacted(" ".join((said or f"{type(error).__name__}: {error}").split()))
+    explanation = isinstance(error, OSError) and explained(error, {})
+    message = redacted(" ".join((explanation or f"{type(error).__name__}: {error}").split()))
     return message if len(message) <= LONGEST_ERROR else f"{message[:LONGEST_ERROR]} ..."

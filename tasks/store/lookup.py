@@ -87,7 +87,9 @@ def find_finished(jobs: Iterable[Job], output: OutputFolder) -> dict[str, Finish
         for key, seen in zip(grouped, pool.map(look, grouped), strict=True):
             if isinstance(seen, RecordError):
                 name = grouped[key][0].output
-                logger.warning("%s: stylized again: its record cannot be used (%s)", name, seen)
+                logger.warning(
+                    "%s is stylized again, because its record cannot be used (%s)", name, seen
+                )
             elif seen:
                 found[key] = seen
     return found

@@ -98,10 +98,10 @@ def keep_others(picture: Place, mark: Mark) -> None:
     if is_marked(picture, mark):
         return
     with suppress(FileNotFoundError):
-        kept = _move_aside(picture)
+        moved = _move_aside(picture)
         logger.warning(
             "%s: no run wrote this picture, but its place is needed; it was moved to %s",
-            *(redacted(picture), redacted(kept)),
+            *(redacted(picture), redacted(moved)),
         )
 
 

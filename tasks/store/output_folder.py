@@ -23,10 +23,10 @@ INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS = "intermediates", "plots", "animations
 CONTACT_SHEET, GALLERY, SUMMARY, ALL_CURVES = (
     *("contact_sheet.png", "gallery.html", "summary", "loss_curves"),
 )
-KEPT = ".nst-batch"
+INTERNAL = ".nst-batch"
 
 MANAGED_FOLDERS = (
-    *(CURVES, INTERRUPTED, PREVIEWS, INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS, KEPT),
+    *(CURVES, INTERRUPTED, PREVIEWS, INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS, INTERNAL),
 )
 """Folders below the output folder in which runs replace and remove files of earlier runs."""
 
@@ -135,17 +135,17 @@ class OutputFolder:
     @property
     def records(self) -> Place:
         """The folder of finished rows' records, which are named by the rows' keys."""
-        return self.root / KEPT / "rows"
+        return self.root / INTERNAL / "rows"
 
     def moving(self, sha256: str) -> Place:
         """Return where a picture or curve waits while rows change places, named by its SHA-256."""
-        return self.root / KEPT / "moving" / sha256
+        return self.root / INTERNAL / "moving" / sha256
 
     @property
     def libraries_log(self) -> Path:
         """The file for what TensorFlow and Prefect's server write, always on this machine."""
         folder = on_disk(self.root)
-        return folder / KEPT / "libraries.log" if folder else own_cache() / "libraries.log"
+        return folder / INTERNAL / "libraries.log" if folder else own_cache() / "libraries.log"
 
     @property
     def lock_file(self) -> Path:
@@ -155,7 +155,7 @@ class OutputFolder:
         excludes other runs on the same machine.
         """
         if folder := on_disk(self.root):
-            return folder / KEPT / "lock"
+            return folder / INTERNAL / "lock"
         return shared_lock(f"output-{hashlib.sha256(str(self.root).encode()).hexdigest()[:32]}")
 
     @contextmanager
@@ -189,9 +189,9 @@ class OutputFolder:
         """
         if folder := on_disk(self.root):
             make_folder(folder / PICTURES)
-            make_private(folder / KEPT, folder / KEPT / "rows")
+            make_private(folder / INTERNAL, folder / INTERNAL / "rows")
         else:
-            write_atomic(self.root / KEPT / "writable", b"")
+            write_atomic(self.root / INTERNAL / "writable", b"")
 
     def probe(self) -> list[OSError]:
         """Return the reasons why results could not be written; leave nothing behind."""

@@ -47,15 +47,15 @@ def place_finished(
         output: the batch's output folder.
     """
     rows = {key: of_key for key, of_key in by_key(jobs).items() if key in finished}
-    _keep_curves_in_mind(finished, output)
+    _complete_records(finished, output)
     moved = _move(_moves(finished, rows, output), output)
     placed = Placed()
     for key, of_key in rows.items():
         for job in of_key:
-            _settle(finished[key], job, moved, placed, output)
-    unsettled = _renew(finished, rows, placed, output)
-    unsettled |= {job.key for jobs in rows.values() for job in jobs if job.line in placed.errors}
-    _tidy(finished, unsettled, output)
+            _note_places(finished[key], job, moved, placed, output)
+    unplaced = _renew(finished, rows, placed, output)
+    unplaced |= {job.key for jobs in rows.values() for job in jobs if job.line in placed.errors}
+    _tidy(finished, unplaced, output)
     _warn_of_lost_curves(finished, rows, output)
     return placed
 
@@ -64,14 +64,14 @@ Move = FileReference | OSError | RecordError
 """A file in its new place, or the reason why it is not there."""
 
 
-def _keep_curves_in_mind(finished: Mapping[str, Finished], output: OutputFolder) -> None:
+def _complete_records(finished: Mapping[str, Finished], output: OutputFolder) -> None:
     """Complete records that lack the SHA-256 of their curves, before the curves are moved."""
 
     def complete(key: str) -> None:
-        kept = finished[key]
-        if kept.curve and not kept.record.curve_file:
-            update = {"curve": kept.curve.path, "curve_file": kept.curve}
-            _write(kept.record.model_copy(update=update), output)
+        earlier = finished[key]
+        if earlier.curve and not earlier.record.curve_file:
+            update = {"curve": earlier.curve.path, "curve_file": earlier.curve}
+            _write(earlier.record.model_copy(update=update), output)
 
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
         list(pool.map(complete, finished))
@@ -94,12 +94,12 @@ def _moves(
     """Return which file must go to which place, for all places that do not hold it already."""
     moves: dict[Place, FileReference] = {}
     for key, jobs in rows.items():
-        kept = finished[key]
+        earlier = finished[key]
         for job in jobs:
-            moves[output.picture(job.output)] = kept.picture
-            if kept.curve:
-                moves[output.curve(job.output)] = kept.curve
-    there = {place for kept in finished.values() for place in kept.in_place}
+            moves[output.picture(job.output)] = earlier.picture
+            if earlier.curve:
+                moves[output.curve(job.output)] = earlier.curve
+    there = {place for earlier in finished.values() for place in earlier.in_place}
     return {place: source for place, source in moves.items() if place not in there}
 
 
@@ -132,19 +132,19 @@ def _copy(source: Move, place: Place) -> Move:
         return error
 
 
-def _settle(
-    kept: Finished, job: Job, moved: Mapping[Place, Move], placed: Placed, output: OutputFolder
+def _note_places(
+    earlier: Finished, job: Job, moved: Mapping[Place, Move], placed: Placed, output: OutputFolder
 ) -> None:
     """Note in `placed` where a row's files are now, or why they are not in place."""
     place, curve_place = output.picture(job.output), output.curve(job.output)
-    file = moved.get(place, kept.picture.at(place))
-    curve = moved.get(curve_place, kept.curve.at(curve_place)) if kept.curve else None
+    file = moved.get(place, earlier.picture.at(place))
+    curve = moved.get(curve_place, earlier.curve.at(curve_place)) if earlier.curve else None
     for move in (file, curve):
         if isinstance(move, Exception):
             placed.errors[job.line] = move
             return
     update = {"file": file, "curve": curve_place.absolute(), "curve_file": curve}
-    placed.records[job.line] = kept.record.model_copy(update=update)
+    placed.records[job.line] = earlier.record.model_copy(update=update)
 
 
 def _renew(
@@ -177,13 +177,13 @@ def _renew(
     return {key for key, renewed in is_renewed.items() if not renewed}
 
 
-def _tidy(finished: Mapping[str, Finished], unsettled: set[str], output: OutputFolder) -> None:
+def _tidy(finished: Mapping[str, Finished], unplaced: set[str], output: OutputFolder) -> None:
     """Remove what was set aside, by this run or a killed one, and is in its place by now."""
     of_key = {
-        key: {kept.picture.sha256, *([kept.curve.sha256] if kept.curve else [])}
-        for key, kept in finished.items()
+        key: {earlier.picture.sha256, *([earlier.curve.sha256] if earlier.curve else [])}
+        for key, earlier in finished.items()
     }
-    needed = {sha256 for key in unsettled for sha256 in of_key[key]}
+    needed = {sha256 for key in unplaced for sha256 in of_key[key]}
     in_place = {sha256 for key in of_key for sha256 in of_key[key]} - needed
     folder = output.moving("")
     try:
@@ -203,8 +203,8 @@ def _warn_of_lost_curves(
     others = [name for name in lost if _is_there(output.curve(name))]
     if others:
         logger.warning(
-            "%d rows are shown without a loss curve, as the file in its place may not be "
-            "theirs: %s%s",
+            "no loss curve is shown for %d finished rows, because the file in its place may belong "
+            "to another row: %s%s",
             *(len(others), redacted(output.curve(others[0]))),
             " and others" if len(others) > 1 else "",
         )

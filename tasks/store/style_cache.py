@@ -18,7 +18,7 @@ from nst_core.storage.local import make_private, mark_used, on_disk
 from nst_core.storage.locks import flock
 from nst_core.storage.places import Place, redacted
 from tasks.store.file_reference import ForeignRecordError, RecordError
-from tasks.store.output_folder import KEPT, own_cache
+from tasks.store.output_folder import INTERNAL, own_cache
 from tasks.store.records import (
     StyleRecord,
     forget_record,
@@ -142,7 +142,7 @@ class StyleCache:
             styles = root / "styles"
             make_private(root, styles, styles / "targets", styles / "records")
         else:
-            write_atomic(self.root / KEPT / "writable", b"")
+            write_atomic(self.root / INTERNAL / "writable", b"")
 
     def is_served_read_only(self) -> bool:
         """Return whether it has styles but cannot be written to, like a cache of another user."""

@@ -44,7 +44,9 @@ class StylesInUse:
             folder.mkdir(exist_ok=True, mode=0o700)
             path, descriptor = create_held(lambda: folder / f"{secrets.token_hex(8)}.keys")
         except OSError as error:
-            logger.debug("%s: no list of the styles in use: %s", folder, error.strerror)
+            logger.debug(
+                "%s: this run cannot list the styles that it uses: %s", folder, error.strerror
+            )
             yield lambda _: None
             return
         try:

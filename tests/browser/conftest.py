@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Watched:
-    """A page, with all its messages and all addresses that it requested."""
+    """A page, with all its messages and all URLs that it requested."""
 
     page: Page
     messages: list[str] = field(default_factory=list)

@@ -162,12 +162,12 @@ def test_a_view_can_be_linked_to(gallery: Path, opened: Opener) -> None:
     page.get_by_label("Find").fill("picture-01")
     page.get_by_label("Order").select_option("lowest loss first")
     seen = lines(page)
-    address = page.url
+    url = page.url
     page.reload()
     assert lines(page) == seen
     assert page.get_by_label("Find").input_value() == "picture-01"
     assert page.get_by_role("button", name="new 30").get_attribute("aria-pressed") == "true"
-    other = opened(gallery, address[address.index("#") :]).page
+    other = opened(gallery, url[url.index("#") :]).page
     assert lines(other) == seen
     odd = opened(gallery, "#status=nonsense&style=99&sort=sideways&x=%E0").page
     assert len(lines(odd)) == ROWS, "what the page does not know is left out"

@@ -111,8 +111,8 @@ def test_a_failed_row_is_reported_and_the_others_are_done(shell: Shell, cluster:
     table = table_of(shell.folder / "out")
     assert list(table["status"]) == ["done", "failed", "done"]
     assert "IsADirectoryError" in table["error"][1]
-    kept = (shell.folder / "out" / "errors" / "1.txt").read_text()
-    assert "in _stylize" in kept, "the traceback was lost on its way from the worker"
+    trace = (shell.folder / "out" / "errors" / "1.txt").read_text()
+    assert "in _stylize" in trace, "the traceback was lost on its way from the worker"
     assert "line 3 1.png: failed, " in result.stdout
     assert "failed: line 3, IsADirectoryError" in result.stdout
 
@@ -161,12 +161,12 @@ def test_after_ctrl_c_no_further_row_starts(shell: Shell, cluster: Cluster) -> N
     assert "rerun the same command to resume" in errors
     assert "Traceback" not in output + errors
     wait_for(lambda: not cluster.busy(), "end of the rows that ran")
-    kept = len(list((shell.folder / "out" / "pictures").glob("*.png")))
+    finished = len(list((shell.folder / "out" / "pictures").glob("*.png")))
     # Ray ends the processes of a run that is gone; on Dask, active rows run to their end.
-    assert (1 <= kept < 4) if cluster.runner == "dask" else kept == 0
+    assert (1 <= finished < 4) if cluster.runner == "dask" else finished == 0
     result = shell.run("run", manifest, "-o", "out", *LONG, *on(cluster))
     assert result.returncode == 0
-    assert list(table_of(shell.folder / "out")["status"]).count("cached") == kept
+    assert list(table_of(shell.folder / "out")["status"]).count("cached") == finished
 
 
 @pytest.mark.parametrize("runner", ["dask", "ray"])

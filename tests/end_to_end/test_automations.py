@@ -70,7 +70,7 @@ def test_prefect_recognizes_the_settings_of_the_units(
 def test_a_failed_night_is_reported_once(shell: Shell, server_url: str) -> None:
     manifest = write_csv(shell.folder / "failing.csv", ("content", "style"), ("none.png", "s.png"))
     with serving(Answer(b"")) as webhook, SyncPrefectClient(server_url) as server:
-        create_automations(shell, block_that_posts_to(shell, webhook.address))
+        create_automations(shell, block_that_posts_to(shell, webhook.url))
         served = shell.start("serve", manifest, "-o", "out", "--name", "nightly")
         watchdog = threading.Timer(150, served.kill)
         watchdog.start()
@@ -88,11 +88,11 @@ def test_a_failed_night_is_reported_once(shell: Shell, server_url: str) -> None:
     assert re.fullmatch(text, json.loads(posted)["text"])
 
 
-def block_that_posts_to(shell: Shell, address: str) -> str:
+def block_that_posts_to(shell: Shell, url: str) -> str:
     """Save a notification block on the server, and return its id."""
     program = f"""
 from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block
-block = Block(name="test", url="{address}", json_data={{"text": "{{{{subject}}}}"}})
+block = Block(name="test", url="{url}", json_data={{"text": "{{{{subject}}}}"}})
 print(block.save("nst-batch", overwrite=True))
 """
     return shell.python(program).stdout.split()[-1]

@@ -17,7 +17,7 @@ from tests.pictures import write_csv
 STEPS = 150
 SETTINGS = [*QUICK, "--tolerance", "0"]
 SETTINGS[SETTINGS.index("--steps") + 1] = str(STEPS)
-ADDRESS = "https://pictures.example/night"
+SERVED_AT = "https://pictures.example/night"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Seen:
     manifest = write_csv(shell.folder / "My Night!.csv", ("content", "style", "output"), *rows)
     (shell.folder / "out" / "pictures").mkdir(parents=True)
     (shell.folder / "out" / "pictures" / "file").write_text("no folder")
-    arguments = ("run", manifest, "-o", "out", "--served-at", ADDRESS, *SETTINGS)
+    arguments = ("run", manifest, "-o", "out", "--served-at", SERVED_AT, *SETTINGS)
     process = shell.start(*arguments)
     watchdog = threading.Timer(280, process.kill)
     watchdog.start()
@@ -149,8 +149,8 @@ def test_the_report_lists_failures_and_shows_pictures(seen: Seen) -> None:
     assert worst.replace("_", "\\_") in report.partition("## Highest losses")[2].splitlines()[4]
 
 
-def test_links_lead_to_the_address_of_the_served_folder(seen: Seen) -> None:
-    assert f"({ADDRESS}/gallery.html)" in seen.artifacts["gallery"]["data"]
+def test_links_lead_to_the_url_of_the_served_folder(seen: Seen) -> None:
+    assert f"({SERVED_AT}/gallery.html)" in seen.artifacts["gallery"]["data"]
     assert "contact-sheet" not in seen.artifacts, "five rows are no grid"
 
 

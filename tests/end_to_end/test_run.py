@@ -212,7 +212,7 @@ def test_a_picture_that_is_made_again_is_reported(finished: Shell) -> None:
     again = finished.run("run", grid(finished), "--output", "out", *QUICK)
     assert again.returncode == 0
     assert "1 done, 3 cached" in again.stdout
-    assert "warning: a_s.png: stylized again" in again.stderr
+    assert "warning: a_s.png is stylized again" in again.stderr
     assert "a_s.png" in again.stderr
 
 

@@ -17,7 +17,7 @@ from tests.http_server import Answer, serving
 from tests.object_storage import SECRET, Bucket, object_storage
 from tests.pictures import write_csv
 
-RUN = ["run", "s3://pictures/in/m.csv", "-o", "s3://pictures/out", "--cache", "s3://pictures/kept"]
+RUN = ["run", "s3://pictures/in/m.csv", "-o", "s3://pictures/out", "--cache", "s3://pictures/cache"]
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +55,22 @@ def test_a_tag_identifies_our_bytes_despite_a_later_write(
 ) -> None:
     for name, value in bucket.environment.items():
         monkeypatch.setenv(name, value)
-    address = place("s3://pictures/tagged")
-    assert isinstance(address, UPath)
+    remote = place("s3://pictures/tagged")
+    assert isinstance(remote, UPath)
     own_bytes, other_bytes = b"ours", b"else"
-    reference = FileReference.write(address, own_bytes)
-    assert reference.tag == stat(address).tag
+    reference = FileReference.write(remote, own_bytes)
+    assert reference.tag == stat(remote).tag
     reference.verify()
 
-    write = address.fs.pipe_file
+    write = remote.fs.pipe_file
 
     def write_and_overwrite(path: str, data: bytes) -> object:
         answer = write(path, data)
         bucket.put("tagged", other_bytes)
         return answer
 
-    monkeypatch.setattr(address.fs, "pipe_file", write_and_overwrite)
-    reference = FileReference.write(address, own_bytes)
+    monkeypatch.setattr(remote.fs, "pipe_file", write_and_overwrite)
+    reference = FileReference.write(remote, own_bytes)
     assert bucket.get("tagged") == other_bytes
     with pytest.raises(RecordError):
         reference.verify()
@@ -87,7 +87,7 @@ def test_a_batch_in_object_storage_is_made_once(cloud_shell: Shell, bucket: Buck
     for row in table_of(bucket).itertuples():
         assert bucket.get(f"out/{row.picture}").startswith(b"\x89PNG")
         assert bucket.get(f"out/{row.curve}").startswith(b"octave,")
-    assert sum(name.startswith("kept/styles/targets/") for name in names) == 2
+    assert sum(name.startswith("cache/styles/targets/") for name in names) == 2
     assert sum(name.startswith("out/.nst-batch/rows/") for name in names) == 3
 
     planned = cloud_shell.run("plan", *RUN[1:], "--json", *QUICK)
@@ -194,7 +194,7 @@ def test_faults_of_places_are_reported_with_line_and_column(
         *((2, "content"), (3, "content"), (4, "content"), (5, "style")),
     ]
     assert "s3://pictures/in/missing.png: expected a picture file" in faults[0]["expected"]
-    assert "found credentials in the address" in faults[1]["expected"]
+    assert "found credentials in the URL" in faults[1]["expected"]
     assert "begins with s3://" in faults[2]["expected"]
     assert SECRET not in result.stdout
     assert not [name for name in bucket.names() if name.startswith("out/")]
@@ -206,13 +206,13 @@ def test_faults_of_places_are_reported_with_line_and_column(
         (["run", "s3://pictures/none.csv", "-o", "out"], "s3://pictures/none.csv: cannot be read"),
         (["run", "in.csv", "-o", "s3://no-such-bucket/out"], "s3://no-such-bucket/out: "),
         (["run", "in.csv", "-o", "https://127.0.0.1/out"], "https:// is read-only"),
-        (["run", "in.csv", "-o", "s3://me:hush@bucket/out"], "found credentials in the address"),
+        (["run", "in.csv", "-o", "s3://me:hush@bucket/out"], "found credentials in the URL"),
         (["run", "ftp://host/in.csv", "-o", "out"], "begins with s3://"),
-        (["run", "https://127.0.0.1/m.csv?s=hush", "-o", "out"], "found a signed address"),
-        (["run", "s3:/pictures/in.csv", "-o", "out"], "an address needs two slashes"),
-        (["demo", "s3:/pictures/demo"], "an address needs two slashes"),
+        (["run", "https://127.0.0.1/m.csv?s=hush", "-o", "out"], "found a signed URL"),
+        (["run", "s3:/pictures/in.csv", "-o", "out"], "a URL needs two slashes"),
+        (["demo", "s3:/pictures/demo"], "a URL needs two slashes"),
         (["run", "out/summary.csv", "-o", "out"], "would overwrite the manifest"),
-        (["cache", "prune", "--cache", "s3://pictures/kept"], "lifecycle rule"),
+        (["cache", "prune", "--cache", "s3://pictures/cache"], "lifecycle rule"),
     ],
 )
 def test_unusable_places_are_refused(
@@ -243,27 +243,27 @@ def test_manifest_lists_the_pictures_of_a_bucket(cloud_shell: Shell, bucket: Buc
 
 
 @pytest.mark.nights
-def test_a_signed_web_address_is_read_and_never_shown(shell: Shell) -> None:
+def test_a_signed_url_is_read_and_never_shown(shell: Shell) -> None:
     picture = (shell.folder / "a.png").read_bytes()
     with serving(Answer(picture)) as web:
-        address = f"{web.address}/photos/my%20cat's.png?a=b'c&signature=hush"
+        url = f"{web.url}/photos/my%20cat's.png?a=b'c&signature=hush"
         manifest = write_csv(
-            shell.folder / "m.csv", ("content", "style"), (address, "s.png"), (address, "no.png")
+            shell.folder / "m.csv", ("content", "style"), (url, "s.png"), (url, "no.png")
         )
         result = shell.run("run", manifest, "-o", "out", *QUICK)
     assert result.returncode == 1
     table = pd.read_csv(shell.folder / "out" / "summary.csv")
     assert list(table["status"]) == ["done", "invalid"]
     assert table["picture"][0] == "pictures/my cat's_s.png"
-    assert table["content"][0] == f"{web.address}/photos/my%20cat's.png?..."
+    assert table["content"][0] == f"{web.url}/photos/my%20cat's.png?..."
     written = [path.read_bytes() for path in (shell.folder / "out").rglob("*") if path.is_file()]
     assert not any(b"hush" in data for data in [*written, result.stdout.encode()])
 
 
 def test_a_web_server_error_is_reported_without_the_secret(shell: Shell) -> None:
     with serving(Answer(b"no", status=403)) as web:
-        address = f"{web.address}/a.png?signature=hush"
-        manifest = write_csv(shell.folder / "m.csv", ("content", "style"), (address, "s.png"))
+        url = f"{web.url}/a.png?signature=hush"
+        manifest = write_csv(shell.folder / "m.csv", ("content", "style"), (url, "s.png"))
         result = shell.run("check", manifest)
     assert result.returncode == 1
     assert "403" in result.stdout
@@ -271,6 +271,6 @@ def test_a_web_server_error_is_reported_without_the_secret(shell: Shell) -> None
 
 
 def test_weights_stay_on_this_machine(cloud_shell: Shell) -> None:
-    result = cloud_shell.run("weights", "list", "--cache", "s3://pictures/kept")
+    result = cloud_shell.run("weights", "list", "--cache", "s3://pictures/cache")
     assert result.returncode == 0
     assert "s3://" not in result.stdout

@@ -74,7 +74,7 @@ def test_progress_in_a_terminal_of_80_columns(shell: Shell, started: list[Pseudo
     text = "\n".join(screen)
     assert "━" not in text, "the bar is gone"
     assert re.search(r"2 +done +a_s\.png +0\.\d+", text)
-    assert "1 done, 1 failed, 1 invalid; stylized for" in text
+    assert "1 done, 1 failed, 1 invalid; stylizing took" in text
     assert line_with(screen, "gallery:").endswith("out/gallery.html")
     last = text.partition("not done, and why\n")[2]
     assert re.search(r"3 +invalid +column content: found 'missing\.png'", last)

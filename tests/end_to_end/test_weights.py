@@ -206,7 +206,7 @@ def test_weights_given_to_a_run_must_fit_its_encoder(
 
 def test_a_download_with_a_wrong_checksum_is_not_kept(shell: Shell) -> None:
     with serving(Answer(b"something else")) as server:
-        mirrored = with_environment(shell, NST_BATCH_MIRROR=server.address)
+        mirrored = with_environment(shell, NST_BATCH_MIRROR=server.url)
         result = mirrored.run("weights", "fetch", "vgg16")
         assert len(server.requests) == 2
     assert result.returncode == 3

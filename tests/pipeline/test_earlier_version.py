@@ -45,10 +45,10 @@ def run(folder: Path) -> pd.DataFrame:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    kept = ("night/pictures", "night/losses", "night/intermediates", "cache/styles/targets")
+    folders = ("night/pictures", "night/losses", "night/intermediates", "cache/styles/targets")
     return {
         str(path.relative_to(folder)): path.read_bytes()
-        for each in kept
+        for each in folders
         for path in (folder / each).rglob("*")
         if path.is_file()
     }

@@ -93,10 +93,10 @@ def test_weights_that_the_user_names_take_precedence_over_cached_ones(
     write_random_weights(batch, "vgg16", seed=0)
     named = write_random_weights(replace(batch, folder=tmp_path / "elsewhere"), "vgg16", seed=1)
     rows = [("a.png", "s.png", "vgg16", "")]
-    _, kept = batch.run(HEADER, *rows, settings=SIZE)
+    _, cached = batch.run(HEADER, *rows, settings=SIZE)
     _, chosen = batch.run(HEADER, *rows, settings=SIZE, weights=named)
     _, folder = batch.run(HEADER, *rows, settings=SIZE, weights=named.parent)
-    assert kept["encoder_fingerprint"][2] != chosen["encoder_fingerprint"][2]
+    assert cached["encoder_fingerprint"][2] != chosen["encoder_fingerprint"][2]
     assert chosen["encoder_fingerprint"][2] == folder["encoder_fingerprint"][2]
     assert folder["status"][2] == "cached"
 
@@ -139,7 +139,7 @@ def test_published_weights_are_downloaded_once_before_the_rows(
     rows = [("a.png", "s.png", "vgg16", ""), ("b.png", "s.png", "vgg16", "")]
     with serving(Answer(content)) as server:
         published = PublishedFile(
-            url=f"{server.address}/{network.published.name}",
+            url=f"{server.url}/{network.published.name}",
             md5=hashlib.md5(content).hexdigest(),
             size=len(content),
         )
@@ -150,15 +150,15 @@ def test_published_weights_are_downloaded_once_before_the_rows(
     assert first.is_completed()
     assert second.is_completed()
     assert list(table["status"]) == ["cached", "cached"]
-    kept = batch.cache / "weights" / published.name
-    assert kept.read_bytes() == content
+    downloaded = batch.cache / "weights" / published.name
+    assert downloaded.read_bytes() == content
 
-    kept.write_bytes(content[:-1])
+    downloaded.write_bytes(content[:-1])
     with serving(Answer(b"no weights", status=404)) as server:
-        gone = replace(published, url=f"{server.address}/{published.name}")
+        gone = replace(published, url=f"{server.url}/{published.name}")
         monkeypatch.setitem(CATALOGUE, "vgg16", replace(network, published=gone))
         state, table = batch.run(HEADER, *rows, settings=SIZE)
     assert state.name == "AllRowsFailed"
     error = table["error"][2]
-    for part in (published.md5, "404", "--encoder compact", str(kept.parent)):
+    for part in (published.md5, "404", "--encoder compact", str(downloaded.parent)):
         assert part in error

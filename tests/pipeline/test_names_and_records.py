@@ -17,7 +17,7 @@ from flows.cli.progress import LiveProgress
 from flows.cli.terminal import Terminal
 from nst_core.transfer.settings import Overrides
 from tasks.engine.caching import RecordSerializer
-from tasks.engine.collect import tell_end
+from tasks.engine.collect import report_end
 from tasks.events import subscribed
 from tasks.job import Job
 from tasks.request import BatchRequest
@@ -174,8 +174,8 @@ def test_the_flow_reports_rows_that_report_nothing_themselves(
     """Rows on a cluster are such rows, because nothing receives their workers' reports."""
     job = Job.model_construct(line=7, output="a.png", key="k")
     with subscribed(LiveProgress(Terminal()).show):
-        tell_end(job, result)
-        tell_end(job, result_of_equal(job, 3, result, OutputFolder(tmp_path)))
+        report_end(job, result)
+        report_end(job, result_of_equal(job, 3, result, OutputFolder(tmp_path)))
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition("] ")[2] for line in lines] == [
         f"line 7 a.png: {status}, {result.error}"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prefect.states import Completed, Failed
 
-from flows.cli.commands.run import Outcome, tell_outcome
+from flows.cli.commands.run import Outcome, report_outcome
 from flows.cli.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
 from flows.cli.terminal import Terminal
 from tasks.report.table import read_summary, write_summary
@@ -37,7 +37,7 @@ def test_rows_decide_the_exit_code_and_a_lost_server_is_a_warning(
 ) -> None:
     batch.run(("content", "style"), (content, "s.png"))
     assert (
-        tell_outcome(
+        report_outcome(
             Terminal(),
             Outcome(state, table_written=True, gallery="there"),
             OutputFolder(batch.output),
@@ -58,12 +58,12 @@ def test_stopped_rows_are_no_success_whatever_prefect_reports(batch: Batch) -> N
         write_summary(replace(table, rows=stopped), OutputFolder(batch.output))
         for state in (LOST, Completed()):
             outcome = Outcome(state, table_written=True, gallery="")
-            assert tell_outcome(Terminal(), outcome, OutputFolder(batch.output)) == INTERRUPTED
+            assert report_outcome(Terminal(), outcome, OutputFolder(batch.output)) == INTERRUPTED
 
 
 def test_without_a_table_a_lost_server_is_an_engine_failure(
     batch: Batch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcome = Outcome(LOST, table_written=False, gallery="")
-    assert tell_outcome(Terminal(), outcome, OutputFolder(batch.output)) == ENGINE_FAILED
+    assert report_outcome(Terminal(), outcome, OutputFolder(batch.output)) == ENGINE_FAILED
     assert "Prefect could not run the flow: ConnectionError" in capsys.readouterr().err

@@ -138,8 +138,8 @@ def test_pictures_of_the_user_among_intermediates_are_kept(batch: Batch) -> None
     found = [steps / "000010.kept-1.png", steps / "000020.kept-1.png", stopped]
     assert [path.read_bytes() for path in found] == before
     numbers = [f"a_s/{step:06d}.png" for step in (0, 10, 20, 30)]
-    kept = [f"a_s/0000{step}.kept-1.png" for step in (10, 20)]
-    assert files_of(batch, "intermediates") == sorted([*numbers, *kept])
+    moved = [f"a_s/0000{step}.kept-1.png" for step in (10, 20)]
+    assert files_of(batch, "intermediates") == sorted([*numbers, *moved])
 
 
 def test_an_unwritable_preview_fails_no_row(batch: Batch, caplog: pytest.LogCaptureFixture) -> None:

@@ -22,16 +22,16 @@ LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
 class Records(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
-        self.kept: list[logging.LogRecord] = []
+        self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.kept.append(record)
+        self.records.append(record)
 
     def lines(self) -> list[str]:
-        return [f"{record.levelname} {record.getMessage()}" for record in self.kept]
+        return [f"{record.levelname} {record.getMessage()}" for record in self.records]
 
     def tracebacks(self) -> list[str]:
-        return [record.getMessage() for record in self.kept if record.exc_info]
+        return [record.getMessage() for record in self.records if record.exc_info]
 
 
 @pytest.fixture

@@ -345,12 +345,12 @@ def test_transparency_is_kept_on_request(batch: Batch) -> None:
     transparent.save(batch.folder / "a.png")
     _, table = batch.run(
         (*HEADER, "keep_alpha", "output"),
-        *(("a.png", "s.png", "yes", "kept"), ("a.png", "s.png", "", "white")),
+        *(("a.png", "s.png", "yes", "transparent"), ("a.png", "s.png", "", "white")),
     )
-    kept, white = (Image.open(batch.output / picture) for picture in table["picture"])
-    assert (kept.mode, white.mode) == ("RGBA", "RGB")
+    transparent, white = (Image.open(batch.output / picture) for picture in table["picture"])
+    assert (transparent.mode, white.mode) == ("RGBA", "RGB")
     expected = np.asarray(alpha.resize((32, 24)), float)
-    assert np.abs(np.asarray(kept)[..., 3] - expected).max() < 12
+    assert np.abs(np.asarray(transparent)[..., 3] - expected).max() < 12
 
 
 def test_caches_and_records_are_in_private_folders(batch: Batch) -> None:

@@ -101,8 +101,8 @@ def test_files_that_no_run_has_written_are_kept(cache: StyleCache, tmp_path: Pat
     (records / "notes.txt").write_bytes(b"x")
     (files / part_name("a.safetensors")).write_bytes(b"x")
     assert prune(Terminal(), cache, 0, dry_run=False) == 0
-    kept = {link.name, folder.name, "notes.txt", "own.safetensors", ".x.part"}
-    assert names_in(files) == kept
+    foreign = {link.name, folder.name, "notes.txt", "own.safetensors", ".x.part"}
+    assert names_in(files) == foreign
     assert names_in(records) == {"notes.txt", "locks"}
     assert names_in(own) == {"family.png"}
     assert names_in(folder) == {"deep.safetensors"}

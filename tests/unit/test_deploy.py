@@ -169,12 +169,12 @@ def test_the_gpu_lock_file_has_what_tensorflow_requires() -> None:
 
 def test_the_image_gets_what_its_dockerfile_copies() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    kept = {line[1:].rstrip("/") for line in ignored if line.startswith("!")}
-    assert all((ROOT / path).exists() for path in kept)
+    copied = {line[1:].rstrip("/") for line in ignored if line.startswith("!")}
+    assert all((ROOT / path).exists() for path in copied)
     packages = {"flows", "tasks", "nst_core"}
     installed = {"pyproject.toml", "README.md", "requirements.lock", "deploy/requirements-gpu.lock"}
     run = {"prefect.yaml", "manifests", "deploy/worker.py"}
-    assert kept == packages | installed | run
+    assert copied == packages | installed | run
 
 
 WORKER = """

@@ -83,9 +83,9 @@ def test_a_device_named_twice_is_refused() -> None:
 
 def test_a_missing_gpu_is_an_error() -> None:
     assert not tf.config.list_physical_devices("GPU"), "this test needs a machine without a GPU"
-    with pytest.raises(DeviceError, match="gpu:0 requested, but TensorFlow sees only cpu:0"):
+    with pytest.raises(DeviceError, match="found gpu:0, but TensorFlow sees only cpu:0"):
         open_devices("gpu:0")
-    with pytest.raises(DeviceError, match="gpu requested, but TensorFlow sees only cpu:0"):
+    with pytest.raises(DeviceError, match="found gpu, but TensorFlow sees only cpu:0"):
         open_devices("gpu")
 
 
@@ -134,8 +134,8 @@ def test_an_idle_device_is_preferred_to_a_busy_one() -> None:
 LEND = """
 import sys
 from nst_core.devices import lend_device
-said = lambda holder: print("waits for", holder, flush=True)
-with lend_device([sys.argv[1]], said): print("lent", flush=True)
+report = lambda holder: print("waits for", holder, flush=True)
+with lend_device([sys.argv[1]], report): print("lent", flush=True)
 """
 
 

@@ -52,8 +52,8 @@ def _no_proxy_or_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def published_at(address: str) -> PublishedFile:
-    return PublishedFile(f"{address}/some/{NAME}", hashlib.md5(BODY).hexdigest(), len(BODY))
+def published_at(url: str) -> PublishedFile:
+    return PublishedFile(f"{url}/some/{NAME}", hashlib.md5(BODY).hexdigest(), len(BODY))
 
 
 def names_in(folder: Path) -> list[str]:
@@ -63,15 +63,15 @@ def names_in(folder: Path) -> list[str]:
 
 
 def failure(
-    address: str, folder: Path, timeout: float = 60.0, pauses: tuple[float, ...] = QUICK
+    url: str, folder: Path, timeout: float = 60.0, pauses: tuple[float, ...] = QUICK
 ) -> str:
     with pytest.raises(WeightsError) as caught:
-        fetch_published(published_at(address), folder, timeout=timeout, pauses=pauses)
+        fetch_published(published_at(url), folder, timeout=timeout, pauses=pauses)
     return str(caught.value)
 
 
 def command(server: Server, folder: Path) -> list[str]:
-    published = published_at(server.address)
+    published = published_at(server.url)
     facts = [published.url, published.md5, str(published.size), str(folder)]
     return [sys.executable, "-c", FETCH, *facts]
 
@@ -94,7 +94,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def test_a_file_is_downloaded_under_its_own_name(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "weights"
     with serving(GOOD) as server:
-        path = fetch_published(published_at(server.address), folder)
+        path = fetch_published(published_at(server.url), folder)
     assert path == folder / NAME
     assert path.read_bytes() == BODY
     assert names_in(folder) == [NAME]
@@ -106,7 +106,7 @@ def test_progress_grows_to_the_total(tmp_path: Path, declares_length: bool) -> N
     reports: list[tuple[int, int]] = []
     with serving(Answer(BODY, declares_length=declares_length)) as server:
         fetch_published(
-            published_at(server.address),
+            published_at(server.url),
             tmp_path,
             on_progress=lambda *report: reports.append(report),
         )
@@ -121,7 +121,7 @@ def test_progress_grows_to_the_total(tmp_path: Path, declares_length: bool) -> N
 def test_an_existing_file_is_not_requested(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(BODY)
     with serving(GOOD) as server:
-        assert fetch_published(published_at(server.address), tmp_path) == tmp_path / NAME
+        assert fetch_published(published_at(server.url), tmp_path) == tmp_path / NAME
     assert server.requests == []
     assert list(tmp_path.iterdir()) == [tmp_path / NAME]
 
@@ -129,7 +129,7 @@ def test_an_existing_file_is_not_requested(tmp_path: Path) -> None:
 def test_a_checksum_may_be_published_in_uppercase(tmp_path: Path) -> None:
     with serving(GOOD) as server:
         uppercase = PublishedFile(
-            f"{server.address}/{NAME}", hashlib.md5(BODY).hexdigest().upper(), len(BODY)
+            f"{server.url}/{NAME}", hashlib.md5(BODY).hexdigest().upper(), len(BODY)
         )
         assert fetch_published(uppercase, tmp_path).read_bytes() == BODY
 
@@ -137,7 +137,7 @@ def test_a_checksum_may_be_published_in_uppercase(tmp_path: Path) -> None:
 def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(DAMAGED)
     with serving(GOOD) as server:
-        path = fetch_published(published_at(server.address), tmp_path)
+        path = fetch_published(published_at(server.url), tmp_path)
     assert path.read_bytes() == BODY
     assert names_in(tmp_path) == [NAME]
 
@@ -151,7 +151,7 @@ def test_a_damaged_file_is_kept_and_reported_if_no_download_is_possible(tmp_path
 
 def test_a_file_with_a_wrong_checksum_is_requested_twice_and_not_kept(tmp_path: Path) -> None:
     with serving(Answer(DAMAGED)) as server:
-        message = failure(server.address, tmp_path, pauses=(0, 0, 0))
+        message = failure(server.url, tmp_path, pauses=(0, 0, 0))
     assert f"Expected MD5 {hashlib.md5(BODY).hexdigest()} ({len(BODY):,} bytes)" in message
     assert f"the server sent a file with MD5 {hashlib.md5(DAMAGED).hexdigest()}" in message
     assert len(server.requests) == 2
@@ -172,7 +172,7 @@ def test_a_file_with_a_wrong_checksum_is_requested_twice_and_not_kept(tmp_path: 
 )
 def test_a_download_that_fails_once_is_tried_again(tmp_path: Path, fault: Answer) -> None:
     with serving(fault, GOOD) as server:
-        path = fetch_published(published_at(server.address), tmp_path, pauses=QUICK)
+        path = fetch_published(published_at(server.url), tmp_path, pauses=QUICK)
     assert path.read_bytes() == BODY
     assert len(server.requests) == 2
     assert names_in(tmp_path) == [NAME]
@@ -181,9 +181,7 @@ def test_a_download_that_fails_once_is_tried_again(tmp_path: Path, fault: Answer
 @pytest.mark.parametrize("sent", [0, 2 * CHUNK])
 def test_a_download_that_stalls_is_tried_again(tmp_path: Path, sent: int) -> None:
     with serving(replace(SILENT, sent=sent), GOOD) as server:
-        path = fetch_published(
-            published_at(server.address), tmp_path, timeout=0.5, pauses=(0.0,) * 20
-        )
+        path = fetch_published(published_at(server.url), tmp_path, timeout=0.5, pauses=(0.0,) * 20)
         # There may be more than two requests on a very busy machine.
         assert len(server.requests) >= 2
     assert path.read_bytes() == BODY
@@ -192,7 +190,7 @@ def test_a_download_that_stalls_is_tried_again(tmp_path: Path, sent: int) -> Non
 
 def test_a_wrong_checksum_after_another_failure_is_also_tried_again(tmp_path: Path) -> None:
     with serving(BUSY, Answer(DAMAGED), GOOD) as server:
-        path = fetch_published(published_at(server.address), tmp_path, pauses=QUICK)
+        path = fetch_published(published_at(server.url), tmp_path, pauses=QUICK)
     assert path.read_bytes() == BODY
 
 
@@ -208,7 +206,7 @@ def test_a_lasting_failure_is_reported_and_nothing_is_kept(
     tmp_path: Path, fault: Answer, reason: str
 ) -> None:
     with serving(fault) as server:
-        message = failure(server.address, tmp_path)
+        message = failure(server.url, tmp_path)
     assert reason in message
     assert len(server.requests) == 1 + len(QUICK)
     assert names_in(tmp_path) == []
@@ -216,7 +214,7 @@ def test_a_lasting_failure_is_reported_and_nothing_is_kept(
 
 def test_a_silent_server_is_reported_and_nothing_is_kept(tmp_path: Path) -> None:
     with serving(SILENT) as server:
-        message = failure(server.address, tmp_path, timeout=0.3)
+        message = failure(server.url, tmp_path, timeout=0.3)
         assert len(server.requests) == 1 + len(QUICK)
     assert "timed out" in message
     assert names_in(tmp_path) == []
@@ -225,7 +223,7 @@ def test_a_silent_server_is_reported_and_nothing_is_kept(tmp_path: Path) -> None
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_refusal_is_reported_at_once(tmp_path: Path, status: int) -> None:
     with serving(Answer(b"not here", status=status)) as server:
-        message = failure(server.address, tmp_path)
+        message = failure(server.url, tmp_path)
     assert f"the server answered {status} " in message
     assert len(server.requests) == 1
     assert names_in(tmp_path) == []
@@ -235,19 +233,19 @@ def test_there_are_pauses_between_attempts(tmp_path: Path, monkeypatch: pytest.M
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     with serving(BUSY) as server:
-        failure(server.address, tmp_path, pauses=(1.0, 3.0, 9.0))
+        failure(server.url, tmp_path, pauses=(1.0, 3.0, 9.0))
     assert pauses == [1.0, 3.0, 9.0]
     assert len(server.requests) == 4
 
 
 def test_the_message_says_what_to_do_without_a_network(tmp_path: Path) -> None:
-    address = f"http://127.0.0.1:{closed_port()}"
+    url = f"http://127.0.0.1:{closed_port()}"
     # An exception that the caller is handling must not appear in the message.
     try:
         raise KeyError("of the caller")
     except KeyError:
-        message = failure(address, tmp_path)
-    published = published_at(address)
+        message = failure(url, tmp_path)
+    published = published_at(url)
     assert message == (
         f"{NAME}: cannot be downloaded from {published.url}: "
         f"[Errno {errno.ECONNREFUSED}] Connection refused. "
@@ -259,7 +257,7 @@ def test_the_message_says_what_to_do_without_a_network(tmp_path: Path) -> None:
 def test_an_impossible_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with serving(GOOD) as server:
-        message = failure(server.address, tmp_path / "file" / "weights")
+        message = failure(server.url, tmp_path / "file" / "weights")
     assert "Not a directory" in message
     assert server.requests == []
 
@@ -269,7 +267,7 @@ def test_an_interrupted_download_leaves_no_file(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with serving(GOOD) as server, pytest.raises(KeyboardInterrupt):
-        fetch_published(published_at(server.address), tmp_path, on_progress=interrupt)
+        fetch_published(published_at(server.url), tmp_path, on_progress=interrupt)
     assert names_in(tmp_path) == []
 
 
@@ -292,7 +290,7 @@ def test_a_file_is_synced_before_it_gets_its_name(
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(os, "replace", noted_replace)
     with serving(GOOD) as server:
-        fetch_published(published_at(server.address), tmp_path)
+        fetch_published(published_at(server.url), tmp_path)
     assert events == [f"{len(BODY)} bytes synced", f"named {NAME}", "folder synced"]
 
 
@@ -315,7 +313,7 @@ def test_two_threads_download_once(tmp_path: Path) -> None:
 
     def fetch() -> bytes:
         start_line.wait()
-        return fetch_published(published_at(server.address), tmp_path).read_bytes()
+        return fetch_published(published_at(server.url), tmp_path).read_bytes()
 
     with serving(HELD, GOOD) as server, ThreadPoolExecutor(2) as pool:
         results = [pool.submit(fetch) for _ in range(2)]
@@ -349,7 +347,7 @@ def test_remains_of_a_killed_process_are_removed(tmp_path: Path, by_hand: bool) 
         assert names_in(tmp_path) != []
         if by_hand:
             (tmp_path / NAME).write_bytes(BODY)
-        path = fetch_published(published_at(server.address), tmp_path)
+        path = fetch_published(published_at(server.url), tmp_path)
         assert path.read_bytes() == BODY
         assert len(server.requests) == (1 if by_hand else 2)
     assert names_in(tmp_path) == [NAME]
@@ -360,7 +358,7 @@ def test_a_mirror_replaces_the_publisher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     with serving(GOOD) as server:
-        monkeypatch.setenv("NST_BATCH_MIRROR", f"{server.address}/inside{end}")
+        monkeypatch.setenv("NST_BATCH_MIRROR", f"{server.url}/inside{end}")
         path = fetch_published(published_at(f"http://127.0.0.1:{closed_port()}"), tmp_path)
     assert path.read_bytes() == BODY
     assert server.requests == [f"/inside/{NAME}"]
@@ -370,9 +368,9 @@ def test_a_mirror_is_not_trusted_more_than_the_publisher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(Answer(DAMAGED)) as server:
-        monkeypatch.setenv("NST_BATCH_MIRROR", server.address)
+        monkeypatch.setenv("NST_BATCH_MIRROR", server.url)
         message = failure("http://publisher.invalid", tmp_path)
-    assert f"from {server.address}/{NAME} (NST_BATCH_MIRROR; published at http://pub" in message
+    assert f"from {server.url}/{NAME} (NST_BATCH_MIRROR; published at http://pub" in message
     assert hashlib.md5(DAMAGED).hexdigest() in message
     assert names_in(tmp_path) == []
 
@@ -390,7 +388,7 @@ def test_a_password_in_a_mirror_is_not_shown(
 
 
 @pytest.mark.parametrize("mirror", ["/mnt/weights", "ftp://inside/weights", "http://"])
-def test_a_mirror_that_is_no_address_is_reported_at_once(
+def test_a_mirror_that_is_no_url_is_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: str
 ) -> None:
     monkeypatch.setenv("NST_BATCH_MIRROR", mirror)
@@ -402,7 +400,7 @@ def test_proxies_of_the_environment_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(GOOD) as proxy:
-        monkeypatch.setenv("http_proxy", proxy.address)
+        monkeypatch.setenv("http_proxy", proxy.url)
         path = fetch_published(published_at("http://publisher.invalid"), tmp_path)
     assert path.read_bytes() == BODY
     assert proxy.requests == [f"http://publisher.invalid/some/{NAME}"]

@@ -50,8 +50,8 @@ def server(folder: Path, program: str, patience: float = 30) -> Iterator[Embedde
 
 def ask(url: str) -> int:
     """Return the status code of the server's answer."""
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     try:
         connection.request("GET", "/api/health")
         return connection.getresponse().status

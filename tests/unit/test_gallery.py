@@ -78,15 +78,15 @@ def test_only_its_own_style_and_script_may_run() -> None:
 def test_the_page_names_no_other_place() -> None:
     html = page(row(), contact_sheet="contact_sheet.png")
     assert not re.search(r"""(https?:)?//[a-z]""", re.sub(r"(?m)^\s*//.*$", "", html))
-    addresses = [
+    urls = [
         attributes[name]
         for _, attributes in ParsedPage(html).elements
         for name in ("href", "src")
         if name in attributes
     ]
-    assert "summary.csv" in addresses
-    assert "contact_sheet.png" in addresses
-    assert not [address for address in addresses if ":" in address or address.startswith("/")]
+    assert "summary.csv" in urls
+    assert "contact_sheet.png" in urls
+    assert not [url for url in urls if ":" in url or url.startswith("/")]
 
 
 def test_all_text_is_escaped() -> None:

@@ -61,11 +61,11 @@ def test_only_files_with_our_own_names_are_swept(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     swept = [tmp_path / part_name("a.png"), tmp_path / part_name("x\ny" * 60)]
     target = tmp_path / "target"
-    kept = [
+    foreign = [
         *(target, tmp_path / "x.part", tmp_path / ".x.part", tmp_path / ".x.abc.part"),
         *(tmp_path / f"{part_name('a')}.png", tmp_path / "deep" / part_name("a.png")),
     ]
-    for path in (*swept, *kept):
+    for path in (*swept, *foreign):
         path.write_bytes(b"x")
     (tmp_path / part_name("link")).symlink_to(target)
     (tmp_path / part_name("folder")).mkdir()
@@ -73,7 +73,7 @@ def test_only_files_with_our_own_names_are_swept(tmp_path: Path) -> None:
     before = set(tmp_path.iterdir()) - set(swept)
     assert sorted(sweep_parts([tmp_path, tmp_path / "missing"])) == sorted(swept)
     assert set(tmp_path.iterdir()) == before
-    assert all(path.exists() for path in kept)
+    assert all(path.exists() for path in foreign)
 
 
 @pytest.mark.parametrize(("hours", "is_swept"), [(0, False), (23, False), (25, True)])

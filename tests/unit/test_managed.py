@@ -168,9 +168,9 @@ def test_our_own_files_are_removed_and_others_are_moved_aside(
     for name, data in contents.items():
         write_atomic(place / f"{name}.png", data)
         remove_ours(place / f"{name}.png", INTERMEDIATE_MARK)
-    kept = {name: f"{name}.kept-1.png" for name in ("plain", "marked", "no picture")}
-    assert list_files(place) == set(kept.values())
-    for name, moved in kept.items():
+    moved_names = {name: f"{name}.kept-1.png" for name in ("plain", "marked", "no picture")}
+    assert list_files(place) == set(moved_names.values())
+    for name, moved in moved_names.items():
         assert read_whole(place / moved) == contents[name]
         assert f"it was moved to {place / name}.kept-1.png" in caplog.text
     assert "/ours." not in caplog.text

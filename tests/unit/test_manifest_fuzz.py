@@ -96,12 +96,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def hides_passwords(message: str, text: bytes) -> bool:
-    """Return whether a message about a manifest contains no password of an address.
+    """Return whether a message about a manifest contains no password of a URL.
 
-    A damaged address may no longer be an address, and then it has no secret.
+    A damaged URL may no longer be a URL, and then it has no secret.
     """
-    are_addresses = text.count(b"hush@") == text.count(b"//k:hush@")
-    return "hush@" not in message or not are_addresses
+    are_urls = text.count(b"hush@") == text.count(b"//k:hush@")
+    return "hush@" not in message or not are_urls
 
 
 def is_consistent(row: Row) -> bool:

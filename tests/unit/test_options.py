@@ -1,9 +1,12 @@
 """The options of `run`, `serve`, `plan` and `check`: from the declaration to the command."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import App
 from rich.console import Console
 
 from flows.cli.app import app
@@ -21,8 +24,20 @@ LEFT_OUT = {
 }
 
 
+def commands_of(group: App, *names: str) -> Iterator[str]:
+    """Yield each command of an application, and those of its groups, as a user types them."""
+    for name in group:
+        if name.startswith("-"):
+            continue
+        inner = group[name]
+        if inner.default_command is None:
+            yield from commands_of(inner, *names, name)
+        else:
+            yield " ".join([*names, name])
+
+
 def help_of(command: str, capsys: pytest.CaptureFixture[str], width: int = 100) -> str:
-    app([command, "--help"], console=Console(width=width), result_action="return_value")
+    app([*command.split(), "--help"], console=Console(width=width), result_action="return_value")
     return capsys.readouterr().out
 
 
@@ -65,10 +80,38 @@ def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert "None" not in shown
 
 
+@pytest.mark.parametrize("command", list(commands_of(app)))
+def test_help_shows_types_and_defaults_in_the_words_of_users(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = help_of(command, capsys)
+    assert not re.findall(r"UPATH|\bSTR\b|ARGS|\(\)|\d\.0\b|None|False", shown)
+    # A sentence would end before the default.
+    assert not re.findall(r"\. \[(?:required|default)", words(shown))
+
+
+def test_help_says_which_options_may_be_urls(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--output PATH|URL" in help_of("manifest", capsys)
+    assert "--cache PATH|URL" in help_of("cache prune", capsys)
+    assert "--look-in PATH|URL" in help_of("show", capsys)
+    shown = help_of("run", capsys)
+    for option in ("--cache PATH|URL", "--output -o PATH|URL", "--weights PATH ", "--address TEXT"):
+        assert option in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [("plot", "OUTPUT [ROW]"), ("show", "PICTURE [MORE...]"), ("weights fetch", "NETWORKS...")],
+)
+def test_usage_names_optional_and_repeated_arguments(
+    command: str, arguments: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = help_of(command, capsys)
+    assert shown.startswith(f"Usage: nst-batch {command} [OPTIONS] {arguments}\n")
+
+
 def request_of(arguments: list[str], model: type[CheckRequest] = BatchRequest, **how: Any) -> Any:
     """Return the request that a command with these options gets, or else its exit code."""
-    from cyclopts import App
-
     test_app = App()
 
     @test_app.default
@@ -116,7 +159,7 @@ def test_all_wrong_options_are_reported_at_once(capsys: pytest.CaptureFixture[st
     arguments = ["m.csv", "-o", "out", "--size", "3", "--save-every", "15", "--runner", "slurm"]
     assert request_of(arguments) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "--size: found '3'; expected greater than or equal to 16",
+        "--size: found '3'; expected a number greater than or equal to 16",
         "--save-every: found '15'; expected a multiple of 10",
         "--runner: found 'slurm'; expected 'local', 'ray' or 'dask'",
     ]
@@ -127,5 +170,5 @@ def test_secrets_are_redacted_in_messages(capsys: pytest.CaptureFixture[str]) ->
     assert request_of([*arguments, "--served-at", "https://anna:secret@x.example"]) == 2
     message = capsys.readouterr().err
     assert "secret" not in message
-    assert "found credentials in the address" in message
+    assert "found credentials in the URL" in message
     assert "--served-at: found 'https://x.example'; expected http:// or https://" in message

@@ -84,11 +84,11 @@ def test_an_existing_file_is_only_replaced_on_request(
     assert "m.csv: the file already exists" in capsys.readouterr().err
     assert pairs("photos", overwrite=True) == 0
     assert manifest.read_text() == "content,style\nphotos/a.png,art/s.png\n"
-    address = UPath("memory://studio/pairs.csv")
-    write_atomic(address, b"edited by hand")
-    assert write_pairs(Terminal(), "photos", "art", address) == 2
-    assert write_pairs(Terminal(), "photos", "art", address, overwrite=True) == 0
-    address.fs.store.clear()
+    remote = UPath("memory://studio/pairs.csv")
+    write_atomic(remote, b"edited by hand")
+    assert write_pairs(Terminal(), "photos", "art", remote) == 2
+    assert write_pairs(Terminal(), "photos", "art", remote, overwrite=True) == 0
+    remote.fs.store.clear()
 
 
 def test_files_that_are_left_out_are_reported_by_reason(

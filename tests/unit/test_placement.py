@@ -200,7 +200,10 @@ def test_a_curve_that_is_not_known_to_be_the_rows_own_is_left_out(
     placed = place_rows("ABC", ("a.png", "b.png", "c.png"), output).placed
     assert [placed.records[line].curve_file is None for line in (2, 3, 4)] == [True, True, False]
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        "1 rows are shown without a loss curve, as the file in its place may not be theirs"
+        (
+            "no loss curve is shown for 1 finished rows, because the file in its place may belong "
+            "to another row"
+        )
     ]
     assert read_whole(OutputFolder(output).curve("a.png")) == curve_of("X")
 

@@ -1,4 +1,4 @@
-"""Places: paths, addresses, and which parts of them may be shown."""
+"""Places: paths, URLs, and which parts of them may be shown."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from nst_core.storage.places import (
     name_of,
     place,
     redacted,
-    reject_signed_address,
+    reject_signed_url,
 )
 from tests.fuzzing import bounded
 
@@ -31,14 +31,14 @@ from tests.fuzzing import bounded
 )
 def test_a_place_on_this_machine_is_a_path(text: str, expected: Path | None) -> None:
     if expected is None:
-        with pytest.raises(PlaceError, match="expected a path or an address that begins with s3"):
+        with pytest.raises(PlaceError, match="expected a path or a URL that begins with s3"):
             place(text)
     else:
         assert place(text) == expected
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/a/b#1?.png", "https://host/a.png"])
-def test_an_address_is_not_changed(text: str) -> None:
+def test_a_url_is_not_changed(text: str) -> None:
     named = place(text)
     assert isinstance(named, UPath)
     assert not isinstance(named, Path)
@@ -58,8 +58,8 @@ def test_the_scheme_may_be_in_uppercase() -> None:
         "abfss://box:hush@account.dfs.core.windows.net/a",
     ],
 )
-def test_credentials_in_an_address_are_refused_and_not_shown(text: str) -> None:
-    with pytest.raises(PlaceError, match="found credentials in the address") as refused:
+def test_credentials_in_a_url_are_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(PlaceError, match="found credentials in the URL") as refused:
         place(text)
     assert "hush" not in str(refused.value)
 
@@ -81,16 +81,16 @@ def test_azure_has_containers_before_its_at_sign() -> None:
 
 
 @pytest.mark.parametrize("named", ["s3:/bucket/a", Path("s3://bucket/a"), Path("HTTPS://host/a")])
-def test_an_address_that_became_a_path_is_refused(named: str | Path) -> None:
-    with pytest.raises(PlaceError, match="an address needs two slashes"):
+def test_a_url_that_became_a_path_is_refused(named: str | Path) -> None:
+    with pytest.raises(PlaceError, match="a URL needs two slashes"):
         place(named)
 
 
-def test_signed_addresses_are_rejected() -> None:
+def test_signed_urls_are_rejected() -> None:
     for text in ("a?b.csv", "s3://bucket/a?b.csv", "https://host/m.csv"):
-        assert reject_signed_address(place(text)) == place(text)
-    with pytest.raises(PlaceError, match="found a signed address") as refused:
-        reject_signed_address(place("https://host/m.csv?sig=hush"))
+        assert reject_signed_url(place(text)) == place(text)
+    with pytest.raises(PlaceError, match="found a signed URL") as refused:
+        reject_signed_url(place("https://host/m.csv?sig=hush"))
     assert "hush" not in str(refused.value)
 
 
@@ -186,5 +186,5 @@ def test_a_place_in_a_model_is_a_string() -> None:
         assert holder.where == place(text)
         assert holder.model_dump_json() == f'{{"where":"{text}"}}'
     assert Holder.model_json_schema()["properties"]["where"]["type"] == "string"
-    with pytest.raises(ValueError, match="expected a path or an address"):
+    with pytest.raises(ValueError, match="expected a path or a URL"):
         Holder.model_validate({"where": "odd://x"})

@@ -209,12 +209,12 @@ def test_a_picture_in_object_storage_can_be_rebuilt(
     tmp_path: Path, pictures: tuple[Path, Path]
 ) -> None:
     provenance = provenance_of(*pictures)
-    address = UPath("memory://studio/results/pictures/deep/r.png")
-    write_result(address, provenance.to_text())
-    assert Provenance.of(address) == provenance
-    row = Rebuilder(tmp_path, [pictures[0].parent]).rebuild(address, provenance)
+    remote = UPath("memory://studio/results/pictures/deep/r.png")
+    write_result(remote, provenance.to_text())
+    assert Provenance.of(remote) == provenance
+    row = Rebuilder(tmp_path, [pictures[0].parent]).rebuild(remote, provenance)
     assert (row.cells["output"], row.lost) == ("deep/r.png", ())
-    address.fs.store.clear()
+    remote.fs.store.clear()
 
 
 def test_each_file_is_examined_once(

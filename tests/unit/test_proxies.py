@@ -11,10 +11,10 @@ from websockets.proxy import get_proxy
 from websockets.uri import parse_uri
 
 from flows.process.proxies import (
+    bypass_proxies,
+    fix_proxies,
     is_on_this_machine,
-    leave_out_unusable,
-    settle_proxies,
-    speak_directly,
+    remove_unusable,
 )
 
 # Nothing listens at these addresses.
@@ -56,7 +56,7 @@ def test_a_local_server_is_reached_without_a_proxy(
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv(name.lower() if is_lower else name, proxy)
-    assert settle_proxies(None) == []
+    assert fix_proxies(None) == []
     for host in ("127.0.0.1", "localhost"):
         assert httpx.get(f"http://{host}:{port}/").status_code == 204
         assert get_proxy(parse_uri(f"ws://{host}:{port}/")) is None
@@ -70,7 +70,7 @@ def test_any_address_of_this_machine_is_reached_without_a_proxy(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("no_proxy", "")
-    settle_proxies(f"http://{host}:4200/api")
+    fix_proxies(f"http://{host}:4200/api")
     assert get_proxy(parse_uri(f"ws://{host}:4200/api")) is None
     with httpx.Client() as client:
         # This is the transport that httpx uses without a proxy.
@@ -83,17 +83,17 @@ def test_other_addresses_keep_their_proxies_and_users_their_exceptions() -> None
         "HTTPS_PROXY": "http://proxy.example:3128",
         "NO_PROXY": "intra.example, 10.0.0.1",
     }
-    speak_directly("http://prefect.example:4200/api", environment)
+    bypass_proxies("http://prefect.example:4200/api", environment)
     assert environment["HTTPS_PROXY"] == "http://proxy.example:3128"
     expected = "intra.example,10.0.0.1,localhost,127.0.0.1,::1"
     assert environment["NO_PROXY"] == environment["no_proxy"] == expected
-    speak_directly(None, environment)
+    bypass_proxies(None, environment)
     assert environment["NO_PROXY"] == expected
 
 
 def test_without_proxies_nothing_is_changed() -> None:
     environment = {"PATH": "/bin", "HTTP_PROXY": ""}
-    speak_directly(None, environment)
+    bypass_proxies(None, environment)
     assert environment == {"PATH": "/bin", "HTTP_PROXY": ""}
 
 
@@ -103,7 +103,7 @@ def test_an_unusable_proxy_is_left_out_and_reported_without_its_password() -> No
         "http_proxy": "http://127.0.0.1:port",
         "HTTPS_PROXY": "socks5://127.0.0.1:9",
     }
-    messages = leave_out_unusable(environment)
+    messages = remove_unusable(environment)
     assert environment == {"HTTPS_PROXY": "socks5://127.0.0.1:9"}
     assert [line.partition(":")[0] for line in messages] == ["ALL_PROXY", "http_proxy"]
     assert "its scheme is 'socks'" in messages[0]

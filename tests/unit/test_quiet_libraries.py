@@ -49,10 +49,10 @@ def run_python(
     program: str, *arguments: str, options: tuple[str, ...] = (), **variables: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run a program that must succeed, with a user's environment."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     result = subprocess.run(
         [sys.executable, *options, "-c", program, *arguments],
-        env=kept | variables,
+        env=inherited | variables,
         capture_output=True,
         text=True,
         check=False,

@@ -139,11 +139,11 @@ def test_our_own_records_are_valid_for_prefect(records: Path) -> None:
 
 
 def test_remains_of_failed_tasks_are_removed_and_nothing_else(records: Path) -> None:
-    kept = write_as_prefect(records, style_record(records))
+    record = write_as_prefect(records, style_record(records))
     (records / "cc45a5ffe3914b30863b0e513d9a2847").write_text("{}")
     (records / "cc45a5ff-e391-4b30-863b-0e513d9a2847").write_text("{}")
     (records / "notes.txt").write_text("somebody's own")
     (records / "locks").mkdir()
     remove_failures(records)
     assert sorted(path.name for path in records.iterdir()) == [KEY, "locks", "notes.txt"]
-    assert kept.exists()
+    assert record.exists()

@@ -36,7 +36,7 @@ def request_with(manifest: Path | str, **fields: Any) -> BatchRequest:
         ("runner", "slurm", "'local', 'ray' or 'dask'"),
         ("served_at", "https://anna:secret@pictures.example", "no user"),
         ("served_at", "pictures.example", "expected http://"),
-        ("cache", "ftp://x/y", "expected a path or an address"),
+        ("cache", "ftp://x/y", "expected a path or a URL"),
         ("settings", {"size": 3}, "greater than or equal to 16"),
         ("color", "red", "not permitted"),
     ],
@@ -92,7 +92,7 @@ def test_a_pipe_as_manifest_is_refused_unless_it_is_read_once(tmp_path: Path) ->
     request_with(tmp_path / "pipe").check(once=True)
 
 
-def test_a_manifest_that_is_read_once_may_have_a_signed_address() -> None:
+def test_a_manifest_that_is_read_once_may_have_a_signed_url() -> None:
     request_with("https://x.example/m.csv?key=1").check(once=True)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.results import (
-    SHOWN_KEPT,
+    MOST_SHOWN,
     SHOWN_ROWS,
     result_of,
     show_best_so_far,
@@ -67,7 +67,7 @@ def test_copies_take_no_time_and_each_error_is_shown_once(
     show_counts(Terminal(), Table((row(2, "cached", **DONE),)))
     show_wrong(Terminal(), MIXED)
     assert capsys.readouterr().out.splitlines() == [
-        "2 done, 1 failed, 1 invalid; stylized for 2 s",
+        "2 done, 1 failed, 1 invalid; stylizing took 2 s",
         "1 cached",
         "failed: line 4, MemoryError: no room",
         "invalid: line 5, column size: found 'x'",
@@ -77,13 +77,13 @@ def test_copies_take_no_time_and_each_error_is_shown_once(
 def test_the_best_pictures_so_far_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     stopped = [
         row(line, "interrupted", picture=f"interrupted/{line}.png")
-        for line in range(2, 2 + SHOWN_KEPT + 3)
+        for line in range(2, 2 + MOST_SHOWN + 3)
     ]
     others = (row(90, "interrupted"), row(91, "done", picture="pictures/91.png"))
     show_best_so_far(Terminal(), Table((*others, *stopped)), OutputFolder(Path("out")))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "best so far: out/interrupted/2.png"
-    assert len(lines) == SHOWN_KEPT + 1
+    assert len(lines) == MOST_SHOWN + 1
     assert lines[-1] == "... and 3 more in the same place"
 
 

@@ -79,10 +79,10 @@ def test_absurd_losses_give_a_warning(ended: Any, found: str) -> None:
 
 def test_a_record_keeps_warnings_and_one_of_an_earlier_version_has_none(tmp_path: Path) -> None:
     record = record_of("a", "a.png", tmp_path).model_copy(update={"warnings": ("odd", "odder")})
-    kept = record.model_dump_json()
-    assert PictureRecord.model_validate_json(kept).warnings == ("odd", "odder")
+    text = record.model_dump_json()
+    assert PictureRecord.model_validate_json(text).warnings == ("odd", "odder")
     earlier = json.dumps(
-        {name: value for name, value in json.loads(kept).items() if name != "warnings"}
+        {name: value for name, value in json.loads(text).items() if name != "warnings"}
     )
     assert PictureRecord.model_validate_json(earlier).warnings == ()
 

@@ -92,7 +92,7 @@ def test_bad_names_and_alphas_are_refused_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_secrets_in_an_address_are_redacted_in_messages() -> None:
+def test_secrets_in_a_url_are_redacted_in_messages() -> None:
     with pytest.raises(UserError, match=r"^https://host/a\.gif\?\.\.\.: .* '\.gif'") as refused:
         Value(LEVELS).save("https://host/a.gif?key=hush.hush")
     assert "hush" not in str(refused.value)

@@ -109,7 +109,7 @@ def test_a_web_request_is_repeated_if_that_may_help(
     answers: tuple[Answer, ...], data: bytes | None, requests: int
 ) -> None:
     with serving(*answers) as web:
-        named = place(f"{web.address}/it's a.png?signature=hush")
+        named = place(f"{web.url}/it's a.png?signature=hush")
         if data is None:
             with pytest.raises(StorageError) as failed:
                 read_whole(named)
@@ -254,7 +254,7 @@ def test_leftovers_that_cannot_be_removed_are_reported_and_kept(
     assert list_files(bucket / "[1]") == {key, "notes.txt", "locks/x.lock"}
 
 
-def test_web_addresses_can_only_be_read() -> None:
+def test_web_urls_can_only_be_read() -> None:
     with pytest.raises(OSError, match="is read-only") as refused:
         OutputFolder(UPath("https://host/out")).make()
     assert refused.value.errno == errno.EROFS

@@ -44,9 +44,9 @@ def folder(
     is_ours = request.param == "memory"
     scheme = Scheme(storage="tests.memory_storage.MemoryStorage") if is_ours else Scheme()
     monkeypatch.setitem(SCHEMES, "memory", scheme)
-    address = UPath(f"memory://{tmp_path.name}/folder")
-    yield address
-    address.fs.store.clear()
+    folder = UPath(f"memory://{tmp_path.name}/folder")
+    yield folder
+    folder.fs.store.clear()
 
 
 def test_files_are_written_read_listed_moved_and_removed(folder: Place) -> None:

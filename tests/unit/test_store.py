@@ -58,7 +58,7 @@ def save(path: Path, of: Network, seed: int = 0, **notes: str) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path) -> WeightStore:
-    return WeightStore(tmp_path / "kept")
+    return WeightStore(tmp_path / "weights")
 
 
 def chosen(store: WeightStore, path: Path) -> WeightStore:
@@ -67,20 +67,20 @@ def chosen(store: WeightStore, path: Path) -> WeightStore:
 
 def test_files_are_found_by_name_in_order_of_preference(store: WeightStore) -> None:
     assert store.find(FLAT) is None
-    second = save(store.kept / "flat_published.h5", FLAT)
+    second = save(store.folder / "flat_published.h5", FLAT)
     assert store.find(FLAT) == second
-    first = save(store.kept / "flat.safetensors", FLAT)
+    first = save(store.folder / "flat.safetensors", FLAT)
     assert store.find(FLAT) == first
     assert store.find(DEEP) is None
 
 
 def test_weights_that_the_user_names_take_precedence(store: WeightStore, tmp_path: Path) -> None:
-    kept = save(store.kept / "flat.safetensors", FLAT)
+    stored = save(store.folder / "flat.safetensors", FLAT)
     folder = save(tmp_path / "mine" / "flat.safetensors", FLAT).parent
     file = save(tmp_path / "any name", FLAT)
     assert chosen(store, folder).find(FLAT) == folder / "flat.safetensors"
     assert chosen(store, file).find(FLAT) == file
-    assert chosen(store, save(tmp_path / "other", DEEP)).find(FLAT) == kept
+    assert chosen(store, save(tmp_path / "other", DEEP)).find(FLAT) == stored
 
 
 def test_the_environment_variable_also_names_a_place(
@@ -104,7 +104,7 @@ def test_a_missing_place_is_reported(store: WeightStore, tmp_path: Path) -> None
 
 
 def test_a_file_for_no_network_is_refused_not_skipped(store: WeightStore, tmp_path: Path) -> None:
-    save(store.kept / "deep.safetensors", DEEP)
+    save(store.folder / "deep.safetensors", DEEP)
     weights = dict(random_encoder(DEEP.topology).weights)
     del weights["conv2_1.bias"]
     write_weight_file(tmp_path / "lacking", weights, {})
@@ -118,7 +118,7 @@ def test_weights_given_to_a_run_must_fit_its_encoders(store: WeightStore, tmp_pa
     chosen(store, file).check_use([compact, DEEP])
     with pytest.raises(WeightsError, match=r"contains weights of deep; expected weights of flat"):
         chosen(store, file).check_use([FLAT])
-    with pytest.raises(WeightsError, match=r"contains weights of deep; expected weights of none"):
+    with pytest.raises(WeightsError, match=r"contains weights of deep; no row needs weights"):
         chosen(store, file).check_use([compact])
     with pytest.raises(WeightsError, match=r"none of its files has a name .* weights of flat"):
         chosen(store, tmp_path).check_use([FLAT])
@@ -138,7 +138,7 @@ def test_normalized_weights_are_recognized_by_their_names_and_notes(tmp_path: Pa
 
 
 def test_normalized_weights_under_a_plain_name_are_refused(store: WeightStore) -> None:
-    path = save(store.kept / "flat.safetensors", FLAT, network="flat-normalized")
+    path = save(store.folder / "flat.safetensors", FLAT, network="flat-normalized")
     with pytest.raises(
         WeightsError, match=r"notes say that it is for flat-normalized; expected flat"
     ):
@@ -146,7 +146,7 @@ def test_normalized_weights_under_a_plain_name_are_refused(store: WeightStore) -
 
 
 def test_an_encoder_is_loaded_once_as_long_as_its_file_is_unchanged(store: WeightStore) -> None:
-    path = save(store.kept / "flat.safetensors", FLAT)
+    path = save(store.folder / "flat.safetensors", FLAT)
     first = load_encoder("flat", weights=path)
     assert load_encoder("flat", weights=path) is first
     assert load_encoder("flat", weights=str(path)) is first
@@ -156,7 +156,7 @@ def test_an_encoder_is_loaded_once_as_long_as_its_file_is_unchanged(store: Weigh
 
 
 def test_a_reference_loads_the_encoder_that_was_referred_to(store: WeightStore) -> None:
-    path = save(store.kept / "flat.safetensors", FLAT)
+    path = save(store.folder / "flat.safetensors", FLAT)
     reference = refer_to("flat", "trained", store)
     encoder = reference.load()
     assert (reference.weights, reference.fingerprint) == (path, encoder.fingerprint)
@@ -169,30 +169,30 @@ def test_a_reference_loads_the_encoder_that_was_referred_to(store: WeightStore) 
 def test_missing_weights_are_reported_with_all_that_is_needed(store: WeightStore) -> None:
     with pytest.raises(WeightsError) as raised:
         refer_to("flat", "trained", store)
-    for part in ("no weights of flat", str(store.kept), "bring flat", "--encoder compact"):
+    for part in ("no weights of flat", str(store.folder), "bring flat", "--encoder compact"):
         assert part in str(raised.value)
 
 
 def test_a_download_is_announced_and_only_made_on_request(store: WeightStore) -> None:
     assert refer_to("deep", "trained", store).download == PUBLISHED
-    content = save(store.kept.parent / "source", DEEP).read_bytes()
+    content = save(store.folder.parent / "source", DEEP).read_bytes()
     fetched = []
 
     def fetch(published: PublishedFile) -> Path:
         fetched.append(published)
-        path = store.kept / published.name
+        path = store.folder / published.name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
         return path
 
     reference = refer_to("deep", "trained", store, fetch)
     assert fetched == [PUBLISHED]
-    assert reference.weights == store.kept / PUBLISHED.name
+    assert reference.weights == store.folder / PUBLISHED.name
     assert reference.download is None
 
 
 def test_a_damaged_download_will_be_downloaded_again(store: WeightStore) -> None:
-    save(store.kept / PUBLISHED.name, DEEP)
+    save(store.folder / PUBLISHED.name, DEEP)
     assert refer_to("deep", "trained", store).download == PUBLISHED
 
 
@@ -206,7 +206,7 @@ def test_the_users_own_file_is_never_downloaded_again(store: WeightStore, tmp_pa
 
 
 def test_pooling_changes_the_encoder_and_not_the_weights(store: WeightStore) -> None:
-    path = save(store.kept / "flat.safetensors", FLAT)
+    path = save(store.folder / "flat.safetensors", FLAT)
     trained, average = (load_encoder("flat", kind, path) for kind in ("trained", "average"))
     assert trained is not average
     for name, array in trained.weights.items():

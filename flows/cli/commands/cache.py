@@ -24,22 +24,22 @@ class CachedStyle:
 def list_styles(terminal: Terminal, cache: StyleCache) -> int:
     """List the cached targets, and show whether each is still complete."""
     try:
-        targets_kept = cache.cached()
+        cached = cache.cached()
     except UserError as error:
         return refuse(terminal, error)
-    kept = [
+    styles = [
         CachedStyle(
             key=targets.key[:16],
             state="ok" if cache.find(targets.key) else "damaged",
             megabytes=round(targets.size / 1e6, 2),
             last_used=f"{datetime.fromtimestamp(targets.last_used):%Y-%m-%d %H:%M}",
         )
-        for targets in targets_kept
+        for targets in cached
     ]
-    terminal.table([asdict(style) for style in kept])
-    total = sum(style.megabytes for style in kept)
-    terminal.say(f"{cache.root}: {len(kept)} styles, {total:.1f} MB")
-    terminal.result({"cache": str(cache.root), "styles": [asdict(style) for style in kept]})
+    terminal.table([asdict(style) for style in styles])
+    total = sum(style.megabytes for style in styles)
+    terminal.say(f"{cache.root}: {len(styles)} styles, {total:.1f} MB")
+    terminal.result({"cache": str(cache.root), "styles": [asdict(style) for style in styles]})
     return SUCCESS
 
 

@@ -34,11 +34,11 @@ def check(terminal: Terminal, request: CheckRequest) -> int:
         unwritable = output_faults(output)
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
     faults = [*unwritable, *examined.faults]
-    _tell(terminal, examined, faults, downloads_of(encoders))
+    _report(terminal, examined, faults, downloads_of(encoders))
     return ROWS_FAILED if faults else SUCCESS
 
 
-def _tell(
+def _report(
     terminal: Terminal,
     examined: Examined,
     faults: Sequence[Fault],
@@ -47,7 +47,7 @@ def _tell(
     terminal.table([asdict(fault) for fault in faults])
     good = 0 if any(not fault.line for fault in faults) else len(examined.jobs)
     terminal.say(f"{len(examined.rows)} rows: {good} can run, {len(faults)} errors")
-    tell_downloads(terminal, downloads)
+    show_downloads(terminal, downloads)
     terminal.result(
         {
             "rows": len(examined.rows),
@@ -58,7 +58,7 @@ def _tell(
     )
 
 
-def tell_downloads(terminal: Terminal, files: Sequence[PublishedFile]) -> None:
+def show_downloads(terminal: Terminal, files: Sequence[PublishedFile]) -> None:
     """Print what a run would download first."""
     for file in files:
         terminal.say(f"to be downloaded first: {file.name}, {file.size / 1e6:.0f} MB")

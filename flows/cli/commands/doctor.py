@@ -12,7 +12,7 @@ from flows.cli.commands.weights import state_of
 from flows.cli.exit_codes import ENGINE_FAILED, SUCCESS
 from flows.cli.preconditions import Finding, surroundings
 from flows.cli.terminal import Terminal
-from flows.process.proxies import is_served_here, set_proxies, settle_proxies
+from flows.process.proxies import fix_proxies, is_served_here, set_proxies
 from nst_core.networks import CATALOGUE
 from nst_core.networks.store import WeightStore
 from tasks.store.style_cache import StyleCache
@@ -72,7 +72,7 @@ def _connection(around: list[Finding]) -> list[Finding]:
 def _proxies(url: str | None) -> list[Finding]:
     """Report which proxies are set and what they are used for; return no finding if none is set."""
     names = sorted(set_proxies())
-    unusable = settle_proxies(url)
+    unusable = fix_proxies(url)
     if not names:
         return []
     found = f"{', '.join(names)}: " + (

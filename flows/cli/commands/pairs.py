@@ -54,7 +54,7 @@ def write_pairs(
     except OSError as error:
         terminal.fail(f"{error.filename}: cannot be read: {error.strerror}")
         return UNUSABLE
-    _tell_left_out(terminal, found)
+    _report_left_out(terminal, found)
     for named, seen in found.items():
         if not seen.pictures:
             endings = " ".join(sorted(SUFFIXES))
@@ -79,13 +79,13 @@ def write_pairs(
     return SUCCESS
 
 
-def _tell_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
+def _report_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
     """Print how many files were left out, by reason; list names that no manifest can contain."""
     for named, seen in found.items():
         counts = Counter(one.why for one in seen.left_out)
         if counts:
-            told_counts = ", ".join(f"{count} {why}" for why, count in counts.most_common())
-            terminal.say(f"{named}: left out: {told_counts}")
+            counted = ", ".join(f"{count} {why}" for why, count in counts.most_common())
+            terminal.say(f"{named}: left out: {counted}")
         for one in seen.left_out:
             if one.why == NOT_TEXT:
                 terminal.fail(f"{one.path}: left out: its name is not UTF-8; rename the file")

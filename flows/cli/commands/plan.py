@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from flows.cli.commands.check import tell_downloads
+from flows.cli.commands.check import show_downloads
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
 from flows.cli.terminal import Terminal, duration, refuse
 from nst_core.devices import parse_devices, visible_gpus
@@ -77,8 +77,8 @@ def plan(terminal: Terminal, request: BatchRequest) -> int:
     invalid = [_plan_invalid(row) for row in examined.rows if row.faults]
     planned = sorted([*(row for _, row in jobs), *invalid], key=lambda row: row.line)
     styles = {job.style_key for job, row in jobs if row.status == "new"}
-    kept = {key for key in styles if cache.find(key)}
-    _tell(terminal, planned, len(styles), len(kept), measured, downloads_of(encoders), at_once)
+    cached = {key for key in styles if cache.find(key)}
+    _report(terminal, planned, len(styles), len(cached), measured, downloads_of(encoders), at_once)
     return ROWS_FAILED if invalid else SUCCESS
 
 
@@ -142,11 +142,11 @@ def _multiplications_done(row: TableRow) -> float:
     return pixel_steps * (1 - 0.25**octaves) * 4 / 3 * cost_of(settings).multiplications_per_pixel
 
 
-def _tell(
+def _report(
     terminal: Terminal,
     planned: Sequence[PlannedRow],
     styles: int,
-    kept: int,
+    cached: int,
     measured: bool,
     downloads: Sequence[PublishedFile],
     rows_at_once: int,
@@ -156,14 +156,14 @@ def _tell(
     seconds = sum(row.seconds or 0 for row in planned) / rows_at_once
     memory = max((row.memory_mb or 0 for row in planned), default=0)
     terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))
-    terminal.say(f"styles needed: {styles} ({kept} cached, {styles - kept} to compute)")
-    tell_downloads(terminal, downloads)
+    terminal.say(f"styles needed: {styles} ({cached} cached, {styles - cached} to compute)")
+    show_downloads(terminal, downloads)
     source = "measured on earlier rows" if measured else "a guess based on 2 CPU cores"
     terminal.say(f"about {duration(seconds)} ({source}) and {memory:.0f} MB at most")
     terminal.result(
         {
             "counts": counts,
-            "styles": {"needed": styles, "kept": kept, "to_compute": styles - kept},
+            "styles": {"needed": styles, "kept": cached, "to_compute": styles - cached},
             "seconds": seconds,
             "seconds_measured_here": measured,
             "memory_mb": memory,

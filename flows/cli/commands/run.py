@@ -16,11 +16,11 @@ from flows.cli.results import (
     show_warnings,
     show_wrong,
 )
-from flows.cli.supervision import attend, end_at_once, end_within
+from flows.cli.supervision import end_at_once, end_within, run_supervised
 from flows.cli.terminal import Terminal, refuse
 from flows.process.embedded_server import EmbeddedServer, ServerError, start_embedded_server
 from flows.process.libraries_log import libraries_log
-from flows.process.proxies import settle_proxies
+from flows.process.proxies import fix_proxies
 from nst_core.devices import DeviceError
 from nst_core.errors import UserError
 from nst_core.networks.weight_files import WeightsError
@@ -91,7 +91,7 @@ def run(terminal: Terminal, request: BatchRequest, *, verbose: bool) -> int:
     except (UserError, OSError) as error:
         return refuse(terminal, error)
     outcome = _run_flow(terminal, request, verbose=verbose)
-    code = tell_outcome(terminal, outcome, request.output_folder)
+    code = report_outcome(terminal, outcome, request.output_folder)
     _end(code, outcome)
     return code
 
@@ -107,13 +107,13 @@ def _run_flow(terminal: Terminal, request: BatchRequest, *, verbose: bool) -> Ou
 
     quiet = nullcontext() if verbose else libraries_log(request.output_folder.libraries_log)
     with live_progress(terminal) as progress, quiet:
-        came = attend(flow, progress, terminal)
+        work = run_supervised(flow, progress, terminal)
     return Outcome(
-        came.result,
+        work.result,
         progress.table_written,
         progress.gallery,
         server=servers[0] if servers else None,
-        is_over=came.is_over,
+        is_over=work.is_over,
     )
 
 
@@ -122,7 +122,7 @@ def _server_of_its_own(terminal: Terminal) -> list[EmbeddedServer]:
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
-    for wrong in settle_proxies(url):
+    for wrong in fix_proxies(url):
         terminal.fail(f"warning: {wrong}")
     if url is not None:
         return []
@@ -142,13 +142,13 @@ def _end(code: int, outcome: Outcome) -> None:
     end_within(IMPATIENT_SECONDS if is_impatient else PATIENT_SECONDS, code)
 
 
-def tell_outcome(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
+def report_outcome(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
     """Print the outcome of a batch, and return its exit code."""
     state = outcome.state
     if isinstance(state, KeyboardInterrupt):
-        return _tell_interrupted(terminal, outcome, output)
+        return _report_interrupted(terminal, outcome, output)
     if outcome.table_written:
-        return _tell_table(terminal, outcome, output)
+        return _report_table(terminal, outcome, output)
     if isinstance(state, ServerError):
         terminal.fail(str(state))
         return ENGINE_FAILED
@@ -164,7 +164,7 @@ def tell_outcome(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> 
     return ENGINE_FAILED
 
 
-def _tell_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
+def _report_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
     """Print the table, and return the exit code of its rows, whatever the server knows of them."""
     table = read_summary(output)
     show_result(terminal, table, output, has_gallery=bool(outcome.gallery))
@@ -186,7 +186,7 @@ def _tell_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> i
     return ROWS_FAILED if table.with_status(*WRONG) else SUCCESS
 
 
-def _tell_interrupted(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
+def _report_interrupted(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
     """Print how far the batch came, what is saved, and how to resume."""
     if outcome.table_written:
         table = read_summary(output)

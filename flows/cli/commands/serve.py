@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from flows.cli.exit_codes import SUCCESS
 from flows.cli.terminal import Terminal, refuse
-from flows.process.proxies import settle_proxies
+from flows.process.proxies import fix_proxies
 from flows.process.signals import answer_signals
 from nst_core.errors import UserError
 from tasks.request import BatchRequest
@@ -38,7 +38,7 @@ def serve(terminal: Terminal, request: BatchRequest, *, name: str, cron: str, ti
         request.check(read=True)
     except UserError as error:
         return refuse(terminal, error)
-    for wrong in settle_proxies(url):
+    for wrong in fix_proxies(url):
         terminal.fail(f"warning: {wrong}")
     terminal.say(f"serving stylize-manifest/{name}: {cron} in {timezone}; Ctrl-C ends it")
     terminal.say(f"to run it now as well: prefect deployment run 'stylize-manifest/{name}' --watch")

@@ -26,15 +26,15 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
     try:
         _check_folders(look_in)
         rebuilder = Rebuilder(Path.cwd(), look_in)
-        said = [(picture, Provenance.of(picture)) for picture in pictures]
-        rows = [rebuilder.rebuild(*of_one) for of_one in said]
+        described = [(picture, Provenance.of(picture)) for picture in pictures]
+        rows = [rebuilder.rebuild(*pair) for pair in described]
     except UserError as error:
         return refuse(terminal, error)
     except OSError as error:
         wrong = f"{error.filename}: cannot be read: {error.strerror}"
         return refuse(terminal, ProvenanceError(wrong))
     if terminal.is_rich:
-        for picture, found in said:
+        for picture, found in described:
             _show_facts(terminal, picture, found)
         terminal.say(_manifest(rows))
     elif not terminal.as_json:
@@ -44,7 +44,7 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
     for picture, row in zip(pictures, rows, strict=True):
         for what in row.lost:
             terminal.fail(f"{redacted(picture)}: {what}")
-    terminal.result([_result(*of_one) for of_one in zip(said, rows, strict=True)])
+    terminal.result([_result(*pair) for pair in zip(described, rows, strict=True)])
     return ROWS_FAILED if any(row.lost for row in rows) else SUCCESS
 
 
@@ -74,8 +74,8 @@ def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _result(said: tuple[Place, Provenance], row: Rebuilt) -> dict[str, Any]:
-    picture, found = said
+def _result(described: tuple[Place, Provenance], row: Rebuilt) -> dict[str, Any]:
+    picture, found = described
     return {
         "picture": str(picture),
         "provenance": found.model_dump(),

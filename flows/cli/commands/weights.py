@@ -93,12 +93,12 @@ def fetch(terminal: Terminal, store: WeightStore, names: tuple[str, ...]) -> int
             return refuse(terminal, WeightsError(f"{network.name}: nothing to download; {why}"))
         name = network.published.name
 
-        def tell(done: int, total: int, name: str = name) -> None:
+        def report(done: int, total: int, name: str = name) -> None:
             emit(FileDownloading(name, done, total))
 
         try:
             with live_progress(terminal):
-                path = fetch_published(network.published, store.kept, on_progress=tell)
+                path = fetch_published(network.published, store.folder, on_progress=report)
         except WeightsError as error:
             terminal.fail(str(error))
             terminal.result({"error": str(error)})
@@ -124,12 +124,12 @@ def convert(
         if FROM_RGB in file.notes:
             turned = f"{source}: its first layer was already converted from RGB; omit --from-rgb"
             return refuse(terminal, WeightsError(turned))
-        weights = turned_round(weights, CATALOGUE[name])
+        weights = with_channels_reversed(weights, CATALOGUE[name])
         notes[FROM_RGB] = "yes"
-    return _write(terminal, output or store.kept / f"{name}.safetensors", weights, notes)
+    return _write(terminal, output or store.folder / f"{name}.safetensors", weights, notes)
 
 
-def turned_round(weights: Weights, network: Network) -> Weights:
+def with_channels_reversed(weights: Weights, network: Network) -> Weights:
     """Return weights whose first convolution expects color channels in the opposite order."""
     first = f"{network.topology.convolutions[0].name}.weight"
     return {**weights, first: np.ascontiguousarray(weights[first][:, :, ::-1])}
@@ -145,7 +145,7 @@ def normalize(
     size: int,
 ) -> int:
     """Write weights that give each filter a mean activation of 1 over the pictures."""
-    output = output or store.kept / f"{name}-normalized.safetensors"
+    output = output or store.folder / f"{name}-normalized.safetensors"
     try:
         encoder, source = _plain_encoder(name, store)
         _check_can_be_written(output)

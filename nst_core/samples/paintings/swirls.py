@@ -80,11 +80,11 @@ def _stars(rng: np.random.Generator, eddies: Vortices, cypress: float) -> Vortic
     for x, y, radius, _ in zip(*eddies, strict=True):
         clear &= np.hypot(places[:, 0] - x, places[:, 1] - y) > radius + 0.02
     moon, *others = places[clear]
-    kept = [moon]
+    centers = [moon]
     for place in rng.permutation(others):
-        if np.linalg.norm(np.array(kept) - place, axis=1).min() > 0.145:
-            kept.append(place)
-    x, y = np.array(kept[:10]).T
+        if np.linalg.norm(np.array(centers) - place, axis=1).min() > 0.145:
+            centers.append(place)
+    x, y = np.array(centers[:10]).T
     radius = np.concatenate([[0.085], rng.uniform(0.035, 0.052, len(x) - 1)])
     return Vortices(x, y, radius, rng.choice([-1.0, 1.0], len(x)))
 

@@ -82,16 +82,16 @@ def keep_thumbnail(output: OutputFolder, sha256: str, rgb: NDArray[np.float32]) 
     """
     tall, wide = rgb.shape[:2]
     height, width = fit(tall, wide, THUMBNAIL_SIDE)
-    _keep(output, thumbnail_name(sha256), resize(rgb, height, width))
+    _write_or_warn(output, thumbnail_name(sha256), resize(rgb, height, width))
 
 
 def keep_content(output: OutputFolder, sha256: str, rgb: NDArray[np.float32]) -> None:
     """Write a content at the size of `rgb`; otherwise the same as `keep_thumbnail`."""
     height, width = rgb.shape[:2]
-    _keep(output, content_name(sha256, (height, width)), rgb)
+    _write_or_warn(output, content_name(sha256, (height, width)), rgb)
 
 
-def _keep(output: OutputFolder, name: str, rgb: NDArray[np.float32]) -> None:
+def _write_or_warn(output: OutputFolder, name: str, rgb: NDArray[np.float32]) -> None:
     try:
         _write(output, name, rgb)
     except OSError as error:

@@ -26,26 +26,27 @@ function numberOf(text) {
 
 // The page's URL contains how rows are chosen and ordered.
 
-function readAddress() {
-  const said = new URLSearchParams(location.hash.slice(1));
+function readUrl() {
+  const parameters = new URLSearchParams(location.hash.slice(1));
   return {
-    status: new Set(said.getAll("status")),
-    change: new Set(said.getAll("change")),
-    warned: new Set(said.getAll("warned")),
-    style: said.get("style") ?? "",
-    text: said.get("text") ?? "",
-    sort: said.get("sort") ?? "listed",
+    status: new Set(parameters.getAll("status")),
+    change: new Set(parameters.getAll("change")),
+    warned: new Set(parameters.getAll("warned")),
+    style: parameters.get("style") ?? "",
+    text: parameters.get("text") ?? "",
+    sort: parameters.get("sort") ?? "listed",
   };
 }
 
-function writeAddress(choice) {
-  const said = new URLSearchParams();
+function writeUrl(choice) {
+  const parameters = new URLSearchParams();
   for (const name of ["status", "change", "warned"])
-    for (const value of choice[name]) said.append(name, value);
-  if (choice.style) said.set("style", choice.style);
-  if (choice.text) said.set("text", choice.text);
-  if (choice.sort !== "listed") said.set("sort", choice.sort);
-  history.replaceState(null, "", said.size ? `#${said}` : location.pathname + location.search);
+    for (const value of choice[name]) parameters.append(name, value);
+  if (choice.style) parameters.set("style", choice.style);
+  if (choice.text) parameters.set("text", choice.text);
+  if (choice.sort !== "listed") parameters.set("sort", choice.sort);
+  const url = parameters.size ? `#${parameters}` : location.pathname + location.search;
+  history.replaceState(null, "", url);
 }
 
 function readForm() {
@@ -124,7 +125,7 @@ function show(choice) {
 
 function choose() {
   const choice = readForm();
-  writeAddress(choice);
+  writeUrl(choice);
   show(choice);
 }
 
@@ -144,11 +145,11 @@ none.querySelector("button").addEventListener("click", () => {
 });
 
 function start() {
-  writeForm(readAddress());
+  writeForm(readUrl());
   show(readForm());
 }
 window.addEventListener("hashchange", start);
-// Its address would take the place of what is chosen.
+// The link's URL would replace the one that says what is chosen.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById("rows").focus();
