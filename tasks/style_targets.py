@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
+from nst_core.storage.files import make_durable
 from nst_core.storage.locks import LockError
 from nst_core.storage.places import redacted
 from nst_core.storage.write_errors import writing_to
@@ -149,6 +150,7 @@ def _compute(report: RowReport, output: OutputFolder, devices: str) -> tuple["St
 
 def _write(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float) -> StyleRecord:
     file = FileReference.write(cache.targets(job.style_key), targets.to_bytes())
+    make_durable(file.path)
     return StyleRecord(key=job.style_key, file=file, seconds=seconds)
 
 

@@ -12,7 +12,7 @@ from prefect import task
 from nst_core.images.levels import from_levels
 from nst_core.images.read import Picture
 from nst_core.images.write import encode_png
-from nst_core.storage.files import write_atomic
+from nst_core.storage.files import make_durable, write_atomic
 from nst_core.storage.places import Place
 from nst_core.storage.write_errors import writing_to
 from nst_core.transfer.warnings import warnings_of_losses
@@ -157,6 +157,8 @@ def _keep(
     keep_content(output, job.content_sha256, content.rgb)
     keep_thumbnail(output, job.content_sha256, content.rgb)
     keep_thumbnail(output, file.sha256, pixels)
+    # No record may survive a power failure that its files do not survive.
+    make_durable(file.path, curve_file.path)
     warnings = (*job.warnings, *warnings_of_losses(outcome))
     return PictureRecord(
         key=job.key,

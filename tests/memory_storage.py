@@ -42,6 +42,9 @@ class MemoryStorage:
         self.files[str(path)] = data
         return self.stat(path).tag
 
+    def flush(self, folder: UPath) -> None:
+        """Do nothing: memory does not survive a power failure."""
+
     def move(self, path: UPath, free: UPath) -> None:
         self.files[str(free)] = self._found(path)
         del self.files[str(path)]

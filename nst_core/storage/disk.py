@@ -55,13 +55,17 @@ class Disk:
         return [named] if named.exists() else [*_matching(named)]
 
     def write(self, path: Path, data: bytes) -> str:
-        """Write a temporary file in the same folder, flush it, rename it, and flush the folder."""
+        """Write a temporary file in the same folder, flush it to the disk, and rename it."""
         try:
             _write_beside(path, data)
         except OSError as error:
             # The system's error names the temporary file, or no file at all if the disk is full.
             raise OSError(error.errno, error.strerror, str(path)) from error
         return ""
+
+    def flush(self, folder: Path) -> None:
+        """Flush a folder, because the name of a new file is part of it."""
+        flush_folder(folder)
 
     def move(self, path: Path, free: Path) -> None:
         """Rename a file, and flush the folder, because its former name may be used next."""
@@ -125,4 +129,3 @@ def _write_beside(path: Path, data: bytes) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
-    flush_folder(path.parent)

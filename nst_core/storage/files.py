@@ -194,8 +194,7 @@ def write_atomic(path: str | os.PathLike[str] | Place, data: bytes) -> str:
     failure can leave it behind; `sweep_parts` then removes it. In object storage, an object appears
     only once it is complete.
 
-    Once this returns, the file survives a power failure, and so do the folders that were created
-    for it (see docs/reliability.md). Files become durable in the order in which they are written.
+    After a power failure, too, the file is one of the two; `make_durable` excludes the old one.
 
     Returns:
         The storage's tag of exactly these bytes, as in `Stat`; empty on a disk, if the storage has
@@ -203,10 +202,21 @@ def write_atomic(path: str | os.PathLike[str] | Place, data: bytes) -> str:
 
     Raises:
         OSError: the folder cannot be created, is not writable or is full; an old file stays as is.
-            Only if the disk fails to flush the folder is the new file there already.
     """
     path = place(path)
     return storage_of(path).write(path, data)
+
+
+def make_durable(*paths: Place) -> None:
+    """Wait until written files survive a power failure (docs/reliability.md says where they do).
+
+    This costs little if many files are passed at once, after all of them have been written.
+
+    Raises:
+        OSError: the disk reports an error.
+    """
+    for folder in dict.fromkeys(path.parent for path in paths):
+        storage_of(folder).flush(folder)
 
 
 write_whole = write_atomic

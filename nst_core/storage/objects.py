@@ -72,6 +72,9 @@ class ObjectStorage:
                 return found.tag
         return ""
 
+    def flush(self, folder: UPath) -> None:
+        """Do nothing: an object is durable once its upload has been answered."""
+
     def move(self, path: UPath, free: UPath) -> None:
         """Copy an object, and remove the original; object storage cannot rename."""
         self.write(free, self._read(path))

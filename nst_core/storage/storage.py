@@ -56,6 +56,10 @@ class Storage(Protocol):
         """
         ...
 
+    def flush(self, folder: Any) -> None:
+        """Wait until the files of a folder survive a power failure under the names they have."""
+        ...
+
     def move(self, path: Any, free: Any) -> None:
         """Rename a file within its folder, to a name that is not in use."""
         ...

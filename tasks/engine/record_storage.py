@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from prefect.filesystems import WritableFileSystem
 from pydantic import Field
 
-from nst_core.storage.files import read_kept, write_atomic
+from nst_core.storage.files import make_durable, read_kept, write_atomic
 from nst_core.storage.places import Place, place
 from tasks.store.records import MOST_BYTES
 
@@ -42,8 +42,9 @@ class RecordStorage(WritableFileSystem):
         return read_kept(self._at(path), MOST_BYTES)
 
     def write_path(self, path: str, content: bytes, **_: Any) -> None:  # type: ignore[override]
-        """Write a record, which is then on the disk, and so is all that was written before it."""
+        """Write a record; it then survives a power failure."""
         write_atomic(self._at(path), content)
+        make_durable(self._at(path))
 
     async def aread_path(self, path: str) -> bytes:
         """Run `read_path`; records are small, so the event loop waits for them."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from nst_core.storage.files import list_files, remove, stat
+from nst_core.storage.files import list_files, make_durable, remove, stat
 from nst_core.storage.places import Place, redacted
 from tasks.job import Job
 from tasks.store.file_reference import FileReference, RecordError
@@ -111,7 +111,7 @@ def _move(moves: Mapping[Place, FileReference], output: OutputFolder) -> dict[Pl
         return _copy(source, output.moving(source.sha256))
 
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
-        aside = dict(zip(in_danger, pool.map(set_aside, in_danger.values()), strict=True))
+        aside = _durable(zip(in_danger, pool.map(set_aside, in_danger.values()), strict=True))
 
         def put(place: Place) -> Move:
             source = moves[place]
@@ -120,7 +120,17 @@ def _move(moves: Mapping[Place, FileReference], output: OutputFolder) -> dict[Pl
             failed = next((move for move in safe if not isinstance(move, FileReference)), None)
             return failed or _copy(aside.get(source.path, source), place)
 
-        return dict(zip(moves, pool.map(put, moves), strict=True))
+        return _durable(zip(moves, pool.map(put, moves), strict=True))
+
+
+def _durable(moves: Iterable[tuple[Place, Move]]) -> dict[Place, Move]:
+    """Return the moves once they survive a power failure, or why they do not."""
+    moved = dict(moves)
+    try:
+        make_durable(*(move.path for move in moved.values() if isinstance(move, FileReference)))
+    except OSError as error:
+        return dict.fromkeys(moved, error)
+    return moved
 
 
 def _copy(source: Move, place: Place) -> Move:

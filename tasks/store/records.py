@@ -26,6 +26,7 @@ from nst_core.storage.files import (
     NotAFileError,
     StorageError,
     list_files,
+    make_durable,
     read_kept,
     remove,
     write_atomic,
@@ -205,7 +206,7 @@ def checked_record(record: Record, key: str, kind: type[AnyRecord]) -> AnyRecord
 
 
 def write_record(path: Place, record: Record) -> None:
-    """Store a record as Prefect would, but atomically.
+    """Store a record as Prefect would, but so that it is whole and survives a power failure.
 
     Raises:
         OSError: it cannot be written.
@@ -213,6 +214,7 @@ def write_record(path: Place, record: Record) -> None:
     metadata = {"storage_key": str(path), "serializer": {"type": SERIALIZER}}
     envelope = {"metadata": metadata, "result": record.model_dump_json()}
     write_atomic(path, json.dumps(envelope).encode())
+    make_durable(path)
 
 
 def _first_fault(error: OSError | ValueError) -> str:
