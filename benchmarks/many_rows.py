@@ -33,11 +33,11 @@ from flows.process import environment
 environment.prepare()
 import numpy as np
 from nst_core.transfer import stylize
-from nst_core.transfer.optimization import Losses
 from nst_core.transfer.stylize import Outcome
+from nst_core.transfer.terms import LOSS_TERMS, Losses
 
 PIXELS = np.zeros((16, 16, 3), np.uint8)
-LOSSES = Losses(0.0, 0.0, 0.0, 0.0, {})
+LOSSES = Losses(0.0, dict.fromkeys(LOSS_TERMS, 0.0), {})
 
 def nothing(*arguments, **options):
     return Outcome(PIXELS, LOSSES, LOSSES, 0, 0, "steps", 0)

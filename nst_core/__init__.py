@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from nst_core.networks.encoder import Encoder
     from nst_core.networks.loading import load_encoder
     from nst_core.networks.weight_files import WeightsError
-    from nst_core.transfer.optimization import Losses, NotFiniteError
+    from nst_core.transfer.optimization import NotFiniteError
     from nst_core.transfer.settings import Settings, presets, resolve
     from nst_core.transfer.statistics import StyleTargets, style_targets
     from nst_core.transfer.stylize import Iterate, Outcome, finish, iterates, stylize
+    from nst_core.transfer.terms import Losses
 
     __version__: str
 
@@ -66,7 +67,7 @@ __all__ = [
 _MODULES = {
     "Encoder": "nst_core.networks.encoder",
     "Iterate": "nst_core.transfer.stylize",
-    "Losses": "nst_core.transfer.optimization",
+    "Losses": "nst_core.transfer.terms",
     "NotFiniteError": "nst_core.transfer.optimization",
     "Outcome": "nst_core.transfer.stylize",
     "Picture": "nst_core.images.read",

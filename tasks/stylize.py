@@ -15,6 +15,7 @@ from nst_core.images.write import encode_png
 from nst_core.storage.files import make_durable, write_atomic
 from nst_core.storage.places import Place
 from nst_core.storage.write_errors import writing_to
+from nst_core.transfer.terms import loss_name
 from nst_core.transfer.warnings import warnings_of_losses
 from tasks.engine.row_report import RowReport, wait_for_device
 from tasks.intake.examine import load_picture
@@ -227,7 +228,7 @@ def _point(iterate: "Iterate") -> Point:
     height, width = iterate.pixels.shape[:2]
     return Point(
         *(iterate.octave, width, height, iterate.step, iterate.evaluations),
-        *(losses.total, losses.content, losses.style, losses.tv),
+        *(losses.total, losses.terms),
     )
 
 
@@ -239,9 +240,7 @@ def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:
         "seed": job.seed,
         "encoder_fingerprint": job.encoder.fingerprint,
         "total_loss": _recordable(losses.total),
-        "content_loss": _recordable(losses.content),
-        "style_loss": _recordable(losses.style),
-        "tv_loss": _recordable(losses.tv),
+        **{loss_name(term): _recordable(loss) for term, loss in losses.terms.items()},
         "style_layers": {layer: _recordable(loss) for layer, loss in losses.style_layers.items()},
         "start_loss": _recordable(outcome.start_losses.total),
         "steps": outcome.steps,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nst_core.storage.files import read_whole
 from nst_core.storage.places import Place
+from nst_core.transfer.terms import LOSS_TERMS, loss_name
 from tasks.job import Job
 from tasks.store.curves import Point, curve_csv
 from tasks.store.file_reference import FileReference
@@ -34,17 +35,15 @@ def loss_of(row: str) -> float:
 
 def curve_of(row: str) -> bytes:
     """Return a curve that ends with the loss of the row, which differs from row to row."""
-    loss = loss_of(row)
-    return curve_csv(
-        [Point(1, 8, 6, 0, 1, 9 * loss, 1, 1, 1), Point(1, 8, 6, 10, 12, loss, 1, 1, 1)]
-    )
+    loss, terms = loss_of(row), dict.fromkeys(LOSS_TERMS, 1)
+    return curve_csv([Point(1, 8, 6, 0, 1, 9 * loss, terms), Point(1, 8, 6, 10, 12, loss, terms)])
 
 
 def record_of(row: str, name: str, output: Place, *, is_old: bool = False) -> PictureRecord:
     """Return the record of a row; an old record has no SHA-256 of the curve."""
     curve = FileReference.to(OutputFolder(output).curve(name), curve_of(row))
     facts = {"width": 8, "height": 6, "evaluations": 12, "steps": 10, "seed": 1, "recoveries": 0}
-    losses = ("total_loss", "content_loss", "style_loss", "tv_loss", "start_loss")
+    losses = ("total_loss", *map(loss_name, LOSS_TERMS), "start_loss")
     return PictureRecord.model_validate(
         {
             "key": key_of(row),

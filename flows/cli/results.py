@@ -4,6 +4,7 @@ from typing import Any
 
 from flows.cli.display import NARROW
 from flows.cli.terminal import Terminal, duration
+from tasks.report.shown_terms import MAIN_TERMS
 from tasks.report.table import json_rows
 from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder
@@ -54,8 +55,7 @@ def _shown_row(row: TableRow, terminal: Terminal) -> dict[str, Any]:
     if terminal.is_rich and terminal.console.width < NARROW:
         return shown
     return shown | {
-        "content": _formatted(row.content_loss, ".4g"),
-        "style": _formatted(row.style_loss, ".4g"),
+        **{term: _formatted(row.term_losses.get(term), ".4g") for term in MAIN_TERMS},
         "steps": _formatted(row.steps, "d"),
         "seconds": _formatted(row.seconds, ".1f"),
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
+from nst_core.transfer.terms import FIRST_TERMS, term_weights, weight_name
 
 STATISTICS_VERSION = 1
 """Increased whenever the numbers in style targets change for the same picture and encoder."""
@@ -48,7 +49,8 @@ def row_key(content_sha256: str, style: str, settings: Settings) -> str:
     Args:
         content_sha256: digest of the content picture's decoded content.
         style: the result of `style_key`, which also identifies the encoder.
-        settings: all but the encoder's name and pooling, which the style's key covers.
+        settings: all but the encoder's name and pooling, which the style's key covers, and weights
+            of 0 of terms that version 0.1.0 did not have, so that its rows keep their keys.
 
     Returns:
         64 hexadecimal digits.
@@ -58,7 +60,7 @@ def row_key(content_sha256: str, style: str, settings: Settings) -> str:
             "version": STYLIZE_VERSION,
             "content": content_sha256,
             "style": style,
-            "settings": settings.model_dump(exclude={"encoder", "pooling"}),
+            "settings": settings.model_dump(exclude={"encoder", "pooling", *_unused(settings)}),
         }
     )
 
@@ -75,6 +77,12 @@ def file_key(row: str, file_format: str) -> str:
         64 hexadecimal digits.
     """
     return row if file_format == "PNG" else _digest({"row": row, "format": file_format})
+
+
+def _unused(settings: Settings) -> list[str]:
+    """Return the names of the weights of 0 that version 0.1.0 did not have."""
+    weights = term_weights(settings).items()
+    return [weight_name(term) for term, weight in weights if not weight and term not in FIRST_TERMS]
 
 
 def row_seed(key: str, settings: Settings) -> int:

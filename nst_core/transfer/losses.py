@@ -6,9 +6,12 @@
 
 F: activations of the picture, P: of the content; G: Gram matrices of the picture, A: of the style,
 each divided by its own picture's number of positions. A convention defines the three losses.
+`TERMS` computes the terms of the total.
 """
 
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 from nst_core.networks.encoder import Encoder
@@ -16,6 +19,7 @@ from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.settings import Normalization, Settings
 from nst_core.transfer.statistics import gram_matrix
+from nst_core.transfer.terms import LOSS_TERMS, term_weights
 
 
 class Targets(NamedTuple):
@@ -27,31 +31,36 @@ class Targets(NamedTuple):
 
 
 class LossWeights(NamedTuple):
-    """The weights as tensors, so that different weights need no new compilation."""
+    """The weights as tensors, so that different weights need no new compilation.
 
-    content: tf.Tensor
-    style: tf.Tensor
-    tv: tf.Tensor
+    Attributes:
+        terms: by the names in `LOSS_TERMS`.
+        content_layers, style_layers: by layer name.
+    """
+
+    terms: dict[str, tf.Tensor]
     content_layers: dict[str, tf.Tensor]
     style_layers: dict[str, tf.Tensor]
 
 
 class LossTerms(NamedTuple):
-    """Losses as float32 scalars; `style_layers` are relative, comparable between rows and sizes."""
+    """Losses as float32 scalars.
+
+    Attributes:
+        total: the sum of the terms, each times its weight.
+        terms: the terms before their weights, by the names in `LOSS_TERMS`.
+        style_layers: relative losses by layer name, comparable between rows and sizes.
+    """
 
     total: tf.Tensor
-    content: tf.Tensor
-    style: tf.Tensor
-    tv: tf.Tensor
+    terms: dict[str, tf.Tensor]
     style_layers: dict[str, tf.Tensor]
 
 
 def loss_weights(settings: Settings) -> LossWeights:
     """Return the weights of these settings as float32 tensors."""
     return LossWeights(
-        content=tf.constant(settings.content_weight, tf.float32),
-        style=tf.constant(settings.style_weight, tf.float32),
-        tv=tf.constant(settings.tv_weight, tf.float32),
+        terms=_as_tensors(term_weights(settings)),
         content_layers=_as_tensors(settings.content_layer_weights),
         style_layers=_as_tensors(settings.style_layer_weights),
     )
@@ -143,6 +152,50 @@ CONVENTIONS: Mapping[Normalization, Convention] = {
 }
 
 
+class Seen(NamedTuple):
+    """What the terms are computed from.
+
+    Attributes:
+        pixels: sRGB in [0, 1], float32, (height, width, 3).
+        scale: the factor that gives the pixels the units of the convention.
+        activations: (height, width, channels) of each layer that has a target.
+        grams: (channels, channels) of each layer with a style target.
+        targets: what the losses compare these with.
+        weights: weights of the layers, within each loss.
+        convention: the formulas of the losses.
+    """
+
+    pixels: tf.Tensor
+    scale: float
+    activations: dict[str, tf.Tensor]
+    grams: dict[str, tf.Tensor]
+    targets: Targets
+    weights: LossWeights
+    convention: Convention
+
+
+def _content(seen: Seen) -> tf.Tensor:
+    loss, weights = seen.convention.content, seen.weights.content_layers
+    return _sum_of_layers(loss, seen.activations, seen.targets.content, weights)
+
+
+def _style(seen: Seen) -> tf.Tensor:
+    loss, weights = seen.convention.style, seen.weights.style_layers
+    return _sum_of_layers(loss, seen.grams, seen.targets.grams, weights)
+
+
+def _variation(seen: Seen) -> tf.Tensor:
+    return seen.convention.variation(seen.pixels * seen.scale)
+
+
+TERMS: Mapping[str, Callable[[Seen], tf.Tensor]] = {
+    "content": _content,
+    "style": _style,
+    "tv": _variation,
+}
+"""The function of each term in `LOSS_TERMS`, which returns a float32 scalar before its weight."""
+
+
 def loss_terms(
     encoder: Encoder,
     normalization: Normalization,
@@ -160,17 +213,15 @@ def loss_terms(
         weights: weights of the losses and, within each, of the layers.
     """
     convention = CONVENTIONS[normalization]
-    seen = activations(encoder, pixels, {*targets.content, *targets.grams})
-    grams = {layer: gram_matrix(seen[layer], center) for layer, center in targets.centers.items()}
-    content = _sum_of_layers(convention.content, seen, targets.content, weights.content_layers)
-    style = _sum_of_layers(convention.style, grams, targets.grams, weights.style_layers)
+    layers = activations(encoder, pixels, {*targets.content, *targets.grams})
+    grams = {layer: gram_matrix(layers[layer], center) for layer, center in targets.centers.items()}
     scale = encoder.topology.preprocessing.scale if convention.in_network_units else 1.0
-    tv = convention.variation(pixels * scale)
+    seen = Seen(pixels, scale, layers, grams, targets, weights, convention)
+    terms = {term: TERMS[term](seen) for term in LOSS_TERMS}
     return LossTerms(
-        total=weights.content * content + weights.style * style + weights.tv * tv,
-        content=content,
-        style=style,
-        tv=tv,
+        # The order decides the last bits of the total, and so of the pixels.
+        total=reduce(add, (weights.terms[term] * loss for term, loss in terms.items())),
+        terms=terms,
         style_layers={
             layer: relative_loss(grams[layer], target) for layer, target in targets.grams.items()
         },

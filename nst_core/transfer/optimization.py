@@ -20,6 +20,7 @@ from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_terms
 from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.settings import Normalization, Settings
 from nst_core.transfer.statistics import StyleTargets, content_targets
+from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
 
 Pixels = NDArray[np.float32]
 """sRGB in [0, 1], (height, width, 3)."""
@@ -37,17 +38,6 @@ def optimizer_of(settings: Settings) -> Optimizer:
     if settings.optimizer == "lbfgs":
         return Lbfgs(lower, upper)
     return Adam(lower, upper, beta_2=settings.beta_2, best_of_every=settings.best_of_every)
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The losses of one picture; `style_layers` are relative losses by layer name."""
-
-    total: float
-    content: float
-    style: float
-    tv: float
-    style_layers: dict[str, float]
 
 
 class NotFiniteError(ArithmeticError):
@@ -127,10 +117,10 @@ class OctaveTask:
         )
         state = self._begin(start, step_size)
         if not np.isfinite(state.best.value.numpy()):
+            weights = (f"{term} {value:g}" for term, value in term_weights(self.settings).items())
             raise NotFiniteError(
                 "the loss of the start is not finite; lower the weights or start from another "
-                f"picture (content {self.settings.content_weight:g}, style "
-                f"{self.settings.style_weight:g}, tv {self.settings.tv_weight:g})"
+                f"picture ({', '.join(weights)})"
             )
         before = Totals(0, 0, 0)
         history = [float(state.best.value)]
@@ -174,13 +164,11 @@ class OctaveTask:
         )
 
 
-def _on_host(terms: LossTerms) -> Losses:
+def _on_host(losses: LossTerms) -> Losses:
     return Losses(
-        total=float(terms.total),
-        content=float(terms.content),
-        style=float(terms.style),
-        tv=float(terms.tv),
-        style_layers={layer: float(loss) for layer, loss in terms.style_layers.items()},
+        total=float(losses.total),
+        terms={term: float(losses.terms[term]) for term in LOSS_TERMS},
+        style_layers={layer: float(loss) for layer, loss in losses.style_layers.items()},
     )
 
 

@@ -15,9 +15,10 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
 from nst_core.transfer.colors import match_colors
 from nst_core.transfer.octaves import octave_shapes
-from nst_core.transfer.optimization import Losses, OctaveTask, Pixels, Report, Totals
+from nst_core.transfer.optimization import OctaveTask, Pixels, Report, Totals
 from nst_core.transfer.settings import DEFAULT_PRESET, PRESETS, Settings
 from nst_core.transfer.statistics import StyleTargets, style_targets
+from nst_core.transfer.terms import Losses
 
 
 @dataclass(frozen=True)

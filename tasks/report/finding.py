@@ -6,6 +6,7 @@ from itertools import chain
 from nst_core.errors import UserError
 from nst_core.images.write import result_formats
 from nst_core.storage.places import redacted
+from nst_core.transfer.terms import FIRST_TERMS, weight_name
 from tasks.report.table import MissingColumnError, read_summary
 from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder
@@ -13,9 +14,9 @@ from tasks.store.output_names import DEFAULT_SUFFIX
 
 NEEDED = (
     *("line", "status", "output", "picture", "key", "content", "style", "curve", "error"),
-    *("total_loss", "content_weight", "style_weight", "tv_weight"),
+    *("total_loss", *map(weight_name, FIRST_TERMS)),
 )
-"""The columns that are read."""
+"""The columns that are read and that every table of this version and of version 0.1.0 has."""
 
 
 class NoResultsError(UserError):

@@ -12,6 +12,9 @@ from nst_core.images.picture_files import PictureError
 from nst_core.images.read import load
 from nst_core.images.write import encode_jpeg
 from nst_core.storage.places import redacted
+from nst_core.transfer.terms import loss_name
+from tasks.report.shown_terms import MAIN_TERMS
+from tasks.report.table import columns_of
 from tasks.report.table_row import CHANGES, Table, TableRow
 from tasks.report.write import BatchReport
 from tasks.store.output_folder import OutputFolder
@@ -27,7 +30,7 @@ PICTURE_SIDE = 192
 
 SHOWN_COLUMNS = (
     *("line", "status", "output", "total_loss", "seconds", "change", "warnings", "error"),
-    *("content", "style", "content_loss", "style_loss", "previous_loss"),
+    *("content", "style", *map(loss_name, MAIN_TERMS), "previous_loss"),
     *("stop_reason", "device", "style_targets"),
 )
 """The columns on the page, the most important first, because it is not wide enough for all."""
@@ -36,9 +39,9 @@ SHOWN_COLUMNS = (
 def shown_rows(table: Table) -> list[dict[str, Any]]:
     """Return the rows that fit on the page, those not done first; numbers have four digits."""
     rows = (*table.with_status(*UNDONE), *table.without_status(*UNDONE))
-    return [
-        {name: _plain(getattr(row, name)) for name in SHOWN_COLUMNS} for row in rows[:MOST_ROWS]
-    ]
+    columns = columns_of(Table(rows[:MOST_ROWS]))
+    cells = zip(*(columns[name] for name in SHOWN_COLUMNS), strict=True)
+    return [dict(zip(SHOWN_COLUMNS, map(_plain, row), strict=True)) for row in cells]
 
 
 def _plain(value: Any) -> Any:

@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import cycle, groupby
 from typing import TYPE_CHECKING
 
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
+from nst_core.transfer.terms import LOSS_TERMS
+from tasks.report.shown_terms import label_of
 from tasks.store.curves import Point
 
 if TYPE_CHECKING:
@@ -18,7 +20,9 @@ MOST_NAMED = 12
 """The most rows in a legend; the colors of more could not be distinguished."""
 
 # Color-blind people can distinguish these, too (Okabe and Ito 2008).
-TOTAL, CONTENT, STYLE, VARIATION = "#000000", "#0072b2", "#d55e00", "#009e73"
+TOTAL = "#000000"
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""The colors of the loss terms, in their order."""
 
 
 def plot_row(points: Sequence[Point], weights: Mapping[str, float], title: str) -> "Figure":
@@ -26,7 +30,7 @@ def plot_row(points: Sequence[Point], weights: Mapping[str, float], title: str) 
 
     Args:
         points: the points of its loss curve; at least one.
-        weights: the weights `content`, `style` and `tv`.
+        weights: the weights of the loss terms, by name.
         title: the title of the plot.
     """
     figure, axes = _empty(title)
@@ -44,12 +48,12 @@ def _plot_losses(
 ) -> None:
     """Plot the losses of an octave; only those of the first one are named in the legend."""
     steps = [point.step for point in octave]
-    lines = {
-        "total": ([point.total_loss for point in octave], TOTAL),
-        "content": ([weights["content"] * point.content_loss for point in octave], CONTENT),
-        "style": ([weights["style"] * point.style_loss for point in octave], STYLE),
-        "variation": ([weights["tv"] * point.tv_loss for point in octave], VARIATION),
-    }
+    lines = {"total": ([point.total_loss for point in octave], TOTAL)}
+    for term, color in zip(LOSS_TERMS, cycle(COLORS), strict=False):
+        # The curves of earlier versions may lack a term.
+        if term in octave[0].term_losses:
+            weighted = [weights[term] * point.term_losses[term] for point in octave]
+            lines[label_of(term)] = (weighted, color)
     for name, (losses, color) in lines.items():
         if any(losses):
             axes.plot(

@@ -16,7 +16,8 @@ from nst_core.networks import CATALOGUE
 from nst_core.storage.files import read_whole, write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.settings import Settings
-from tasks.report.table_row import Table, TableRow
+from nst_core.transfer.terms import LOSS_TERMS, term_weights, weight_name
+from tasks.report.table_row import RELATIVE_LOSS, Table, TableRow, columns_by_key
 from tasks.row import Row
 from tasks.store.csv_cells import escape_formula
 from tasks.store.output_folder import CURVES, PICTURES, OutputFolder, curve_name
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = (
-    *("total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"),
-    *("steps", "evaluations", "stop_reason", "recoveries", "seconds", "device"),
-    *("peak_memory_mb", "width", "height", "seed", "encoder_fingerprint"),
+    *("total_loss", "term_losses", "start_loss", "steps", "evaluations", "stop_reason"),
+    *("recoveries", "seconds", "device", "peak_memory_mb", "width", "height", "seed"),
+    "encoder_fingerprint",
 )
 
 WHOLE = (
@@ -36,8 +37,6 @@ WHOLE = (
     *(name for name, field in Settings.model_fields.items() if field.annotation is int),
 )
 """Columns of whole numbers, which stay whole even if rows without a picture have none."""
-
-RELATIVE_LOSS = "relative_loss_"
 
 
 class MissingColumnError(ValueError):
@@ -73,7 +72,7 @@ def summarize(rows: Iterable[Row], results: Mapping[int, RowResult]) -> Table:
 
 def _table_row(row: Row, result: RowResult) -> TableRow:
     facts: dict[str, Any] = {
-        **(row.settings.model_dump() if not row.faults else {}),
+        **(_settings_of(row) if not row.faults else {}),
         "line": row.line,
         "status": result.status,
         "same_as": result.same_as,
@@ -98,6 +97,12 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
     )
 
 
+def _settings_of(row: Row) -> dict[str, Any]:
+    """Return the settings by field of `TableRow`."""
+    settings = row.settings.model_dump(exclude={*map(weight_name, LOSS_TERMS)})
+    return {**settings, "term_weights": term_weights(row.settings)}
+
+
 def write_summary(table: Table, output: OutputFolder) -> Place:
     """Write `summary.csv` and `summary.parquet` atomically; return the former's path.
 
@@ -115,7 +120,7 @@ def frame_of(table: Table) -> "pd.DataFrame":
     """Return the table with its columns, their types, and when and from what it was made."""
     import pandas as pd
 
-    columns = _columns(table)
+    columns = columns_of(table)
     # Pandas assumes that a column that is left out has numbers. The column of pictures stays in, so
     # that it has the type of texts even if there is no picture.
     filled = {
@@ -132,16 +137,17 @@ def frame_of(table: Table) -> "pd.DataFrame":
     return frame
 
 
-def _columns(table: Table) -> dict[str, list[Any]]:
-    """Return the cells of each column; relative losses have a column for each layer."""
+def columns_of(table: Table) -> dict[str, list[Any]]:
+    """Return the cells of each column, in the order of the columns and of the rows."""
     columns: dict[str, list[Any]] = {}
+    by_key = columns_by_key(table.layers)
     for field in fields(TableRow):
         cells = [getattr(row, field.name) for row in table.rows]
-        if field.name != "relative_losses":
+        if field.name not in by_key:
             columns[field.name] = cells
             continue
-        for layer in table.layers:
-            columns[f"{RELATIVE_LOSS}{layer}"] = [losses.get(layer) for losses in cells]
+        for key, column in by_key[field.name].items():
+            columns[column] = [values.get(key) for values in cells]
     return columns
 
 
@@ -201,7 +207,8 @@ def _rows_of(frame: "pd.DataFrame") -> tuple[TableRow, ...]:
         for field in fields(TableRow)
         if field.name in frame
     }
-    columns["relative_losses"] = _relative_losses(frame)
+    for name, by_key in columns_by_key(_layers_of(frame)).items():
+        columns[name] = _mappings(frame, by_key)
     return tuple(
         TableRow(**dict(zip(columns, cells, strict=True)))
         for cells in zip(*columns.values(), strict=True)
@@ -233,15 +240,15 @@ def _values(column: "pd.Series[Any]", kind: type, default: Any) -> list[Any]:
         raise ValueError(f"column {column.name}: {error}") from error
 
 
-def _relative_losses(frame: "pd.DataFrame") -> list[dict[str, float]]:
-    layers = _layers_of(frame)
-    columns = [_values(frame[f"{RELATIVE_LOSS}{layer}"], float, None) for layer in layers]
+def _mappings(frame: "pd.DataFrame", by_key: Mapping[str, str]) -> list[dict[str, float]]:
+    """Return the numbers of each row by key, without those that the row or the table lacks."""
+    columns = {
+        key: _values(frame[column], float, None)
+        for key, column in by_key.items()
+        if column in frame
+    }
     return [
-        {
-            layer: column[row]
-            for layer, column in zip(layers, columns, strict=True)
-            if column[row] is not None
-        }
+        {key: cells[row] for key, cells in columns.items() if cells[row] is not None}
         for row in range(len(frame))
     ]
 

@@ -1,11 +1,12 @@
 """The table of a batch as typed values: one row, and all of them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
 
+from nst_core.transfer.terms import LOSS_TERMS, loss_name, weight_name
 from tasks.store.statuses import STATUSES, Status
 
 Change = Literal["", "same", "new", "changed", "moved", "mended", "broken"]
@@ -13,9 +14,27 @@ CHANGES: tuple[Change, ...] = get_args(Change)
 """How a row can compare with the previous table; `docs/outputs.md` explains each."""
 
 
+RELATIVE_LOSS = "relative_loss_"
+
+
+def columns_by_key(layers: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the columns of each field of `TableRow` that is a mapping, by its keys.
+
+    Args:
+        layers: the style layers with relative losses.
+    """
+    return {
+        "term_losses": {term: loss_name(term) for term in LOSS_TERMS},
+        "relative_losses": {layer: f"{RELATIVE_LOSS}{layer}" for layer in layers},
+        "term_weights": {term: weight_name(term) for term in LOSS_TERMS},
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableRow:
     """A row of the table; its fields are the table's columns, in their order.
+
+    A field that is a mapping has a column for each key; `columns_by_key` names them.
 
     None means that a row has no such value: measures belong to rows with a picture, and settings to
     rows without faults. If a table of an earlier version lacks a column, all its rows have the
@@ -26,7 +45,8 @@ class TableRow:
         picture, curve: paths relative to the output folder; for an `interrupted` row, the best
             picture so far. `curve` is empty if there is a picture, but no stored curve.
         content, style: the cells of the manifest, redacted.
-        relative_losses: by style layer; a column for each.
+        term_losses: the loss terms before their weights, by term.
+        relative_losses: by style layer.
         steps: all steps that were done; without a picture, the setting, which is for one octave.
         peak_memory_mb: in megabytes; the resident memory on a CPU, TensorFlow's own on a GPU.
         width, height: the size of the result, in pixels.
@@ -36,6 +56,7 @@ class TableRow:
         same_as: the line of an earlier, equal row, with which it shares its result.
         change, previous_loss: the comparison with the previous table.
         size, ..., pooling: the settings, as in `Settings`.
+        term_weights: the settings that are weights of loss terms, by term.
         warnings: what is odd about the row although it is done; usually empty.
         error: why the row is not done; otherwise empty.
     """
@@ -46,9 +67,7 @@ class TableRow:
     content: str = ""
     style: str = ""
     total_loss: float | None = None
-    content_loss: float | None = None
-    style_loss: float | None = None
-    tv_loss: float | None = None
+    term_losses: Mapping[str, float] = field(default_factory=dict)
     start_loss: float | None = None
     relative_losses: Mapping[str, float] = field(default_factory=dict)
     steps: int | None = None
@@ -72,9 +91,7 @@ class TableRow:
     size: int | None = None
     enlarge: bool | None = None
     style_scale: float | None = None
-    content_weight: float | None = None
-    style_weight: float | None = None
-    tv_weight: float | None = None
+    term_weights: Mapping[str, float] = field(default_factory=dict)
     content_layers: str | None = None
     style_layers: str | None = None
     normalization: str | None = None

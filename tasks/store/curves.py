@@ -3,12 +3,13 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nst_core.errors import UserError
 from nst_core.storage.files import read_kept
 from nst_core.storage.places import Place, redacted
+from nst_core.transfer.terms import FIRST_TERMS, LOSS_TERMS, loss_name
 from tasks.store.records import PictureRecord
 
 MOST_BYTES = 64 << 20
@@ -18,20 +19,25 @@ ROUNDING = 0.02
 """The share by which the loss of the saved 8-bit picture may differ from that before rounding."""
 
 
+FIRST_COLUMNS = ("octave", "width", "height", "step", "evaluations", "total_loss")
+COLUMNS = (*FIRST_COLUMNS, *map(loss_name, LOSS_TERMS))
+"""The columns of a file; one of an earlier version may lack loss terms that were added later."""
+
+
 class CurveError(UserError, ValueError):
     """A file that is not one of our loss curves; the message names it."""
 
 
 class Point(NamedTuple):
-    """The state of a row after some steps; the fields are the file's columns.
+    """The state of a row after some steps: a line of the file.
 
     Attributes:
         octave: counted from 1.
         width, height: the working size, in pixels.
         step: counted over all octaves.
         evaluations: of loss and gradient so far.
-        total_loss, content_loss, style_loss, tv_loss: at this octave's size; the last three before
-            their weights.
+        total_loss: at this octave's size.
+        term_losses: the loss terms before their weights, by name; a column for each.
     """
 
     octave: int
@@ -40,15 +46,16 @@ class Point(NamedTuple):
     step: int
     evaluations: int
     total_loss: float
-    content_loss: float
-    style_loss: float
-    tv_loss: float
+    term_losses: Mapping[str, float]
 
 
 def curve_csv(points: list[Point]) -> bytes:
     """Return the contents of a loss curve's file."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([Point._fields, *points])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for *first, losses in points:
+        writer.writerow([*first, *(losses[term] for term in LOSS_TERMS)])
     return text.getvalue().encode()
 
 
@@ -64,7 +71,7 @@ def read_curve(path: Place) -> list[Point]:
     except ValueError as error:
         raise CurveError(
             f"{redacted(path)}: found no loss curve; expected a CSV file with the columns "
-            f"{', '.join(Point._fields)}"
+            f"{', '.join(COLUMNS)}"
         ) from error
 
 
@@ -76,11 +83,32 @@ def points_of(data: bytes) -> list[Point]:
     """
     rows = csv.reader(io.StringIO(data.decode(errors="replace")))
     try:
-        if tuple(next(rows)) != Point._fields:
-            raise ValueError("other columns")
-        return [Point(*map(int, row[:5]), *map(float, row[5:])) for row in rows]
-    except (StopIteration, TypeError, csv.Error) as error:
+        terms = _terms_of(next(rows))
+        return [_point(row, terms) for row in rows]
+    except (StopIteration, csv.Error) as error:
         raise ValueError("no rows, or other columns") from error
+
+
+def _terms_of(columns: Sequence[str]) -> list[str]:
+    """Return the loss terms that a file has.
+
+    Raises:
+        ValueError: these are not the columns of a loss curve.
+    """
+    there = [term for term in LOSS_TERMS if loss_name(term) in columns]
+    expected = [*FIRST_COLUMNS, *map(loss_name, there)]
+    if list(columns) != expected or not {*there}.issuperset(FIRST_TERMS):
+        raise ValueError("other columns")
+    return there
+
+
+def _point(cells: Sequence[str], terms: Sequence[str]) -> Point:
+    octave, width, height, step, evaluations, *losses = cells
+    total, *of_terms = map(float, losses)
+    return Point(
+        *(int(octave), int(width), int(height), int(step), int(evaluations)),
+        *(total, dict(zip(terms, of_terms, strict=True))),
+    )
 
 
 def is_curve_of(data: bytes, record: PictureRecord) -> bool:

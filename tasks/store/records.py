@@ -11,7 +11,7 @@ must contain.
 import json
 import logging
 import re
-from typing import Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    create_model,
 )
 from pydantic_core import from_json
 
@@ -33,6 +34,7 @@ from nst_core.storage.files import (
 )
 from nst_core.storage.places import Place, RecordedPlace, redacted
 from nst_core.transfer.settings import Settings
+from nst_core.transfer.terms import FIRST_TERMS, LOSS_TERMS, loss_name
 from tasks.store.file_reference import (
     Count,
     FileReference,
@@ -64,11 +66,8 @@ class StyleRecord(BaseModel):
     seconds: Finite
 
 
-class StylizationFacts(BaseModel):
-    """How a picture was made, as stored both in its record and in the picture itself.
-
-    Losses are those of exactly the saved picture; `style_layers` are relative losses by layer.
-    """
+class _FirstFacts(BaseModel):
+    """The facts before the loss terms: JSON has the fields in the order of the classes."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -76,15 +75,41 @@ class StylizationFacts(BaseModel):
     seed: Count
     encoder_fingerprint: Name
     total_loss: Finite
-    content_loss: Finite
-    style_loss: Finite
-    tv_loss: Finite
+
+
+def _with_loss_terms() -> type[_FirstFacts]:
+    """Create the model with a field for each loss term, such as `tv_loss`."""
+    fields: dict[str, Any] = {
+        loss_name(term): (Finite, ...) if term in FIRST_TERMS else (Finite | None, None)
+        for term in LOSS_TERMS
+    }
+    return create_model("_FactsWithLosses", __base__=_FirstFacts, __module__=__name__, **fields)
+
+
+if TYPE_CHECKING:
+    _FactsWithLosses: TypeAlias = _FirstFacts
+else:
+    _FactsWithLosses = _with_loss_terms()
+
+
+class StylizationFacts(_FactsWithLosses):
+    """How a picture was made, as stored both in its record and in the picture itself.
+
+    Losses are those of exactly the saved picture; `style_layers` are relative losses by layer.
+    """
+
     style_layers: dict[Name, Finite]
     start_loss: Finite
     steps: Count
     evaluations: Count
     stop_reason: Name
     recoveries: Count
+
+    @property
+    def term_losses(self) -> dict[str, float]:
+        """The loss terms by name, without those that the version which made it did not have."""
+        losses = {term: getattr(self, loss_name(term)) for term in LOSS_TERMS}
+        return {term: loss for term, loss in losses.items() if loss is not None}
 
 
 class PictureRecord(StylizationFacts):

@@ -26,10 +26,11 @@ class Shell:
 
     folder: Path
     environment: dict[str, str] = field(repr=False)
+    command: list[str] = field(default_factory=lambda: COMMAND)
 
     def start(self, *arguments: object) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+            [*self.command, *map(str, arguments)],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nst_core.transfer.terms import LOSS_TERMS
 from tasks.report.gallery.page import (
     CURVE_HEIGHT,
     CURVE_WIDTH,
@@ -22,6 +23,7 @@ from tasks.report.gallery.page import (
     render,
     share_text,
 )
+from tasks.report.shown_terms import label_of
 from tests.gallery_rows import row
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}\u202e</style>"
@@ -209,6 +211,15 @@ def test_a_constant_loss_is_a_flat_line() -> None:
 )
 def test_durations_are_readable(seconds: float | None, text: str) -> None:
     assert duration_text(seconds) == text
+
+
+def test_every_term_of_the_loss_is_shown_if_it_is_known() -> None:
+    losses = {term: 0.25 + number for number, term in enumerate(LOSS_TERMS)}
+    facts = dict(re.findall("<dt>(.*)</dt><dd>(.*)</dd>", page(row(term_losses=losses))))
+    for term, loss in losses.items():
+        assert facts[label_of(term)] == loss_text(loss)
+    facts = dict(re.findall("<dt>(.*)</dt><dd>(.*)</dd>", page(row(term_losses={"tv": 0.5}))))
+    assert {*map(label_of, LOSS_TERMS)} & set(facts) == {"variation"}
 
 
 def test_losses_and_shares_are_readable() -> None:

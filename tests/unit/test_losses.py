@@ -116,15 +116,11 @@ def test_losses_equal_the_reference(normalization: str) -> None:
         layer: reference.gram(features - CENTER)
         for layer, features in reference.activations(encoder, style.astype(np.float64)).items()
     }
+    layers = settings.style_layer_weights
     targets = Targets(
         content=content_targets(encoder, content, ("relu2_1",)),
-        grams={
-            layer: tf.constant(grams[layer], tf.float32) for layer in settings.style_layer_weights
-        },
-        centers={
-            layer: tf.fill(encoder.topology.channels(layer), CENTER)
-            for layer in settings.style_layer_weights
-        },
+        grams={layer: tf.constant(grams[layer], tf.float32) for layer in layers},
+        centers={layer: tf.fill(encoder.topology.channels(layer), CENTER) for layer in layers},
     )
     terms = loss_terms(
         encoder, settings.normalization, tf.constant(pixels), targets, loss_weights(settings)
@@ -139,7 +135,7 @@ def test_losses_equal_the_reference(normalization: str) -> None:
         normalization,
         CENTER,
     )
-    found = [float(terms.content), float(terms.style), float(terms.tv)]
+    found = [float(terms.terms[name]) for name in ("content", "style", "tv")]
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     assert float(terms.total) == pytest.approx(np.dot([0.3, 2, 0.7], expected), rel=1e-4)
     seen = reference.activations(encoder, pixels.astype(np.float64))

@@ -30,8 +30,7 @@ def table(*rows: dict[str, Any]) -> Table:
         "device": "CPU:0",
         "stop_reason": "steps",
         "style_targets": "hit",
-        "content_loss": 1.0,
-        "style_loss": 0.1,
+        "term_losses": {"content": 1.0, "style": 0.1},
     }
     return Table(
         tuple(

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nst_core.transfer.terms import LOSS_TERMS
 from tasks.report.plots import MOST_NAMED, plot_row, plot_rows, write_plot
 from tasks.store.curves import Point
 
 POINTS = [
-    Point(1, 32, 24, 0, 1, 2.0, 0.0, 2.0, 0.5),
-    Point(1, 32, 24, 10, 12, 1.5, 10.0, 0.5, 0.5),
-    Point(2, 64, 48, 10, 13, 3.0, 8.0, 2.2, 0.0),
-    Point(2, 64, 48, 20, 24, 0.8, 6.0, 0.2, 0.0),
+    Point(1, 32, 24, 0, 1, 2.0, {"content": 0.0, "style": 2.0, "tv": 0.5}),
+    Point(1, 32, 24, 10, 12, 1.5, {"content": 10.0, "style": 0.5, "tv": 0.5}),
+    Point(2, 64, 48, 10, 13, 3.0, {"content": 8.0, "style": 2.2, "tv": 0.0}),
+    Point(2, 64, 48, 20, 24, 0.8, {"content": 6.0, "style": 0.2, "tv": 0.0}),
 ]
 WEIGHTS = {"content": 0.1, "style": 1.0, "tv": 0.0}
 
@@ -45,6 +46,22 @@ def test_weighted_losses_add_up_at_each_size() -> None:
     assert {text.get_text() for text in axes.texts} == {"32 x 24", "64 x 48"}
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["total loss", "content loss", "style loss"], "a weight of 0 has no line"
+
+
+def test_every_term_has_a_line_of_its_own_color_if_the_curve_has_the_term() -> None:
+    names = ["total loss", "content loss", "style loss", "variation loss"]
+    figure = plot_row(POINTS, dict.fromkeys(LOSS_TERMS, 1.0), "a title")
+    (axes,) = figure.axes
+    legend = axes.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == names
+    assert len({line.get_color() for line in legend.get_lines()}) == len(names)
+    earlier = [
+        point._replace(term_losses={"content": 1.0, "style": point.term_losses["style"]})
+        for point in POINTS
+    ]
+    figure = plot_row(earlier, dict.fromkeys(LOSS_TERMS, 1.0), "a title")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == names[:-1]
 
 
 @pytest.mark.parametrize("count", [1, MOST_NAMED, MOST_NAMED + 1])

@@ -25,8 +25,7 @@ def row(line: int, status: Status, **facts: object) -> TableRow:
 
 DONE = {
     "total_loss": 0.123456,
-    "content_loss": 1.5,
-    "style_loss": 0.1,
+    "term_losses": {"content": 1.5, "style": 0.1},
     "steps": 60,
     "seconds": 2.25,
 }

@@ -49,7 +49,9 @@ def losses_at(pixels: np.ndarray, settings: Settings) -> dict[str, float]:
         Targets(wanted, dict(targets.grams[-1]), dict(targets.centers[-1])),
         loss_weights(settings),
     )
-    return {name: float(getattr(terms, name)) for name in ("total", "content", "style", "tv")}
+    return {"total": float(terms.total)} | {
+        name: float(terms.terms[name]) for name in ("content", "style", "tv")
+    }
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])

@@ -3,7 +3,7 @@
 import csv
 import io
 import zipfile
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_core.transfer.settings import Overrides, Settings
+from nst_core.transfer.terms import LOSS_TERMS, loss_name
 from tasks.intake.manifest import read_manifest
 from tasks.report.comparison import compare
 from tasks.report.table import (
+    columns_of,
     frame_of,
     json_rows,
     read_summary,
@@ -24,7 +26,7 @@ from tasks.report.table import (
     summary_csv,
     write_summary,
 )
-from tasks.report.table_row import Table, TableRow
+from tasks.report.table_row import Table
 from tasks.row import Fault
 from tasks.store.csv_cells import FORMULA_STARTS, escape_formula, unescape_formula
 from tasks.store.output_folder import OutputFolder
@@ -274,5 +276,7 @@ def test_json_rows_have_the_columns_of_the_table(tmp_path: Path) -> None:
     assert (invalid["output"], invalid["warnings"]) == ("f_s.png", "")
 
 
-def test_a_row_has_a_field_for_each_setting() -> None:
-    assert set(Settings.model_fields) <= {field.name for field in fields(TableRow)}
+def test_the_table_has_a_column_for_each_setting_and_each_loss_term() -> None:
+    columns = set(columns_of(Table(())))
+    assert set(Settings.model_fields) <= columns
+    assert set(map(loss_name, LOSS_TERMS)) <= columns

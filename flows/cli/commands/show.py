@@ -10,13 +10,14 @@ from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.local import on_disk
 from nst_core.storage.places import Place, redacted
+from nst_core.transfer.terms import LOSS_TERMS, loss_name
 from tasks.intake.rows import COLUMNS
 from tasks.report.rebuild import Rebuilder, Rebuilt
 from tasks.store.csv_cells import to_csv
 from tasks.store.provenance import Provenance, ProvenanceError
 
 SHOWN = (
-    *("content", "style", "total_loss", "content_loss", "style_loss", "tv_loss", "start_loss"),
+    *("content", "style", "total_loss", *map(loss_name, LOSS_TERMS), "start_loss"),
     *("steps", "stop_reason", "seed", "encoder_fingerprint", "key"),
 )
 

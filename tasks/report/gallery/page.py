@@ -8,7 +8,7 @@ import base64
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -17,6 +17,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from nst_core.transfer.terms import LOSS_TERMS
+from tasks.report.shown_terms import MAIN_TERMS, label_of
 from tasks.report.table_row import CHANGES, Change
 from tasks.store.curves import thinned
 from tasks.store.statuses import STATUSES, UNDONE, Status
@@ -64,6 +66,7 @@ class GalleryRow:
         content: the content; `whole` shows it at the size of the result.
         result: None if there is no picture; for an `interrupted` row, the best picture so far.
         width, height: the size of the result, in pixels.
+        term_losses: the loss terms before their weights, by name.
         previous_loss: the total loss in the previous run.
         change: the change since the previous run; empty if there is nothing to compare with.
         warnings: what is odd about the row although it is done; usually empty.
@@ -80,9 +83,7 @@ class GalleryRow:
     width: int | None
     height: int | None
     total_loss: float | None
-    content_loss: float | None
-    style_loss: float | None
-    tv_loss: float | None
+    term_losses: Mapping[str, float]
     previous_loss: float | None
     change: Change
     seconds: float | None
@@ -166,7 +167,12 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"loss": loss_text, "duration": duration_text, "share": share_text}
+    environment.filters |= {
+        "loss": loss_text,
+        "label": label_of,
+        "duration": duration_text,
+        "share": share_text,
+    }
     return environment.get_template("gallery.html.jinja").render(
         page=page,
         policy=_policy(style, script),
@@ -174,6 +180,8 @@ def render(page: Page) -> str:
         script=Markup(script),
         sorts=SORTS,
         undone=UNDONE,
+        main_terms=MAIN_TERMS,
+        other_terms=[term for term in LOSS_TERMS if term not in MAIN_TERMS],
         style_numbers={name: number for number, name in enumerate(page.styles)},
         curve_lines=curve_lines,
         curve_box=f"0 0 {CURVE_WIDTH} {CURVE_HEIGHT}",
