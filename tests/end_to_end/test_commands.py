@@ -128,7 +128,10 @@ def test_an_unusable_manifest_is_reported_in_one_line(shell: Shell, command: str
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "m.csv", "--output", "out", "--size", "3"], "--size: found '3'; expected greater"),
+        (
+            ["run", "m.csv", "--output", "out", "--size", "3"],
+            "--size: found '3'; expected a number greater",
+        ),
         (["run", "m.csv", "--output", "out", "--preset", "best"], "best"),
         (["run", "m.csv", "--output", "out", "--sice", "64"], "Did you mean --size?"),
         (["run", "m.csv"], "--output"),
