@@ -1,5 +1,6 @@
 """Where tasks run: in threads of this process, or on the workers of a Ray or Dask cluster."""
 
+import os
 import socket
 from asyncio import CancelledError
 from collections.abc import Iterator
@@ -136,6 +137,9 @@ def _on_ray(address: str | None, devices: str) -> Iterator[Workers]:
     options: dict[str, Any] = {"address": address or "local", "log_to_driver": False}
     if not address:
         options |= {"num_cpus": max(1, len(visible_gpus())), "include_dashboard": False}
+    # With its client, Ray takes no job configuration, and adds no folder of this process.
+    if not _is_ray_client(address):
+        options |= {"job_config": _job_without_folders()}
     runner = RayTaskRunner(init_kwargs=options | {"logging_level": "ERROR"})
     with ExitStack() as stack:
         try:
@@ -147,6 +151,29 @@ def _on_ray(address: str | None, devices: str) -> Iterator[Workers]:
         resources = {"num_gpus": 1, "num_cpus": 0} if lent == ANY_GPU else {"num_cpus": 1}
         with remote_options(**resources):
             yield Workers(runner, lent)
+
+
+def _is_ray_client(address: str | None) -> bool:
+    """Return whether Ray uses its client for this address, or for the one that `auto` means."""
+    meant = os.environ.get("RAY_ADDRESS") or address if address == "auto" else address
+    return "://" in (meant or "")
+
+
+def _job_without_folders() -> Any:
+    """Return the configuration of a Ray job whose workers import from no folder of this process.
+
+    By default, they import from its current folder before they look anywhere else, and that folder
+    may have packages of the user's own that have the names of ours.
+    """
+    from ray.job_config import JobConfig
+
+    job = JobConfig()
+    # Ray adds no folders to a job that has a `working_dir`. A real one would also become the
+    # current folder of the workers, where Prefect looks for settings, and where relative paths in
+    # environment variables start. Ray has no public option for this; if a version of Ray no longer
+    # calls this method, tests/cluster/test_folders.py fails.
+    job._runtime_env_has_working_dir = lambda: True
+    return job
 
 
 def _check_reachable(address: str) -> None:

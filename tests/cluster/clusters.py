@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from tests.end_to_end.conftest import free_port
+from tests.end_to_end.conftest import free_port, write_own_packages
 
 BIN = Path(sys.executable).parent
 ROW = "stylize"
@@ -31,10 +31,15 @@ class Cluster:
 def started(
     arguments: list[str], environment: dict[str, str], log: Path
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a process, and in the end stop it and all processes that it started."""
+    """Run a process, and in the end stop it and all processes that it started.
+
+    Its current folder, the log's, has packages of the user's own that have the names of ours.
+    """
+    write_own_packages(log.parent)
+    command = [str(BIN / arguments[0]), *arguments[1:]]
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [str(BIN / arguments[0]), *arguments[1:]], env=environment, stdout=file, stderr=file
+            command, cwd=log.parent, env=environment, stdout=file, stderr=file
         )
     family: list[psutil.Process] = []
     try:

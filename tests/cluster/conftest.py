@@ -1,6 +1,5 @@
 """A Prefect server, and clusters of two workers that the tests start."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.clusters import Cluster, dask_cluster, ray_cluster
-from tests.end_to_end.conftest import OWN_PACKAGES, Shell, clean_environment, make_shell
+from tests.end_to_end.conftest import Shell, clean_environment, make_shell
 
 ONE_ROW_PER_WORKER = ("--nthreads", "1")
 
@@ -17,9 +16,6 @@ ONE_ROW_PER_WORKER = ("--nthreads", "1")
 def shell(tmp_path: Path, server_url: str) -> Shell:
     """Return the shell of a user who never used Ray, which keeps tokens in a user's home."""
     made = make_shell(tmp_path, server_url)
-    # Ray's workers import from the folder of the run first; docs/clusters.md warns of it.
-    for package in OWN_PACKAGES:
-        shutil.rmtree(tmp_path / package)
     return Shell(made.folder, {**made.environment, "HOME": str(tmp_path)})
 
 

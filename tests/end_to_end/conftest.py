@@ -76,15 +76,20 @@ OWN_PACKAGES = ("flows", "tasks", "nst_core")
 OWN_PACKAGE = "raise ImportError('a package in the current folder was imported')\n"
 
 
+def write_own_packages(folder: Path) -> None:
+    """Write packages of a user that have the names of ours, and fail when they are imported."""
+    for package in OWN_PACKAGES:
+        (folder / package).mkdir(exist_ok=True)
+        (folder / package / "__init__.py").write_text(OWN_PACKAGE)
+
+
 def make_shell(folder: Path, server_url: str) -> Shell:
     """Return a shell whose runs use a server, in a folder with contents a, b and styles s, t.
 
     The folder also has packages of the user's own that have the names of ours.
     """
     shell = Shell(folder, clean_environment(folder / "home", PREFECT_API_URL=server_url))
-    for package in OWN_PACKAGES:
-        (folder / package).mkdir()
-        (folder / package / "__init__.py").write_text(OWN_PACKAGE)
+    write_own_packages(folder)
     for seed, name in enumerate(("a.png", "b.png", "s.png", "t.png")):
         shell.picture(name, seed)
     return shell

@@ -54,6 +54,26 @@ def test_a_cluster_without_gpus_is_refused_if_gpus_are_required() -> None:
         runners._lent_by_cluster("gpu", 0)
 
 
+@pytest.mark.parametrize(
+    ("address", "named", "is_client"),
+    [
+        (None, "ray://head:10001", False),
+        ("auto", None, False),
+        ("auto", "head:6379", False),
+        ("auto", "ray://head:10001", True),
+        ("head:6379", "ray://head:10001", False),
+        ("ray://head:10001", None, True),
+    ],
+)
+def test_addresses_of_the_ray_client_are_recognized(
+    monkeypatch: pytest.MonkeyPatch, address: str | None, named: str | None, is_client: bool
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if named:
+        monkeypatch.setenv("RAY_ADDRESS", named)
+    assert runners._is_ray_client(address) == is_client
+
+
 class LostFuture:
     """A task whose worker died too often: prefect-dask's `wait` returns as if it had ended."""
 
