@@ -5,7 +5,7 @@ point so far, and never communicates with the host between steps.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.descent import (
@@ -44,6 +44,8 @@ class Adam:
         best_of_every: only the start (so that there is always a best point) and the points after
             1, 1 + n, 1 + 2n, ... steps can become the best point, where n is this number.
     """
+
+    State: ClassVar = AdamState
 
     lower: float = 0.0
     upper: float = 1.0

@@ -5,7 +5,7 @@ point so far, and never communicates with the host between steps.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.descent import (
@@ -58,6 +58,8 @@ class Lbfgs:
     found by bisection on the weak Wolfe conditions (Lewis & Overton 2013); the first trial is
     nearly always accepted, so a step usually takes one evaluation.
     """
+
+    State: ClassVar = LbfgsState
 
     lower: float = 0.0
     upper: float = 1.0

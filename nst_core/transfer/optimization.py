@@ -14,7 +14,8 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.adam import Adam
-from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Evaluation
+from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
+from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best, Evaluation
 from nst_core.transfer.lbfgs import Lbfgs
 from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
@@ -44,20 +45,18 @@ class NotFiniteError(ArithmeticError):
     """The loss of the start is not finite, so the optimization cannot go back to a better point."""
 
 
-class Totals(NamedTuple):
-    """Counts over several octaves, or over both parts of an octave that recovered."""
+class Progress(NamedTuple):
+    """The progress of an octave.
 
-    steps: int
-    evaluations: int
-    recoveries: int
+    Attributes:
+        state: that of the optimizer.
+        recovered: counts up to the octave's recovery; zeros if there was none.
+        history: the lowest loss so far at each report since then.
+    """
 
-    def plus(self, report: "Report") -> "Totals":
-        """Return the sum of these counts and those of an octave's last report."""
-        return Totals(
-            self.steps + report.steps,
-            self.evaluations + report.evaluations,
-            self.recoveries + report.recoveries,
-        )
+    state: Any
+    recovered: Totals
+    history: tuple[float, ...]
 
 
 class Report(NamedTuple):
@@ -69,6 +68,23 @@ class Report(NamedTuple):
     losses: Losses
     pixels: Pixels
     stop_reason: str
+    progress: Progress
+
+    @property
+    def totals(self) -> Totals:
+        """The octave's counts so far."""
+        return Totals(self.steps, self.evaluations, self.recoveries)
+
+    def checkpoint(self, octave: int, before: Totals) -> Checkpoint:
+        """Return a checkpoint, from which `OctaveTask.resume` continues.
+
+        Args:
+            octave: the index of this octave.
+            before: counts of the octaves before it.
+        """
+        state, recovered, history = self.progress
+        arrays = [tensor.numpy() for tensor in tf.nest.flatten(state)]
+        return Checkpoint(octave, before, recovered, history, arrays)
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,7 @@ class OctaveTask:
     targets: Targets
     weights: LossWeights
     settings: Settings
+    shape: tuple[int, int]
 
     @classmethod
     def prepare(
@@ -104,6 +121,7 @@ class OctaveTask:
             targets=Targets(content=seen, grams=grams, centers=centers),
             weights=loss_weights(settings),
             settings=settings,
+            shape=shape,
         )
 
     def losses_of(self, pixels: Pixels) -> Losses:
@@ -112,38 +130,53 @@ class OctaveTask:
 
     def reports(self, start: Pixels) -> Generator[Report, None, None]:
         """Yield the state at the start and after every few steps; the last has a stop reason."""
-        step_size = (
-            FIRST_LBFGS_STEP if self.settings.optimizer == "lbfgs" else self.settings.learning_rate
-        )
-        state = self._begin(start, step_size)
+        state = self._begin(start, self._step_size)
         if not np.isfinite(state.best.value.numpy()):
             weights = (f"{term} {value:g}" for term, value in term_weights(self.settings).items())
             raise NotFiniteError(
                 "the loss of the start is not finite; lower the weights or start from another "
                 f"picture ({', '.join(weights)})"
             )
-        before = Totals(0, 0, 0)
-        history = [float(state.best.value)]
-        yield self._report(state, before, "")
-        stop_reason = ""
-        while not stop_reason:
-            left = self.settings.steps - before.steps - int(state.step)
-            count = tf.constant(min(REPORT_EVERY, left))
-            state = self.compiled.advance(state, self.targets, self.weights, count)
-            history.append(float(state.best.value))
-            if int(state.status) == DIVERGED and not before.recoveries:
-                before = Totals(int(state.step), int(state.evaluations), 1)
-                state = self._begin(state.best.point, step_size * SMALLER_STEP)
-                history = [float(state.best.value)]
-            steps = before.steps + int(state.step)
-            stop_reason = self._stop_reason(int(state.status), steps, history)
-            yield self._report(state, before, stop_reason)
+        return self._reports(Progress(state, Totals(0, 0, 0), (float(state.best.value),)))
+
+    def resume(self, checkpoint: Checkpoint) -> Generator[Report, None, None]:
+        """Yield what `reports` yields from a checkpoint's report on, including that report.
+
+        Raises:
+            CheckpointError: the checkpoint belongs to another optimizer, shape or network.
+        """
+        state = _restored(checkpoint, self.compiled.optimizer, self.settings, self.shape)
+        return self._reports(Progress(state, checkpoint.recovered, checkpoint.history))
+
+    def _reports(self, progress: Progress) -> Generator[Report, None, None]:
+        report = self._report(progress)
+        yield report
+        while not report.stop_reason:
+            report = self._report(self._advanced(report.progress))
+            yield report
+
+    def _advanced(self, progress: Progress) -> Progress:
+        """Return the progress after a few more steps, or after a recovery."""
+        state, recovered, history = progress
+        left = self.settings.steps - recovered.steps - int(state.step)
+        count = tf.constant(min(REPORT_EVERY, left))
+        state = self.compiled.advance(state, self.targets, self.weights, count)
+        if int(state.status) == DIVERGED and not recovered.recoveries:
+            recovered = Totals(int(state.step), int(state.evaluations), 1)
+            state = self._begin(state.best.point, self._step_size * SMALLER_STEP)
+            return Progress(state, recovered, (float(state.best.value),))
+        return Progress(state, recovered, (*history, float(state.best.value)))
+
+    @property
+    def _step_size(self) -> float:
+        is_lbfgs = self.settings.optimizer == "lbfgs"
+        return FIRST_LBFGS_STEP if is_lbfgs else self.settings.learning_rate
 
     def _begin(self, start: Pixels, step_size: float) -> Any:
         size = tf.constant(step_size, tf.float32)
         return self.compiled.start(tf.constant(start), self.targets, self.weights, size)
 
-    def _stop_reason(self, status: int, steps: int, history: list[float]) -> str:
+    def _stop_reason(self, status: int, steps: int, history: tuple[float, ...]) -> str:
         if status != RUNNING:
             return {CONVERGED: "converged", DIVERGED: "diverged"}[status]
         if steps >= self.settings.steps:
@@ -153,15 +186,42 @@ class OctaveTask:
         )
         return "plateau" if settled else ""
 
-    def _report(self, state: Any, before: "Totals", stop_reason: str) -> "Report":
+    def _report(self, progress: Progress) -> Report:
+        state, recovered, history = progress
+        steps = recovered.steps + int(state.step)
         return Report(
-            steps=before.steps + int(state.step),
-            evaluations=before.evaluations + int(state.evaluations),
-            recoveries=before.recoveries,
+            steps=steps,
+            evaluations=recovered.evaluations + int(state.evaluations),
+            recoveries=recovered.recoveries,
             losses=_on_host(state.best.terms),
             pixels=state.best.point.numpy(),
-            stop_reason=stop_reason,
+            stop_reason=self._stop_reason(int(state.status), steps, history),
+            progress=progress,
         )
+
+
+def _restored(
+    checkpoint: Checkpoint, optimizer: Optimizer, settings: Settings, shape: tuple[int, int]
+) -> Any:
+    """Return the optimizer's state from a checkpoint."""
+    none: dict[str, Any] = dict.fromkeys(optimizer.State._fields, 0)
+    terms = LossTerms(
+        total=0,
+        terms=dict.fromkeys(LOSS_TERMS, 0),
+        style_layers=dict.fromkeys(settings.style_layer_weights, 0),
+    )
+    form = optimizer.State(**none | {"best": Best(0, 0, terms)})
+    try:
+        state = tf.nest.pack_sequence_as(form, [*map(tf.constant, checkpoint.arrays)])
+    except ValueError as error:
+        raise CheckpointError(f"found {len(checkpoint.arrays)} arrays: {error}") from error
+    if state.best.point.shape != (*shape, 3):
+        raise CheckpointError(
+            f"found a picture of shape {state.best.point.shape}, expected {(*shape, 3)}"
+        )
+    if others := {array.dtype.name for array in checkpoint.arrays} - {"float32", "int32"}:
+        raise CheckpointError(f"found {others.pop()}, expected float32 and int32")
+    return state
 
 
 def _on_host(losses: LossTerms) -> Losses:
@@ -205,6 +265,7 @@ class _AnySize:
 class Compiled:
     """Functions of tensors only: one trace serves every row, whatever its shape and weights."""
 
+    optimizer: Optimizer
     start: _AnySize
     advance: _AnySize
     measure: _AnySize
@@ -239,4 +300,4 @@ def compile_for(
     def advance(state: Any, targets: Targets, weights: LossWeights, steps: tf.Tensor) -> Any:
         return optimizer.advance(objective(targets, weights), state, steps)
 
-    return Compiled(_AnySize.of(start), _AnySize.of(advance), _AnySize.of(measured))
+    return Compiled(optimizer, _AnySize.of(start), _AnySize.of(advance), _AnySize.of(measured))

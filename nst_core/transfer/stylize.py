@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,10 @@ from nst_core.images.resize import fit, resize
 from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
+from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.colors import match_colors
 from nst_core.transfer.octaves import octave_shapes
-from nst_core.transfer.optimization import OctaveTask, Pixels, Report, Totals
+from nst_core.transfer.optimization import OctaveTask, Pixels, Report
 from nst_core.transfer.settings import DEFAULT_PRESET, PRESETS, Settings
 from nst_core.transfer.statistics import StyleTargets, style_targets
 from nst_core.transfer.terms import Losses
@@ -35,6 +36,7 @@ class Iterate(WithPicture):
         evaluations: number of evaluations of loss and gradient so far.
         losses: losses of `pixels`, at this octave's size.
         pixels: sRGB in [0, 1], float32, (height, width, 3) of this octave.
+        checkpoint: returns a copy of the optimization's state, from which `iterates` continues.
     """
 
     octave: int
@@ -46,6 +48,7 @@ class Iterate(WithPicture):
     evaluations: int
     losses: Losses
     pixels: Pixels
+    checkpoint: Callable[[], Checkpoint] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def iterates(
     *,
     seed: int,
     style: PictureLike | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Generator[Iterate, None, Outcome]:
     """Yield the iterates of one stylization, every few steps, and return its outcome.
 
@@ -142,9 +146,13 @@ def iterates(
         settings: as in `stylize`.
         seed: seed of the noise to start from.
         style: as in `stylize`; needed if the settings start from the style.
+        checkpoint: that of an iterate of the same stylization, with which this one continues.
+            Iterates up to that one are not yielded. On the same machine, all others are the same to
+            the bit as without an interruption.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
+        CheckpointError: the checkpoint belongs to another stylization.
     """
     content = as_pixels(content, "content")
     style = None if style is None else as_pixels(style, "style")
@@ -153,15 +161,22 @@ def iterates(
     _check_large_enough(encoder, settings, height, width)
     if settings.match_colors:
         content = match_colors(content, targets.colors)
-    shapes = octave_shapes(height, width, settings.octaves)
+    shapes = shapes_left = octave_shapes(height, width, settings.octaves)
     start = _start(encoder, content, style, settings, (height, width), seed)
     pixels, totals, stop_reason = start, Totals(0, 0, 0), "steps"
-    for index, shape in shapes.items():
+    if checkpoint:
+        shapes_left, totals = _left(shapes, checkpoint), checkpoint.before
+    for index, shape in shapes_left.items():
         task = OctaveTask.prepare(encoder, content, targets, settings, index, shape)
-        for report in task.reports(resize(pixels, *shape)):
+        if checkpoint and index == checkpoint.octave:
+            reports = task.resume(checkpoint)
+            report = next(reports)
+        else:
+            reports = task.reports(resize(pixels, *shape))
+        for report in reports:
             yield _iterate(report, totals, shapes, index, settings.steps)
         pixels, stop_reason = report.pixels, report.stop_reason
-        totals = totals.plus(report)
+        totals = totals.plus(report.totals)
     return _outcome(task, start, pixels, totals, stop_reason)
 
 
@@ -192,7 +207,15 @@ def _iterate(
         evaluations=before.evaluations + report.evaluations,
         losses=report.losses,
         pixels=np.clip(report.pixels, 0, 1),
+        checkpoint=lambda: report.checkpoint(octave, before),
     )
+
+
+def _left(shapes: dict[int, tuple[int, int]], checkpoint: Checkpoint) -> dict[int, tuple[int, int]]:
+    """Return the octaves from that of a checkpoint on."""
+    if checkpoint.octave not in shapes:
+        raise CheckpointError(f"found octave {checkpoint.octave}, expected one of {[*shapes]}")
+    return {index: shape for index, shape in shapes.items() if index >= checkpoint.octave}
 
 
 def _outcome(

@@ -249,6 +249,23 @@ def test_a_loss_that_is_not_finite_restarts_once_with_a_smaller_step(
 
 
 @pytest.mark.usefixtures("_fresh_graphs")
+def test_a_checkpoint_remembers_that_the_step_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    _break_after(monkeypatch, evaluations=5, larger_than=0.01)
+    settings = QUICK.model_copy(update={"optimizer": "adam", "steps": 40})
+    targets = style_targets(COMPACT, STYLE, settings)
+    seen: list[Iterate] = []
+    outcome = finish(iterates(COMPACT, CONTENT, targets, settings, seed=0), seen.append)
+    for number, iterate in enumerate(seen, 1):
+        rest: list[Iterate] = []
+        again = iterates(
+            *(COMPACT, CONTENT, targets, settings), seed=0, checkpoint=iterate.checkpoint()
+        )
+        assert finish(again, rest.append).recoveries == outcome.recoveries == 1
+        assert [each.step for each in rest] == [each.step for each in seen[number:]]
+        assert [each.losses for each in rest] == [each.losses for each in seen[number:]]
+
+
+@pytest.mark.usefixtures("_fresh_graphs")
 def test_a_second_divergence_keeps_the_best_iterate(monkeypatch: pytest.MonkeyPatch) -> None:
     _break_after(monkeypatch, evaluations=5, larger_than=0.0)
     settings = QUICK.model_copy(update={"optimizer": "adam", "steps": 40})
