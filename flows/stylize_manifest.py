@@ -41,9 +41,18 @@ from tasks.job import Job
 from tasks.option import with_arguments
 from tasks.report.prefect_page import log_wrong_rows, show_on_page, shown_progress
 from tasks.report.write import write_report
-from tasks.request import BatchRequest, CompleteRequest, MaxPixels, SaveEvery, WebUrl
+from tasks.request import (
+    CHECKPOINT_SECONDS,
+    BatchRequest,
+    CheckpointEvery,
+    CompleteRequest,
+    MaxPixels,
+    SaveEvery,
+    WebUrl,
+)
 from tasks.row import Row
 from tasks.stopping import raise_if_asked_to_stop, stopping_rows
+from tasks.store.checkpoints import forget_old_checkpoints
 from tasks.store.finished import results_of_finished
 from tasks.store.lookup import forget_foreign
 from tasks.store.records import PictureRecord, StyleRecord
@@ -51,6 +60,7 @@ from tasks.store.statuses import RowResult
 from tasks.style_targets import compute_style_targets
 from tasks.stylize import stylize_row
 from tasks.weights import fetch_weights
+from tasks.work.stylization import Saving
 
 PlaceText = Annotated[str, BeforeValidator(lambda named: str(reject_signed_url(place(named))))]
 """A path or a URL, as text, so that the server's page has a field for it."""
@@ -82,6 +92,7 @@ def stylize_manifest(
     strict: bool = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     save_every: SaveEvery | None = None,
+    checkpoint_every: CheckpointEvery = CHECKPOINT_SECONDS,
     devices: Devices = AUTO,
     runner: RunnerName = LOCAL,
     address: str | None = None,
@@ -99,6 +110,7 @@ def stylize_manifest(
         strict=strict,
         max_pixels=max_pixels,
         save_every=save_every,
+        checkpoint_every=checkpoint_every,
         devices=devices,
         runner=runner,
         address=address,
@@ -173,6 +185,9 @@ def stylize_jobs(
     if not batch.refresh:
         results |= results_of_finished(jobs, output)
     to_run = [job for job in jobs if job.line not in results]
+    forget_old_checkpoints(
+        output.checkpoints, {job.key for job in jobs} - {job.key for job in to_run}
+    )
     forget_foreign(to_run, output)
     emit(planned(to_run, results))
     if not to_run:
@@ -204,6 +219,7 @@ def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
     """Return a function that submits the task of one row."""
     keep = keep_by_key(batch.output_folder.records, "job", "key", refresh=batch.refresh)
     stylize = stylize_row.with_options(**keep)
+    saving = Saving(batch.save_every, batch.checkpoint_every, resume=not batch.refresh)
 
     def submit(job: Job, style: Style) -> PrefectFuture[PictureRecord]:
         parameters = {
@@ -211,7 +227,7 @@ def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
             "style": style,
             "output": batch.output_folder,
             "cache": batch.style_cache,
-            "save_every": batch.save_every,
+            "saving": saving,
         }
         return workers.submit(stylize, parameters)
 

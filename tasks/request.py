@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tasks.store.style_cache import StyleCache
 
 
+CHECKPOINT_SECONDS = 60.0
+
+
 class Group(StrEnum):
     """The groups of options, in the order in which help and documents show them."""
 
@@ -51,6 +54,7 @@ def _web_url(text: str) -> str:
 
 
 SaveEvery = Annotated[int, Field(gt=0, multiple_of=REPORT_EVERY)]
+CheckpointEvery = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 MaxPixels = Annotated[int, Field(ge=1)]
 WebUrl = Annotated[
     str, AfterValidator(_web_url), WithJsonSchema({"type": "string", "pattern": WEB_URL})
@@ -105,6 +109,11 @@ class CheckRequest(BaseModel):
         None,
         description="save each unfinished picture to intermediates/ every N steps of an octave; "
         f"N is a multiple of {REPORT_EVERY}; `nst-batch animate` makes an animation of them",
+    )
+    checkpoint_every: Annotated[CheckpointEvery, Shown(Group.OUTPUT)] = Field(
+        CHECKPOINT_SECONDS,
+        description="save the state of each active row every so many seconds, so that an "
+        "interrupted row continues from there in the next run; 0: never",
     )
     devices: Annotated[TypedDevices, Shown(Group.WHERE)] = Field(
         AUTO,

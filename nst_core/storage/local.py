@@ -3,6 +3,7 @@
 import logging
 import os
 import stat
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -136,6 +137,14 @@ def free_bytes(folder: Place) -> float:
         return float("inf")
     facts = os.statvfs(folder)
     return facts.f_bavail * facts.f_frsize if facts.f_blocks else float("inf")
+
+
+def seconds_since_change(named: Place) -> float:
+    """Return how long ago a file was last written; 0 for other storages, and if it is gone."""
+    try:
+        return time.time() - named.stat().st_mtime if isinstance(named, Path) else 0.0
+    except OSError:
+        return 0.0
 
 
 def mark_used(named: Place) -> None:

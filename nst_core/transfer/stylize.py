@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,23 +162,44 @@ def iterates(
     _check_large_enough(encoder, settings, height, width)
     if settings.match_colors:
         content = match_colors(content, targets.colors)
-    shapes = shapes_left = octave_shapes(height, width, settings.octaves)
     start = _start(encoder, content, style, settings, (height, width), seed)
-    pixels, totals, stop_reason = start, Totals(0, 0, 0), "steps"
-    if checkpoint:
-        shapes_left, totals = _left(shapes, checkpoint), checkpoint.before
-    for index, shape in shapes_left.items():
-        task = OctaveTask.prepare(encoder, content, targets, settings, index, shape)
+    octaves = octave_shapes(height, width, settings.octaves)
+    prepare = partial(OctaveTask.prepare, encoder, content, targets, settings)
+    return (yield from _through(octaves, prepare, start, settings.steps, checkpoint))
+
+
+def _through(
+    shapes: dict[int, tuple[int, int]],
+    prepare: Callable[[int, tuple[int, int]], OctaveTask],
+    start: Pixels,
+    steps: int,
+    checkpoint: Checkpoint | None,
+) -> Generator[Iterate, None, Outcome]:
+    """Optimize a picture at each octave, from the start or from a checkpoint.
+
+    Args:
+        shapes: height and width of each octave, by index.
+        prepare: returns the task of an octave of this index and shape.
+        start: the picture to start from, at the result's height and width.
+        steps: steps planned for each octave.
+        checkpoint: where to continue.
+    """
+    if checkpoint and checkpoint.octave not in shapes:
+        raise CheckpointError(f"found octave {checkpoint.octave}, expected one of {[*shapes]}")
+    pixels, totals = start, checkpoint.before if checkpoint else Totals(0, 0, 0)
+    for index, shape in shapes.items():
+        if checkpoint and index < checkpoint.octave:
+            continue
+        task = prepare(index, shape)
         if checkpoint and index == checkpoint.octave:
             reports = task.resume(checkpoint)
             report = next(reports)
         else:
             reports = task.reports(resize(pixels, *shape))
         for report in reports:
-            yield _iterate(report, totals, shapes, index, settings.steps)
-        pixels, stop_reason = report.pixels, report.stop_reason
-        totals = totals.plus(report.totals)
-    return _outcome(task, start, pixels, totals, stop_reason)
+            yield _iterate(report, totals, shapes, index, steps)
+        pixels, totals = report.pixels, totals.plus(report.totals)
+    return _outcome(task, start, pixels, totals, report.stop_reason)
 
 
 def _iterate(
@@ -209,13 +231,6 @@ def _iterate(
         pixels=np.clip(report.pixels, 0, 1),
         checkpoint=lambda: report.checkpoint(octave, before),
     )
-
-
-def _left(shapes: dict[int, tuple[int, int]], checkpoint: Checkpoint) -> dict[int, tuple[int, int]]:
-    """Return the octaves from that of a checkpoint on."""
-    if checkpoint.octave not in shapes:
-        raise CheckpointError(f"found octave {checkpoint.octave}, expected one of {[*shapes]}")
-    return {index: shape for index, shape in shapes.items() if index >= checkpoint.octave}
 
 
 def _outcome(

@@ -51,6 +51,10 @@ class RowReport:
         )
         emit(RowStarted(self.job.line, self.job.output))
 
+    def resumed(self, step: int) -> None:
+        """Report that the row continues from the checkpoint of an earlier run."""
+        self.log.info("continues after step %d of an earlier run", step)
+
     def waiting(self, holder: str) -> None:
         """Report that all devices are in use; only once, however often it is called.
 

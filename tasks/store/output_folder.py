@@ -137,6 +137,15 @@ class OutputFolder:
         """The folder of finished rows' records, which are named by the rows' keys."""
         return self.root / INTERNAL / "rows"
 
+    @property
+    def checkpoints(self) -> Place:
+        """The folder of unfinished rows' checkpoints, which are named by the rows' keys."""
+        return self.root / INTERNAL / "checkpoints"
+
+    def checkpoint(self, key: str) -> Place:
+        """Return the place of a row's checkpoint."""
+        return self.checkpoints / key
+
     def moving(self, sha256: str) -> Place:
         """Return where a picture or curve waits while rows change places, named by its SHA-256."""
         return self.root / INTERNAL / "moving" / sha256

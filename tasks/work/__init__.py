@@ -1,0 +1,1 @@
+"""The work of the tasks, without Prefect: one row, and the targets of one style."""

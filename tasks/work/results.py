@@ -1,0 +1,101 @@
+"""The files of a finished row: its picture, its loss curve, and the page's previews of it."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nst_core.images.levels import from_levels
+from nst_core.images.read import Picture
+from nst_core.storage.files import make_durable
+from nst_core.transfer.terms import loss_name
+from nst_core.transfer.warnings import warnings_of_losses
+from tasks.job import Job
+from tasks.report.gallery.previews import keep_content, keep_thumbnail
+from tasks.store.curves import Point, curve_csv
+from tasks.store.file_reference import FileReference
+from tasks.store.output_folder import OutputFolder
+from tasks.store.output_names import format_of
+from tasks.store.provenance import KEYWORD, Provenance
+from tasks.store.records import PictureRecord
+
+if TYPE_CHECKING:
+    from nst_core.transfer.stylize import Outcome
+
+LARGEST_LOSS = float(np.finfo(np.float32).max)
+LONGEST_WARNING = 2000
+"""The most characters of a warning; records allow no more."""
+
+
+def write_results(
+    job: Job,
+    content: Picture,
+    outcome: "Outcome",
+    curve: list[Point],
+    output: OutputFolder,
+    *,
+    device: str,
+    seconds: float,
+) -> PictureRecord:
+    """Write the picture, its curve and the page's previews of it; return the picture's record."""
+    from nst_core.devices import peak_memory_mb
+
+    facts = _facts(job, outcome)
+    pixels = from_levels(outcome.pixels)
+    alpha = content.alpha if job.settings.keep_alpha else None
+    text = {KEYWORD: Provenance(**facts, **_sources(job)).to_text()}
+    picture = format_of(job.output).encode(pixels, alpha, text)
+    curve_file = FileReference.write(output.curve(job.output), curve_csv(curve))
+    file = FileReference.write(output.picture(job.output), picture)
+    keep_content(output, job.content_sha256, content.rgb)
+    keep_thumbnail(output, job.content_sha256, content.rgb)
+    keep_thumbnail(output, file.sha256, pixels)
+    # No record may survive a power failure that its files do not survive.
+    make_durable(file.path, curve_file.path)
+    warnings = (*job.warnings, *warnings_of_losses(outcome))
+    return PictureRecord(
+        key=job.key,
+        file=file,
+        curve=curve_file.path,
+        curve_file=curve_file,
+        width=outcome.pixels.shape[1],
+        height=outcome.pixels.shape[0],
+        seconds=seconds,
+        device=device,
+        peak_memory_mb=round(peak_memory_mb(device), 1),
+        warnings=tuple(warning[:LONGEST_WARNING] for warning in warnings),
+        **facts,
+    )
+
+
+def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:
+    """Return how the picture was made, for both the table and the picture itself."""
+    losses = outcome.losses
+    return {
+        "settings": job.settings.model_dump(),
+        "seed": job.seed,
+        "encoder_fingerprint": job.encoder.fingerprint,
+        "total_loss": _recordable(losses.total),
+        **{loss_name(term): _recordable(loss) for term, loss in losses.terms.items()},
+        "style_layers": {layer: _recordable(loss) for layer, loss in losses.style_layers.items()},
+        "start_loss": _recordable(outcome.start_losses.total),
+        "steps": outcome.steps,
+        "evaluations": outcome.evaluations,
+        "stop_reason": outcome.stop_reason,
+        "recoveries": outcome.recoveries,
+    }
+
+
+def _recordable(loss: float) -> float:
+    """Return a loss that JSON can hold; a warning of the row says if it was not finite."""
+    return loss if math.isfinite(loss) else LARGEST_LOSS
+
+
+def _sources(job: Job) -> dict[str, str]:
+    return {
+        "key": job.key,
+        "content": job.content_name,
+        "content_sha256": job.content_sha256,
+        "style": job.style_name,
+        "style_sha256": job.style_sha256,
+    }

@@ -1,0 +1,210 @@
+"""The work of one row: from its pictures and its style's targets to its finished files."""
+
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst_core.images.read import Picture
+from nst_core.images.write import encode_png
+from nst_core.storage.files import write_atomic
+from nst_core.storage.places import Place
+from nst_core.transfer.checkpoint import CheckpointError
+from tasks.engine.row_report import RowReport
+from tasks.intake.examine import load_picture
+from tasks.job import Job
+from tasks.stopping import StoppedError, is_stopped
+from tasks.store.checkpoints import Checkpoints, RowState
+from tasks.store.curves import Point
+from tasks.store.managed import INTERMEDIATE_MARK, INTERRUPTED_MARK, keep_others, remove_ours
+from tasks.store.output_folder import INTERRUPTED, OutputFolder
+from tasks.store.output_names import format_of
+from tasks.store.provenance import ROW_KEYWORD
+from tasks.store.records import PictureRecord
+from tasks.work.results import write_results
+
+if TYPE_CHECKING:
+    from nst_core.transfer.statistics import StyleTargets
+    from nst_core.transfer.stylize import Iterate, Outcome
+
+logger = logging.getLogger("nst_batch.rows")
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What a row saves while it runs.
+
+    Attributes:
+        intermediate_steps: save the current picture after every so many steps of an octave; None
+            if no intermediates are wanted.
+        checkpoint_seconds: seconds between checkpoints; 0 if none are wanted.
+        resume: whether to continue from the checkpoint of an earlier run.
+    """
+
+    intermediate_steps: int | None = None
+    checkpoint_seconds: float = 0
+    resume: bool = True
+
+
+def stylize_job(
+    job: Job,
+    targets: "StyleTargets",
+    output: OutputFolder,
+    device: str,
+    saving: Saving,
+    report: RowReport,
+) -> PictureRecord:
+    """Stylize a job's content with its style's targets; return the record of the result.
+
+    Args:
+        job: the job of the row.
+        targets: those of its style.
+        output: the batch's output folder.
+        device: the device that this runs on, for the record.
+        saving: what to save on the way.
+        report: the reporter of the row.
+
+    Raises:
+        StoppedError: the batch was stopped; the best picture so far and a checkpoint are saved.
+    """
+    started = time.perf_counter()
+    content = _load(job, job.content, job.content_sha256)
+    checkpoints = Checkpoints.of_row(
+        output.checkpoint(job.key), targets.to_bytes(), saving.checkpoint_seconds
+    )
+    earlier = checkpoints.read() if saving.resume else None
+    try:
+        row = _RowRun(job, output, saving, report, checkpoints, earlier)
+        outcome = row.optimize(content, targets)
+    except CheckpointError as error:
+        logger.warning("%s: its checkpoint is not used: %s", job.output, error)
+        row = _RowRun(job, output, saving, report, checkpoints, None)
+        outcome = row.optimize(content, targets)
+    seconds = row.seconds_before + time.perf_counter() - started
+    return write_results(job, content, outcome, row.curve, output, device=device, seconds=seconds)
+
+
+class _RowRun:
+    """One run of a row's optimization, which may continue an earlier one."""
+
+    def __init__(
+        self,
+        job: Job,
+        output: OutputFolder,
+        saving: Saving,
+        report: RowReport,
+        checkpoints: Checkpoints,
+        earlier: RowState | None,
+    ) -> None:
+        self._job, self._output, self._saving, self._report = job, output, saving, report
+        self._checkpoints, self._earlier = checkpoints, earlier
+        self._started = time.perf_counter()
+        self.curve: list[Point] = [*earlier.curve] if earlier else []
+        self.seconds_before = earlier.seconds if earlier else 0.0
+
+    def optimize(self, content: Picture, targets: "StyleTargets") -> "Outcome":
+        """Return the best picture.
+
+        Raises:
+            StoppedError: the batch was stopped.
+            CheckpointError: the earlier run cannot be continued.
+        """
+        from nst_core.transfer.stylize import finish, iterates
+
+        job = self._job
+        if self._earlier:
+            self._report.resumed(self.curve[-1].step)
+        else:
+            _forget_intermediates(job, self._output)
+        steps = iterates(
+            job.encoder.load(),
+            content.rgb,
+            targets,
+            job.settings,
+            seed=job.seed,
+            style=_style_to_start_from(job),
+            checkpoint=self._earlier.checkpoint if self._earlier else None,
+        )
+        return finish(steps, self._follow)
+
+    def _follow(self, iterate: "Iterate") -> None:
+        self.curve.append(_point(iterate))
+        self._report.step(iterate)
+        if is_stopped(self._output):
+            raise self._given_up(iterate)
+        if self._checkpoints.is_due():
+            self._checkpoints.write(self._state(iterate))
+        if self._saving.intermediate_steps and _is_due(iterate, self._saving.intermediate_steps):
+            path = self._output.intermediate(self._job.output, iterate.step)
+            text = {**INTERMEDIATE_MARK, ROW_KEYWORD: self._job.key}
+            write_atomic(path, encode_png(iterate.pixels, text=text))
+
+    def _state(self, iterate: "Iterate") -> RowState:
+        seconds = self.seconds_before + time.perf_counter() - self._started
+        return RowState(iterate.checkpoint(), self.curve, seconds)
+
+    def _given_up(self, iterate: "Iterate") -> StoppedError:
+        """Save a checkpoint and the best picture so far; return an error that says so."""
+        message = f"stopped after {iterate.step} of {iterate.steps} steps"
+        if iterate.step == 0:
+            return StoppedError(message)
+        if self._checkpoints.is_wanted and self._checkpoints.write(self._state(iterate)):
+            message = f"{message}; the next run continues from there"
+        return _with_picture(message, self._job, iterate, self._output)
+
+
+def _forget_intermediates(job: Job, output: OutputFolder) -> None:
+    """Remove the intermediates of an earlier picture."""
+    # A storage may refuse to list its files; then none of them is shown either.
+    with suppress(OSError):
+        for picture in output.intermediates(job.output):
+            remove_ours(picture, INTERMEDIATE_MARK)
+
+
+def _is_due(iterate: "Iterate", save_every: int) -> bool:
+    """Return whether to save the picture; an octave begins with one that is saved already."""
+    return iterate.step_of_octave % save_every == 0 and (
+        iterate.step_of_octave > 0 or iterate.octave == 1
+    )
+
+
+def _with_picture(message: str, job: Job, iterate: "Iterate", output: OutputFolder) -> StoppedError:
+    """Save the best picture so far, for people; return an error with the message that says so."""
+    try:
+        picture = output.interrupted(job.output)
+        keep_others(picture, INTERRUPTED_MARK)
+        encode = format_of(job.output).encode
+        write_atomic(picture, encode(iterate.pixels, None, INTERRUPTED_MARK))
+    except OSError as error:
+        return StoppedError(f"{message}; its best picture so far cannot be saved: {error.strerror}")
+    return StoppedError(
+        f"{message}; its best picture so far is saved", f"{INTERRUPTED}/{job.output}"
+    )
+
+
+def _load(job: Job, path: Place, sha256: str) -> Picture:
+    settings = job.settings
+    return load_picture(
+        path,
+        sha256,
+        size=settings.size,
+        enlarge=settings.enlarge,
+        max_pixels=job.max_pixels,
+    )
+
+
+def _style_to_start_from(job: Job) -> NDArray[np.float32] | None:
+    return _load(job, job.style, job.style_sha256).rgb if job.settings.start == "style" else None
+
+
+def _point(iterate: "Iterate") -> Point:
+    losses = iterate.losses
+    height, width = iterate.pixels.shape[:2]
+    return Point(
+        *(iterate.octave, width, height, iterate.step, iterate.evaluations),
+        *(losses.total, losses.terms),
+    )
