@@ -16,11 +16,12 @@ from tasks.option import options_of
 from tasks.request import BatchRequest, CheckRequest, Group
 
 GROUPED = ("run", "serve", "plan", "check")
+SAVING = ("save_every", "checkpoint_every")
 LEFT_OUT = {
     "run": set(),
     "serve": {"refresh"},
-    "plan": {"refresh", "strict", "save_every", "runner", "address", "served_at"},
-    "check": {"refresh", "strict", "save_every", "runner", "address", "served_at", "devices"},
+    "plan": {"refresh", "strict", *SAVING, "runner", "address", "served_at"},
+    "check": {"refresh", "strict", *SAVING, "runner", "address", "served_at", "devices"},
 }
 
 
@@ -144,6 +145,7 @@ def test_a_command_line_becomes_a_request() -> None:
         "strict": True,
         "max_pixels": 200_000_000,
         "save_every": 20,
+        "checkpoint_every": 60.0,
         "devices": "gpu:0,gpu:1",
         "runner": "local",
     }

@@ -126,6 +126,7 @@ def test_parameters_are_json_and_have_only_the_given_settings() -> None:
         "refresh": False,
         "strict": False,
         "max_pixels": 200_000_000,
+        "checkpoint_every": 60.0,
         "devices": "auto",
         "runner": "local",
     }
