@@ -57,6 +57,7 @@ def run(shell: Shell) -> pd.DataFrame:
     return pd.read_csv(shell.folder / "night" / "summary.csv").set_index("output")
 
 
+@pytest.mark.nights
 def test_a_new_term_is_computed_stored_and_shown_and_finished_rows_stay_finished(
     shell: Shell,
 ) -> None:

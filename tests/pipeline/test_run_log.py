@@ -109,7 +109,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def fail(descriptor: int) -> None:
         path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        if {path.parent.name, path.name.split(".")[1]} & set(names):
+        if path.is_file() and {path.parent.name, path.name.split(".")[1]} & set(names):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         original(descriptor)
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,14 @@ from nst_core.storage.write_errors import WriteError, writing_to
 def test_the_file_and_the_folder_are_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, reason: str
 ) -> None:
-    def fail(_: int) -> None:
-        # `write` and `fsync` raise errors like this one, without a file name.
-        raise OSError(number, os.strerror(number))
+    fsync = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            fsync(descriptor)
+        else:
+            # `write` and `fsync` raise errors like this one, without a file name.
+            raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("os.fsync", fail)
     output, cache = tmp_path / "out", tmp_path / "cache"
