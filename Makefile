@@ -9,7 +9,7 @@ help: ## print this list
 demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 	@$(BIN)/nst-batch run manifests/demo.csv --output build/demo --cache build/cache
 
-test: .venv/installed ## all tests except the next two
+test: .venv/installed ## all tests except the next three
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test-nights: .venv/installed ## nightly runs by a worker, servers that die, and all else that takes minutes
