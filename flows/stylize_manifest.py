@@ -1,11 +1,10 @@
 """The flow, which is also an outline of the whole program."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from prefect import Task, flow, runtime
+from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
@@ -19,7 +18,7 @@ from nst_core.networks.store import WeightStore
 from nst_core.storage.places import name_of, place, reject_signed_url
 from nst_core.storage.write_errors import writing_to
 from nst_core.transfer.settings import Overrides
-from tasks.engine.caching import keep_by_key
+from tasks.engine.caching import with_records
 from tasks.engine.collect import Style
 from tasks.engine.in_flight import (
     InFlight,
@@ -217,8 +216,8 @@ def planned(to_run: Sequence[Job], results: Mapping[int, RowResult]) -> RowsPlan
 
 def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
     """Return a function that submits the task of one row."""
-    keep = keep_by_key(batch.output_folder.records, "job", "key", refresh=batch.refresh)
-    stylize = stylize_row.with_options(**keep)
+    records = batch.output_folder.records
+    stylize = with_records(stylize_row, records, "job", "key", refresh=batch.refresh)
     saving = Saving(batch.save_every, batch.checkpoint_every, resume=not batch.refresh)
 
     def submit(job: Job, style: Style) -> PrefectFuture[PictureRecord]:
@@ -242,12 +241,10 @@ def style_submitter(
     The function first passes the style's key to `use_style`, so that no prune removes the targets.
     """
     cache, refresh = batch.style_cache, batch.refresh
-
-    @functools.cache
-    def compute() -> Task[..., StyleRecord]:
-        records, locks = cache.records, cache.locks
-        keep = keep_by_key(records, "job", "style_key", refresh=refresh, once_under=locks)
-        return compute_style_targets.with_options(**keep)
+    records, locks = cache.records, cache.locks
+    compute = with_records(
+        *(compute_style_targets, records, "job", "style_key"), refresh=refresh, once_under=locks
+    )
 
     def submit(job: Job) -> Style:
         use_style(job.style_key)
@@ -255,7 +252,7 @@ def style_submitter(
             cache.mark_used(job.style_key)
             return found
         parameters = {"job": job, "cache": cache, "output": batch.output_folder}
-        future: PrefectFuture[StyleRecord] = workers.submit(compute(), parameters)
+        future: PrefectFuture[StyleRecord] = workers.submit(compute, parameters)
         return future
 
     return submit

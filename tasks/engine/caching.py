@@ -4,8 +4,9 @@ import asyncio
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
+from prefect import Task
 from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
 from prefect.context import TaskRunContext
 from prefect.locking.protocol import LockManager
@@ -20,6 +21,7 @@ from tasks.store.file_reference import RecordError
 from tasks.store.lookup import FilesBySize, look_for
 from tasks.store.records import (
     SERIALIZER,
+    AnyRecord,
     PictureRecord,
     Record,
     StyleRecord,
@@ -139,17 +141,22 @@ def _lock_manager(folder: Path) -> FlockLockManager:
     return FlockLockManager(folder)
 
 
-def keep_by_key(
+P = ParamSpec("P")
+
+
+def with_records(
+    task: Task[P, AnyRecord],
     folder: Place,
     argument: str,
     attribute: str,
     *,
     refresh: bool,
     once_under: Path | None = None,
-) -> dict[str, Any]:
-    """Return options for `task.with_options` that store the task's records by key in a folder.
+) -> Task[P, AnyRecord]:
+    """Return a copy of a task whose records are stored by key in a folder.
 
     Args:
+        task: a task that returns records.
         folder: where records are stored.
         argument, attribute: the key is this attribute of this argument of the task.
         refresh: run even if there is a record, and replace it.
@@ -164,10 +171,13 @@ def keep_by_key(
             lock_manager=_lock_manager(once_under),
             isolation_level=IsolationLevel.SERIALIZABLE,
         )
-    return {
-        "result_storage": RecordStorage.saved(folder),
-        "result_serializer": RecordSerializer(),
-        "persist_result": True,
-        "refresh_cache": refresh,
-        "cache_policy": policy,
-    }
+    copy = task.with_options(
+        result_serializer=RecordSerializer(),
+        persist_result=True,
+        refresh_cache=refresh,
+        cache_policy=policy,
+    )
+    # As an option, it would have to be saved on the server first, which takes half a second in each
+    # run. The server needs it only for results that are read by way of the server, and none is.
+    copy.result_storage = RecordStorage(folder=str(folder))
+    return copy

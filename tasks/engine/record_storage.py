@@ -4,8 +4,7 @@ Prefect's own blocks open a record in place and never flush it, so a power failu
 of one, or none at all for a picture that counted as done.
 """
 
-import hashlib
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from prefect.filesystems import WritableFileSystem
 from pydantic import Field
@@ -26,13 +25,8 @@ class RecordStorage(WritableFileSystem):
 
     folder: str = Field(description="path or URL of the folder of records")
 
-    @classmethod
-    def saved(cls, folder: Place) -> Self:
-        """Return a folder's block, saved on the server, because Prefect accepts no others."""
-        block = cls(folder=str(folder))
-        digest = hashlib.sha256(block.folder.encode()).hexdigest()
-        block.save(f"nst-batch-{digest[:12]}", overwrite=True)
-        return block
+    def _resolve_path(self, path: str) -> None:
+        """Tell Prefect that keys remain as they are; they are not paths in the current folder."""
 
     def _at(self, key: str) -> Place:
         return place(self.folder) / key

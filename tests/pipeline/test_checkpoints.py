@@ -90,7 +90,13 @@ def undisturbed(batch: Batch) -> tuple[bytes, bytes]:
     return found
 
 
-@pytest.fixture(params=[10, 30, 50])
+@pytest.fixture(
+    params=[
+        pytest.param(10, marks=pytest.mark.nights),
+        30,
+        pytest.param(50, marks=pytest.mark.nights),
+    ]
+)
 def interrupted(
     request: pytest.FixtureRequest, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> int:
@@ -114,6 +120,7 @@ def test_a_row_continues_and_ends_with_the_same_files(
     assert not checkpoints(batch)
 
 
+@pytest.mark.nights
 def test_seconds_are_those_of_all_runs(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         _fail_after(patch, 30)
@@ -198,7 +205,14 @@ def _be_a_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [_tear, _of_other_targets, _of_another_stylization, _be_a_folder]
+    "damage",
+    [
+        _of_another_stylization,
+        *(
+            pytest.param(damage, marks=pytest.mark.nights)
+            for damage in (_tear, _of_other_targets, _be_a_folder)
+        ),
+    ],
 )
 def test_one_that_cannot_be_used_costs_only_its_steps(
     batch: Batch,

@@ -56,7 +56,10 @@ def refreshed(batch: Batch) -> Any:
     return _run(batch, ROWS, refresh=True)
 
 
-SCENARIOS = (fresh, swapped, changed, refreshed)
+SCENARIOS = (
+    *(fresh, swapped),
+    *(pytest.param(each, marks=pytest.mark.nights) for each in (changed, refreshed)),
+)
 
 
 def _run(batch: Batch, rows: tuple[tuple[Any, ...], ...], **options: Any) -> Any:
@@ -72,7 +75,7 @@ def _disk(root: Path) -> Disk:
     }
 
 
-@pytest.fixture(params=SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.fixture(params=SCENARIOS, ids=lambda scenario: getattr(scenario, "__name__", None))
 def scenario(request: pytest.FixtureRequest, batch: Batch) -> Scenario:
     """Return what is run; what it starts from is in the folder."""
     found: Scenario = request.param

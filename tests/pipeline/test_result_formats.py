@@ -10,13 +10,13 @@ from PIL import Image
 
 from nst_core.images.write import read_text
 from nst_core.storage.files import list_files
-from tasks import stylize
 from tasks.report.animation import animate_row
 from tasks.report.finding import find_row, table_of
 from tasks.report.rebuild import Rebuilder
 from tasks.store.managed import INTERRUPTED_MARK
 from tasks.store.output_folder import OutputFolder
 from tasks.store.provenance import Provenance
+from tasks.work import stylization
 from tests.pipeline.conftest import Batch
 from tests.result_formats import TIFF, add_format
 
@@ -103,7 +103,7 @@ def test_an_interrupted_picture_has_the_format_of_its_result(
 ) -> None:
     answers = iter((False, True))
     with monkeypatch.context() as patch:
-        patch.setattr(stylize, "is_stopped", lambda _: next(answers))
+        patch.setattr(stylization, "is_stopped", lambda _: next(answers))
         _, table = batch.run(HEADER, row_of("x.tiff"), settings=STEPS)
     assert list(table["status"]) == ["interrupted"]
     picture = batch.output / "interrupted" / "x.tiff"

@@ -255,10 +255,10 @@ def test_a_checkpoint_remembers_that_the_step_is_smaller(monkeypatch: pytest.Mon
     targets = style_targets(COMPACT, STYLE, settings)
     seen: list[Iterate] = []
     outcome = finish(iterates(COMPACT, CONTENT, targets, settings, seed=0), seen.append)
-    for number, iterate in enumerate(seen, 1):
+    for number in (1, 3):
         rest: list[Iterate] = []
         again = iterates(
-            *(COMPACT, CONTENT, targets, settings), seed=0, checkpoint=iterate.checkpoint()
+            *(COMPACT, CONTENT, targets, settings), seed=0, checkpoint=seen[number - 1].checkpoint()
         )
         assert finish(again, rest.append).recoveries == outcome.recoveries == 1
         assert [each.step for each in rest] == [each.step for each in seen[number:]]
