@@ -44,7 +44,7 @@ def result_of(
     """Return the result of a job whose task run completed, even if another run made the picture."""
     record = picture.result()
     warn_if_not_stored(job, output)
-    forget_checkpoint(output.checkpoint(job.key))
+    forget_checkpoint(output.checkpoint(job.key), record.seconds)
     computed = isinstance(style, PrefectFuture) and ended(style).name != "Cached"
     return RowResult(
         "cached" if picture.state.name == "Cached" else "done",

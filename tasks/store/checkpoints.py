@@ -20,6 +20,10 @@ logger = logging.getLogger("nst_batch.checkpoints")
 SMALLEST_INTERVALS = 20
 """A checkpoint is due after this many times as long as it took to write the last one, at least."""
 
+SHORTEST_ROW = 5.0
+"""A row that ran for fewer seconds, over all runs, has no checkpoint: it is not worth one, and in
+object storage nobody needs to ask whether there is one."""
+
 OLDEST = 7 * 86_400
 """After so many seconds, a checkpoint of a row that no run has continued is removed."""
 
@@ -58,15 +62,14 @@ class Checkpoints:
         """
         return cls(path, hashlib.sha256(targets).hexdigest(), every)
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether checkpoints are wanted at all."""
-        return self._every > 0
+    def is_worth_it(self, seconds: float) -> bool:
+        """Return whether a row that has run for some seconds, over all runs, gets checkpoints."""
+        return self._every > 0 and seconds >= SHORTEST_ROW
 
-    def is_due(self) -> bool:
-        """Return whether it is time for the next one."""
+    def is_due(self, seconds: float) -> bool:
+        """Return whether it is time for the next one of a row that has run for some seconds."""
         interval = max(self._every, SMALLEST_INTERVALS * self._writing_took)
-        return self.is_wanted and time.monotonic() - self._written_at >= interval
+        return self.is_worth_it(seconds) and time.monotonic() - self._written_at >= interval
 
     def write(self, state: RowState) -> bool:
         """Write a checkpoint; return False, with one warning a row, if that is not possible."""
@@ -112,8 +115,10 @@ class Checkpoints:
             return None
 
 
-def forget_checkpoint(path: Place) -> None:
-    """Remove the checkpoint of a row that is done, if there is one."""
+def forget_checkpoint(path: Place, seconds: float) -> None:
+    """Remove the checkpoint of a row that is done after some seconds, if there is one."""
+    if seconds < SHORTEST_ROW:
+        return
     try:
         remove(path)
     except OSError as error:
@@ -130,8 +135,9 @@ def forget_old_checkpoints(folder: Place, done: Collection[str]) -> None:
     try:
         names = [name for name in list_files(folder) if re.fullmatch("[0-9a-f]{64}", name)]
     except OSError as error:
-        logger.warning("%s: cannot be listed: %s", redacted(folder), error.strerror)
+        # Some storages refuse to list files to users who may read and write them.
+        logger.info("%s: cannot be listed: %s", redacted(folder), error.strerror)
         return
     for name in names:
         if name in done or seconds_since_change(folder / name) > OLDEST:
-            forget_checkpoint(folder / name)
+            forget_checkpoint(folder / name, SHORTEST_ROW)

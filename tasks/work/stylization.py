@@ -136,7 +136,7 @@ class _RowRun:
         self._report.step(iterate)
         if is_stopped(self._output):
             raise self._given_up(iterate)
-        if self._checkpoints.is_due():
+        if self._checkpoints.is_due(self._seconds()):
             self._checkpoints.write(self._state(iterate))
         if self._saving.intermediate_steps and _is_due(iterate, self._saving.intermediate_steps):
             path = self._output.intermediate(self._job.output, iterate.step)
@@ -144,15 +144,18 @@ class _RowRun:
             write_atomic(path, encode_png(iterate.pixels, text=text))
 
     def _state(self, iterate: "Iterate") -> RowState:
-        seconds = self.seconds_before + time.perf_counter() - self._started
-        return RowState(iterate.checkpoint(), self.curve, seconds)
+        return RowState(iterate.checkpoint(), self.curve, self._seconds())
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self._started
 
     def _given_up(self, iterate: "Iterate") -> StoppedError:
         """Save a checkpoint and the best picture so far; return an error that says so."""
         message = f"stopped after {iterate.step} of {iterate.steps} steps"
         if iterate.step == 0:
             return StoppedError(message)
-        if self._checkpoints.is_wanted and self._checkpoints.write(self._state(iterate)):
+        is_worth_it = self._checkpoints.is_worth_it(self._seconds())
+        if is_worth_it and self._checkpoints.write(self._state(iterate)):
             message = f"{message}; the next run continues from there"
         return _with_picture(message, self._job, iterate, self._output)
 

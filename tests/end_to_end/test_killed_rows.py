@@ -9,7 +9,7 @@ import pytest
 from tests.end_to_end.conftest import Shell
 from tests.pictures import write_csv
 
-STEPS = 1200
+STEPS = 2500
 SETTINGS = ["--size", "64", "--steps", STEPS, "--octaves", "1", "--tolerance", "0"]
 SETTINGS += ["--enlarge", "--optimizer", "adam", "--checkpoint-every", "0.5"]
 KILLS = 3

@@ -66,6 +66,7 @@ def run(batch: Batch, *, every: float = 1e-6, **options: Any) -> Any:
 @pytest.fixture(autouse=True)
 def _always_due(monkeypatch: pytest.MonkeyPatch, batch: Batch) -> None:
     monkeypatch.setattr(module, "SMALLEST_INTERVALS", 0)
+    monkeypatch.setattr(module, "SHORTEST_ROW", 0)
     write_picture(batch.folder / "a.png", 7, height=64, width=64)
 
 
@@ -246,6 +247,14 @@ def test_a_disk_without_room_for_one_fails_no_row(
     assert caplog.text.count("no checkpoint can be written: No space left on device") == 1
 
 
+def test_a_short_row_has_none(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHORTEST_ROW", 1000)
+    with monkeypatch.context() as patch:
+        _fail_after(patch, 20)
+        run(batch)
+    assert not checkpoints(batch)
+
+
 def test_old_ones_are_removed(batch: Batch) -> None:
     folder = batch.output / ".nst-batch" / "checkpoints"
     folder.mkdir(parents=True)
@@ -265,9 +274,11 @@ def test_a_checkpoint_is_due_after_a_time_and_never_too_often(
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(module, "SMALLEST_INTERVALS", 20)
     row = module.Checkpoints.of_row(tmp_path / "x", b"targets", 60)
-    assert not row.is_due()
+    assert not row.is_due(100)
     now[0] += 60
-    assert row.is_due()
+    assert row.is_due(100)
+    monkeypatch.setattr(module, "SHORTEST_ROW", 5)
+    assert not row.is_due(4)
 
     def slow(*_: Any) -> str:
         now[0] += 5
@@ -277,9 +288,9 @@ def test_a_checkpoint_is_due_after_a_time_and_never_too_often(
     state = module.RowState(_any_checkpoint(), [], 1.0)
     assert row.write(state)
     now[0] += 99
-    assert not row.is_due()
+    assert not row.is_due(100)
     now[0] += 1
-    assert row.is_due()
+    assert row.is_due(100)
 
 
 def _any_checkpoint() -> Checkpoint:
