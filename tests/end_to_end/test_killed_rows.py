@@ -1,4 +1,4 @@
-"""Rows that are killed in the middle, again and again, continue and end as if undisturbed."""
+"""A row that is killed in the middle, again and again, continues and ends as if undisturbed."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from tests.end_to_end.conftest import Shell
 from tests.pictures import write_csv
 
-STEPS = 2500
+STEPS = 1200
 SETTINGS = ["--size", "64", "--steps", STEPS, "--octaves", "1", "--tolerance", "0"]
 SETTINGS += ["--enlarge", "--optimizer", "adam", "--checkpoint-every", "0.5"]
 KILLS = 3
@@ -42,9 +42,9 @@ def _kill_after_two_checkpoints(shell: Shell, output: Path, arguments: list[obje
         process.kill()
 
 
-@pytest.mark.nights
-def test_rows_that_are_killed_continue_to_the_same_bits(shell: Shell) -> None:
-    write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"), ("b.png", "s.png"))
+@pytest.mark.torture
+def test_a_row_that_is_killed_continues_to_the_same_bits(shell: Shell) -> None:
+    write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     calm = ["run", "m.csv", "-o", "calm", "--cache", "cache", *SETTINGS]
     wild: list[object] = ["run", "m.csv", "-o", "wild", "--cache", "cache", *SETTINGS, "--verbose"]
     assert shell.run(*calm).returncode == 0
@@ -55,9 +55,9 @@ def test_rows_that_are_killed_continue_to_the_same_bits(shell: Shell) -> None:
     assert done.returncode == 0, done.stderr
     assert "continues after step" in done.stdout + done.stderr
     table = pd.read_csv(output / "summary.csv")
-    assert set(table["status"]) <= {"done", "cached"}
-    assert list(table["steps"]) == [STEPS, STEPS]
-    for name in ("pictures/a_s.png", "pictures/b_s.png", "losses/a_s.csv", "losses/b_s.csv"):
+    assert list(table["status"]) == ["done"]
+    assert list(table["steps"]) == [STEPS]
+    for name in ("pictures/a_s.png", "losses/a_s.csv"):
         calmly = (shell.folder / "calm" / name).read_bytes()
         assert (output / name).read_bytes() == calmly, name
     assert not _checkpoints(output)
