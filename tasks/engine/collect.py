@@ -13,7 +13,7 @@ from tasks.engine.runners import ended
 from tasks.events import ROW_ENDS, RowEnd, RowEnded, emit
 from tasks.job import Job
 from tasks.stopping import StoppedError
-from tasks.store.checkpoints import forget_checkpoint
+from tasks.store.checkpoints import forget_checkpoint_of
 from tasks.store.file_reference import RecordError
 from tasks.store.finished import copied_to, in_a_line
 from tasks.store.output_folder import OutputFolder
@@ -44,7 +44,7 @@ def result_of(
     """Return the result of a job whose task run completed, even if another run made the picture."""
     record = picture.result()
     warn_if_not_stored(job, output)
-    forget_checkpoint(output.checkpoint(job.key), record.seconds)
+    forget_checkpoint_of(output.checkpoint(job.key), record.seconds)
     computed = isinstance(style, PrefectFuture) and ended(style).name != "Cached"
     return RowResult(
         "cached" if picture.state.name == "Cached" else "done",

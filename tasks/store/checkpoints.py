@@ -115,10 +115,13 @@ class Checkpoints:
             return None
 
 
-def forget_checkpoint(path: Place, seconds: float) -> None:
+def forget_checkpoint_of(path: Place, seconds: float) -> None:
     """Remove the checkpoint of a row that is done after some seconds, if there is one."""
-    if seconds < SHORTEST_ROW:
-        return
+    if seconds >= SHORTEST_ROW:
+        _forget(path)
+
+
+def _forget(path: Place) -> None:
     try:
         remove(path)
     except OSError as error:
@@ -140,4 +143,4 @@ def forget_old_checkpoints(folder: Place, done: Collection[str]) -> None:
         return
     for name in names:
         if name in done or seconds_since_change(folder / name) > OLDEST:
-            forget_checkpoint(folder / name, SHORTEST_ROW)
+            _forget(folder / name)
