@@ -1,36 +1,27 @@
 """The flow, which is also an outline of the whole program."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
-from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from pydantic import BeforeValidator, Field
 
 from flows.process.signals import deferring_signals
+from flows.submission import row_submitter, style_submitter
 from nst_core.devices import AUTO, PATTERN
 from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.networks.store import WeightStore
 from nst_core.storage.places import name_of, place, reject_signed_url
 from nst_core.storage.write_errors import writing_to
 from nst_core.transfer.settings import Overrides
-from tasks.engine.caching import with_records
-from tasks.engine.collect import Style
-from tasks.engine.in_flight import (
-    InFlight,
-    SubmitRow,
-    SubmitStyle,
-    gather_rows,
-    gather_what_is_there,
-    submit_rows,
-)
+from tasks.engine.in_flight import InFlight
 from tasks.engine.run_log import omit_tracebacks
 from tasks.engine.runner_choice import LOCAL, RunnerName
-from tasks.engine.runners import Workers, start_workers
+from tasks.engine.runners import start_workers
 from tasks.events import PictureExamined, RowsPlanned, emit
 from tasks.intake.encoders import check_weights_place, encoders_of
 from tasks.intake.examine import examine_rows
@@ -54,12 +45,8 @@ from tasks.stopping import raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
 from tasks.store.finished import results_of_finished
 from tasks.store.lookup import forget_foreign
-from tasks.store.records import PictureRecord, StyleRecord
 from tasks.store.statuses import RowResult
-from tasks.style_targets import compute_style_targets
-from tasks.stylize import stylize_row
 from tasks.weights import fetch_weights
-from tasks.work.stylization import Saving
 
 PlaceText = Annotated[str, BeforeValidator(lambda named: str(reject_signed_url(place(named))))]
 """A path or a URL, as text, so that the server's page has a field for it."""
@@ -191,7 +178,7 @@ def stylize_jobs(
     emit(planned(to_run, results))
     if not to_run:
         return  # otherwise TensorFlow or a cluster would be started for nothing
-    in_flight = InFlight(pictures={}, styles={}, ended={})
+    in_flight = InFlight(results, output, batch.runner)
     try:
         with (
             start_workers(batch.runner, batch.address, batch.devices) as workers,
@@ -199,11 +186,10 @@ def stylize_jobs(
             stopping_rows(output),
         ):
             style = style_submitter(workers, use_style, batch)
-            submitted = submit_rows(to_run, in_flight, style, row_submitter(workers, batch))
-            gather_rows(submitted, in_flight, results, output, batch.runner)
+            in_flight.gather(in_flight.submit(to_run, style, row_submitter(workers, batch)))
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():
-            gather_what_is_there(to_run, in_flight, results, output, batch.runner)
+            in_flight.gather_what_is_there(to_run)
         raise
 
 
@@ -212,50 +198,6 @@ def planned(to_run: Sequence[Job], results: Mapping[int, RowResult]) -> RowsPlan
     done = sum(result.record is not None for result in results.values())
     equal = len(to_run) - len({job.key for job in to_run})
     return RowsPlanned(len(to_run), len(to_run) + done, equal)
-
-
-def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
-    """Return a function that submits the task of one row."""
-    records = batch.output_folder.records
-    stylize = with_records(stylize_row, records, "job", "key", refresh=batch.refresh)
-    saving = Saving(batch.save_every, batch.checkpoint_every, resume=not batch.refresh)
-
-    def submit(job: Job, style: Style) -> PrefectFuture[PictureRecord]:
-        parameters = {
-            "job": job,
-            "style": style,
-            "output": batch.output_folder,
-            "cache": batch.style_cache,
-            "saving": saving,
-        }
-        return workers.submit(stylize, parameters)
-
-    return submit
-
-
-def style_submitter(
-    workers: Workers, use_style: Callable[[str], None], batch: CompleteRequest
-) -> SubmitStyle:
-    """Return a function that finds the targets of a job's style, or submits the task for them.
-
-    The function first passes the style's key to `use_style`, so that no prune removes the targets.
-    """
-    cache, refresh = batch.style_cache, batch.refresh
-    records, locks = cache.records, cache.locks
-    compute = with_records(
-        *(compute_style_targets, records, "job", "style_key"), refresh=refresh, once_under=locks
-    )
-
-    def submit(job: Job) -> Style:
-        use_style(job.style_key)
-        if not refresh and (found := cache.find(job.style_key)):
-            cache.mark_used(job.style_key)
-            return found
-        parameters = {"job": job, "cache": cache, "output": batch.output_folder}
-        future: PrefectFuture[StyleRecord] = workers.submit(compute, parameters)
-        return future
-
-    return submit
 
 
 def final_state(counts: dict[str, int]) -> State:

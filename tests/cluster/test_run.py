@@ -112,7 +112,7 @@ def test_a_failed_row_is_reported_and_the_others_are_done(shell: Shell, cluster:
     assert list(table["status"]) == ["done", "failed", "done"]
     assert "IsADirectoryError" in table["error"][1]
     trace = (shell.folder / "out" / "errors" / "1.txt").read_text()
-    assert "in _stylize" in trace, "the traceback was lost on its way from the worker"
+    assert "in stylize_job" in trace, "the traceback was lost on its way from the worker"
     assert "line 3 1.png: failed, " in result.stdout
     assert "failed: line 3, IsADirectoryError" in result.stdout
 

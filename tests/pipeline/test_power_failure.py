@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.engine import in_flight
+from tasks.engine.in_flight import InFlight
 from tasks.store.records import PictureRecord, StyleRecord, _unwrapped, parse_record
 from tests.crash import Disk, Journal, disks, journal_of, marks_until, moments, write_disk
 from tests.pipeline.conftest import Batch
@@ -89,15 +89,15 @@ def scenario(request: pytest.FixtureRequest, batch: Batch) -> Scenario:
 @pytest.fixture
 def journal(batch: Batch, scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Journal:
     """Return what a run did to its files, with a mark for each row that it told done."""
-    gather_row = in_flight.gather_row
+    gather_row = InFlight.gather_row
 
-    def marking(job: Any, *arguments: Any) -> Any:
-        result = gather_row(job, *arguments)
+    def marking(in_flight: InFlight, job: Any) -> Any:
+        result = gather_row(in_flight, job)
         assert result.status == "done", result
         journal.mark(job.key)
         return result
 
-    monkeypatch.setattr(in_flight, "gather_row", marking)
+    monkeypatch.setattr(InFlight, "gather_row", marking)
     with journal_of(batch.folder / "disk") as journal:
         scenario(batch)
     return journal

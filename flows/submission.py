@@ -1,0 +1,60 @@
+"""How the flow submits the task of a row, and of a style."""
+
+from collections.abc import Callable
+
+from prefect.futures import PrefectFuture
+
+from tasks.engine.caching import with_records
+from tasks.engine.collect import Style
+from tasks.engine.in_flight import SubmitRow, SubmitStyle
+from tasks.engine.runners import Workers
+from tasks.job import Job
+from tasks.request import CompleteRequest
+from tasks.store.records import PictureRecord, StyleRecord
+from tasks.style_targets import compute_style_targets
+from tasks.stylize import stylize_row
+from tasks.work.stylization import Saving
+
+
+def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
+    """Return a function that submits the task of one row."""
+    records = batch.output_folder.records
+    stylize = with_records(stylize_row, records, "job", "key", refresh=batch.refresh)
+    saving = Saving(batch.save_every, batch.checkpoint_every, resume=not batch.refresh)
+
+    def submit(job: Job, style: Style) -> PrefectFuture[PictureRecord]:
+        parameters = {
+            "job": job,
+            "style": style,
+            "output": batch.output_folder,
+            "cache": batch.style_cache,
+            "saving": saving,
+        }
+        return workers.submit(stylize, parameters)
+
+    return submit
+
+
+def style_submitter(
+    workers: Workers, use_style: Callable[[str], None], batch: CompleteRequest
+) -> SubmitStyle:
+    """Return a function that finds the targets of a job's style, or submits the task for them.
+
+    The function first passes the style's key to `use_style`, so that no prune removes the targets.
+    """
+    cache, refresh = batch.style_cache, batch.refresh
+    records, locks = cache.records, cache.locks
+    compute = with_records(
+        *(compute_style_targets, records, "job", "style_key"), refresh=refresh, once_under=locks
+    )
+
+    def submit(job: Job) -> Style:
+        use_style(job.style_key)
+        if not refresh and (found := cache.find(job.style_key)):
+            cache.mark_used(job.style_key)
+            return found
+        parameters = {"job": job, "cache": cache, "output": batch.output_folder}
+        future: PrefectFuture[StyleRecord] = workers.submit(compute, parameters)
+        return future
+
+    return submit
