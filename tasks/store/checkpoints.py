@@ -20,7 +20,7 @@ logger = logging.getLogger("nst_batch.checkpoints")
 SMALLEST_INTERVALS = 20
 """A checkpoint is due after this many times as long as it took to write the last one, at least."""
 
-SHORTEST_ROW = 5.0
+SHORTEST_ROW = 1.0
 """A row that ran for fewer seconds, over all runs, has no checkpoint: it is not worth one, and in
 object storage nobody needs to ask whether there is one."""
 

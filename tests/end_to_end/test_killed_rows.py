@@ -1,6 +1,11 @@
-"""A row that is killed in the middle, again and again, continues and ends as if undisturbed."""
+"""Rows that are killed at random moments, again and again, continue and end as if undisturbed."""
 
+import random
+import subprocess
+import sys
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -9,55 +14,102 @@ import pytest
 from tests.end_to_end.conftest import Shell
 from tests.pictures import write_csv
 
-STEPS = 1200
-SETTINGS = ["--size", "64", "--steps", STEPS, "--octaves", "1", "--tolerance", "0"]
-SETTINGS += ["--enlarge", "--optimizer", "adam", "--checkpoint-every", "0.5"]
-KILLS = 3
+KILLS = 50
+ROWS = [("a.png", "s.png", f"{number}.png", number) for number in range(6)]
+SETTINGS = ["--size", "64", "--steps", "2500", "--octaves", "1", "--tolerance", "0"]
+SETTINGS += ["--enlarge", "--optimizer", "adam", "--checkpoint-every", "0.25"]
+# It also writes down which steps rows take, because a run that is killed writes no table.
+PROGRAM = """
+import sys
+from pathlib import Path
+from flows.cli.app import main
+from tasks.events import RowStepped, subscribed
+
+steps = Path(sys.argv.pop(1)).open("a", buffering=1)
+
+def write(event):
+    if isinstance(event, RowStepped):
+        steps.write(f"{event.line} {event.step}\\n")
+
+with subscribed(write):
+    main()
+"""
 
 
-def _checkpoints(output: Path) -> dict[str, int]:
-    """Return when each checkpoint was written, by name."""
-    found = {}
-    for path in (output / ".nst-batch" / "checkpoints").glob("[0-9a-f]*"):
-        try:
-            found[path.name] = path.stat().st_mtime_ns
-        except FileNotFoundError:
-            continue
-    return found
+def _start(shell: Shell, output: str, steps: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-P", "-c", PROGRAM, steps]
+    command += ["run", "m.csv", "-o", output, "--cache", "cache", *SETTINGS]
+    return subprocess.Popen(
+        command,
+        cwd=shell.folder,
+        env=shell.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
-def _kill_after_two_checkpoints(shell: Shell, output: Path, arguments: list[object]) -> None:
-    """Kill a run once it has written a checkpoint twice, as only a row that is active does."""
-    with shell.start(*arguments) as process:
-        seen = {*_checkpoints(output).items()}
-        deadline = time.monotonic() + 200
-        while len({*_checkpoints(output).items()} - seen) < 1:
-            assert process.poll() is None, "it ended before it was killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        seen |= {*_checkpoints(output).items()}
-        while len({*_checkpoints(output).items()} - seen) < 1:
-            assert process.poll() is None, "it ended before it was killed"
-            time.sleep(0.01)
+def _finish(process: "subprocess.Popen[str]") -> None:
+    with process:
+        _, errors = process.communicate(timeout=900)
+    assert process.returncode == 0, errors
+
+
+def _kill_at_some_moment(process: "subprocess.Popen[str]", steps: Path, moment: float) -> None:
+    """Kill a run some seconds after its first step, or before it if that is negative."""
+    with process:
+        if moment < 0:
+            time.sleep(-moment)
+        else:
+            deadline = time.monotonic() + 200
+            while not steps.exists() or not steps.stat().st_size:
+                assert process.poll() is None, "it ended before it was killed"
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            time.sleep(moment)
+        assert process.poll() is None, "it ended before it was killed"
         process.kill()
+        process.communicate()
+
+
+def _steps_taken(*files: Path) -> int:
+    """Return how many steps were taken; a row that continues first repeats the step it has."""
+    taken = 0
+    for file in files:
+        of_rows = defaultdict(list)
+        for row_step in file.read_text().splitlines() if file.exists() else []:
+            row, step = map(int, row_step.split())
+            of_rows[row].append(step)
+        taken += sum(max(steps) - min(steps) for steps in of_rows.values())
+    return taken
 
 
 @pytest.mark.torture
-def test_a_row_that_is_killed_continues_to_the_same_bits(shell: Shell) -> None:
-    write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
-    calm = ["run", "m.csv", "-o", "calm", "--cache", "cache", *SETTINGS]
-    wild: list[object] = ["run", "m.csv", "-o", "wild", "--cache", "cache", *SETTINGS, "--verbose"]
-    assert shell.run(*calm).returncode == 0
-    output = shell.folder / "wild"
-    for _ in range(KILLS):
-        _kill_after_two_checkpoints(shell, output, wild)
-    done = shell.run(*wild)
-    assert done.returncode == 0, done.stderr
-    assert "continues after step" in done.stdout + done.stderr
-    table = pd.read_csv(output / "summary.csv")
-    assert list(table["status"]) == ["done"]
-    assert list(table["steps"]) == [STEPS]
-    for name in ("pictures/a_s.png", "losses/a_s.csv"):
+def test_rows_that_are_killed_fifty_times_cost_few_steps_and_end_with_the_same_bits(
+    shell: Shell, record_property: Callable[[str, object], None]
+) -> None:
+    write_csv(shell.folder / "m.csv", ("content", "style", "output", "seed"), *ROWS)
+    _finish(_start(shell, "calm", "calm.txt"))
+    moments, killed = random.Random(13), []
+    for number in range(KILLS):
+        # A third of the kills come while a run starts.
+        moment = moments.uniform(-6, 0) if number % 3 == 0 else moments.uniform(0, 5)
+        killed.append(shell.folder / f"{number}.txt")
+        _kill_at_some_moment(_start(shell, "wild", killed[-1].name), killed[-1], moment)
+    _finish(_start(shell, "wild", "last.txt"))
+
+    undisturbed = _steps_taken(shell.folder / "calm.txt")
+    assert undisturbed == 2500 * len(ROWS)
+    taken = _steps_taken(*killed, shell.folder / "last.txt")
+    record_property("steps", f"{taken} with {KILLS} kills, {undisturbed} without")
+    assert undisturbed <= taken <= 1.1 * undisturbed
+    table = pd.read_csv(shell.folder / "wild" / "summary.csv")
+    assert set(table["status"]) <= {"done", "cached"}
+    assert list(table["steps"]) == [2500] * len(ROWS)
+    files = [
+        name for row in range(len(ROWS)) for name in (f"pictures/{row}.png", f"losses/{row}.csv")
+    ]
+    for name in files:
         calmly = (shell.folder / "calm" / name).read_bytes()
-        assert (output / name).read_bytes() == calmly, name
-    assert not _checkpoints(output)
+        assert (shell.folder / "wild" / name).read_bytes() == calmly, name
+    assert not list((shell.folder / "wild" / ".nst-batch" / "checkpoints").glob("[0-9a-f]*"))
