@@ -82,13 +82,13 @@ class CheckRequest(BaseModel):
         Overrides(),
         description="a preset and settings for all rows; a row's own cells take precedence",
     )
-    weights: Annotated[Path | None, Shown(Group.LOOK, "NST_BATCH_WEIGHTS")] = Field(
+    weights: Annotated[Path | None, Shown(Group.LOOK, "$NST_BATCH_WEIGHTS")] = Field(
         None,
         description="file or folder of weights that do not come with the package; searched before "
         "the cache",
     )
     cache: Annotated[
-        PlaceField | None, Shown(Group.WHERE, "NST_BATCH_CACHE or ~/.cache/nst-batch")
+        PlaceField | None, Shown(Group.WHERE, "$NST_BATCH_CACHE or ~/.cache/nst-batch")
     ] = Field(
         None,
         description="folder for style targets and downloaded weights: a path or a URL; weights are "

@@ -51,6 +51,8 @@ def allowed(option: Option) -> str:
     schema = schemas()[option.name]
     # The schema of an optional field allows one type, or null.
     schema = next(iter(schema.get("anyOf", [schema])))
+    if "allowed" in schema:
+        return str(schema["allowed"])
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if schema["type"] == "boolean":
@@ -71,9 +73,8 @@ def number(schema: dict[str, Any]) -> str:
     text = "integer" if schema["type"] == "integer" else "number"
     if "multipleOf" in schema:
         text = f"multiple of {schema['multipleOf']}"
-    has_end = "maximum" in schema or "exclusiveMaximum" in schema
     words = {
-        "minimum": " from" if has_end else ", at least",
+        "minimum": " from" if "maximum" in schema else ", at least",
         "exclusiveMinimum": " above",
         "maximum": " to" if "minimum" in schema else ", at most",
         "exclusiveMaximum": ", below",

@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    WithJsonSchema,
     create_model,
     model_validator,
 )
@@ -27,12 +28,12 @@ GramKind = Literal["centered", "raw"]
 Clip = Literal["always", "end"]
 
 DEFAULT_ENCODER: EncoderName = "compact"
-
 DEFAULT_PRESET: PresetName = "standard"
-
 
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15
 """Limits of nonzero weights of losses and layers, because weighted losses are summed in float32."""
+
+_RANGE = f"0, or a number from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}".replace("e+", "e")
 
 
 def parse_layer_weights(text: str) -> dict[str, float]:
@@ -57,10 +58,7 @@ def parse_layer_weights(text: str) -> dict[str, float]:
     if not weights:
         raise ValueError("expected layers such as 'relu3_2' or 'relu1_1:1 relu2_1:0.5'")
     if not all(map(_is_weight, weights.values())) or not any(weights.values()):
-        raise ValueError(
-            f"layer weights must be 0 or from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}, and at "
-            "least one must be above 0"
-        )
+        raise ValueError(f"layer weights must be {_RANGE}, and at least one must be above 0")
     return {name: _plain_zero(weight) for name, weight in weights.items()}
 
 
@@ -75,7 +73,7 @@ def _plain_zero(number: float) -> float:
 
 def _weight(number: float) -> float:
     if not _is_weight(number):
-        raise ValueError(f"expected 0, or from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}")
+        raise ValueError(f"expected {_RANGE}")
     return _plain_zero(number)
 
 
@@ -85,7 +83,12 @@ def _canonical_layer_weights(text: str) -> str:
 
 LayerWeights = Annotated[str, AfterValidator(_canonical_layer_weights)]
 Number = Annotated[float, AfterValidator(_plain_zero)]
-Weight = Annotated[float, AfterValidator(_weight)]
+Weight = Annotated[
+    float,
+    AfterValidator(_weight),
+    # JSON Schema cannot express the gap above 0, so `allowed` describes it for the documents.
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": LARGEST_WEIGHT, "allowed": _RANGE}),
+]
 
 
 class Settings(BaseModel):
@@ -103,9 +106,9 @@ class Settings(BaseModel):
     style_scale: Number = Field(
         1.0, ge=0.1, le=4.0, description="longest side of the style picture as a share of size"
     )
-    content_weight: Weight = Field(0.05, ge=0, description="weight of the content loss")
-    style_weight: Weight = Field(1.0, ge=0, description="weight of the style loss")
-    tv_weight: Weight = Field(0.5, ge=0, description="weight of the total variation loss")
+    content_weight: Weight = Field(0.05, description="weight of the content loss")
+    style_weight: Weight = Field(1.0, description="weight of the style loss")
+    tv_weight: Weight = Field(0.5, description="weight of the total variation loss")
     content_layers: LayerWeights = Field(
         CATALOGUE[DEFAULT_ENCODER].content_layers,
         description="layers of the content loss, with weights; if empty, the encoder's defaults",

@@ -20,7 +20,7 @@ SETTINGS = [
     *("--style-layers", "relu1_1:1 relu2_1:0.5", "--content-layers", "relu2_1"),
 ]
 
-WEIGHT = '    edge_weight: Weight = Field(0, ge=0, description="weight of the edge loss")\n'
+WEIGHT = '    edge_weight: Weight = Field(0, description="weight of the edge loss")\n'
 TENSOR = '    "edge": lambda seen: tf.reduce_mean(tf.abs(seen.pixels[1:] - seen.pixels[:-1])),\n'
 
 

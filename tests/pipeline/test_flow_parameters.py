@@ -47,7 +47,7 @@ def test_prefect_shows_the_descriptions_of_the_fields() -> None:
     shown = stylize_manifest.parameters.properties
     for name, field in BatchRequest.model_fields.items():
         assert " ".join(shown[name]["description"].split()).startswith(str(field.description))
-    assert shown["weights"]["description"].endswith("if not given: NST_BATCH_WEIGHTS.")
+    assert shown["weights"]["description"].endswith("if not given: $NST_BATCH_WEIGHTS.")
     assert stylize_manifest.description.startswith("Stylize the rows of a manifest")
 
 

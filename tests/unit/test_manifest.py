@@ -70,7 +70,7 @@ def test_a_row_overrides_the_batch_and_its_preset_replaces_that_of_the_batch(
 @pytest.mark.parametrize(
     ("column", "cell", "expected"),
     [
-        ("content_weight", "-1", "greater than or equal to 0"),
+        ("content_weight", "-1", "expected 0, or a number from 1e-15 to 1e15"),
         ("size", "big", "valid integer"),
         ("steps", "1.5", "valid integer"),
         ("preset", "best", "'draft', 'standard', 'fine'"),

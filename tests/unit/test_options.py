@@ -72,8 +72,11 @@ def test_help_shows_every_option_that_the_command_has(
 def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     shown = words(help_of("run", capsys))
     for default in (
-        *("standard", "512", "0.001", "auto", "local", "200000000", "NST_BATCH_WEIGHTS"),
-        *("NST_BATCH_CACHE or ~/.cache/nst-batch", "a cluster started on this machine for the run"),
+        *("standard", "512", "0.001", "auto", "local", "200000000", "$NST_BATCH_WEIGHTS"),
+        *(
+            "$NST_BATCH_CACHE or ~/.cache/nst-batch",
+            "a cluster started on this machine for the run",
+        ),
     ):
         assert f"[default: {default}]" in shown
     assert "The defaults are those of the preset standard" in shown

@@ -89,7 +89,7 @@ def test_layer_weights_are_parsed_and_normalized() -> None:
 @pytest.mark.parametrize("name", ["content_weight", "style_weight", "tv_weight"])
 @pytest.mark.parametrize("value", [1e300, 1e-320, -1])
 def test_a_weight_out_of_range_is_refused_with_the_allowed_range(name: str, value: float) -> None:
-    with pytest.raises(ValidationError, match=r"0.*1e[+]15|greater than or equal to 0"):
+    with pytest.raises(ValidationError, match="expected 0, or a number from 1e-15 to 1e15"):
         resolve({name: value})
 
 
