@@ -84,7 +84,7 @@ class WeightStore:
         if not self.chosen.exists():
             found = "no such file or folder"
         elif self.chosen.is_dir():
-            found = "none of its files has a name that the required weights may have"
+            found = "none of its files has one of the expected names"
         else:
             found = f"it contains weights of {the_network_of(read_weight_file(self.chosen))}"
         names = ", ".join(network.name for network in needed)

@@ -92,6 +92,7 @@ def test_convert_reverses_the_channels_of_the_first_layer_on_request(
     after = read_weight_file(shell.folder / "bgr.safetensors").arrays
     np.testing.assert_array_equal(after["conv1_1.weight"], before["conv1_1.weight"][:, :, ::-1])
     np.testing.assert_array_equal(after["conv1_2.weight"], before["conv1_2.weight"])
+    assert read_weight_file(shell.folder / "bgr.safetensors").notes["converted_from_rgb"] == "yes"
 
 
 def test_show_lists_format_network_and_layers(shell: Shell, vgg_file: Path) -> None:
@@ -195,7 +196,7 @@ def test_weights_given_to_a_run_must_fit_its_encoder(
     for path, message in (
         (alexnet_file, "it contains weights of alexnet; expected weights of vgg16"),
         (shell.folder / "gone.h5", "no such file or folder"),
-        (shell.folder, "none of its files has a name that the required weights may have"),
+        (shell.folder, "none of its files has one of the expected names"),
     )[:cases]:
         arguments = [manifest, *QUICK, "--encoder", "vgg16", "--weights", path]
         result = shell.run(*command, *arguments)

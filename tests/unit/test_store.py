@@ -120,7 +120,9 @@ def test_weights_given_to_a_run_must_fit_its_encoders(store: WeightStore, tmp_pa
         chosen(store, file).check_use([FLAT])
     with pytest.raises(WeightsError, match=r"contains weights of deep; no row needs weights"):
         chosen(store, file).check_use([compact])
-    with pytest.raises(WeightsError, match=r"none of its files has a name .* weights of flat"):
+    with pytest.raises(
+        WeightsError, match=r"none of its files has one of the expected names; .* weights of flat"
+    ):
         chosen(store, tmp_path).check_use([FLAT])
 
 

@@ -27,6 +27,7 @@ from nst_core.networks.loading import load_encoder, network_named, refer_to
 from nst_core.networks.recognition import networks_of, the_network_of, why_for_no_network
 from nst_core.networks.store import WeightStore
 from nst_core.networks.weight_files import (
+    WeightFile,
     WeightsError,
     read_weight_file,
     weights_for,
@@ -36,8 +37,11 @@ from nst_core.storage.local import make_private
 from nst_core.storage.places import Place
 from tasks.events import FileDownloading, PictureExamined, emit
 
-FROM_RGB = "turned_round_from_rgb"
+FROM_RGB = "converted_from_rgb"
 """The note in a file whose first layer was reversed, so that it is not reversed back unnoticed."""
+
+EARLIER_FROM_RGB = "turned_round_from_rgb"
+"""The name of that note in files from before it was called `FROM_RGB`."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +123,21 @@ def convert(
         weights = weights_for(CATALOGUE[name].topology, file)
     except WeightsError as error:
         return refuse(terminal, error)
-    notes = {**file.notes, "network": name, "source": source.name}
+    notes = {**_notes_of(file), "network": name, "source": source.name}
     if from_rgb:
-        if FROM_RGB in file.notes:
+        if FROM_RGB in notes:
             turned = f"{source}: its first layer was already converted from RGB; omit --from-rgb"
             return refuse(terminal, WeightsError(turned))
         weights = with_channels_reversed(weights, CATALOGUE[name])
         notes[FROM_RGB] = "yes"
     return _write(terminal, output or store.folder / f"{name}.safetensors", weights, notes)
+
+
+def _notes_of(file: WeightFile) -> dict[str, str]:
+    """Return a file's notes by their present names."""
+    return {
+        FROM_RGB if name == EARLIER_FROM_RGB else name: note for name, note in file.notes.items()
+    }
 
 
 def with_channels_reversed(weights: Weights, network: Network) -> Weights:
@@ -245,7 +256,7 @@ def show(terminal: Terminal, path: Path) -> int:
         "network": names[0] if names else None,
         "md5": _md5(path),
         "fingerprint": None,
-        "notes": dict(file.notes),
+        "notes": _notes_of(file),
         "layers": [_layer(name, array) for name, array in file.arrays.items()],
     }
     wrong = None if names else why_for_no_network(file)
@@ -258,7 +269,7 @@ def show(terminal: Terminal, path: Path) -> int:
     terminal.table(facts["layers"])
     for name in ("file", "format", "network", "md5", "fingerprint"):
         terminal.say(f"{name}: {facts[name] or 'none'}")
-    for name, note in file.notes.items():
+    for name, note in facts["notes"].items():
         terminal.say(f"{name} (noted in the file): {note}")
     if wrong:
         terminal.fail(wrong)
