@@ -1,4 +1,4 @@
-"""The import path of what is now in `nst_core.images` in version 0.1.0, for users' scripts."""
+"""The earlier import path of what is now in `nst_core.images`, for users' scripts."""
 
 from nst_core.images.picture_files import *  # noqa: F403 - all that this path had
 from nst_core.images.read import *  # noqa: F403

@@ -1,3 +1,3 @@
-"""The import path of `nst_core.storage.places` in version 0.1.0, for users' scripts."""
+"""The earlier import path of `nst_core.storage.places`, for users' scripts."""
 
 from nst_core.storage.places import *  # noqa: F403 - all that this path had

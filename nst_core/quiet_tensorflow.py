@@ -1,4 +1,4 @@
-"""TensorFlow, loaded without the lines that it writes to standard error despite its settings.
+"""TensorFlow, imported without the lines that it would print whatever its log level is.
 
 All modules import TensorFlow from here. With `TF_CPP_MIN_LOG_LEVEL` below 3, nothing is hidden.
 """

@@ -1,3 +1,3 @@
-"""The import path of `nst_core.transfer.statistics` in version 0.1.0, for users' scripts."""
+"""The earlier import path of `nst_core.transfer.statistics`, for users' scripts."""
 
 from nst_core.transfer.statistics import *  # noqa: F403 - all that this path had

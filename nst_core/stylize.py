@@ -1,4 +1,4 @@
-"""The import path of `nst_core.transfer.stylize` in version 0.1.0, for users' scripts.
+"""The earlier import path of `nst_core.transfer.stylize`, for users' scripts.
 
 `nst_core.stylize` is also a function of the public API. Once this module is imported, Python makes
 it the attribute `stylize` of the package, in place of that function. The module can

@@ -220,7 +220,7 @@ def make_durable(*paths: Place) -> None:
 
 
 write_whole = write_atomic
-"""The name of `write_atomic` in version 0.1.0, for users' scripts."""
+"""The earlier name of `write_atomic`, for users' scripts."""
 
 
 def probe(folder: Place) -> None:
