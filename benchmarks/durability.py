@@ -2,9 +2,9 @@
 
     python benchmarks/durability.py [--rows 200] [--folder .]
 
-Three ways to write the six files of a small row take turns: nothing is flushed, only files are
-flushed, and both files and folders are flushed, as the program does. The folder decides which disk
-is measured.
+The six files of a small row are written in three ways, alternating between them: nothing is
+flushed, only files are flushed, and both files and folders are flushed, as the program does. The
+folder decides which disk is measured.
 """
 
 import argparse
