@@ -31,7 +31,7 @@ def main() -> None:
     code = _run_command()
     wrong = failure_of(sys.stdout)
     if wrong:
-        _print_error(f"standard output cannot be written: {wrong.strerror}")
+        _print_error(f"cannot write to standard output: {wrong.strerror}")
         # The rows of a batch are done, whether or not this could be printed.
         if code == SUCCESS and sys.argv[1:2] != ["run"]:
             code = ENGINE_FAILED

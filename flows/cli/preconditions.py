@@ -90,7 +90,7 @@ def _folder(subject: str, name: str, folder: Place, advice: str) -> Finding:
         )
         return Finding(subject, "error", found, f"make room there, or {advice}")
     if free < LITTLE_FREE:
-        found = f"{folder}: {free / 1e6:.0f} MB of free space are left"
+        found = f"{folder}: only {free / 1e6:.0f} MB of free space is left"
         return Finding(subject, "warning", found, "pictures take a few MB each")
     return Finding(subject, "ok", redacted(folder))
 
@@ -98,7 +98,7 @@ def _folder(subject: str, name: str, folder: Place, advice: str) -> Finding:
 def _why_unwritable(error: OSError, name: str, folder: Place) -> str:
     if on_disk(folder):
         return reason(error, name, folder)
-    cannot = "" if isinstance(error, StorageError) else "cannot be written: "
+    cannot = "" if isinstance(error, StorageError) else "cannot be written to: "
     return f"{redacted(folder)}: {cannot}{error.strerror}"
 
 
@@ -132,7 +132,7 @@ def _temporary_folder() -> Finding:
     try:
         folder = Path(tempfile.gettempdir())
     except OSError as error:
-        found = f"no temporary folder can be written ({error.strerror or error})"
+        found = f"found no temporary folder that can be written to ({error.strerror or error})"
         return Finding(subject, "error", found, advice)
     if named and not Path(named).is_dir():
         found = f"TMPDIR={named} is not a folder; {folder} is used instead"

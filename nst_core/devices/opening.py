@@ -29,7 +29,7 @@ def open_devices(text: str) -> tuple[str, ...]:
         missing = [ANY_GPU]
     if missing:
         raise DeviceError(
-            f"devices: found {', '.join(missing)}, but TensorFlow sees only "
+            f"devices: {', '.join(missing)} requested, but TensorFlow sees only "
             f"{', '.join(name.lower() for name in there)}; `nst-batch doctor` shows details; a GPU "
             "needs NVIDIA's driver and pip install 'nst-batch[gpu]'"
         )

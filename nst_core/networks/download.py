@@ -232,5 +232,5 @@ def _unobtainable(
         f"{published.name}: cannot be downloaded from {place}: {reason}. "
         f"Expected MD5 {published.md5} ({published.size:,} bytes); found "
         f"{found or 'that file'} in {path.parent}. "
-        "Without a network, get the file elsewhere and put it in that folder."
+        "If this machine has no internet access, get the file elsewhere and put it in that folder."
     )

@@ -121,7 +121,8 @@ def ask_storage(remote: UPath, ask: Callable[[Any, str], Answer]) -> Answer:
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "No such file", redacted(remote)) from None
     except PermissionError:
-        raise StorageError(errno.EACCES, "access denied by the storage", redacted(remote)) from None
+        denied = "access denied by the storage service"
+        raise StorageError(errno.EACCES, denied, redacted(remote)) from None
     except Exception as error:  # noqa: BLE001 - each library raises errors of its own
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         reason = redacted_reason(remote, reason)[:300]

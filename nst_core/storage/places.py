@@ -1,8 +1,9 @@
 """Places: files and folders on this machine's disks or in object storage, through fsspec.
 
 A local place is a `pathlib.Path`, any other a `upath.UPath`, which has the same methods.
-Credentials and endpoints are read from where each storage's own tools look for them (`AWS_*`
-variables, `~/.aws`, Google's and Azure's defaults, fsspec's configuration), never from a URL.
+Credentials and endpoints are read from where each storage service's own tools look for them
+(`AWS_*` variables, `~/.aws`, Google's and Azure's defaults, fsspec's configuration), never from a
+URL.
 """
 
 import os
@@ -59,8 +60,8 @@ def place(named: str | os.PathLike[str] | UPath) -> Place:
     if _has_credentials(scheme, rest):
         raise PlaceError(
             f"{redacted(text)}: found credentials in the URL; keep them where the "
-            "storage's own tools look for them (such as AWS_* variables or ~/.aws) and leave them "
-            "out here"
+            "storage service's own tools look for them (such as AWS_* variables or ~/.aws) and "
+            "leave them out here"
         )
     _check_library(scheme, text)
     if is_read_only(scheme) and not _host_of(text):

@@ -30,14 +30,14 @@ class WriteError(UserError, OSError):
 
 
 def reason(error: OSError, name: str, folder: Place) -> str:
-    """Return a sentence that says what is wrong with a folder that cannot be written.
+    """Return a sentence that says what is wrong with a folder that cannot be written to.
 
     Args:
         error: the system's error.
         name: the folder's name for users, such as `the output folder`.
         folder: where it is.
     """
-    wrong, _ = REASONS.get(error.errno or 0, ("cannot be written", ""))
+    wrong, _ = REASONS.get(error.errno or 0, ("cannot be written to", ""))
     wrong = wrong.format(user=user_name(os.geteuid()))
     return f"{name} {redacted(folder)} {wrong} ({error.strerror or error})"
 

@@ -86,7 +86,7 @@ class Checkpoint:
             if facts["version"] != VERSION:
                 raise CheckpointError(f"found version {facts['version']!r}, expected {VERSION}")
             if facts["sha256"] != _digest(arrays):
-                raise CheckpointError("found other data than was written")
+                raise CheckpointError("its data is not what was written")
             before, recovered = Totals(*facts["before"]), Totals(*facts["recovered"])
             history = tuple(map(float, facts["history"]))
             return cls(int(facts["octave"]), before, recovered, history, arrays), facts["notes"]

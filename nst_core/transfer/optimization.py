@@ -42,7 +42,7 @@ def optimizer_of(settings: Settings) -> Optimizer:
 
 
 class NotFiniteError(ArithmeticError):
-    """The loss of the start is not finite, so the optimization cannot go back to a better point."""
+    """The starting picture's loss is not finite, so there is no better point to go back to."""
 
 
 class Progress(NamedTuple):
@@ -114,10 +114,9 @@ class OctaveTask:
         )
         layers = tuple(settings.content_layer_weights)
         seen = content_targets(encoder, resize(content, *shape), layers)
+        device = current_device()
         return cls(
-            compiled=compile_for(
-                encoder, optimizer_of(settings), settings.normalization, current_device()
-            ),
+            compiled=compile_for(encoder, optimizer_of(settings), settings.normalization, device),
             targets=Targets(content=seen, grams=grams, centers=centers),
             weights=loss_weights(settings),
             settings=settings,
@@ -134,8 +133,8 @@ class OctaveTask:
         if not np.isfinite(state.best.value.numpy()):
             weights = (f"{term} {value:g}" for term, value in term_weights(self.settings).items())
             raise NotFiniteError(
-                "the loss of the start is not finite; lower the weights or start from another "
-                f"picture ({', '.join(weights)})"
+                "the loss of the starting picture is not finite; lower the weights or start from "
+                f"another picture (weights: {', '.join(weights)})"
             )
         return self._reports(Progress(state, Totals(0, 0, 0), (float(state.best.value),)))
 
@@ -181,9 +180,8 @@ class OctaveTask:
             return {CONVERGED: "converged", DIVERGED: "diverged"}[status]
         if steps >= self.settings.steps:
             return "steps"
-        settled = len(history) > 2 and history[-3] - history[-1] < (
-            self.settings.tolerance * history[-3]
-        )
+        share = self.settings.tolerance
+        settled = len(history) > 2 and history[-3] - history[-1] < share * history[-3]
         return "plateau" if settled else ""
 
     def _report(self, progress: Progress) -> Report:
@@ -215,10 +213,9 @@ def _restored(
         state = tf.nest.pack_sequence_as(form, [*map(tf.constant, checkpoint.arrays)])
     except ValueError as error:
         raise CheckpointError(f"found {len(checkpoint.arrays)} arrays: {error}") from error
-    if state.best.point.shape != (*shape, 3):
-        raise CheckpointError(
-            f"found a picture of shape {state.best.point.shape}, expected {(*shape, 3)}"
-        )
+    found, expected = state.best.point.shape, (*shape, 3)
+    if found != expected:
+        raise CheckpointError(f"found a picture of shape {found}, expected {expected}")
     if others := {array.dtype.name for array in checkpoint.arrays} - {"float32", "int32"}:
         raise CheckpointError(f"found {others.pop()}, expected float32 and int32")
     return state

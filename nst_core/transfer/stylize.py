@@ -103,7 +103,7 @@ def stylize(
         ValueError: `content` or `style` is not a picture, or has values out of range; a layer is
             unknown, or a picture is too small for the deepest layer.
         WeightsError: the encoder's weights are missing, or cannot be used.
-        NotFiniteError: the loss of the start is not finite.
+        NotFiniteError: the loss of the starting picture is not finite.
     """
     # The pictures are checked before weights are read, or even downloaded.
     content, style = as_pixels(content, "content"), as_pixels(style, "style")

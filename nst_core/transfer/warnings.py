@@ -41,7 +41,10 @@ def warnings_of_losses(outcome: "Outcome") -> Iterator[str]:
         yield "losses: some are not finite, and are shown as 3.4e38"
         return
     if total > ABSURD_RISE * start > 0:
-        yield f"losses: the total of {total:.3g} is far above the {start:.3g} of the start"
+        yield (
+            f"losses: the total of {total:.3g} is far above that of the starting picture, "
+            f"{start:.3g}"
+        )
     worst = max(layers, key=layers.__getitem__, default="")
     if worst and layers[worst] > ABSURD_RELATIVE_LOSS:
         yield (

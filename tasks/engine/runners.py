@@ -198,8 +198,8 @@ def _lent_by_cluster(devices: str, gpus: float) -> str:
     """Return the `devices` of a task on a worker to which the cluster lends one GPU or one CPU."""
     if devices == ANY_GPU and not gpus:
         raise DeviceError(
-            "--devices: found gpu, but no worker of the cluster reports a GPU; start Dask workers "
-            "with `--resources GPU=1`, or Ray workers with `--num-gpus=1`"
+            "--devices: gpu was requested, but no worker of the cluster reports a GPU; start Dask "
+            "workers with `--resources GPU=1`, or Ray workers with `--num-gpus=1`"
         )
     if devices == CPU or not gpus:
         emit(DevicesOpened(("CPUs of the cluster",)))

@@ -106,8 +106,8 @@ def _check_header(path: Place, line: int, columns: list[str]) -> None:
         found = redacted(",".join(filter(None, columns))).replace(",", ", ")[:300]
         raise ManifestError(
             f"{redacted(path)}, line {line}: there is no column {' and '.join(missing)}; found the "
-            f"columns {found or 'none'}; expected 'content,style', separated by commas, and any of "
-            "output, preset, size, ..."
+            f"columns {found or 'none'}; expected the columns content and style, and any of "
+            "output, preset, size, ..., separated by commas"
         )
     twice = [name for name, count in Counter(filter(None, columns)).items() if count > 1]
     if twice:

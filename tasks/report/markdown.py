@@ -159,9 +159,9 @@ def _numbers(table: Table) -> list[str]:
     done = table.stylized_here
     targets = Counter(row.style_targets for row in done)
     new = (
-        f"* {len(done)} rows are new and took {table.seconds:.0f} s: the style targets of "
-        f"{targets['computed']} were computed in this run, those of {targets['hit']} "
-        "were in the cache"
+        f"* {len(done)} rows were stylized in {table.seconds:.0f} s, added up over all devices: "
+        f"the style targets of {targets['computed']} were computed in this run, those of "
+        f"{targets['hit']} were in the cache"
     )
     cached = f"* {len(table.with_status('cached'))} rows were already done"
     return ["## Numbers", "", cached, new]

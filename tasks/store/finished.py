@@ -32,7 +32,9 @@ def results_of_finished(jobs: Sequence[Job], output: OutputFolder) -> dict[int, 
     done = {line: RowResult("cached", record, "hit") for line, record in placed.records.items()}
     failed = {
         line: RowResult(
-            "failed", error=f"its picture cannot be put in its place: {in_a_line(error)}"
+            "failed",
+            error=f"its picture or its curve cannot be copied to its current name: "
+            f"{in_a_line(error)}",
         )
         for line, error in placed.errors.items()
     }

@@ -29,7 +29,7 @@ class Placed:
 
     Attributes:
         records: by line, each naming the row's own files.
-        errors: by line, why a picture could not be put in its place.
+        errors: by line, why a picture or its curve could not be copied to its current name.
     """
 
     records: dict[int, PictureRecord] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Placed:
 def place_finished(
     finished: Mapping[str, Finished], jobs: Iterable[Job], output: OutputFolder
 ) -> Placed:
-    """Put every picture and curve of finished rows where it belongs, and update the records.
+    """Copy every picture and curve of finished rows to its current name, and update the records.
 
     Args:
         finished: returned by `find_finished`.
@@ -213,8 +213,8 @@ def _warn_of_lost_curves(
     others = [name for name in lost if _is_there(output.curve(name))]
     if others:
         logger.warning(
-            "no loss curve is shown for %d finished rows, because the file in its place may belong "
-            "to another row: %s%s",
+            "no loss curve is shown for %d finished rows, because the files with the names of "
+            "their curves may belong to other rows: %s%s",
             *(len(others), redacted(output.curve(others[0]))),
             " and others" if len(others) > 1 else "",
         )

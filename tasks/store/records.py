@@ -282,5 +282,6 @@ def remove_failures(folder: Place) -> None:
                 remove(folder / name)
     except OSError as error:
         logger.warning(
-            "%s: what failed rows left cannot be removed: %s", redacted(folder), error.strerror
+            "%s: files that failed rows left behind cannot be removed: %s",
+            *(redacted(folder), error.strerror),
         )

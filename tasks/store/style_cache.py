@@ -210,8 +210,9 @@ class StyleCache:
         folder = on_disk(self.files)
         if folder is None:
             raise CacheError(
-                f"{self}: only caches on this machine can be listed and pruned; use the storage's "
-                "own tools, such as a lifecycle rule: runs compute missing targets again"
+                f"{self}: only caches on this machine can be listed and pruned; use what the "
+                "storage service offers, such as a lifecycle rule; runs compute missing targets "
+                "again"
             )
         try:
             return sorted(_targets_in(folder), key=lambda targets: targets.key)

@@ -151,7 +151,7 @@ def test_sorts_by_loss_time_line_and_change_of_loss(gallery: Path, opened: Opene
     # A row that has just come into view is drawn, and gets its text, a moment later.
     moved = expect(page.locator("#line-45 .state"))
     moved.to_contain_text("moved", use_inner_text=True)
-    moved.to_contain_text("(−50 %)", use_inner_text=True)  # noqa: RUF001 - as people write it
+    moved.to_contain_text("(−50%)", use_inner_text=True)  # noqa: RUF001 - as people write it
     order.select_option("not done first")
     assert lines(page)[:3] == [42, 43, 2]
 
@@ -200,7 +200,7 @@ def test_the_slider_moves_between_content_and_result(gallery: Path, opened: Open
     for _ in range(20):
         page.keyboard.press("ArrowRight")
     assert slider.input_value() == "70"
-    assert slider.get_attribute("aria-valuetext") == "70 % content"
+    assert slider.get_attribute("aria-valuetext") == "70% content"
     assert share_of_content(page) == pytest.approx(0.7, abs=0.02)
     box = page.locator(".compared").bounding_box()
     assert box is not None

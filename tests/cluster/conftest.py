@@ -13,7 +13,7 @@ ONE_ROW_PER_WORKER = ("--nthreads", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run the tests of Dask and another those of Ray, so each starts one cluster."""
+    """Let one process run Dask's tests and another run Ray's, so that each starts one cluster."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.xdist_group("ray" if "ray" in item.name else "dask"))

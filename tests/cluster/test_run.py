@@ -178,7 +178,7 @@ def test_a_run_without_an_address_starts_its_own_cluster(shell: Shell, runner: s
     assert "2 done" in result.stdout
     gpu = shell.run("run", manifest, "-o", "o", *quick, "--runner", runner, "--devices", "gpu")
     assert gpu.returncode == 2
-    assert "--devices: found gpu, but no worker of the cluster reports a GPU" in gpu.stderr
+    assert "--devices: gpu was requested, but no worker of the cluster reports a GPU" in gpu.stderr
     assert not list((shell.folder / "o" / "pictures").iterdir())
 
 

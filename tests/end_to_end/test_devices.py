@@ -109,7 +109,7 @@ def test_a_missing_gpu_is_refused_before_any_row(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     result = shell.run("run", manifest, "-o", "out", *QUICK, "--devices", "gpu:0")
     assert result.returncode == 2
-    assert "found gpu:0, but TensorFlow sees only cpu:0" in result.stderr
+    assert "devices: gpu:0 requested, but TensorFlow sees only cpu:0" in result.stderr
     assert not list((shell.folder / "out" / "pictures").iterdir())
     typo = shell.run("run", manifest, "-o", "out", "--devices", "gpu0")
     assert typo.returncode == 2

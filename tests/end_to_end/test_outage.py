@@ -137,7 +137,7 @@ def test_a_server_that_stays_down_costs_only_its_page(tmp_path: Path, server: Se
         assert "but Prefect was not notified (ConnectError: " in errors
         page, end = errors.splitlines()
         assert page.startswith("warning: the Prefect UI lacks the report of this batch: ")
-        assert end.endswith("its page may show this run as running or failed")
+        assert end.endswith("the Prefect UI may show this run as running or failed")
         running.check_rows_and_table()
 
 

@@ -83,9 +83,11 @@ def test_a_device_named_twice_is_refused() -> None:
 
 def test_a_missing_gpu_is_an_error() -> None:
     assert not tf.config.list_physical_devices("GPU"), "this test needs a machine without a GPU"
-    with pytest.raises(DeviceError, match="found gpu:0, but TensorFlow sees only cpu:0"):
+    with pytest.raises(
+        DeviceError, match="devices: gpu:0 requested, but TensorFlow sees only cpu:0"
+    ):
         open_devices("gpu:0")
-    with pytest.raises(DeviceError, match="found gpu, but TensorFlow sees only cpu:0"):
+    with pytest.raises(DeviceError, match="devices: gpu requested, but TensorFlow sees only cpu:0"):
         open_devices("gpu")
 
 

@@ -250,7 +250,7 @@ def test_the_message_says_what_to_do_without_a_network(tmp_path: Path) -> None:
         f"{NAME}: cannot be downloaded from {published.url}: "
         f"[Errno {errno.ECONNREFUSED}] Connection refused. "
         f"Expected MD5 {published.md5} ({len(BODY):,} bytes); found no such file in {tmp_path}. "
-        "Without a network, get the file elsewhere and put it in that folder."
+        "If this machine has no internet access, get the file elsewhere and put it in that folder."
     )
 
 

@@ -226,5 +226,5 @@ def test_losses_and_shares_are_readable() -> None:
     assert loss_text(0.123456) == "0.123"
     assert loss_text(12345.6) == "1.23e+04"
     assert loss_text(None) == ""
-    assert share_text(-0.5) == "\N{MINUS SIGN}50 %"
-    assert share_text(0.0123) == "+1.2 %"
+    assert share_text(-0.5) == "\N{MINUS SIGN}50%"
+    assert share_text(0.0123) == "+1.2%"

@@ -201,8 +201,8 @@ def test_a_curve_that_is_not_known_to_be_the_rows_own_is_left_out(
     assert [placed.records[line].curve_file is None for line in (2, 3, 4)] == [True, True, False]
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
         (
-            "no loss curve is shown for 1 finished rows, because the file in its place may belong "
-            "to another row"
+            "no loss curve is shown for 1 finished rows, because the files with the names of their "
+            "curves may belong to other rows"
         )
     ]
     assert read_whole(OutputFolder(output).curve("a.png")) == curve_of("X")

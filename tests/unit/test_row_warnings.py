@@ -67,7 +67,7 @@ def test_odd_pictures_give_a_warning(
     ("ended", "found"),
     [
         (outcome(total=3e27, start=4e26, relative=1e27), "relu1_1 has a relative loss of 1e.27"),
-        (outcome(total=50, start=2), "total of 50 is far above the 2 of the start"),
+        (outcome(total=50, start=2), "total of 50 is far above that of the starting picture, 2"),
         (outcome(total=math.inf), "not finite"),
         (outcome(relative=math.nan), "not finite"),
     ],

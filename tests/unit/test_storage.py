@@ -92,7 +92,7 @@ def test_a_lasting_failure_is_reported_without_secrets(
 
 def test_denied_access_is_reported(bucket: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_reads(monkeypatch, bucket, 9, PermissionError("no"))
-    with pytest.raises(StorageError, match="access denied by the storage") as failed:
+    with pytest.raises(StorageError, match="access denied by the storage service") as failed:
         read_whole(bucket / "a")
     assert failed.value.filename == str(bucket / "a")
 

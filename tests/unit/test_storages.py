@@ -135,5 +135,5 @@ def test_only_caches_on_a_disk_are_pruned(folder: Place) -> None:
     if isinstance(folder, Path):
         assert StyleCache(folder).prune(0, dry_run=False).paths == ()
     else:
-        with pytest.raises(CacheError, match="use the storage's own tools"):
+        with pytest.raises(CacheError, match="use what the storage service offers"):
             StyleCache(folder).prune(0, dry_run=False)

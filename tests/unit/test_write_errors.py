@@ -49,7 +49,7 @@ def test_the_file_and_the_folder_are_named(
 def test_other_errors_are_not_changed() -> None:
     errors = [
         FileNotFoundError(errno.ENOENT, "No such file", "/a"),
-        StorageError(errno.EACCES, "access denied by the storage", "s3://a/b"),
+        StorageError(errno.EACCES, "access denied by the storage service", "s3://a/b"),
         ValueError("none of ours"),
     ]
     for error in errors:

@@ -61,7 +61,8 @@ def _weights(cache: StyleCache) -> list[Finding]:
 def _connection(around: list[Finding]) -> list[Finding]:
     """Check the proxies and the server."""
     if ("prefect home", "error") in {(finding.subject, finding.state) for finding in around}:
-        return [Finding("server", "error", "no server can be embedded", "fix Prefect's home first")]
+        found = "a run could not start its own server"
+        return [Finding("server", "error", found, "fix Prefect's home first")]
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url

@@ -179,7 +179,7 @@ def _report_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) ->
     if not outcome.is_known_to_prefect:
         terminal.fail(
             "every row has ended and the table is complete, but Prefect was not notified "
-            f"({_in_a_line(outcome.state)}): its page may show this run as running or failed"
+            f"({_in_a_line(outcome.state)}): the Prefect UI may show this run as running or failed"
         )
     if table.with_status(*STOPPED):
         return INTERRUPTED

@@ -251,6 +251,6 @@ def duration_text(seconds: float | None) -> str:
 
 
 def share_text(share: Any) -> str:
-    """Return a share such as `+12 %`, with a true minus sign."""
+    """Return a share such as `+12%`, with a true minus sign."""
     digits = 0 if abs(share) >= 0.1 else 1
-    return f"{share:+.{digits}%}".replace("-", "\N{MINUS SIGN}").replace("%", " %")
+    return f"{share:+.{digits}%}".replace("-", "\N{MINUS SIGN}")

@@ -217,7 +217,7 @@ function factsOf(row) {
 
 function moveEdge(percent) {
   edge.value = percent;
-  edge.setAttribute("aria-valuetext", `${percent} % content`);
+  edge.setAttribute("aria-valuetext", `${percent}% content`);
   compared.style.setProperty("--edge", `${percent}%`);
 }
 
