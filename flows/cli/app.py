@@ -247,10 +247,20 @@ def presets(*, json: Json = False) -> int:
 
 
 @app.command
-def doctor(*, cache: Cache = None, json: Json = False) -> int:
+def doctor(
+    *,
+    output: Annotated[
+        PlaceOption | None,
+        Parameter(name=["--output", "-o"], help="an output folder to check, too"),
+    ] = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> int:
     """Check versions, devices, server, cache and weights, and say how to fix what is wrong."""
     environment.prepare()
     from flows.cli.commands.doctor import doctor as examine_installation
+    from tasks.store.output_folder import OutputFolder
     from tasks.store.style_cache import StyleCache
 
-    return examine_installation(Terminal(as_json=json), StyleCache(cache or user_cache()))
+    folder = None if output is None else OutputFolder(output)
+    return examine_installation(Terminal(as_json=json), StyleCache(cache or user_cache()), folder)

@@ -22,6 +22,8 @@ DEFAULTS = {
     # Prefect's internal services would otherwise report a server that is gone.
     "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    # `gpu:0` is then the GPU 0 of nvidia-smi, so the UUID that names its lock is certain.
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     # TensorFlow then loads the package tf_keras, if there is one, instead of Keras, which takes two
     # fifths of its startup time. We use neither.
     "TF_USE_LEGACY_KERAS": "1",

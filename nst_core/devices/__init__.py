@@ -1,6 +1,6 @@
 """The devices to compute on; each is used by one optimization at a time."""
 
-from nst_core.devices.gpus import device_lock, visible_gpus
+from nst_core.devices.gpus import device_lock, lock_of, uuid_of, visible_gpus
 from nst_core.devices.lending import (
     UNLOCKED_CPU,
     DeviceFailedError,
@@ -10,6 +10,7 @@ from nst_core.devices.lending import (
     using_cpu,
 )
 from nst_core.devices.memory import peak_memory_mb
+from nst_core.devices.nvml import Gpu, NvmlAnswer, ask_nvml
 from nst_core.devices.opening import open_devices
 from nst_core.devices.requested import (
     ANY_GPU,
@@ -29,14 +30,19 @@ __all__ = [
     "UNLOCKED_CPU",
     "DeviceError",
     "DeviceFailedError",
+    "Gpu",
+    "NvmlAnswer",
+    "ask_nvml",
     "device_lock",
     "lend_device",
+    "lock_of",
     "on_a_device",
     "on_asked_devices",
     "open_devices",
     "parse_devices",
     "peak_memory_mb",
     "using_cpu",
+    "uuid_of",
     "visible_gpus",
     "written_plainly",
 ]

@@ -6,10 +6,11 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from nst_core.devices.gpus import device_lock
-from nst_core.devices.opening import open_devices
+from nst_core.devices.opening import names_of_gpus, open_devices
 from nst_core.devices.requested import CPU
 from nst_core.storage.locks import LockError, flock, holder_of, shared_lock
 
@@ -87,7 +88,7 @@ def _take(devices: Sequence[str], on_wait: OnWait | None) -> tuple[str, Callable
                 return device, give_back
         if on_wait:
             gpus = (device for device in devices if device.startswith("GPU"))
-            on_wait(next(filter(None, map(holder_of, map(device_lock, gpus))), ""))
+            on_wait(next(filter(None, map(holder_of, map(_lock, gpus))), ""))
         time.sleep(0.1)
 
 
@@ -95,8 +96,12 @@ def _take_if_idle(device: str) -> Callable[[], None] | None:
     if device.startswith("CPU"):
         part = _cpu_parts[device]
         return part.release if part.acquire(blocking=False) else None
-    descriptor = flock(device_lock(device), timeout=0)
+    descriptor = flock(_lock(device), timeout=0)
     return None if descriptor is None else lambda: os.close(descriptor)
+
+
+def _lock(gpu: str) -> Path:
+    return device_lock(gpu, names_of_gpus())
 
 
 def on_a_device(

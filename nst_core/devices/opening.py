@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from nst_core.devices.numbering import number_by_bus
 from nst_core.devices.requested import ANY_GPU, DeviceError, parse_devices, written_plainly
 
 
@@ -9,11 +10,13 @@ def open_devices(text: str) -> tuple[str, ...]:
     """Check and prepare the requested devices, and return TensorFlow's names for them.
 
     GPUs allocate memory as they need it, not all at once. Several CPUs (`cpu:0,cpu:1`) are parts
-    of the one CPU, so that one row can run on each of them.
+    of the one CPU, so that one row can run on each of them. GPUs are numbered as `number_by_bus`
+    says.
 
     Raises:
         DeviceError: TensorFlow sees no such device in this process.
     """
+    number_by_bus()
     from nst_core.quiet_tensorflow import tf
 
     wanted = parse_devices(text)
@@ -60,3 +63,11 @@ def _grow_as_needed() -> None:
 
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def names_of_gpus() -> tuple[str, ...]:
+    """Return what TensorFlow calls the models of its GPUs, in the order of its numbers."""
+    from nst_core.quiet_tensorflow import tf
+
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    return tuple(each.get("device_name", "") for each in details)

@@ -1,5 +1,6 @@
 """All commands except `run`, as subprocesses."""
 
+import dataclasses
 import json
 import os
 import re
@@ -11,9 +12,11 @@ import pytest
 from PIL import Image
 
 from flows.cli.commands import doctor
+from nst_core.storage.locks import locked
 from nst_core.transfer.settings import PRESETS, Settings
 from tasks.store.csv_cells import to_csv
 from tests.end_to_end.conftest import QUICK, Shell
+from tests.nvml import FakeNvml, fake_gpu, uuid
 from tests.pictures import huge_png, write_csv
 
 ROOT = Path(__file__).parents[2]
@@ -222,6 +225,83 @@ def test_doctor_reports_versions_server_and_devices(shell: Shell) -> None:
     } <= set(findings)
     assert findings["server"]["found"] == shell.environment["PREFECT_API_URL"]
     assert "CPU:0" in findings["devices"]["found"]
+
+
+TENSORFLOW_WITH_GPUS = """
+from types import SimpleNamespace as N
+NAMES = ("CPU:0", "GPU:0", "GPU:1")
+config = N(list_physical_devices=lambda: [N(name="/physical_device:" + name) for name in NAMES])
+capabilities = ["sm_60", "sm_80", "compute_90"]
+info = {"is_cuda_build": True, "cuda_version": "12.5.1", "cuda_compute_capabilities": capabilities}
+sysconfig = N(get_build_info=lambda: info)
+"""
+
+
+@pytest.fixture
+def gpu_shell(shell: Shell, tmp_path: Path) -> Shell:
+    """Return a shell where TensorFlow reports two GPUs, and a folder `fake` hides packages."""
+    folder = tmp_path / "fake"
+    folder.mkdir()
+    (folder / "tensorflow.py").write_text(TENSORFLOW_WITH_GPUS)
+    paths = [str(folder), *filter(None, [shell.environment.get("PYTHONPATH")])]
+    hidden = {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"}
+    kept = {name: text for name, text in shell.environment.items() if name not in hidden}
+    return dataclasses.replace(shell, environment=kept | {"PYTHONPATH": os.pathsep.join(paths)})
+
+
+def test_doctor_describes_gpus_their_locks_and_known_troubles(
+    gpu_shell: Shell, tmp_path: Path
+) -> None:
+    blackwell = fake_gpu("b", 7, name="NVIDIA RTX 5090", capability=(12, 0))
+    FakeNvml([fake_gpu("a", 4), blackwell]).write(tmp_path / "fake")
+    locks = Path(gpu_shell.environment["NST_BATCH_DEVICE_LOCKS"])
+    locks.mkdir(parents=True)
+    with locked(locks / f"nst-batch-GPU{uuid('b')}.lock"):
+        result = gpu_shell.run("doctor", "--json", "--output", "out")
+    assert result.returncode == 0, result.stdout + result.stderr
+    report = json.loads(result.stdout)
+    findings = {finding["subject"]: finding for finding in report}
+    assert len(findings) == len(report)
+    assert findings["devices"]["found"] == "CPU:0 GPU:0 GPU:1"
+    assert findings["nvml"]["found"] == "driver 550.54.15, 2 GPUs"
+    assert findings["gpu 0"]["found"] == (
+        f"NVIDIA H100, memory 80.0 GB (79.0 GB free), compute capability 9.0, {uuid('a')}"
+    )
+    assert findings["gpu 0: lock"]["found"].startswith("free (")
+    assert re.match(rf"held by process {os.getpid()} of ", findings["gpu 1: lock"]["found"])
+    assert findings["gpu 1: generation"]["state"] == "warning"
+    for name in ("cache", "output", "temporary folder"):
+        assert " GB at " in findings[f"free space, {name}"]["found"]
+    verdict = report[-1]
+    assert (verdict["subject"], verdict["state"]) == ("verdict", "warning")
+    assert "its rows run on GPU:0 and GPU:1" in verdict["found"]
+    assert f"held by process {os.getpid()}" in verdict["found"]
+    assert "gpu 1: generation: try one row" in verdict["advice"]
+
+
+def test_doctor_ends_with_a_verdict_even_if_nvml_fails(gpu_shell: Shell, tmp_path: Path) -> None:
+    FakeNvml(failing={"init": "Driver Not Loaded"}).write(tmp_path / "fake")
+    result = gpu_shell.run("doctor")
+    assert result.returncode == 0, result.stdout + result.stderr
+    table, _, verdict = result.stdout.partition("\n\n")
+    assert {len(line.split("\t")) for line in table.splitlines()} == {4}
+    assert verdict.startswith(
+        "What works:\n  A run can begin here; its rows run on GPU:0 and GPU:1."
+    )
+    assert "nvml: NVML gives no answer: Driver Not Loaded; GPUs are locked by number" in verdict
+    assert "What to do:\n  nvml: pip install nvidia-ml-py" in verdict
+
+
+def test_doctor_fails_as_a_run_would_fail(gpu_shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "fake" / "tensorflow.py").write_text("raise ImportError('no libcudart.so')")
+    (gpu_shell.folder / "file").touch()
+    result = gpu_shell.run("doctor", "--json", "--output", "file")
+    assert result.returncode == 3
+    report = json.loads(result.stdout)
+    wrong = [finding["subject"] for finding in report if finding["state"] == "error"]
+    assert wrong == ["output", "devices", "verdict"]
+    assert report[-1]["found"].startswith("A run would end before its first row.")
+    assert "devices: reinstall it" in report[-1]["advice"]
 
 
 def test_doctor_reports_a_server_that_does_not_answer() -> None:

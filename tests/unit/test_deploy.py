@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_the_gpu_lock_file_has_what_tensorflow_requires() -> None:
+def test_the_gpu_lock_file_has_what_tensorflow_and_the_extra_require() -> None:
     lock = (DEPLOY / "requirements-gpu.lock").read_text()
     locked = dict(re.findall(r"^(\S+)==(\S+)", lock, flags=re.MULTILINE))
     required = {
@@ -163,6 +164,9 @@ def test_the_gpu_lock_file_has_what_tensorflow_requires() -> None:
         if "and-cuda" in str(requirement.marker)
     }
     assert required
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    own = [need for need in map(Requirement, extra["gpu"]) if need.name.startswith("nvidia-")]
+    required |= {need.name: need.specifier for need in own}
     assert locked.keys() == required.keys()
     assert all(version in required[name] for name, version in locked.items())
 

@@ -27,7 +27,9 @@ from nst_core.devices import (
     visible_gpus,
     written_plainly,
 )
+from nst_core.devices.gpus import machine_gpus
 from nst_core.storage.locks import locked
+from tests.nvml import FakeNvml, fake_gpu, uuid
 
 BROKEN = tf.errors.InternalError(None, None, "the device was lost")
 
@@ -37,6 +39,15 @@ def _no_failed_devices() -> Iterator[None]:
     lending._failures.clear()
     yield
     lending._failures.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_nvml(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the GPUs of the machine that runs the tests, and of other tests, out of each test."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    machine_gpus.cache_clear()
+    yield
+    machine_gpus.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -196,6 +207,72 @@ def test_a_gpu_has_one_lock_whatever_a_process_calls_it(
     if shown is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
     assert device_lock(device).name == name
+
+
+@pytest.mark.parametrize(
+    ("shown", "order", "device", "name"),
+    [
+        (None, "PCI_BUS_ID", "GPU:0", f"nst-batch-GPU{uuid('b')}.lock"),
+        (None, "PCI_BUS_ID", "GPU:1", f"nst-batch-GPU{uuid('a')}.lock"),
+        ("1", "PCI_BUS_ID", "GPU:0", f"nst-batch-GPU{uuid('a')}.lock"),
+        (uuid("a"), "FASTEST_FIRST", "GPU:0", f"nst-batch-GPU{uuid('a')}.lock"),
+        ("GPU-a", None, "GPU:0", f"nst-batch-GPU{uuid('a')}.lock"),
+        # Nobody knows which of the two CUDA considers the faster one.
+        ("1", "FASTEST_FIRST", "GPU:0", "nst-batch-GPU1.lock"),
+        (None, None, "GPU:0", "nst-batch-GPU0.lock"),
+    ],
+)
+def test_a_lock_has_the_name_of_its_gpus_uuid(
+    monkeypatch: pytest.MonkeyPatch, shown: str | None, order: str | None, device: str, name: str
+) -> None:
+    FakeNvml([fake_gpu("a", 5), fake_gpu("b", 2)]).install(monkeypatch)
+    for variable, value in (("CUDA_VISIBLE_DEVICES", shown), ("CUDA_DEVICE_ORDER", order)):
+        monkeypatch.delenv(variable, raising=False)
+        if value is not None:
+            monkeypatch.setenv(variable, value)
+    assert device_lock(device).name == name
+
+
+def test_an_instance_has_a_lock_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeNvml([fake_gpu("a", 5, instances=["MIG-GPU-8932f937/1/0", "MIG-2"])]).install(monkeypatch)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-GPU-8932f937/1/0")
+    assert device_lock("GPU:0").name == "nst-batch-GPUMIG-GPU-8932f937-1-0.lock"
+
+
+def test_nvml_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml = FakeNvml([fake_gpu("a", 5)]).install(monkeypatch)
+    device_lock("GPU:0")
+    monkeypatch.delattr(nvml, "nvmlInit")
+    assert uuid("a") in device_lock("GPU:0").name
+
+
+RENUMBERED = """
+import sys
+from nst_core.devices import lend_device, lending
+lending.names_of_gpus = lambda: ("NVIDIA H100",)
+report = lambda holder: print("waits for", holder, flush=True)
+with lend_device(["GPU:0"], report): print("lent", flush=True)
+"""
+
+
+def test_a_container_that_numbers_gpus_otherwise_waits_for_the_same_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """This process sees two GPUs and uses the second one; the container sees only that one."""
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    FakeNvml([fake_gpu("a", 1), fake_gpu("b", 2)]).install(monkeypatch)
+    monkeypatch.setattr(lending, "names_of_gpus", lambda: ("NVIDIA H100",) * 2)
+    FakeNvml([fake_gpu("b", 7)]).write(tmp_path / "fake")
+    paths = [str(tmp_path / "fake"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    with lend_device(["GPU:1"]):
+        other = subprocess.Popen(
+            [sys.executable, "-c", RENUMBERED], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        assert other.stdout is not None
+        assert re.fullmatch(rf"waits for process {os.getpid()} of .+\n", other.stdout.readline())
+    assert other.communicate(timeout=60)[0].splitlines()[-1] == "lent"
 
 
 def test_rows_on_a_cluster_do_not_wait_for_the_cpu() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from flows.cli import preconditions
 from flows.cli.preconditions import Finding, NotReadyError, check_ready, surroundings
+from nst_core.devices import gpus
 from nst_core.storage.disk import Disk
 from tasks.store.output_folder import OutputFolder
 from tasks.store.style_cache import StyleCache
@@ -180,6 +181,7 @@ def test_unusable_locks_are_an_error_only_if_gpus_are_used(
     locks.mkdir()
     (locks / "nst-batch-GPU1.lock").symlink_to(tmp_path / "victim")
     monkeypatch.setenv("NST_BATCH_DEVICE_LOCKS", str(locks))
+    monkeypatch.setattr(gpus, "machine_gpus", lambda: ())
     monkeypatch.setattr(preconditions, "visible_gpus", lambda: ())
     assert found("locks", tmp_path).state == "ok"
     assert found("locks", tmp_path, "gpu:0").state == "ok"

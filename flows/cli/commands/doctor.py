@@ -1,31 +1,70 @@
 """`nst-batch doctor`: what works on this machine, and how to fix what does not."""
 
+import math
 import platform
-import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from flows.cli.commands.weights import state_of
 from flows.cli.exit_codes import ENGINE_FAILED, SUCCESS
+from flows.cli.gpu_findings import ask_tensorflow, gpu_findings, lock_findings
 from flows.cli.preconditions import Finding, surroundings
 from flows.cli.terminal import Terminal
+from flows.cli.verdict import verdict_on
 from flows.process.proxies import fix_proxies, is_served_here, set_proxies
+from nst_core.devices import ask_nvml
 from nst_core.networks import CATALOGUE
 from nst_core.networks.store import WeightStore
+from nst_core.storage.local import free_bytes
+from nst_core.storage.places import redacted
+from tasks.store.output_folder import OutputFolder
 from tasks.store.style_cache import StyleCache
 
 
-def doctor(terminal: Terminal, cache: StyleCache) -> int:
-    """Check versions, devices, server, cache and weights; fail if a run would fail."""
+def doctor(terminal: Terminal, cache: StyleCache, output: OutputFolder | None = None) -> int:
+    """Check versions, devices, server, cache and weights; fail if a run would fail.
+
+    Args:
+        terminal: where the findings and the verdict are printed.
+        cache: the cache in use.
+        output: the output folder, if that is to be checked, too.
+    """
     # These checks come first, because Prefect cannot even be imported without a home.
-    around = surroundings(cache)
-    findings = [*_versions(), *around, *_weights(cache), *_connection(around), _devices()]
+    around = surroundings(cache, output)
+    facts, nvml = ask_tensorflow(), ask_nvml()
+    space, locks = _space(cache, output), lock_findings(nvml.gpus)
+    findings = [*_versions(), *around, *space, *_weights(cache), *_connection(around)]
+    findings += [*gpu_findings(facts, nvml), *locks]
+    verdict = verdict_on(findings, " and ".join(facts.gpus) or "the CPU", [*space, *locks])
     terminal.table([asdict(finding) for finding in findings])
-    terminal.result([asdict(finding) for finding in findings])
-    return ENGINE_FAILED if any(finding.state == "error" for finding in findings) else SUCCESS
+    for line in ("", *verdict.lines()):
+        terminal.say(line)
+    # A list, to which the verdict is added, so that programs of earlier days can read it.
+    terminal.result([asdict(finding) for finding in (*findings, verdict.finding())])
+    return ENGINE_FAILED if verdict.state == "error" else SUCCESS
+
+
+def _space(cache: StyleCache, output: OutputFolder | None) -> list[Finding]:
+    """Report the free space of each folder that has a limit; `surroundings` judges it."""
+    folders = {"cache": cache.root}
+    if output is not None:
+        folders["output"] = output.root
+    with suppress(OSError):
+        folders["temporary folder"] = Path(tempfile.gettempdir())
+    findings = []
+    for name, folder in folders.items():
+        with suppress(OSError):
+            # Object storage has no end.
+            if math.isfinite(free := free_bytes(folder)):
+                found = f"{free / 1e9:.1f} GB at {redacted(folder)}"
+                findings.append(Finding(f"free space, {name}", "ok", found))
+    return findings
 
 
 def _versions() -> list[Finding]:
@@ -98,22 +137,3 @@ def _server(url: str | None) -> Finding:
         advice = "start it with `prefect server start`, or unset PREFECT_API_URL"
         return Finding("server", "error", f"{url}: {error}", advice)
     return Finding("server", "ok", url)
-
-
-def _devices() -> Finding:
-    """Ask another process for the devices, so that a failing TensorFlow does not end this one."""
-    question = (
-        "import tensorflow as tf; "
-        "print(*(device.name.partition(':')[2] for device in tf.config.list_physical_devices()))"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-P", "-c", question], capture_output=True, text=True, check=False
-    )
-    if answer.returncode:
-        last = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
-        return Finding("devices", "error", f"TensorFlow does not load: {last}", "reinstall it")
-    names = answer.stdout.split()
-    if any("GPU" in name for name in names):
-        return Finding("devices", "ok", answer.stdout.strip())
-    advice = "with an NVIDIA GPU: pip install 'nst-batch[gpu]'"
-    return Finding("devices", "ok", f"{answer.stdout.strip()}; rows run on the CPU", advice)
