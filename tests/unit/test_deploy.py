@@ -3,11 +3,9 @@
 import configparser
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
-import time
 from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
@@ -248,30 +246,6 @@ def test_both_kinds_of_server_remove_old_runs() -> None:
     assert "flow_runs" in ENVIRONMENT["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"].split(",")
 
 
-@pytest.mark.parametrize("name", ["server", "worker"])
-def test_a_container_has_limits_and_a_health_check(name: str) -> None:
-    container = compose()[name]
-    assert container["init"] is True
-    assert container["mem_limit"]
-    options = container["logging"]["options"]
-    assert int(options["max-file"]) * int(options["max-size"].removesuffix("m")) <= 100
-    assert container["healthcheck"]["test"][0] == "CMD"
-
-
-def test_the_worker_serves_what_its_health_check_asks_for() -> None:
-    from prefect.settings import Settings
-
-    worker = compose()["worker"]
-    assert worker["command"][-1] == "--with-healthcheck"
-    port = Settings().worker.webserver.port
-    assert f"http://127.0.0.1:{port}/health" in worker["healthcheck"]["test"][-1]
-
-
-def test_the_base_image_has_an_exact_version() -> None:
-    text = (DEPLOY / "Dockerfile").read_text()
-    assert re.search(r"^ARG BASE=python:3\.11\.\d+-slim-bookworm$", text, flags=re.MULTILINE)
-
-
 def test_every_setup_creates_the_work_pool_before_it_deploys() -> None:
     for page in ("README.md", "docs/nightly.md"):
         text = (ROOT / page).read_text()
@@ -294,91 +268,6 @@ def test_the_gpu_lock_file_has_what_tensorflow_requires() -> None:
     assert required
     assert locked.keys() == required.keys()
     assert all(version in required[name] for name, version in locked.items())
-
-
-def test_the_image_gets_what_its_dockerfile_copies() -> None:
-    ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    copied = {line[1:].rstrip("/") for line in ignored if line.startswith("!")}
-    assert all((ROOT / path).exists() for path in copied)
-    packages = {"flows", "tasks", "nst_core"}
-    installed = {"pyproject.toml", "README.md", "requirements.lock", "deploy/requirements-gpu.lock"}
-    run = {"prefect.yaml", "manifests", "deploy/worker.py"}
-    assert copied == packages | installed | run
-
-
-WORKER = """
-import signal, subprocess, sys, time
-run = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]])
-def stop(*_):
-    run.kill()  # as Prefect's does
-    sys.exit()
-signal.signal(signal.SIGTERM, stop)
-run.wait()
-time.sleep(60)
-"""
-RUN = """
-import signal, sys, time
-from pathlib import Path
-def give_up(*_):
-    time.sleep(0.5)
-    Path(sys.argv[1], "given-up").touch()
-    sys.exit()
-signal.signal(signal.SIGTERM, give_up)
-Path(sys.argv[1], "running").touch()
-time.sleep(60)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_stopped_worker_lets_its_run_give_up_first(tmp_path: Path) -> None:
-    end = runpy.run_path(str(DEPLOY / "worker.py"))["end"]
-    with subprocess.Popen([sys.executable, "-c", WORKER, RUN, str(tmp_path)]) as worker:
-        try:
-            wait_for(tmp_path / "running")
-            end(worker)
-            assert (tmp_path / "given-up").exists()
-            assert worker.wait(30) == 0
-        finally:
-            worker.kill()
-
-
-STARTED_BY_A_SHELL = """
-import runpy, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `&` has it
-script = runpy.run_path(sys.argv[1])
-script["WORKER"][:] = [sys.executable, "-c", *sys.argv[2:]]
-sys.exit(script["main"]())
-"""
-IDLE_WORKER = """
-import os, signal, sys, time
-from pathlib import Path
-signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))  # as Prefect's does
-Path(sys.argv[1], "running").touch()
-try:
-    time.sleep(60)
-except KeyboardInterrupt:
-    sys.exit(7)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_worker_started_by_a_shell_can_be_stopped(tmp_path: Path) -> None:
-    script = [STARTED_BY_A_SHELL, str(DEPLOY / "worker.py"), IDLE_WORKER, str(tmp_path)]
-    with subprocess.Popen([sys.executable, "-c", *script]) as started:
-        try:
-            wait_for(tmp_path / "running")
-            started.terminate()
-            assert started.wait(30) == 7
-        finally:
-            started.kill()
-
-
-def wait_for(path: Path) -> None:
-    for _ in range(600):
-        if path.exists():
-            return
-        time.sleep(0.05)
-    pytest.fail(f"no {path.name}")
 
 
 def test_a_worker_reaches_its_server_without_a_proxy() -> None:
