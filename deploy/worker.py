@@ -1,6 +1,8 @@
 """A worker that, when stopped, first lets its run give up the active row.
 
-    python deploy/worker.py        with PREFECT_API_URL and NST_BATCH_HOME set
+    python deploy/worker.py [OPTION...]    with PREFECT_API_URL and NST_BATCH_HOME set
+
+The options are those of `prefect worker start`, such as --with-healthcheck.
 
 When `prefect worker start` is stopped, it kills the run at once. The run then stays Running in the
 Prefect UI, and keeps its place in the queue.
@@ -57,7 +59,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     bypass_proxies(os.environ.get("PREFECT_API_URL"))
     # Ctrl-C in a terminal must reach only this process.
-    worker = subprocess.Popen(WORKER, start_new_session=True)
+    worker = subprocess.Popen([*WORKER, *sys.argv[1:]], start_new_session=True)
 
     def stop(*_: object) -> None:
         for number in stop_signals():

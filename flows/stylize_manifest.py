@@ -1,6 +1,6 @@
 """The flow, which is also an outline of the whole program."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -27,9 +27,12 @@ from tasks.intake.encoders import check_weights_place, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import ManifestError, read_manifest
 from tasks.intake.outputs import check_places
-from tasks.job import Job
+from tasks.job import Examined, Job
 from tasks.option import with_arguments
+from tasks.report.log_file import RunLog, run_log_of
 from tasks.report.prefect_page import log_wrong_rows, show_on_page, shown_progress
+from tasks.report.reasons import first_reasons
+from tasks.report.table_row import Table
 from tasks.report.write import write_report
 from tasks.request import (
     CHECKPOINT_SECONDS,
@@ -112,14 +115,14 @@ def stylize_batch(batch: CompleteRequest) -> State:
         output, cache, store = batch.output_folder, batch.style_cache, batch.weight_store()
         output.make()
         cache.make()
-        with output.lock():
+        with output.lock(), run_log_of(output, batch.parameters()) as log:
             for folder in (output, cache, store):
                 folder.sweep()
             rows = read_manifest(batch.manifest, batch.settings)
-            return stylize_rows(rows, store, batch)
+            return stylize_rows(rows, store, batch, log)
 
 
-def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) -> State:
+def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest, log: RunLog) -> State:
     """Examine rows, run those that can run, write the table, and return the final state."""
     output = batch.output_folder
     rows = check_places(rows, output)
@@ -138,14 +141,34 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) ->
             stylize_jobs(examined.jobs, results, batch)
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():
-            report = write_report(examined, results, batch.manifest, output)
-            log_wrong_rows(report.table)
-            show_on_page(report, batch.served_at, patiently=False)
+            report_batch(examined, results, batch, log, patiently=False)
         raise
-    report = write_report(examined, results, batch.manifest, output)
+    table = report_batch(examined, results, batch, log)
+    return final_state(table.counts, first_reasons(table))
+
+
+def report_batch(
+    examined: Examined,
+    results: dict[int, RowResult],
+    batch: CompleteRequest,
+    log: RunLog,
+    *,
+    patiently: bool = True,
+) -> Table:
+    """Write the table and the page, say in both logs what is not done, and show it in Prefect's UI.
+
+    Args:
+        examined: all rows, and the jobs of those that could run.
+        results: the results of the jobs, by line; those of the other rows are added.
+        batch: what was asked for.
+        log: the log of this run.
+        patiently: wait a minute for a server that does not answer.
+    """
+    report = write_report(examined, results, batch.manifest, batch.output_folder)
+    log.ended(report.table)
     log_wrong_rows(report.table)
-    show_on_page(report, batch.served_at)
-    return final_state(report.table.counts)
+    show_on_page(report, batch.served_at, patiently=patiently)
+    return report.table
 
 
 def report_examined(count: int, total: int) -> None:
@@ -200,9 +223,15 @@ def planned(to_run: Sequence[Job], results: Mapping[int, RowResult]) -> RowsPlan
     return RowsPlanned(len(to_run), len(to_run) + done, equal)
 
 
-def final_state(counts: dict[str, int]) -> State:
-    """Return `Completed` if every row has its picture, else `Failed` with a name that says so."""
-    message = ", ".join(f"{count} {status}" for status, count in counts.items())
+def final_state(counts: Mapping[str, int], reasons: Iterable[str] = ()) -> State:
+    """Return `Completed` if every row has its picture, else `Failed` with a name that says so.
+
+    Args:
+        counts: the number of rows for each status.
+        reasons: why rows are not done, for the state's message, which has a line for each.
+    """
+    counted = ", ".join(f"{count} {status}" for status, count in counts.items())
+    message = "\n".join([counted, *reasons])
     wrong = counts.get("failed", 0) + counts.get("invalid", 0)
     if not wrong:
         return Completed(message=message)

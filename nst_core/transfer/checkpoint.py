@@ -23,6 +23,10 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used: it is damaged, or belongs to another stylization."""
 
 
+class NewerCheckpointError(CheckpointError):
+    """A checkpoint of a newer version of nst-batch, which that version can still continue from."""
+
+
 class Totals(NamedTuple):
     """Counts over several octaves, or over both parts of an octave that recovered."""
 
@@ -77,14 +81,14 @@ class Checkpoint:
         """Return the checkpoint that `to_bytes` wrote, and the notes.
 
         Raises:
-            CheckpointError: the data is damaged, or of another version.
+            CheckpointError: the data is damaged, or of another version (`NewerCheckpointError`).
         """
         try:
             named = safetensors.numpy.load(data)
             facts = json.loads(named.pop(FACTS).tobytes())
-            arrays = [named[str(index)] for index in range(len(named))]
             if facts["version"] != VERSION:
-                raise CheckpointError(f"found version {facts['version']!r}, expected {VERSION}")
+                raise _other_version(facts["version"])
+            arrays = [named[str(index)] for index in range(len(named))]
             if facts["sha256"] != _digest(arrays):
                 raise CheckpointError("its data is not what was written")
             before, recovered = Totals(*facts["before"]), Totals(*facts["recovered"])
@@ -94,6 +98,14 @@ class Checkpoint:
             raise
         except Exception as error:  # safetensors raises errors of its own
             raise CheckpointError(f"not a checkpoint: {error}") from error
+
+
+def _other_version(found: object) -> CheckpointError:
+    if isinstance(found, int) and found > VERSION:
+        return NewerCheckpointError(
+            f"a newer version of nst-batch wrote it (found format {found}, expected {VERSION})"
+        )
+    return CheckpointError(f"found version {found!r}, expected {VERSION}")
 
 
 def _digest(arrays: Sequence[NDArray[Any]]) -> str:

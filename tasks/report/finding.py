@@ -7,7 +7,7 @@ from nst_core.errors import UserError
 from nst_core.images.write import result_formats
 from nst_core.storage.places import redacted
 from nst_core.transfer.terms import FIRST_TERMS, weight_name
-from tasks.report.table import MissingColumnError, read_summary
+from tasks.report.table import MissingColumnError, NewerTableError, read_summary
 from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder
 from tasks.store.output_names import DEFAULT_SUFFIX
@@ -27,7 +27,7 @@ def table_of(output: OutputFolder) -> Table:
     """Return the table of an output folder.
 
     Raises:
-        NoResultsError: there is none, or it lacks a column.
+        NoResultsError: there is none, it lacks a column, or a newer version wrote it.
     """
     try:
         return read_summary(output, NEEDED)
@@ -36,6 +36,8 @@ def table_of(output: OutputFolder) -> Table:
             f"{redacted(output.summary('.parquet'))}: {error}; run the batch again, "
             "which does not repeat finished rows"
         ) from error
+    except NewerTableError as error:
+        raise NoResultsError(f"{redacted(output.summary('.parquet'))}: {error}") from error
     except (OSError, ValueError) as error:
         raise NoResultsError(
             f"{output}: found no summary.parquet; expected the output folder of a run "

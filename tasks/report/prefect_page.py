@@ -25,6 +25,7 @@ from nst_core.storage.places import redacted
 from tasks.engine.run_log import run_log
 from tasks.events import subscribed
 from tasks.report.markdown import markdown_report, shown_rows
+from tasks.report.reasons import described
 from tasks.report.table_row import Table
 from tasks.report.tally import Tally
 from tasks.report.write import BatchReport
@@ -167,6 +168,6 @@ def log_wrong_rows(table: Table) -> None:
     wrong = table.with_status(*WRONG)
     for row in wrong[:MOST_ROWS]:
         level = logging.WARNING if row.status == "invalid" else logging.ERROR
-        log.log(level, "%s: line %d, %s", row.status, row.line, row.why)
+        log.log(level, "%s: %s", row.status, redacted(described(row)))
     if len(wrong) > MOST_ROWS:
         log.warning("... and %d more rows that are not done: see the table", len(wrong) - MOST_ROWS)

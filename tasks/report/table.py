@@ -39,6 +39,22 @@ WHOLE = (
 """Columns of whole numbers, which stay whole even if rows without a picture have none."""
 
 
+FORMAT = 1
+"""The format of the tables that this version writes and reads. A later version that changes what a
+column means must raise this number and write it as the attribute `version` of the Parquet file; a
+table without that attribute has format 1."""
+
+
+class NewerTableError(ValueError):
+    """A table that a newer version of nst-batch wrote; the message says so."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(
+            f"a newer version of nst-batch wrote this table (found format {found}, expected at "
+            f"most {FORMAT}); use that version, or run the batch again to make a new table"
+        )
+
+
 class MissingColumnError(ValueError):
     """A table without a column that its reader needs, as other versions wrote it.
 
@@ -183,12 +199,16 @@ def read_summary(output: OutputFolder, needed: Iterable[str] = ()) -> Table:
     Raises:
         OSError: there is no table, or it cannot be read.
         MissingColumnError: the table lacks a column.
+        NewerTableError: a newer version wrote it.
         ValueError: the file is not a table of nst-batch.
     """
     data = read_whole(output.summary(".parquet"))
     import pandas as pd
 
     frame = pd.read_parquet(io.BytesIO(data))
+    found = frame.attrs.get("version", FORMAT)
+    if isinstance(found, int) and found > FORMAT:
+        raise NewerTableError(found)
     for column in (*needed, "line", "status"):
         if column not in frame:
             raise MissingColumnError(column)

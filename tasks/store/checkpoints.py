@@ -12,7 +12,7 @@ from typing import Self
 from nst_core.storage.files import list_files, read_kept, remove, write_atomic
 from nst_core.storage.local import seconds_since_change
 from nst_core.storage.places import Place, redacted
-from nst_core.transfer.checkpoint import Checkpoint, CheckpointError
+from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, NewerCheckpointError
 from tasks.store.curves import Point, curve_csv, points_of
 
 logger = logging.getLogger("nst_batch.checkpoints")
@@ -49,7 +49,7 @@ class Checkpoints:
     def __init__(self, path: Place, targets_sha256: str, every: float) -> None:
         self._path, self._targets_sha256, self._every = path, targets_sha256, every
         self._written_at, self._writing_took = time.monotonic(), 0.0
-        self._has_failed = False
+        self._has_failed = self._keeps_newer = False
 
     @classmethod
     def of_row(cls, path: Place, targets: bytes, every: float) -> Self:
@@ -64,7 +64,7 @@ class Checkpoints:
 
     def is_worth_it(self, seconds: float) -> bool:
         """Return whether a row that has run for some seconds, over all runs, gets checkpoints."""
-        return self._every > 0 and seconds >= SHORTEST_ROW
+        return self._every > 0 and seconds >= SHORTEST_ROW and not self._keeps_newer
 
     def is_due(self, seconds: float) -> bool:
         """Return whether it is time for the next one of a row that has run for some seconds."""
@@ -107,7 +107,11 @@ class Checkpoints:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or str(error)
+            if isinstance(error, NewerCheckpointError):
+                # That version may come back before the row is done, and continue from there.
+                self._keeps_newer = True
+                reason += "; it is kept, and the row gets no checkpoints of this version"
             logger.warning(
                 "%s: the row starts from its beginning, because its checkpoint cannot be used: %s",
                 *(redacted(self._path), reason),

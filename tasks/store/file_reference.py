@@ -38,6 +38,10 @@ class ForeignRecordError(RecordError):
     """
 
 
+class NewerRecordError(RecordError):
+    """A record in a format of a newer version, which this version neither uses nor replaces."""
+
+
 class FileReference(BaseModel):
     """A file by its absolute path or URL, its size in bytes and its SHA-256.
 

@@ -28,7 +28,8 @@ def results_of_finished(jobs: Sequence[Job], output: OutputFolder) -> dict[int, 
     Raises:
         StorageError: a storage does not say whether a job is done.
     """
-    placed = place_finished(find_finished(jobs, output), jobs, output)
+    newer: dict[str, str] = {}
+    placed = place_finished(find_finished(jobs, output, newer), jobs, output)
     done = {line: RowResult("cached", record, "hit") for line, record in placed.records.items()}
     failed = {
         line: RowResult(
@@ -38,7 +39,10 @@ def results_of_finished(jobs: Sequence[Job], output: OutputFolder) -> dict[int, 
         )
         for line, error in placed.errors.items()
     }
-    results = done | failed
+    not_ours = {
+        job.line: RowResult("failed", error=newer[job.key]) for job in jobs if job.key in newer
+    }
+    results = done | failed | not_ours
     return {
         job.line: replace(results[job.line], same_as=first if first != job.line else None)
         for job, first in zip(jobs, first_lines(jobs), strict=True)

@@ -14,7 +14,12 @@ from nst_core.storage.places import Place, redacted
 from tasks.job import Job
 from tasks.store.curves import MOST_BYTES as MOST_CURVE_BYTES
 from tasks.store.curves import is_curve_of
-from tasks.store.file_reference import FileReference, ForeignRecordError, RecordError
+from tasks.store.file_reference import (
+    FileReference,
+    ForeignRecordError,
+    NewerRecordError,
+    RecordError,
+)
 from tasks.store.output_folder import CURVES, PICTURES, OutputFolder
 from tasks.store.records import PictureRecord, forget_record, read_record
 
@@ -60,10 +65,17 @@ def first_lines(jobs: Iterable[Job]) -> list[int]:
     return [first.setdefault(job.key, job.line) for job in jobs]
 
 
-def find_finished(jobs: Iterable[Job], output: OutputFolder) -> dict[str, Finished]:
+def find_finished(
+    jobs: Iterable[Job], output: OutputFolder, newer: dict[str, str] | None = None
+) -> dict[str, Finished]:
     """Return the jobs that are done, by key; change nothing.
 
     This is the only place that decides whether a row is done.
+
+    Args:
+        jobs: the jobs.
+        output: the batch's output folder.
+        newer: receives, by key, why a job that a newer version finished must not run.
 
     Raises:
         StorageError: a storage does not say whether there is a record.
@@ -85,7 +97,9 @@ def find_finished(jobs: Iterable[Job], output: OutputFolder) -> dict[str, Finish
     found: dict[str, Finished] = {}
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
         for key, seen in zip(grouped, pool.map(look, grouped), strict=True):
-            if isinstance(seen, RecordError):
+            if isinstance(seen, NewerRecordError) and newer is not None:
+                newer[key] = f"{seen}; use that version, or repeat all rows with --refresh"
+            elif isinstance(seen, RecordError):
                 name = grouped[key][0].output
                 logger.warning(
                     "%s is stylized again, because its record cannot be used (%s)", name, seen

@@ -23,7 +23,7 @@ INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS = "intermediates", "plots", "animations
 CONTACT_SHEET, GALLERY, SUMMARY, ALL_CURVES = (
     *("contact_sheet.png", "gallery.html", "summary", "loss_curves"),
 )
-INTERNAL = ".nst-batch"
+INTERNAL, RUN_LOG = ".nst-batch", "run.log"
 
 MANAGED_FOLDERS = (
     *(CURVES, INTERRUPTED, PREVIEWS, INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS, INTERNAL),
@@ -32,9 +32,9 @@ MANAGED_FOLDERS = (
 
 MANAGED_FILES = (
     *(CONTACT_SHEET, GALLERY, f"{SUMMARY}.csv", f"{SUMMARY}.parquet"),
-    *(f"{ALL_CURVES}.png", f"{ALL_CURVES}.svg"),
+    *(f"{ALL_CURVES}.png", f"{ALL_CURVES}.svg", RUN_LOG, f"{RUN_LOG}.1"),
 )
-"""Files in the output folder itself that runs and `nst-batch plot` replace."""
+"""Files in the output folder itself that runs and `nst-batch plot` replace or append to."""
 
 
 class InUseError(UserError):
@@ -116,6 +116,11 @@ class OutputFolder:
     def summary(self, suffix: str = ".csv") -> Place:
         """Return the place of the last run's table, `.csv` or `.parquet`."""
         return self.root / f"{SUMMARY}{suffix}"
+
+    @property
+    def run_log(self) -> Place:
+        """The place of the log of this folder's runs; older runs are in `run.log.1`."""
+        return self.root / RUN_LOG
 
     @property
     def gallery(self) -> Place:

@@ -43,6 +43,7 @@ from tasks.store.file_reference import (
     Name,
     RecordError,
 )
+from tasks.store.record_format import refuse_newer
 
 logger = logging.getLogger("nst_batch.records")
 
@@ -160,8 +161,9 @@ def parse_record(text: bytes | str) -> Record:
     """Return the record in a JSON text, without looking at its file.
 
     Raises:
-        RecordError: the text is not a record.
+        RecordError: the text is not a record; `NewerRecordError` if a newer version wrote it.
     """
+    refuse_newer(text)
     try:
         return _ANY_RECORD.validate_json(text)
     except ValueError as error:

@@ -8,6 +8,16 @@ source "$(dirname "$0")/nights.bash" "$1" "$2"
 
 say "prefect server start"
 start_server
+say "without the password, the server answers nothing but whether it is up"
+status=$(python - "$PREFECT_API_URL/deployments/filter" <<'PYTHON'
+import sys, urllib.error, urllib.request
+try:
+    print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], b"{}"), timeout=60).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+PYTHON
+)
+[[ "$status" == 401 ]] || die "found the status $status"
 say "prefect work-pool create, prefect deploy --all, prefect worker start"
 deploy
 start_worker
@@ -34,7 +44,9 @@ night good.csv --watch --param "$settings" || die "the second night failed"
 
 say "a night with a row that fails"
 printf 'content,style\na.png,s.png\nmissing.png,s.png\n' > "$folder/bad.csv"
-night bad.csv --watch --param "$settings" && die "a failed row ended as a success"
+watched=$(night bad.csv --watch --param "$settings") && die "a failed row ended as a success"
+grep -q '1 cached, 1 invalid' <<< "$watched" || die "the counts are not watched: $watched"
+grep -q 'line 3, column content' <<< "$watched" || die "the reason is not watched: $watched"
 [[ "$(statuses "$folder/results")" == "cached invalid" ]] || die "found $(statuses "$folder/results")"
 [[ "$(runs_in_state FAILED)" == 1 ]] || die "expected one failed run, found $(runs_in_state FAILED)"
 

@@ -11,6 +11,8 @@ checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 export PREFECT_HOME="$folder/prefect" PREFECT_API_URL="http://127.0.0.1:$port/api"
 export PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
+# As deploy/ has it: nobody can use the server without this.
+export PREFECT_SERVER_API_AUTH_STRING=nst-batch:word PREFECT_API_AUTH_STRING=nst-batch:word
 export PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS=5 PREFECT_WORKER_QUERY_SECONDS=2
 mkdir -p "$PREFECT_HOME"
 
@@ -45,8 +47,10 @@ start_worker() {
 }
 ask() { # PATH JSON: print the server's answer
     python - "$PREFECT_API_URL$1" "$2" <<'PYTHON'
-import sys, urllib.request
-request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), {"Content-Type": "application/json"})
+import base64, os, sys, urllib.request
+password = base64.b64encode(os.environ["PREFECT_API_AUTH_STRING"].encode()).decode()
+headers = {"Content-Type": "application/json", "Authorization": f"Basic {password}"}
+request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), headers)
 for attempt in range(5):  # a server on SQLite may be busy for a moment
     try:
         print(urllib.request.urlopen(request, timeout=60).read().decode())

@@ -62,6 +62,9 @@ def test_prefect_recognizes_the_settings_of_the_units(
     assert server.events.expired_bucket_buffer.days == 7
     assert not server.analytics_enabled
     assert not server.ephemeral.enabled
+    vacuum = server.services.db_vacuum
+    assert vacuum.enabled_vacuum_types >= {"events", "flow_runs"}
+    assert vacuum.retention_period.days == 30
     storage = importlib.import_module(server.concurrency.lease_storage)
     assert storage.ConcurrencyLeaseStorage(tmp_path).storage_path == tmp_path
 
@@ -84,15 +87,20 @@ def test_a_failed_night_is_reported_once(shell: Shell, server_url: str) -> None:
             watchdog.cancel()
             delete_automations(server)
     (posted,) = webhook.posted
+    subject, counts, reason, link = json.loads(posted)["text"].splitlines()
     text = r"nst-batch: failing \d{4}-\d\d-\d\d \d\d:\d\d ended as AllRowsFailed"
-    assert re.fullmatch(text, json.loads(posted)["text"])
+    assert re.fullmatch(text, subject)
+    assert counts == "1 invalid"
+    assert reason.startswith("line 2, column content: ")
+    assert "none.png" in reason
+    assert "/runs/flow-run/" in link
 
 
 def block_that_posts_to(shell: Shell, url: str) -> str:
     """Save a notification block on the server, and return its id."""
     program = f"""
 from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block
-block = Block(name="test", url="{url}", json_data={{"text": "{{{{subject}}}}"}})
+block = Block(name="test", url="{url}", json_data={{"text": "{{{{subject}}}}\\n{{{{body}}}}"}})
 print(block.save("nst-batch", overwrite=True))
 """
     return shell.python(program).stdout.split()[-1]

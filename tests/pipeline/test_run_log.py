@@ -70,11 +70,15 @@ def test_rows_that_are_not_done_are_logged_with_their_reasons(batch: Batch, log:
             error_logger=logging.getLogger("prefect.flow_runs"),
         )
     logged = log.lines()
-    (gone,) = [line for line in logged if "gone.png" in line]
+    gone, empty = [line for line in logged if line.startswith("WARNING invalid: ")]
     assert gone.startswith("WARNING invalid: line 3, column content: ")
-    (empty,) = [line for line in logged if "line 4" in line]
+    assert "gone.png" in gone
     assert empty.startswith("WARNING invalid: line 4, column style: ")
-    assert "WARNING the run ends: 1 done, 2 invalid" in logged
+    (end,) = [line for line in logged if line.startswith("WARNING the run ends: ")]
+    counts, *reasons = end.removeprefix("WARNING the run ends: ").splitlines()
+    assert counts == "1 done, 2 invalid"
+    for reason, line in zip(reasons, (gone, empty), strict=True):
+        assert line.startswith(f"WARNING invalid: {reason.removesuffix(' ...')}")
     assert not any(line.startswith(("ERROR", "CRITICAL")) for line in logged)
     assert log.tracebacks() == []
 
@@ -98,7 +102,7 @@ def test_a_bug_keeps_its_traceback(
     assert state.name == "AllRowsFailed"
     assert table.loc[2, "error"] == "ZeroDivisionError: a bug"
     assert any("ZeroDivisionError" in line for line in log.tracebacks())
-    assert "ERROR failed: line 2, ZeroDivisionError: a bug" in log.lines()
+    assert "ERROR failed: line 2, a_s.png: ZeroDivisionError: a bug" in log.lines()
 
 
 @pytest.fixture

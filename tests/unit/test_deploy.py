@@ -3,11 +3,9 @@
 import configparser
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 from importlib.metadata import requires
 from pathlib import Path
@@ -19,7 +17,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+ALL_UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+UNITS = [unit for unit in ALL_UNITS if "@" not in unit.name]
 ENVIRONMENT = dict(
     line.split("=", 1)
     for line in (DEPLOY / "systemd" / "nst-batch.env").read_text().splitlines()
@@ -28,12 +27,16 @@ ENVIRONMENT = dict(
 RUN_ROWS = ["nst-batch-worker", "nst-batch-serve"]
 
 
-def service(name: str) -> dict[str, str]:
-    """Return the section [Service] of a unit."""
-    unit = configparser.RawConfigParser(strict=True)
+def section(name: str, of: str) -> dict[str, str]:
+    """Return a section of a unit, with the last value of a setting that it repeats."""
+    unit = configparser.RawConfigParser(strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     assert unit.read(DEPLOY / "systemd" / f"{name}.service")
-    return dict(unit["Service"])
+    return dict(unit[of])
+
+
+def service(name: str) -> dict[str, str]:
+    return section(name, "Service")
 
 
 def compose() -> dict[str, Any]:
@@ -53,7 +56,9 @@ def test_there_are_three_units() -> None:
 def test_a_unit_does_not_run_as_root_and_restarts(unit: Path) -> None:
     settings = service(unit.stem)
     assert settings["User"] == "nst-batch"
-    assert settings["EnvironmentFile"] == "/etc/nst-batch.env"
+    files = re.findall(r"^EnvironmentFile=(.*)$", unit.read_text(), flags=re.MULTILINE)
+    # Without a leading dash, a unit does not start if one is missing, such as the password.
+    assert files == ["/etc/nst-batch.env", "/etc/nst-batch.secret"]
     assert settings["Restart"] == "always"
     assert settings["NoNewPrivileges"] == "true"
     used = re.findall(r"\$\{(\w+)\}", unit.read_text())
@@ -64,7 +69,7 @@ def test_a_unit_does_not_run_as_root_and_restarts(unit: Path) -> None:
 def test_rows_reach_gpus_locks_and_pictures(name: str) -> None:
     settings = service(name)
     restrictions = {
-        *("PrivateTmp", "PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock"),
+        *("PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock"),
         *("ProcSubset", "MemoryDenyWriteExecute", "ProtectHome"),
     }
     assert not restrictions & set(settings)
@@ -78,7 +83,14 @@ def test_temporary_files_are_private_and_locks_are_shared(name: str) -> None:
     scratch = ENVIRONMENT["TMPDIR"].removeprefix("/var/lib/")
     assert scratch in service(name)["StateDirectory"].split()
     assert default_lock_folder(TMPDIR=ENVIRONMENT["TMPDIR"]) == default_lock_folder() == "/tmp"
-    assert "NST_BATCH_DEVICE_LOCKS" not in ENVIRONMENT
+    assert service(name)["PrivateTmp"] == "true"
+    locks = ENVIRONMENT["NST_BATCH_DEVICE_LOCKS"]
+    assert not locks.startswith(("/tmp", "/var/tmp")), "which is the unit's own"
+    lines = (DEPLOY / "tmpfiles.d" / "nst-batch.conf").read_text().splitlines()
+    (line,) = [line for line in lines if not line.startswith("#")]
+    # Its age is "-": a lock file that is cleaned up would let two runs use one GPU.
+    assert line.split() == ["d", locks, "1777", "root", "root", "-"]
+    assert locks == compose()["worker"]["environment"]["NST_BATCH_DEVICE_LOCKS"]
 
 
 def default_lock_folder(**variables: str) -> str:
@@ -103,7 +115,7 @@ def test_a_stop_leaves_time_to_give_up_a_row() -> None:
     assert serve["KillMode"] == "control-group"
     assert int(worker["TimeoutStopSec"]) == int(serve["TimeoutStopSec"]) >= 60
     assert compose()["worker"]["stop_grace_period"] == f"{worker['TimeoutStopSec']}s"
-    assert compose()["worker"]["command"][-1].endswith("/deploy/worker.py")
+    assert compose()["worker"]["command"][1].endswith("/deploy/worker.py")
 
 
 def test_a_container_shares_the_locks_of_its_host() -> None:
@@ -146,13 +158,104 @@ def test_both_kinds_of_server_keep_leases_and_states_of_automations() -> None:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     """All commands are replaced by one that exists; systemd then checks all keys and values."""
-    for unit in UNITS:
+    for unit in ALL_UNITS:
         text = re.sub(r"(?<==)/opt/nst-batch/\.venv/bin/\S+", "/bin/true", unit.read_text())
         (tmp_path / unit.name).write_text(text)
     verify = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no"]
-    command = [*verify, *(str(tmp_path / unit.name) for unit in UNITS)]
+    command = [*verify, *(str(tmp_path / unit.name) for unit in ALL_UNITS)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+MOST_EXPOSED = {"nst-batch-server": 1.5, "nst-batch-failed@": 2.0}
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
+@pytest.mark.parametrize("unit", ALL_UNITS, ids=lambda unit: unit.stem)
+def test_systemd_rates_the_exposure_of_the_units_as_low(unit: Path) -> None:
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    rated = re.search(r"exposure level for \S+: (\d+\.\d)", result.stdout)
+    assert rated
+    assert float(rated[1]) <= MOST_EXPOSED.get(unit.stem, 3.0)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason="systemd-tmpfiles is not here")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can create root's folders")
+def test_systemd_creates_the_folder_of_the_locks(tmp_path: Path) -> None:
+    conf = DEPLOY / "tmpfiles.d" / "nst-batch.conf"
+    subprocess.run(["systemd-tmpfiles", f"--root={tmp_path}", "--create", str(conf)], check=True)
+    made = (tmp_path / ENVIRONMENT["NST_BATCH_DEVICE_LOCKS"].lstrip("/")).stat()
+    assert (made.st_uid, oct(made.st_mode & 0o7777)) == (0, "0o1777")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_waits_for_its_folders_has_limits_and_reports_that_it_gave_up(unit: Path) -> None:
+    head, settings = section(unit.stem, "Unit"), service(unit.stem)
+    assert "network-online.target" in head["After"].split()
+    assert "network-online.target" in head["Wants"].split()
+    used = {"/opt/nst-batch", "/var/lib/nst-batch"}
+    if unit.stem in RUN_ROWS:
+        used |= {"/var/cache/nst-batch"}
+        # Otherwise the end of one run for lack of memory would stop the worker as well.
+        assert settings["OOMPolicy"] == "continue"
+    assert set(head["RequiresMountsFor"].split()) == used
+    assert settings["MemoryMax"]
+    assert head["OnFailure"] == "nst-batch-failed@%n.service"
+    # A unit that is restarted without a limit never fails, so nothing would be reported.
+    seconds = 3600 * int(head["StartLimitIntervalSec"].removesuffix("h"))
+    assert int(head["StartLimitBurst"]) * int(settings["RestartSec"]) < seconds
+
+
+def test_a_unit_that_gave_up_is_reported_to_a_program_of_the_user(tmp_path: Path) -> None:
+    command = service("nst-batch-failed@")["ExecStart"]
+    hook = tmp_path / "hook"
+    hook.write_text(f'#!/bin/sh\necho "told: $1" > {tmp_path}/told\n')
+    script = command.removeprefix("/bin/sh -c '").removesuffix("'")
+    script = script.replace("%i", "nst-batch-worker.service").replace(
+        "/etc/nst-batch-failed", str(hook)
+    )
+    for mode in (0o644, 0o755):
+        hook.chmod(mode)
+        result = subprocess.run(
+            ["/bin/sh", "-c", script], capture_output=True, text=True, check=True
+        )
+        assert result.stdout.startswith("<1>nst-batch-worker.service gave up")
+    assert (tmp_path / "told").read_text() == "told: nst-batch-worker.service\n"
+
+
+def test_the_server_has_a_password_in_every_setup() -> None:
+    for name in ("server", "worker"):
+        environment = compose()[name]["environment"]
+        # Compose refuses to start without the variable.
+        assert environment["PREFECT_API_AUTH_STRING"].startswith("${NST_BATCH_AUTH:?")
+    server = compose()["server"]["environment"]
+    assert server["PREFECT_SERVER_API_AUTH_STRING"] == server["PREFECT_API_AUTH_STRING"]
+    # No file has a password that somebody could leave as it is.
+    assert not any("AUTH_STRING" in name for name in ENVIRONMENT)
+    for page in ("docs/nightly.md", "docs/operations.md"):
+        text = (ROOT / page).read_text()
+        assert "umask 077" in text
+        assert text.count("PREFECT_SERVER_API_AUTH_STRING") >= 1
+
+
+def test_both_kinds_of_server_remove_old_runs() -> None:
+    environment = compose()["server"]["environment"]
+    for name in ("ENABLED", "RETENTION_PERIOD"):
+        name = f"PREFECT_SERVER_SERVICES_DB_VACUUM_{name}"
+        assert environment[name] == ENVIRONMENT[name]
+    assert "flow_runs" in ENVIRONMENT["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"].split(",")
+
+
+def test_every_setup_creates_the_work_pool_before_it_deploys() -> None:
+    for page in ("README.md", "docs/nightly.md"):
+        text = (ROOT / page).read_text()
+        blocks = re.findall(r"(?:^    .*\n|^\n)+", text, flags=re.MULTILINE)
+        deploys = [re.search(r"prefect (--no-prompt )?deploy \W", block) for block in blocks]
+        assert any(deploys)
+        for block, deploy in zip(blocks, deploys, strict=True):
+            pool = block.find("prefect work-pool create")
+            assert not deploy or 0 <= pool < deploy.start(), block
 
 
 def test_the_gpu_lock_file_has_what_tensorflow_and_the_extra_require() -> None:
@@ -169,91 +272,6 @@ def test_the_gpu_lock_file_has_what_tensorflow_and_the_extra_require() -> None:
     required |= {need.name: need.specifier for need in own}
     assert locked.keys() == required.keys()
     assert all(version in required[name] for name, version in locked.items())
-
-
-def test_the_image_gets_what_its_dockerfile_copies() -> None:
-    ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    copied = {line[1:].rstrip("/") for line in ignored if line.startswith("!")}
-    assert all((ROOT / path).exists() for path in copied)
-    packages = {"flows", "tasks", "nst_core"}
-    installed = {"pyproject.toml", "README.md", "requirements.lock", "deploy/requirements-gpu.lock"}
-    run = {"prefect.yaml", "manifests", "deploy/worker.py"}
-    assert copied == packages | installed | run
-
-
-WORKER = """
-import signal, subprocess, sys, time
-run = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]])
-def stop(*_):
-    run.kill()  # as Prefect's does
-    sys.exit()
-signal.signal(signal.SIGTERM, stop)
-run.wait()
-time.sleep(60)
-"""
-RUN = """
-import signal, sys, time
-from pathlib import Path
-def give_up(*_):
-    time.sleep(0.5)
-    Path(sys.argv[1], "given-up").touch()
-    sys.exit()
-signal.signal(signal.SIGTERM, give_up)
-Path(sys.argv[1], "running").touch()
-time.sleep(60)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_stopped_worker_lets_its_run_give_up_first(tmp_path: Path) -> None:
-    end = runpy.run_path(str(DEPLOY / "worker.py"))["end"]
-    with subprocess.Popen([sys.executable, "-c", WORKER, RUN, str(tmp_path)]) as worker:
-        try:
-            wait_for(tmp_path / "running")
-            end(worker)
-            assert (tmp_path / "given-up").exists()
-            assert worker.wait(30) == 0
-        finally:
-            worker.kill()
-
-
-STARTED_BY_A_SHELL = """
-import runpy, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `&` has it
-script = runpy.run_path(sys.argv[1])
-script["WORKER"][:] = [sys.executable, "-c", *sys.argv[2:]]
-sys.exit(script["main"]())
-"""
-IDLE_WORKER = """
-import os, signal, sys, time
-from pathlib import Path
-signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))  # as Prefect's does
-Path(sys.argv[1], "running").touch()
-try:
-    time.sleep(60)
-except KeyboardInterrupt:
-    sys.exit(7)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_worker_started_by_a_shell_can_be_stopped(tmp_path: Path) -> None:
-    script = [STARTED_BY_A_SHELL, str(DEPLOY / "worker.py"), IDLE_WORKER, str(tmp_path)]
-    with subprocess.Popen([sys.executable, "-c", *script]) as started:
-        try:
-            wait_for(tmp_path / "running")
-            started.terminate()
-            assert started.wait(30) == 7
-        finally:
-            started.kill()
-
-
-def wait_for(path: Path) -> None:
-    for _ in range(600):
-        if path.exists():
-            return
-        time.sleep(0.05)
-    pytest.fail(f"no {path.name}")
 
 
 def test_a_worker_reaches_its_server_without_a_proxy() -> None:

@@ -35,7 +35,7 @@ FOLDERS = (
 )
 FILES = (
     *("contact_sheet.png", "gallery.html", "summary.csv", "summary.parquet"),
-    *("loss_curves.png", "loss_curves.svg"),
+    *("loss_curves.png", "loss_curves.svg", "run.log", "run.log.1"),
 )
 
 
@@ -81,7 +81,7 @@ def test_every_place_of_the_layout_except_pictures_is_managed(tmp_path: Path) ->
         *(output.curve("a.png"), output.intermediate("a.png", 1), output.interrupted("a.png")),
         *(output.plot("a.png", ".svg"), output.all_curves(".png")),
         *(output.animation("a.png", ".gif"), output.gallery, output.contact_sheet),
-        *(output.summary(), output.previews / "a", output.error("a.png")),
+        *(output.run_log, output.summary(), output.previews / "a", output.error("a.png")),
         *(output.records / "a", output.moving("a"), output.lock_file, output.libraries_log),
     ]
     assert all(map(ManagedPlaces(output).name_at, named))

@@ -69,9 +69,10 @@ def plan(terminal: Terminal, request: BatchRequest) -> int:
     at_once = len(parse_devices(request.devices)) or max(1, len(visible_gpus()))
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
     rate, measured = _seconds_a_multiplication(output)
-    finished = find_finished(examined.jobs, output)
+    newer: dict[str, str] = {}
+    finished = find_finished(examined.jobs, output, newer)
     jobs = [
-        (job, _plan_job(job, line, job.key in finished, rate))
+        (job, _plan_job(job, line, job.key in finished, rate, newer.get(job.key, "")))
         for job, line in zip(examined.jobs, first_lines(examined.jobs), strict=True)
     ]
     invalid = [_plan_invalid(row) for row in examined.rows if row.faults]
@@ -79,18 +80,26 @@ def plan(terminal: Terminal, request: BatchRequest) -> int:
     styles = {job.style_key for job, row in jobs if row.status == "new"}
     cached = {key for key in styles if cache.find(key)}
     _report(terminal, planned, len(styles), len(cached), measured, downloads_of(encoders), at_once)
-    return ROWS_FAILED if invalid else SUCCESS
+    return ROWS_FAILED if invalid or newer else SUCCESS
 
 
 def _plan_invalid(row: Row) -> PlannedRow:
     return PlannedRow(row.line, "invalid", row.output, None, None, None, None, str(row.faults[0]))
 
 
-def _plan_job(job: Job, first: int, is_done: bool, rate: float) -> PlannedRow:
-    """Plan a job; `first` is the line of the first job that is equal to it."""
+def _plan_job(job: Job, first: int, is_done: bool, rate: float, newer: str) -> PlannedRow:
+    """Plan a job.
+
+    Args:
+        job: the job.
+        first: the line of the first job that is equal to it.
+        is_done: whether it is done.
+        rate: seconds per step and multiplication.
+        newer: why it must not run, if a newer version finished it; otherwise empty.
+    """
     height, width = job.shape
     is_equal = first != job.line
-    status = "done" if is_done else "equal" if is_equal else "new"
+    status = "invalid" if newer else "done" if is_done else "equal" if is_equal else "new"
     seconds = SECONDS_A_ROW + job.multiplications * rate
     return PlannedRow(
         line=job.line,
@@ -100,7 +109,7 @@ def _plan_job(job: Job, first: int, is_done: bool, rate: float) -> PlannedRow:
         height=height,
         seconds=round(seconds, 1) if status == "new" else None,
         memory_mb=_memory_mb(job) if status == "new" else None,
-        why=f"the same as line {first}" if is_equal else "",
+        why=newer or (f"the same as line {first}" if is_equal else ""),
     )
 
 

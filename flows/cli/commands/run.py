@@ -174,6 +174,7 @@ def _report_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) ->
         terminal.say(f"gallery:  {output.gallery}")
     terminal.say(f"pictures: {output.root / 'pictures'}")
     terminal.say(f"table:    {output.summary()}")
+    terminal.say(f"log:      {output.run_log}")
     show_warnings(terminal, table)
     show_wrong(terminal, table)
     if not outcome.is_known_to_prefect:
@@ -195,6 +196,7 @@ def _report_interrupted(terminal: Terminal, outcome: Outcome, output: OutputFold
         show_warnings(terminal, table)
         show_wrong(terminal, table)
         show_best_so_far(terminal, table, output)
+        terminal.say(f"log:      {output.run_log}")
     terminal.fail("interrupted; finished rows are kept; rerun the same command to resume")
     return INTERRUPTED
 
