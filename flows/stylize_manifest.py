@@ -48,6 +48,8 @@ from tasks.stopping import raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
 from tasks.store.finished import results_of_finished
 from tasks.store.lookup import forget_foreign
+from tasks.store.measuring import measuring
+from tasks.store.speeds import Speeds
 from tasks.store.statuses import RowResult
 from tasks.weights import fetch_weights
 
@@ -198,12 +200,13 @@ def stylize_jobs(
         output.checkpoints, {job.key for job in jobs} - {job.key for job in to_run}
     )
     forget_foreign(to_run, output)
-    emit(planned(to_run, results))
+    emit(planned(to_run, results, Speeds.read(batch.style_cache, batch.devices)))
     if not to_run:
         return  # otherwise TensorFlow or a cluster would be started for nothing
     in_flight = InFlight(results, output, batch.runner)
     try:
         with (
+            measuring(to_run, batch.style_cache),
             start_workers(batch.runner, batch.address, batch.devices) as workers,
             batch.style_cache.in_use.of_a_run() as use_style,
             stopping_rows(output),
@@ -216,11 +219,14 @@ def stylize_jobs(
         raise
 
 
-def planned(to_run: Sequence[Job], results: Mapping[int, RowResult]) -> RowsPlanned:
-    """Count the rows to run, all rows that can run, and the rows that repeat an earlier one."""
+def planned(to_run: Sequence[Job], results: Mapping[int, RowResult], speeds: Speeds) -> RowsPlanned:
+    """Count the rows to run, all rows that can run, and the rows that repeat an earlier one.
+
+    Estimate how long those take that run.
+    """
     done = sum(result.record is not None for result in results.values())
     equal = len(to_run) - len({job.key for job in to_run})
-    return RowsPlanned(len(to_run), len(to_run) + done, equal)
+    return RowsPlanned(len(to_run), len(to_run) + done, equal, speeds.of_batch(to_run))
 
 
 def final_state(counts: Mapping[str, int], reasons: Iterable[str] = ()) -> State:

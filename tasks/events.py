@@ -41,6 +41,36 @@ class PictureExamined:
 
 
 @dataclass(frozen=True)
+class RowEstimate:
+    """About how long a row takes, in seconds.
+
+    Attributes:
+        line: the row's line in the manifest.
+        preparation: what it takes besides its steps.
+        work: what all of its planned steps take.
+        compilation: what it takes longer, because it is the first of its kind on its device.
+        share: the share of the planned work after which such rows usually stop, from 0 to 1.
+        speed_group: a name for rows whose `preparation` and `work` are wrong by the same factors.
+        share_group: a name for rows whose `share` is wrong by the same factor.
+        is_measured: whether this machine has finished such rows; otherwise this is a guess.
+    """
+
+    line: int
+    preparation: float
+    work: float
+    compilation: float = 0.0
+    share: float = 1.0
+    speed_group: str = ""
+    share_group: str = ""
+    is_measured: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """The whole time that the row takes."""
+        return self.preparation + self.compilation + self.work * self.share
+
+
+@dataclass(frozen=True)
 class RowsPlanned:
     """It is known which rows are to run.
 
@@ -48,11 +78,13 @@ class RowsPlanned:
         to_run: how many rows are to run.
         total: how many rows can run; those that are not to run were done by an earlier run.
         equal: how many of the rows to run only get a copy of an earlier row's picture.
+        estimates: how long the others take, in the order in which they run.
     """
 
     to_run: int
     total: int
     equal: int = 0
+    estimates: tuple[RowEstimate, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.to_run} of {self.total} rows to run"

@@ -114,7 +114,7 @@ def check(request: CheckRequest, *, json: OutputJson = False) -> int:
 @app.command
 @asking(BatchRequest, [*ROW_OPTIONS, "devices"])
 def plan(request: BatchRequest, *, json: OutputJson = False) -> int:
-    """Show what a run would do: new, done and invalid rows, styles to compute, time and memory."""
+    """Show what a run would do: rows, styles to compute, time, memory and disk."""
     from flows.cli.commands.plan import plan as plan_manifest
 
     return plan_manifest(Terminal(as_json=json), request)

@@ -10,7 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.terminal import duration, printable
+from flows.cli.terminal import printable
+from tasks.report.time_left import TimeLeft
 from tasks.store.curves import thinned
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -73,20 +74,19 @@ class Display:
         self.total: int | None = None
         self.done = 0.0
         self.ended = self.failed = 0
-        self.first_step_at: float | None = None
+        self.time_left = TimeLeft()
+        self._left = (-math.inf, "")
         self.rows: dict[int, RowState] = {}
 
     def enter(self, stage: str, total: int | None, note: str = "") -> None:
         """Begin a new stage with `total` parts, or None if their number is unknown."""
         self.stage, self.total, self.note, self.done = stage, total, note, 0.0
 
-    def time_left(self) -> str:
-        """Return an estimate, or an empty text if there is no basis for one yet."""
-        if not self.total or not 0.1 < self.done < self.total or self.first_step_at is None:
-            return ""
-        # What came before, such as TensorFlow's startup, happens only once.
-        elapsed = time.monotonic() - self.first_step_at
-        return f"{duration(elapsed / self.done * (self.total - self.done))} left"
+    def left(self, now: float) -> str:
+        """Return the time left; it is estimated once a second, because that looks at every row."""
+        if now - self._left[0] >= 1:
+            self._left = (now, self.time_left.text(now))
+        return self._left[1]
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         is_narrow = options.max_width < NARROW
@@ -108,7 +108,7 @@ class Display:
         line.add_column(no_wrap=True)
         cells.append(self._count())
         line.add_column(no_wrap=True, overflow="ellipsis")
-        cells.append(Text(self.note or self.time_left()))
+        cells.append(Text(self.note or self.left(time.monotonic())))
         line.add_row(*cells)
         return line
 

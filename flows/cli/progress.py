@@ -26,6 +26,9 @@ from tasks.events import (
 )
 from tasks.report.tally import Tally
 
+LEFT_EVERY = 60.0
+"""How many seconds pass at least between two lines about the time left in a pipe."""
+
 
 class LiveProgress:
     """A subscriber that shows the events of a batch.
@@ -44,10 +47,12 @@ class LiveProgress:
         self.rows_are_known = False
         self.table_written = False
         self.gallery = ""
+        self._said_left_at = time.monotonic()
 
     def show(self, event: Event) -> None:
         """Show one event."""
         self.tally.count(event)
+        self.display.time_left.note(event, time.monotonic())
         match event:
             case FileDownloading():
                 self._download(event)
@@ -113,7 +118,6 @@ class LiveProgress:
         row = display.rows.setdefault(event.line, RowState(event.output))
         row.output, row.is_waiting = event.output, isinstance(event, RowWaiting)
         if isinstance(event, RowStepped):
-            display.first_step_at = display.first_step_at or time.monotonic()
             row.step, row.steps = event.step, event.steps
             row.losses.append(event.loss)
         if isinstance(event, RowWaiting):
@@ -127,6 +131,12 @@ class LiveProgress:
         display.failed = self.tally.ended["failed"]
         self._say(f"[{display.ended}/{display.total}] {event}")
         display.done = self.tally.completed
+        self._say_time_left(time.monotonic())
+
+    def _say_time_left(self, now: float) -> None:
+        if now - self._said_left_at >= LEFT_EVERY and (left := self.display.time_left.text(now)):
+            self._said_left_at = now
+            self._say(f"about {left}")
 
 
 class WarningPrinter(logging.Handler):

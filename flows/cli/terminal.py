@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.exit_codes import UNUSABLE
+from tasks.report.durations import duration as duration
 
 STYLES = {
     "done": "green",
@@ -99,11 +100,3 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape").decode()
         for character in text
     )
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: `40 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

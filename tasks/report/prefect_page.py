@@ -3,6 +3,7 @@
 import logging
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -23,11 +24,12 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from nst_core.storage.places import redacted
 from tasks.engine.run_log import run_log
-from tasks.events import subscribed
+from tasks.events import Event, subscribed
 from tasks.report.markdown import markdown_report, shown_rows
 from tasks.report.reasons import described
 from tasks.report.table_row import Table
 from tasks.report.tally import Tally
+from tasks.report.time_left import TimeLeft
 from tasks.report.write import BatchReport
 from tasks.store.output_folder import CONTACT_SHEET, GALLERY
 from tasks.store.statuses import WRONG
@@ -66,13 +68,13 @@ def shown_progress(manifest: str) -> Iterator[None]:
     if FlowRunContext.get() is None:
         yield
         return
-    tally, over = Tally(), threading.Event()
+    progress, over = _Progress(), threading.Event()
     updates = threading.Thread(
         target=copy_context().run,
-        args=(_update_until, over, tally, key_of(manifest, "progress")),
+        args=(_update_until, over, progress, key_of(manifest, "progress")),
         daemon=True,
     )
-    with subscribed(tally.count):
+    with subscribed(progress.note):
         updates.start()
         try:
             yield
@@ -81,7 +83,29 @@ def shown_progress(manifest: str) -> Iterator[None]:
             updates.join(LONGEST_WAIT_SECONDS)
 
 
-def _update_until(over: threading.Event, tally: Tally, key: str) -> None:
+class _Progress:
+    """What the progress artifact shows: how many rows have ended, and the time left."""
+
+    def __init__(self) -> None:
+        self._tally, self._left = Tally(), TimeLeft()
+
+    def note(self, event: Event) -> None:
+        """Take note of an event."""
+        self._tally.count(event)
+        self._left.note(event, time.monotonic())
+
+    @property
+    def percent(self) -> float:
+        """The share of the rows that have ended, in percent."""
+        return round(100 * self._tally.share, 1)
+
+    def __str__(self) -> str:
+        """Return the progress for people; empty until it is known how many rows are to run."""
+        left = self._left.text(time.monotonic())
+        return f"{self._tally}, about {left}" if left else str(self._tally)
+
+
+def _update_until(over: threading.Event, progress: _Progress, key: str) -> None:
     artifact = None
     is_over = False
     # If the server does not answer, do not wait for it: the next update makes up for this one.
@@ -89,18 +113,18 @@ def _update_until(over: threading.Event, tally: Tally, key: str) -> None:
         while not is_over:
             is_over = over.wait(UPDATE_SECONDS)
             try:
-                artifact = _update(artifact, tally, key)
+                artifact = _update(artifact, progress, key)
             except Exception as error:  # noqa: BLE001 - the client raises nearly anything
                 logger.debug("the Prefect UI lacks the latest progress: %s", error)
 
 
-def _update(artifact: UUID | None, tally: Tally, key: str) -> UUID | None:
-    progress, percent = str(tally), round(100 * tally.share, 1)
-    if not progress:
+def _update(artifact: UUID | None, progress: _Progress, key: str) -> UUID | None:
+    text, percent = str(progress), progress.percent
+    if not text:
         return None
     if artifact is None:
-        return cast(UUID, create_progress_artifact(percent, key, progress))
-    return cast(UUID, update_progress_artifact(artifact, percent, progress))
+        return cast(UUID, create_progress_artifact(percent, key, text))
+    return cast(UUID, update_progress_artifact(artifact, percent, text))
 
 
 def show_on_page(report: BatchReport, served_at: str | None, *, patiently: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -9,7 +10,15 @@ from rich.console import Console
 from flows.cli.display import MOST_ROWS, Display, RowState, sparkline
 from flows.cli.progress import LiveProgress
 from flows.cli.terminal import Terminal, printable
-from tasks.events import RowEnded, RowsPlanned, RowStarted, RowStepped, RowWaiting
+from tasks.events import (
+    DevicesOpened,
+    RowEnded,
+    RowEstimate,
+    RowsPlanned,
+    RowStarted,
+    RowStepped,
+    RowWaiting,
+)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +90,7 @@ def test_a_terminal_without_unicode_has_no_sparkline() -> None:
 def test_rows_appear_and_disappear(capsys: pytest.CaptureFixture[str]) -> None:
     progress = LiveProgress(Terminal())
     display = progress.display
-    progress.show(RowsPlanned(2, 5))
+    progress.show(RowsPlanned(2, 5, 0, (RowEstimate(7, 1.0, 30.0), RowEstimate(8, 1.0, 30.0))))
     progress.show(RowWaiting(7, "s.png", "waits for a device"))
     assert display.rows[7].cells() == ("", "waits for a device", "")
     progress.show(RowStarted(7, "a_s.png"))
@@ -90,10 +99,30 @@ def test_rows_appear_and_disappear(capsys: pytest.CaptureFixture[str]) -> None:
         progress.show(RowStepped(7, "a_s.png", step, 20, step / 20, loss))
     assert display.rows[7].cells() == ("█▁", "step 10/20", "loss 1")
     assert display.done == 0.5
-    assert display.time_left().endswith("left")
+    assert display.left(time.monotonic()).endswith("left")
+    assert re.search(r"\d+ (s|min) left$", drawn(display, 80)[0])
     progress.show(RowEnded(7, "a_s.png", "failed", reason="no room"))
     assert (display.rows, display.ended, display.failed) == ({}, 1, 1)
     assert "[1/2] line 7 a_s.png: failed, no room" in capsys.readouterr().out
+
+
+def test_a_pipe_gets_the_time_left_once_a_minute_at_most(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    progress = LiveProgress(Terminal())
+    estimates = tuple(RowEstimate(line, 0.0, 50.0, is_measured=True) for line in range(10))
+    progress.show(RowsPlanned(10, 10, 0, estimates))
+    progress.show(DevicesOpened(("CPU:0",)))
+    for line in range(10):
+        progress.show(RowStarted(line, "a.png"))
+        for share in (0.0, 0.5, 1.0):
+            clock[0] += 20 if share else 0
+            progress.show(RowStepped(line, "a.png", 0, 60, share, 1.0))
+        progress.show(RowEnded(line, "a.png", "done", 1.0))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "left" in line]
+    assert lines == [f"about {text} left" for text in ("5 min", "4 min", "3 min", "80 s")]
 
 
 def test_a_dumb_terminal_is_treated_like_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:

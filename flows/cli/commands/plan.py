@@ -1,36 +1,25 @@
-"""`nst-batch plan`: what a run would do, and the time and memory it would take."""
+"""`nst-batch plan`: what a run would do, and the time, memory and disk it would take."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
 
 from flows.cli.commands.check import show_downloads
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
+from flows.cli.room import Room, room_for
 from flows.cli.terminal import Terminal, duration, refuse
-from nst_core.devices import parse_devices, visible_gpus
 from nst_core.errors import UserError
 from nst_core.networks.catalogue import PublishedFile
-from nst_core.transfer.settings import Settings
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import read_manifest
 from tasks.intake.outputs import check_places
-from tasks.job import Job, cost_of
-from tasks.report.table import read_summary
-from tasks.report.table_row import TableRow
+from tasks.job import Examined, Job, cost_of
+from tasks.report.estimated_time import EstimatedTime, estimated_time
 from tasks.request import BatchRequest
 from tasks.row import Row
-from tasks.store.lookup import find_finished, first_lines
-from tasks.store.output_folder import OutputFolder
-
-SECONDS_A_ROW = 0.5
-"""Seconds to read and write the pictures of a row."""
-
-SECONDS_A_MULTIPLICATION = 2.8e-11
-"""Seconds per step and multiplication of a forward pass, on 2 CPU cores (docs/benchmarks.md)."""
-
-ENOUGH_MULTIPLICATIONS = 1e11
-"""A row with fewer spends most of its time on preparation, so its speed is not typical."""
+from tasks.store.disk_use import disk_use
+from tasks.store.lookup import Finished, find_finished, first_lines
+from tasks.store.speeds import Speeds
 
 MEMORY_MB = 900
 MEMORY_MB_AN_ACTIVATION = 9.5e-6
@@ -55,10 +44,20 @@ class PlannedRow:
     why: str
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What `plan` shows."""
+
+    rows: tuple[PlannedRow, ...]
+    styles: int
+    styles_to_compute: int
+    time: EstimatedTime
+    room: Room
+
+
 def plan(terminal: Terminal, request: BatchRequest) -> int:
-    """Show which rows are new, done or invalid, which styles are cached, and the time needed."""
-    output, cache = request.output_folder, request.style_cache
-    store = request.weight_store()
+    """Show which rows are new, done or invalid, which styles are cached, the time and the disk."""
+    output, store = request.output_folder, request.weight_store()
     try:
         request.check(once=True)
         rows = check_places(read_manifest(request.manifest, request.settings), output)
@@ -66,50 +65,83 @@ def plan(terminal: Terminal, request: BatchRequest) -> int:
         encoders = encoders_of(rows, store)
     except UserError as error:
         return refuse(terminal, error)
-    at_once = len(parse_devices(request.devices)) or max(1, len(visible_gpus()))
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
-    rate, measured = _seconds_a_multiplication(output)
+    planned = _plan(examined, request)
+    _report(terminal, planned, downloads_of(encoders))
+    return ROWS_FAILED if any(row.status == "invalid" for row in planned.rows) else SUCCESS
+
+
+def _plan(examined: Examined, request: BatchRequest) -> _Plan:
+    output, cache, jobs = request.output_folder, request.style_cache, examined.jobs
     newer: dict[str, str] = {}
-    finished = find_finished(examined.jobs, output, newer)
-    jobs = [
-        (job, _plan_job(job, line, job.key in finished, rate, newer.get(job.key, "")))
-        for job, line in zip(examined.jobs, first_lines(examined.jobs), strict=True)
+    finished = find_finished(jobs, output, newer)
+    statuses = _statuses(jobs, finished, newer)
+    to_run, equal = (
+        [job for job in jobs if statuses[job.line] == status] for status in ("new", "equal")
+    )
+    speeds = Speeds.read(cache, request.devices)
+    time = estimated_time(to_run, speeds, output)
+    styles = {job.style_key: job for job in to_run}
+    missing = [job for key, job in styles.items() if not cache.find(key)]
+    records = [each.found for each in finished.values()]
+    use = disk_use(to_run, equal, missing, records, speeds.at_once)
+    planned = [
+        _plan_job(
+            job, statuses[job.line], first, time.seconds_of.get(job.line), newer.get(job.key, "")
+        )
+        for job, first in zip(jobs, first_lines(jobs), strict=True)
     ]
-    invalid = [_plan_invalid(row) for row in examined.rows if row.faults]
-    planned = sorted([*(row for _, row in jobs), *invalid], key=lambda row: row.line)
-    styles = {job.style_key for job, row in jobs if row.status == "new"}
-    cached = {key for key in styles if cache.find(key)}
-    _report(terminal, planned, len(styles), len(cached), measured, downloads_of(encoders), at_once)
-    return ROWS_FAILED if invalid or newer else SUCCESS
+    planned += [_plan_invalid(row) for row in examined.rows if row.faults]
+    return _Plan(
+        rows=tuple(sorted(planned, key=lambda row: row.line)),
+        styles=len(styles),
+        styles_to_compute=len(missing),
+        time=time,
+        room=room_for(use, output.root, cache.root),
+    )
 
 
 def _plan_invalid(row: Row) -> PlannedRow:
     return PlannedRow(row.line, "invalid", row.output, None, None, None, None, str(row.faults[0]))
 
 
-def _plan_job(job: Job, first: int, is_done: bool, rate: float, newer: str) -> PlannedRow:
-    """Plan a job.
+def _statuses(
+    jobs: Sequence[Job], finished: Mapping[str, Finished], newer: Collection[str]
+) -> dict[int, str]:
+    """Return the status of each job, by its line.
 
     Args:
-        job: the job.
-        first: the line of the first job that is equal to it.
-        is_done: whether it is done.
-        rate: seconds per step and multiplication.
-        newer: why it must not run, if a newer version finished it; otherwise empty.
+        jobs: the jobs.
+        finished: those that are done, by their keys.
+        newer: the keys of those that a newer version finished, so that they must not run.
+    """
+
+    def status(job: Job, first: int) -> str:
+        if job.key in newer:
+            return "invalid"
+        if job.key in finished:
+            return "done"
+        return "new" if first == job.line else "equal"
+
+    firsts = first_lines(jobs)
+    return {job.line: status(job, first) for job, first in zip(jobs, firsts, strict=True)}
+
+
+def _plan_job(job: Job, status: str, first: int, seconds: float | None, newer: str) -> PlannedRow:
+    """Plan a job; `first` is the line of the first job that is equal to it.
+
+    `newer` says why it must not run, if a newer version finished it.
     """
     height, width = job.shape
-    is_equal = first != job.line
-    status = "invalid" if newer else "done" if is_done else "equal" if is_equal else "new"
-    seconds = SECONDS_A_ROW + job.multiplications * rate
     return PlannedRow(
         line=job.line,
         status=status,
         picture=job.output,
         width=width,
         height=height,
-        seconds=round(seconds, 1) if status == "new" else None,
+        seconds=seconds,
         memory_mb=_memory_mb(job) if status == "new" else None,
-        why=newer or (f"the same as line {first}" if is_equal else ""),
+        why=newer or (f"the same as line {first}" if first != job.line else ""),
     )
 
 
@@ -119,64 +151,33 @@ def _memory_mb(job: Job) -> int:
     return round(MEMORY_MB + MEMORY_MB_AN_ACTIVATION * numbers)
 
 
-def _seconds_a_multiplication(output: OutputFolder) -> tuple[float, bool]:
-    """Return the rate of earlier rows of this output or a guess, and whether it was measured."""
-    try:
-        ran = [
-            (row.seconds, _multiplications_done(row))
-            for row in read_summary(output).rows
-            if row.seconds is not None
-        ]
-    except (OSError, ValueError):
-        # There is no table, or it is from another version.
-        return SECONDS_A_MULTIPLICATION, False
-    rates = [seconds / work for seconds, work in ran if work > ENOUGH_MULTIPLICATIONS]
-    return (median(rates), True) if rates else (SECONDS_A_MULTIPLICATION, False)
-
-
-def _multiplications_done(row: TableRow) -> float:
-    """Return the multiplications of a row of an earlier run; 0 if the table does not say.
-
-    Raises:
-        ValueError: the row has settings that this version does not know, or lacks one.
-    """
-    if not row.octaves or row.width is None or row.height is None or row.steps is None:
-        return 0.0
-    names = ("encoder", "pooling", "content_layers", "style_layers", "normalization")
-    settings = Settings.model_validate({name: getattr(row, name) for name in names})
-    # Each octave has a quarter of the next one's pixels, so n octaves take (1 - 4^-n) 4/3 of the
-    # work of the last one.
-    octaves = row.octaves
-    pixel_steps = row.width * row.height * row.steps / octaves
-    return pixel_steps * (1 - 0.25**octaves) * 4 / 3 * cost_of(settings).multiplications_per_pixel
-
-
-def _report(
-    terminal: Terminal,
-    planned: Sequence[PlannedRow],
-    styles: int,
-    cached: int,
-    measured: bool,
-    downloads: Sequence[PublishedFile],
-    rows_at_once: int,
-) -> None:
-    terminal.table([asdict(row) for row in planned])
-    counts = {name: sum(row.status == name for row in planned) for name in STATUSES}
-    seconds = sum(row.seconds or 0 for row in planned) / rows_at_once
-    memory = max((row.memory_mb or 0 for row in planned), default=0)
+def _report(terminal: Terminal, plan: _Plan, downloads: Sequence[PublishedFile]) -> None:
+    terminal.table([asdict(row) for row in plan.rows])
+    counts = {name: sum(row.status == name for row in plan.rows) for name in STATUSES}
+    memory = max((row.memory_mb or 0 for row in plan.rows), default=0)
+    cached = plan.styles - plan.styles_to_compute
     terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))
-    terminal.say(f"styles needed: {styles} ({cached} cached, {styles - cached} to compute)")
+    terminal.say(
+        f"styles needed: {plan.styles} ({cached} cached, {plan.styles_to_compute} to compute)"
+    )
     show_downloads(terminal, downloads)
-    source = "measured on earlier rows" if measured else "a guess based on 2 CPU cores"
-    terminal.say(f"about {duration(seconds)} ({source}) and {memory:.0f} MB at most")
+    time = plan.time
+    terminal.say(f"about {duration(time.seconds)} ({time.source}) and {memory:.0f} MB at most")
+    terminal.say(str(plan.room))
     terminal.result(
         {
             "counts": counts,
-            "styles": {"needed": styles, "kept": cached, "to_compute": styles - cached},
-            "seconds": seconds,
-            "seconds_measured_here": measured,
+            "styles": {
+                "needed": plan.styles,
+                "kept": cached,
+                "to_compute": plan.styles_to_compute,
+            },
+            "seconds": time.seconds,
+            "seconds_measured_here": time.is_measured,
+            "seconds_source": time.source,
             "memory_mb": memory,
+            "disk": plan.room.as_json(),
             "downloads": [asdict(file) for file in downloads],
-            "rows": [asdict(row) for row in planned],
+            "rows": [asdict(row) for row in plan.rows],
         }
     )

@@ -1,0 +1,163 @@
+"""The disk that the results of rows take: what finished ones took, or else an upper bound."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from nst_core.images.resize import fit
+from nst_core.networks import CATALOGUE
+from nst_core.transfer.octaves import REPORT_EVERY, octave_shapes
+from nst_core.transfer.terms import LOSS_TERMS
+from tasks.job import Job
+from tasks.store.output_names import format_of
+from tasks.store.records import PictureRecord
+
+BLOCK = 4096
+"""Most disks store files in blocks of so many bytes."""
+
+BYTES_BESIDE_PIXELS = 8192
+"""The most that a picture takes besides its pixels: its headers, and the text in it."""
+
+BYTES_OF_NUMBER = 24
+"""The most that a number takes in a loss curve, with its comma."""
+
+PREVIEW_BYTES_PER_PIXEL = 1.5
+"""The most that a JPEG file of quality 85 takes; noise comes close, photographs take a fifth."""
+
+THUMBNAIL_SIDE = 320
+"""The longest side of the page's small pictures, as in `report.gallery.previews`."""
+
+BYTES_OF_ROW = 16_384
+"""The most that a row takes elsewhere: its record, and its lines in the table and the page."""
+
+ARRAYS_OF_OPTIMIZER = {"lbfgs": 22, "adam": 4}
+"""How many arrays of the picture's shape a checkpoint has, float32, with three channels."""
+
+
+@dataclass(frozen=True)
+class DiskUse:
+    """The bytes that the rows of a batch will take, by kind of file.
+
+    Attributes:
+        checkpoints: of the rows that run at once, at worst; they are removed when rows are done.
+        style_targets: those that go to the cache; the other files go to the output folder.
+        is_learned: whether the size of the pictures is that of finished ones; otherwise it is an
+            upper bound.
+    """
+
+    pictures: int = 0
+    curves: int = 0
+    previews: int = 0
+    records: int = 0
+    checkpoints: int = 0
+    style_targets: int = 0
+    is_learned: bool = False
+
+    @property
+    def in_output(self) -> int:
+        """The bytes in the output folder."""
+        return self.pictures + self.curves + self.previews + self.records + self.checkpoints
+
+
+class PictureSizes:
+    """Sizes of pictures, learned from finished ones of the same format."""
+
+    def __init__(self, finished: Iterable[PictureRecord]) -> None:
+        pixels: defaultdict[str, int] = defaultdict(int)
+        self._bytes: defaultdict[str, int] = defaultdict(int)
+        for record in finished:
+            suffix = PurePosixPath(str(record.file.path)).suffix
+            pixels[suffix] += record.width * record.height
+            self._bytes[suffix] += record.file.size
+        self._pixels = {suffix: count for suffix, count in pixels.items() if count}
+
+    def is_known(self, job: Job) -> bool:
+        """Return whether there is a finished picture of the same format."""
+        return PurePosixPath(job.output).suffix in self._pixels
+
+    def of(self, job: Job) -> int:
+        """Return the bytes of a job's picture, or the most that its format can take."""
+        height, width = job.shape
+        suffix = PurePosixPath(job.output).suffix
+        if pixels := self._pixels.get(suffix):
+            return round(self._bytes[suffix] / pixels * height * width)
+        has_alpha = job.settings.keep_alpha and format_of(job.output).has_alpha
+        # A file that cannot be compressed has a byte for each level, and one for each line.
+        return round(1.001 * height * (1 + width * (4 if has_alpha else 3))) + BYTES_BESIDE_PIXELS
+
+
+def disk_use(
+    rows: Sequence[Job],
+    copies: Sequence[Job],
+    styles: Iterable[Job],
+    finished: Iterable[PictureRecord],
+    at_once: int,
+) -> DiskUse:
+    """Return about how much disk the results of a batch take.
+
+    Args:
+        rows: the jobs to run.
+        copies: the jobs that get a copy of an earlier row's picture and loss curve.
+        styles: one job for each style whose targets are to be computed.
+        finished: records of finished pictures to learn from.
+        at_once: how many rows run at once.
+    """
+    sizes = PictureSizes(finished)
+    written = [*rows, *copies]
+    checkpoints = sorted(map(checkpoint_bytes, rows), reverse=True)
+    return DiskUse(
+        pictures=sum(_on_disk(sizes.of(job)) for job in written),
+        curves=sum(_on_disk(curve_bytes(job)) for job in written),
+        previews=_previews(rows),
+        records=len(written) * BYTES_OF_ROW,
+        checkpoints=sum(map(_on_disk, checkpoints[:at_once])),
+        style_targets=sum(_on_disk(targets_bytes(job)) for job in styles),
+        is_learned=bool(written) and all(map(sizes.is_known, written)),
+    )
+
+
+def curve_bytes(job: Job) -> int:
+    """Return the most bytes that a job's loss curve takes."""
+    numbers = 6 + len(LOSS_TERMS)
+    points = len(_octaves(job)) * (-(-job.settings.steps // REPORT_EVERY) + 2)
+    return (1 + points) * numbers * BYTES_OF_NUMBER
+
+
+def checkpoint_bytes(job: Job) -> int:
+    """Return the most bytes that a job's checkpoint takes: that of the largest size."""
+    height, width = job.shape
+    return (
+        ARRAYS_OF_OPTIMIZER[job.settings.optimizer] * height * width * 12 + curve_bytes(job) + BLOCK
+    )
+
+
+def targets_bytes(job: Job) -> int:
+    """Return the bytes of a style's targets: a Gram matrix and a mean for each size and layer."""
+    topology, settings = CATALOGUE[job.settings.encoder].topology, job.settings
+    channels = [topology.channels(layer) for layer in settings.style_layer_weights]
+    # The file also has a header, which describes each array, and a record beside it.
+    matrices = sum(4 * count * (count + 1) + 300 for count in channels)
+    return settings.octaves * matrices + BLOCK
+
+
+def _octaves(job: Job) -> dict[int, tuple[int, int]]:
+    return octave_shapes(*job.shape, job.settings.octaves)
+
+
+def _previews(rows: Iterable[Job]) -> int:
+    """Return the most bytes of the page's pictures, some of which rows share."""
+    contents = {(job.content_sha256, job.shape) for job in rows}
+    thumbnails = [job.shape for job in rows]
+    thumbnails += {job.content_sha256: job.content_shape for job in rows}.values()
+    thumbnails += {job.style_sha256: job.style_shape for job in rows}.values()
+    shapes = [*(shape for _, shape in contents)]
+    shapes += [fit(*shape, THUMBNAIL_SIDE) for shape in thumbnails]
+    return sum(
+        _on_disk(round(height * width * PREVIEW_BYTES_PER_PIXEL) + 1024) for height, width in shapes
+    )
+
+
+def _on_disk(size: int) -> int:
+    """Return the bytes that a file of some size takes on a disk."""
+    return -(-size // BLOCK) * BLOCK

@@ -1,0 +1,30 @@
+"""Jobs without pictures, for tests of what depends on their sizes and settings alone."""
+
+from pathlib import Path
+from typing import Any
+
+from nst_core.networks.loading import EncoderReference
+from nst_core.transfer.settings import Settings
+from tasks.job import Job
+
+
+def job_of_size(side: int = 256, line: int = 2, **settings: Any) -> Job:
+    """Return the job of a square row; `settings` may include `output`, `key` and `style_key`."""
+    named = {
+        name: settings.pop(name) for name in ("output", "key", "style_key") if name in settings
+    }
+    facts = {"output": f"{line}.png", "key": f"row {line}", "style_key": "style", **named}
+    return Job(
+        line=line,
+        content=Path(f"c{line}.png"),
+        style=Path("s.png"),
+        settings=Settings(size=side, **settings),
+        encoder=EncoderReference("compact", "trained", None, "f"),
+        content_sha256=f"content {line}",
+        style_sha256="style",
+        content_shape=(side, side),
+        style_shape=(300, 200),
+        seed=0,
+        max_pixels=10**8,
+        **facts,
+    )
