@@ -27,7 +27,7 @@ from tasks.intake.encoders import check_weights_place, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import ManifestError, read_manifest
 from tasks.intake.outputs import check_places
-from tasks.job import Job
+from tasks.job import Job, by_priority
 from tasks.option import with_arguments
 from tasks.report.prefect_page import log_wrong_rows, show_on_page, shown_progress
 from tasks.report.write import write_report
@@ -170,7 +170,7 @@ def stylize_jobs(
     output = batch.output_folder
     if not batch.refresh:
         results |= results_of_finished(jobs, output)
-    to_run = [job for job in jobs if job.line not in results]
+    to_run = by_priority([job for job in jobs if job.line not in results])
     forget_old_checkpoints(
         output.checkpoints, {job.key for job in jobs} - {job.key for job in to_run}
     )

@@ -73,7 +73,7 @@ class CheckRequest(BaseModel):
 
     manifest: Annotated[PlaceField, Shown(Group.WHAT)] = Field(
         description="CSV file (a path, or a URL such as s3://bucket/night.csv) with the columns "
-        "content and style; other columns set a row's output, preset or any setting",
+        "content and style; other columns set a row's output, priority, preset or any setting",
     )
     output: Annotated[PlaceField | None, Shown(Group.OUTPUT)] = Field(
         None, description="also check that results can be written to this folder"
