@@ -1,5 +1,7 @@
 """The flow, which is also an outline of the whole program."""
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +21,7 @@ from nst_core.storage.places import name_of, place, reject_signed_url
 from nst_core.storage.write_errors import writing_to
 from nst_core.transfer.settings import Overrides
 from tasks.engine.in_flight import InFlight
+from tasks.engine.in_time import Schedule, gather_in_time
 from tasks.engine.run_log import omit_tracebacks
 from tasks.engine.runner_choice import LOCAL, RunnerName
 from tasks.engine.runners import start_workers
@@ -29,6 +32,7 @@ from tasks.intake.manifest import ManifestError, read_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Job, by_priority
 from tasks.option import with_arguments
+from tasks.report.gallery.page import duration_text
 from tasks.report.prefect_page import log_wrong_rows, show_on_page, shown_progress
 from tasks.report.write import write_report
 from tasks.request import (
@@ -41,10 +45,11 @@ from tasks.request import (
     WebUrl,
 )
 from tasks.row import Row
-from tasks.stopping import raise_if_asked_to_stop, stopping_rows
+from tasks.stopping import Limits, raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
 from tasks.store.finished import results_of_finished
 from tasks.store.lookup import forget_foreign
+from tasks.store.speeds import Speeds
 from tasks.store.statuses import RowResult
 from tasks.weights import fetch_weights
 
@@ -77,6 +82,9 @@ def stylize_manifest(
     refresh: bool = False,
     strict: bool = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    until: str | None = None,
+    budget: str | None = None,
+    row_budget: str | None = None,
     save_every: SaveEvery | None = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_SECONDS,
     devices: Devices = AUTO,
@@ -85,28 +93,13 @@ def stylize_manifest(
     served_at: WebUrl | None = None,
 ) -> State:
     """Stylize the rows of a manifest that are not done yet; write pictures and a table."""
+    request = BatchRequest(**locals())
     raise_if_asked_to_stop()
-    request = BatchRequest(
-        manifest=manifest,
-        output=output,
-        settings=settings,
-        weights=weights,
-        cache=cache,
-        refresh=refresh,
-        strict=strict,
-        max_pixels=max_pixels,
-        save_every=save_every,
-        checkpoint_every=checkpoint_every,
-        devices=devices,
-        runner=runner,
-        address=address,
-        served_at=served_at,
-    )
     request.check()
-    return stylize_batch(request.completed())
+    return stylize_batch(request.completed(), request.limits(time.time()))
 
 
-def stylize_batch(batch: CompleteRequest) -> State:
+def stylize_batch(batch: CompleteRequest, limits: Limits) -> State:
     """Read the manifest and stylize its rows, while no other run writes to the output folder."""
     with writing_to({"the output folder": batch.output, "the cache": batch.cache}):
         output, cache, store = batch.output_folder, batch.style_cache, batch.weight_store()
@@ -116,10 +109,12 @@ def stylize_batch(batch: CompleteRequest) -> State:
             for folder in (output, cache, store):
                 folder.sweep()
             rows = read_manifest(batch.manifest, batch.settings)
-            return stylize_rows(rows, store, batch)
+            return stylize_rows(rows, store, batch, limits)
 
 
-def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) -> State:
+def stylize_rows(
+    rows: list[Row], store: WeightStore, batch: CompleteRequest, limits: Limits
+) -> State:
     """Examine rows, run those that can run, write the table, and return the final state."""
     output = batch.output_folder
     rows = check_places(rows, output)
@@ -135,17 +130,17 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) ->
     results: dict[int, RowResult] = {}
     try:
         with shown_progress(name_of(batch.manifest)):
-            stylize_jobs(examined.jobs, results, batch)
+            seconds_left = stylize_jobs(examined.jobs, results, batch, limits)
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():
             report = write_report(examined, results, batch.manifest, output)
             log_wrong_rows(report.table)
             show_on_page(report, batch.served_at, patiently=False)
         raise
-    report = write_report(examined, results, batch.manifest, output)
+    report = write_report(examined, results, batch.manifest, output, seconds_left)
     log_wrong_rows(report.table)
     show_on_page(report, batch.served_at)
-    return final_state(report.table.counts)
+    return final_state(report.table.counts, seconds_left)
 
 
 def report_examined(count: int, total: int) -> None:
@@ -155,9 +150,12 @@ def report_examined(count: int, total: int) -> None:
 
 
 def stylize_jobs(
-    jobs: tuple[Job, ...], results: dict[int, RowResult], batch: CompleteRequest
-) -> None:
-    """Run the jobs that are not done; each waits only for its own style.
+    jobs: tuple[Job, ...],
+    results: dict[int, RowResult],
+    batch: CompleteRequest,
+    limits: Limits,
+) -> float | None:
+    """Run the jobs that are not done and end in time; each waits only for its own style.
 
     Equal jobs run once, and equal styles are computed once.
 
@@ -166,6 +164,10 @@ def stylize_jobs(
         results: how each job ended, by its line in the manifest; entries are added as they become
             known, even if the batch is stopped.
         batch: what was asked for.
+        limits: when rows must end.
+
+    Returns:
+        The estimated seconds of the rows that are left because the time was up; None if none are.
     """
     output = batch.output_folder
     if not batch.refresh:
@@ -177,20 +179,33 @@ def stylize_jobs(
     forget_foreign(to_run, output)
     emit(planned(to_run, results))
     if not to_run:
-        return  # otherwise TensorFlow or a cluster would be started for nothing
+        return None  # otherwise TensorFlow or a cluster would be started for nothing
     in_flight = InFlight(results, output, batch.runner)
     try:
-        with (
-            start_workers(batch.runner, batch.address, batch.devices) as workers,
-            batch.style_cache.in_use.of_a_run() as use_style,
-            stopping_rows(output),
-        ):
-            style = style_submitter(workers, use_style, batch)
-            in_flight.gather(in_flight.submit(to_run, style, row_submitter(workers, batch)))
+        return run_jobs(to_run, in_flight, batch, limits)
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():
             in_flight.gather_what_is_there(to_run)
         raise
+
+
+def run_jobs(
+    jobs: list[Job], in_flight: InFlight, batch: CompleteRequest, limits: Limits
+) -> float | None:
+    """Run jobs on workers that are started for them; return what `stylize_jobs` returns."""
+    with (
+        start_workers(batch.runner, batch.address, batch.devices) as workers,
+        batch.style_cache.in_use.of_a_run() as use_style,
+        stopping_rows(batch.output_folder),
+    ):
+        style = style_submitter(workers, use_style, batch, limits.deadline)
+        row = row_submitter(workers, batch, limits)
+        if limits.deadline.at == math.inf:
+            in_flight.gather(in_flight.submit(jobs, style, row))
+            return None
+        estimate = Speeds.read(batch.style_cache).seconds
+        schedule = Schedule.of(jobs, limits, estimate, continues=batch.checkpoint_every > 0)
+        return gather_in_time(in_flight, jobs, schedule, (style, row), workers.at_once)
 
 
 def planned(to_run: Sequence[Job], results: Mapping[int, RowResult]) -> RowsPlanned:
@@ -200,11 +215,19 @@ def planned(to_run: Sequence[Job], results: Mapping[int, RowResult]) -> RowsPlan
     return RowsPlanned(len(to_run), len(to_run) + done, equal)
 
 
-def final_state(counts: dict[str, int]) -> State:
-    """Return `Completed` if every row has its picture, else `Failed` with a name that says so."""
+def final_state(counts: dict[str, int], seconds_left: float | None = None) -> State:
+    """Return the final state of a run, with a name that says how its rows ended.
+
+    Args:
+        counts: the number of rows for each status that occurs.
+        seconds_left: how long the rows would take that are left because the time was up; None if
+            there are none.
+    """
     message = ", ".join(f"{count} {status}" for status, count in counts.items())
+    if seconds_left is not None:
+        message += f"; the rows that are left would take about {duration_text(seconds_left)}"
     wrong = counts.get("failed", 0) + counts.get("invalid", 0)
     if not wrong:
-        return Completed(message=message)
+        return Completed(name=None if seconds_left is None else "OutOfTime", message=message)
     name = "AllRowsFailed" if wrong == sum(counts.values()) else "SomeRowsFailed"
     return Failed(name=name, message=message)

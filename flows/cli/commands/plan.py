@@ -22,12 +22,7 @@ from tasks.request import BatchRequest
 from tasks.row import Row
 from tasks.store.lookup import find_finished, first_lines
 from tasks.store.output_folder import OutputFolder
-
-SECONDS_A_ROW = 0.5
-"""Seconds to read and write the pictures of a row."""
-
-SECONDS_A_MULTIPLICATION = 2.8e-11
-"""Seconds per step and multiplication of a forward pass, on 2 CPU cores (docs/benchmarks.md)."""
+from tasks.store.speeds import SECONDS_A_MULTIPLICATION, SECONDS_A_ROW
 
 ENOUGH_MULTIPLICATIONS = 1e11
 """A row with fewer spends most of its time on preparation, so its speed is not typical."""
