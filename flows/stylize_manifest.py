@@ -1,5 +1,7 @@
 """The flow, which is also an outline of the whole program."""
 
+import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +21,7 @@ from nst_core.storage.places import name_of, place, reject_signed_url
 from nst_core.storage.write_errors import writing_to
 from nst_core.transfer.settings import Overrides
 from tasks.engine.in_flight import InFlight
+from tasks.engine.in_time import Schedule, gather_in_time
 from tasks.engine.run_log import omit_tracebacks
 from tasks.engine.runner_choice import LOCAL, RunnerName
 from tasks.engine.runners import start_workers
@@ -27,8 +30,9 @@ from tasks.intake.encoders import check_weights_place, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import ManifestError, read_manifest
 from tasks.intake.outputs import check_places
-from tasks.job import Examined, Job
+from tasks.job import Examined, Job, by_priority
 from tasks.option import with_arguments
+from tasks.report.durations import duration
 from tasks.report.log_file import RunLog, run_log_of
 from tasks.report.prefect_page import log_wrong_rows, show_on_page, shown_progress
 from tasks.report.reasons import first_reasons
@@ -44,7 +48,7 @@ from tasks.request import (
     WebUrl,
 )
 from tasks.row import Row
-from tasks.stopping import raise_if_asked_to_stop, stopping_rows
+from tasks.stopping import Limits, raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
 from tasks.store.finished import results_of_finished
 from tasks.store.lookup import forget_foreign
@@ -82,6 +86,9 @@ def stylize_manifest(
     refresh: bool = False,
     strict: bool = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    until: str | None = None,
+    budget: str | None = None,
+    row_budget: str | None = None,
     save_every: SaveEvery | None = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_SECONDS,
     devices: Devices = AUTO,
@@ -90,28 +97,13 @@ def stylize_manifest(
     served_at: WebUrl | None = None,
 ) -> State:
     """Stylize the rows of a manifest that are not done yet; write pictures and a table."""
+    request = BatchRequest(**locals())
     raise_if_asked_to_stop()
-    request = BatchRequest(
-        manifest=manifest,
-        output=output,
-        settings=settings,
-        weights=weights,
-        cache=cache,
-        refresh=refresh,
-        strict=strict,
-        max_pixels=max_pixels,
-        save_every=save_every,
-        checkpoint_every=checkpoint_every,
-        devices=devices,
-        runner=runner,
-        address=address,
-        served_at=served_at,
-    )
     request.check()
-    return stylize_batch(request.completed())
+    return stylize_batch(request.completed(), request.limits(time.time()))
 
 
-def stylize_batch(batch: CompleteRequest) -> State:
+def stylize_batch(batch: CompleteRequest, limits: Limits) -> State:
     """Read the manifest and stylize its rows, while no other run writes to the output folder."""
     with writing_to({"the output folder": batch.output, "the cache": batch.cache}):
         output, cache, store = batch.output_folder, batch.style_cache, batch.weight_store()
@@ -121,10 +113,12 @@ def stylize_batch(batch: CompleteRequest) -> State:
             for folder in (output, cache, store):
                 folder.sweep()
             rows = read_manifest(batch.manifest, batch.settings)
-            return stylize_rows(rows, store, batch, log)
+            return stylize_rows(rows, store, batch, limits, log)
 
 
-def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest, log: RunLog) -> State:
+def stylize_rows(
+    rows: list[Row], store: WeightStore, batch: CompleteRequest, limits: Limits, log: RunLog
+) -> State:
     """Examine rows, run those that can run, write the table, and return the final state."""
     output = batch.output_folder
     rows = check_places(rows, output)
@@ -140,13 +134,13 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest, lo
     results: dict[int, RowResult] = {}
     try:
         with shown_progress(name_of(batch.manifest)):
-            stylize_jobs(examined.jobs, results, batch)
+            seconds_left = stylize_jobs(examined.jobs, results, batch, limits)
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():
             report_batch(examined, results, batch, log, patiently=False)
         raise
-    table = report_batch(examined, results, batch, log)
-    return final_state(table.counts, first_reasons(table))
+    table = report_batch(examined, results, batch, log, seconds_left)
+    return final_state(table.counts, first_reasons(table), seconds_left)
 
 
 def report_batch(
@@ -154,6 +148,7 @@ def report_batch(
     results: dict[int, RowResult],
     batch: CompleteRequest,
     log: RunLog,
+    seconds_left: float | None = None,
     *,
     patiently: bool = True,
 ) -> Table:
@@ -164,9 +159,11 @@ def report_batch(
         results: the results of the jobs, by line; those of the other rows are added.
         batch: what was asked for.
         log: the log of this run.
+        seconds_left: as `stylize_jobs` returns it.
         patiently: wait a minute for a server that does not answer.
     """
-    report = write_report(examined, results, batch.manifest, batch.output_folder)
+    output = batch.output_folder
+    report = write_report(examined, results, batch.manifest, output, seconds_left)
     log.ended(report.table)
     log_wrong_rows(report.table)
     show_on_page(report, batch.served_at, patiently=patiently)
@@ -180,9 +177,12 @@ def report_examined(count: int, total: int) -> None:
 
 
 def stylize_jobs(
-    jobs: tuple[Job, ...], results: dict[int, RowResult], batch: CompleteRequest
-) -> None:
-    """Run the jobs that are not done; each waits only for its own style.
+    jobs: tuple[Job, ...],
+    results: dict[int, RowResult],
+    batch: CompleteRequest,
+    limits: Limits,
+) -> float | None:
+    """Run the jobs that are not done and end in time; each waits only for its own style.
 
     Equal jobs run once, and equal styles are computed once.
 
@@ -191,32 +191,49 @@ def stylize_jobs(
         results: how each job ended, by its line in the manifest; entries are added as they become
             known, even if the batch is stopped.
         batch: what was asked for.
+        limits: when rows must end.
+
+    Returns:
+        The estimated seconds of the rows that are left because the time was up; None if none are.
     """
     output = batch.output_folder
     if not batch.refresh:
         results |= results_of_finished(jobs, output)
-    to_run = [job for job in jobs if job.line not in results]
+    to_run = by_priority([job for job in jobs if job.line not in results])
     forget_old_checkpoints(
         output.checkpoints, {job.key for job in jobs} - {job.key for job in to_run}
     )
     forget_foreign(to_run, output)
     emit(planned(to_run, results, Speeds.read(batch.style_cache, batch.devices)))
     if not to_run:
-        return  # otherwise TensorFlow or a cluster would be started for nothing
+        return None  # otherwise TensorFlow or a cluster would be started for nothing
     in_flight = InFlight(results, output, batch.runner)
     try:
-        with (
-            measuring(to_run, batch.style_cache),
-            start_workers(batch.runner, batch.address, batch.devices) as workers,
-            batch.style_cache.in_use.of_a_run() as use_style,
-            stopping_rows(output),
-        ):
-            style = style_submitter(workers, use_style, batch)
-            in_flight.gather(in_flight.submit(to_run, style, row_submitter(workers, batch)))
+        return run_jobs(to_run, in_flight, batch, limits)
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():
             in_flight.gather_what_is_there(to_run)
         raise
+
+
+def run_jobs(
+    jobs: list[Job], in_flight: InFlight, batch: CompleteRequest, limits: Limits
+) -> float | None:
+    """Run jobs on workers that are started for them; return what `stylize_jobs` returns."""
+    with (
+        measuring(jobs, batch.style_cache),
+        start_workers(batch.runner, batch.address, batch.devices) as workers,
+        batch.style_cache.in_use.of_a_run() as use_style,
+        stopping_rows(batch.output_folder),
+    ):
+        style = style_submitter(workers, use_style, batch, limits.deadline)
+        row = row_submitter(workers, batch, limits)
+        if limits.deadline.at == math.inf:
+            in_flight.gather(in_flight.submit(jobs, style, row))
+            return None
+        estimate = Speeds.read(batch.style_cache, batch.devices).seconds
+        schedule = Schedule.of(jobs, limits, estimate, continues=batch.checkpoint_every > 0)
+        return gather_in_time(in_flight, jobs, schedule, (style, row), workers.at_once)
 
 
 def planned(to_run: Sequence[Job], results: Mapping[int, RowResult], speeds: Speeds) -> RowsPlanned:
@@ -229,17 +246,23 @@ def planned(to_run: Sequence[Job], results: Mapping[int, RowResult], speeds: Spe
     return RowsPlanned(len(to_run), len(to_run) + done, equal, speeds.of_batch(to_run))
 
 
-def final_state(counts: Mapping[str, int], reasons: Iterable[str] = ()) -> State:
-    """Return `Completed` if every row has its picture, else `Failed` with a name that says so.
+def final_state(
+    counts: Mapping[str, int], reasons: Iterable[str] = (), seconds_left: float | None = None
+) -> State:
+    """Return the final state of a run, with a name that says how its rows ended.
 
     Args:
-        counts: the number of rows for each status.
+        counts: the number of rows for each status that occurs.
         reasons: why rows are not done, for the state's message, which has a line for each.
+        seconds_left: how long the rows would take that are left because the time was up; None if
+            there are none.
     """
     counted = ", ".join(f"{count} {status}" for status, count in counts.items())
+    if seconds_left is not None:
+        counted += f"; the rows that are left would take about {duration(seconds_left)}"
     message = "\n".join([counted, *reasons])
     wrong = counts.get("failed", 0) + counts.get("invalid", 0)
     if not wrong:
-        return Completed(message=message)
+        return Completed(name=None if seconds_left is None else "OutOfTime", message=message)
     name = "AllRowsFailed" if wrong == sum(counts.values()) else "SomeRowsFailed"
     return Failed(name=name, message=message)

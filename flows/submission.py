@@ -10,13 +10,14 @@ from tasks.engine.in_flight import SubmitRow, SubmitStyle
 from tasks.engine.runners import Workers
 from tasks.job import Job
 from tasks.request import CompleteRequest
+from tasks.stopping import Deadline, Limits
 from tasks.store.records import PictureRecord, StyleRecord
 from tasks.style_targets import compute_style_targets
 from tasks.stylize import stylize_row
 from tasks.work.stylization import Saving
 
 
-def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
+def row_submitter(workers: Workers, batch: CompleteRequest, limits: Limits) -> SubmitRow:
     """Return a function that submits the task of one row."""
     records = batch.output_folder.records
     stylize = with_records(stylize_row, records, "job", "key", refresh=batch.refresh)
@@ -29,6 +30,7 @@ def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
             "output": batch.output_folder,
             "cache": batch.style_cache,
             "saving": saving,
+            "limits": limits,
         }
         return workers.submit(stylize, parameters)
 
@@ -36,7 +38,7 @@ def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
 
 
 def style_submitter(
-    workers: Workers, use_style: Callable[[str], None], batch: CompleteRequest
+    workers: Workers, use_style: Callable[[str], None], batch: CompleteRequest, deadline: Deadline
 ) -> SubmitStyle:
     """Return a function that finds the targets of a job's style, or submits the task for them.
 
@@ -45,7 +47,10 @@ def style_submitter(
     cache, refresh = batch.style_cache, batch.refresh
     records, locks = cache.records, cache.locks
     compute = with_records(
-        *(compute_style_targets, records, "job", "style_key"), refresh=refresh, once_under=locks
+        *(compute_style_targets, records, "job", "style_key"),
+        refresh=refresh,
+        once_under=locks,
+        deadline=deadline,
     )
 
     def submit(job: Job) -> Style:
@@ -53,7 +58,12 @@ def style_submitter(
         if not refresh and (found := cache.find(job.style_key)):
             cache.mark_used(job.style_key)
             return found
-        parameters = {"job": job, "cache": cache, "output": batch.output_folder}
+        parameters = {
+            "job": job,
+            "cache": cache,
+            "output": batch.output_folder,
+            "deadline": deadline,
+        }
         future: PrefectFuture[StyleRecord] = workers.submit(compute, parameters)
         return future
 

@@ -1,5 +1,6 @@
 """A row that can run, and what it costs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ class Job(BaseModel):
         style_key: identity of the style's targets.
         key: identity of the result.
         warnings: what is odd about the pictures.
+        priority: jobs with a higher number run first.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,6 +44,7 @@ class Job(BaseModel):
     seed: int
     max_pixels: int
     warnings: tuple[str, ...] = ()
+    priority: float = 0.0
 
     @property
     def content_name(self) -> str:
@@ -67,6 +70,18 @@ class Job(BaseModel):
         shapes = octave_shapes(*self.shape, self.settings.octaves).values()
         pixels = sum(height * width for height, width in shapes)
         return self.settings.steps * pixels * cost_of(self.settings).multiplications_per_pixel
+
+
+def by_priority(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs in the order in which they run: by priority, else as in the manifest.
+
+    Equal jobs share the highest priority among them. The first of them in the manifest therefore
+    stays the first, whose result the others copy.
+    """
+    highest: dict[str, float] = {}
+    for job in jobs:
+        highest[job.key] = max(job.priority, highest.get(job.key, job.priority))
+    return sorted(jobs, key=lambda job: -highest[job.key])
 
 
 class Cost(NamedTuple):

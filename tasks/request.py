@@ -1,6 +1,8 @@
 """What can be asked of a run: one declaration for the command line, the flow and the documents."""
 
+import math
 import re
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +16,9 @@ from nst_core.storage.files import user_cache
 from nst_core.storage.places import WEB_URL, PlaceField, reject_signed_url
 from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.settings import Overrides
+from tasks.durations import moment_of, seconds_of
 from tasks.engine.runner_choice import LOCAL, RunnerName, check_runner
+from tasks.stopping import Deadline, Limits
 
 if TYPE_CHECKING:
     from nst_core.networks.store import WeightStore
@@ -73,7 +77,7 @@ class CheckRequest(BaseModel):
 
     manifest: Annotated[PlaceField, Shown(Group.WHAT)] = Field(
         description="CSV file (a path, or a URL such as s3://bucket/night.csv) with the columns "
-        "content and style; other columns set a row's output, preset or any setting",
+        "content and style; other columns set a row's output, priority, preset or any setting",
     )
     output: Annotated[PlaceField | None, Shown(Group.OUTPUT)] = Field(
         None, description="also check that results can be written to this folder"
@@ -104,6 +108,23 @@ class CheckRequest(BaseModel):
     )
     max_pixels: Annotated[MaxPixels, Shown(Group.WHAT)] = Field(
         DEFAULT_MAX_PIXELS, description="refuse pictures with more pixels than this"
+    )
+    until: Annotated[str | None, Shown(Group.WHAT)] = Field(
+        None,
+        description="start only rows that are expected to end before this time, and interrupt "
+        "those that still run then; the next run continues them: 06:00, 06:00 Europe/Berlin, "
+        "06:00+02:00 or 2026-11-27T06:00; a time without a date is the next one, and a time "
+        "without a zone is local",
+    )
+    budget: Annotated[str | None, Shown(Group.WHAT)] = Field(
+        None,
+        description="as --until, but for a duration such as 5h, 90m, 1h30m or 45s from the start; "
+        "with both, the earlier end counts",
+    )
+    row_budget: Annotated[str | None, Shown(Group.WHAT)] = Field(
+        None,
+        description="end each row at its best picture after this duration, such as 10m, over all "
+        "runs that work on it; the row is then done, with a warning in the table",
     )
     save_every: Annotated[SaveEvery | None, Shown(Group.OUTPUT)] = Field(
         None,
@@ -163,8 +184,22 @@ class CheckRequest(BaseModel):
             check_manifest_kind(self.manifest)
         if read:
             read_manifest(self.manifest, self.settings)
+        self.limits(time.time())
         parse_devices(self.devices)
         check_runner(self.runner, self.address, self.devices)
+
+    def limits(self, began: float) -> Limits:
+        """Return when the rows of a run must end that began at some time (seconds since 1970).
+
+        Raises:
+            TimeTextError: a time or a duration cannot be used.
+        """
+        ends = [] if self.until is None else [moment_of(self.until, began, "until")]
+        ends += [] if self.budget is None else [began + seconds_of(self.budget, "budget")]
+        at, row_seconds = min(ends, default=math.inf), math.inf
+        if self.row_budget is not None:
+            row_seconds = seconds_of(self.row_budget, "row-budget")
+        return Limits(Deadline(at, window=at - began), row_seconds)
 
     @property
     def output_folder(self) -> "OutputFolder | None":

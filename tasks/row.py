@@ -8,6 +8,7 @@ from nst_core.storage.places import Place, redacted
 from nst_core.transfer.settings import Settings
 
 REQUIRED = ("content", "style")
+PRIORITY = "priority"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Row:
             suffix of its format, such as `.png`.
         settings: from the preset, the batch and the row; the default where there is a fault.
         faults: empty if the row can run.
+        priority: rows with a higher number run first; no key or name depends on it.
     """
 
     line: int
@@ -57,6 +59,7 @@ class Row:
     output: str
     settings: Settings
     faults: tuple[Fault, ...] = ()
+    priority: float = 0.0
 
     def with_faults(self, faults: Iterable[Fault]) -> "Row":
         """Return the row with additional faults."""

@@ -1,9 +1,12 @@
 """Stop requests to the rows of a batch: threads cannot be interrupted, so they must ask."""
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from nst_core.errors import UserError
 
@@ -54,6 +57,43 @@ class StoppedError(UserError):
         return str(self.args[0])
 
 
+@dataclass(frozen=True)
+class Deadline:
+    """When the rows of a run must end, the same on every machine that works on them.
+
+    Attributes:
+        at: seconds since 1970 (UTC); infinite if there is no deadline.
+        window: the seconds from the start of the flow to the deadline.
+    """
+
+    at: float = math.inf
+    window: float = math.inf
+
+    @property
+    def seconds_left(self) -> float:
+        """The seconds until the deadline, by this machine's clock; negative once it is over."""
+        return self.at - time.time()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether rows must end now."""
+        return self.seconds_left <= 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a row must end before it is finished.
+
+    Attributes:
+        deadline: that of the run.
+        row_seconds: the seconds after which a row ends at its best picture, over all runs that
+            work on it; infinite if there is no such limit.
+    """
+
+    deadline: Deadline = Deadline()
+    row_seconds: float = math.inf
+
+
 @contextmanager
 def stopping_rows(batch: Hashable) -> Iterator[None]:
     """Stop the active rows if anything (a signal, an error) ends the context early.
@@ -72,3 +112,20 @@ def stopping_rows(batch: Hashable) -> Iterator[None]:
 def is_stopped(batch: Hashable) -> bool:
     """Return whether the batch with this output folder is being stopped."""
     return batch in _stopped
+
+
+def check_may_continue(batch: Hashable, deadline: Deadline, doing: str) -> None:
+    """Give up a row that has not begun to work yet, if its batch is ending.
+
+    Args:
+        batch: its output folder.
+        deadline: that of the run.
+        doing: what the row does instead, such as `while it waited for a device`.
+
+    Raises:
+        StoppedError: the batch was stopped, or the deadline is over.
+    """
+    if is_stopped(batch):
+        raise StoppedError(f"stopped {doing}")
+    if deadline.is_over:
+        raise StoppedError(f"the time was up {doing}")

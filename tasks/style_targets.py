@@ -5,6 +5,7 @@ from prefect import task
 from nst_core.storage.write_errors import writing_to
 from tasks.engine.row_report import RowReport
 from tasks.job import Job
+from tasks.stopping import Deadline
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
 from tasks.store.style_cache import StyleCache
@@ -13,7 +14,11 @@ from tasks.work.targets import compute, write
 
 @task(name="style-targets", task_run_name="style {job.style_name}")
 def compute_style_targets(
-    job: Job, cache: StyleCache, output: OutputFolder, devices: str
+    job: Job,
+    cache: StyleCache,
+    output: OutputFolder,
+    devices: str,
+    deadline: Deadline = Deadline(),  # noqa: B008 - frozen, so it can be shared
 ) -> StyleRecord:
     """Compute the Gram matrices of a job's style, and write them to a safetensors file.
 
@@ -22,10 +27,11 @@ def compute_style_targets(
         cache: where the file goes.
         output: the batch's output folder, by which the task learns that it must stop.
         devices: those that may be used, as the user asked for them.
+        deadline: that of the run.
 
     Raises:
-        StoppedError: the batch was stopped while this waited for a device.
+        StoppedError: the batch was stopped while this waited, or the deadline is over.
     """
-    targets, seconds = compute(RowReport(job), output, devices)
+    targets, seconds = compute(RowReport(job), output, devices, deadline)
     with writing_to({"the cache": cache.root}):
         return write(job, targets, cache, seconds)

@@ -5,6 +5,7 @@ from prefect import task
 from nst_core.storage.write_errors import writing_to
 from tasks.engine.row_report import RowReport, wait_for_device
 from tasks.job import Job
+from tasks.stopping import Limits, check_may_continue
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import PictureRecord, StyleRecord
 from tasks.store.style_cache import StyleCache
@@ -20,6 +21,7 @@ def stylize_row(
     cache: StyleCache,
     devices: str,
     saving: Saving = Saving(),  # noqa: B008 - frozen, so it can be shared
+    limits: Limits = Limits(),  # noqa: B008
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets, into the output folder.
 
@@ -30,20 +32,23 @@ def stylize_row(
         cache: where targets are cached.
         devices: those that may be used, as the user asked for them.
         saving: what to save while the row runs.
+        limits: when the row must end before it is finished.
 
     Raises:
-        StoppedError: the batch was stopped; the best picture so far and a checkpoint are saved.
+        StoppedError: the batch was stopped, or the deadline is over; the best picture so far and a
+            checkpoint are saved.
     """
     from nst_core.devices import on_asked_devices
 
-    report = RowReport(job)
+    report, deadline = RowReport(job), limits.deadline
     with report.running():
-        targets = read_or_compute(report, style, cache, output, devices)
+        check_may_continue(output, deadline, "before it began")
+        targets = read_or_compute(report, style, cache, output, devices, deadline)
         with writing_to({"the output folder": output.root}):
             record = on_asked_devices(
                 devices,
-                lambda device: stylize_job(job, targets, output, device, saving, report),
-                on_wait=lambda holder: wait_for_device(report, holder, output),
+                lambda device: stylize_job(job, targets, output, device, saving, limits, report),
+                on_wait=lambda holder: wait_for_device(report, holder, output, deadline),
             )
     report.ended(
         "done", f"{record.steps} steps, stop reason {record.stop_reason}", record.total_loss

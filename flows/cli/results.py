@@ -8,7 +8,7 @@ from tasks.report.shown_terms import MAIN_TERMS
 from tasks.report.table import json_rows
 from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder
-from tasks.store.statuses import WRONG
+from tasks.store.statuses import STOPPED, WRONG
 
 SHOWN_ROWS = 40
 MOST_SHOWN = 8
@@ -18,10 +18,18 @@ def result_of(table: Table, output: OutputFolder, *, has_gallery: bool) -> dict[
     """Return the result as `--json` prints it."""
     return {
         "counts": table.counts,
+        "left": _left(table),
         "summary": str(output.summary()),
         "gallery": str(output.gallery) if has_gallery else None,
         "rows": json_rows(table),
     }
+
+
+def _left(table: Table) -> dict[str, Any] | None:
+    """Return how many rows are left because the time was up, and the seconds that they need."""
+    if table.seconds_left is None:
+        return None
+    return {"rows": len(table.with_status(*STOPPED)), "seconds": round(table.seconds_left, 1)}
 
 
 def show_result(
@@ -95,6 +103,15 @@ def show_wrong(terminal: Terminal, table: Table) -> None:
         return
     drawn = [{"line": row.line, "status": row.status, "why": row.why} for row in wrong]
     terminal.table(drawn, title="not done, and why")
+
+
+def show_left(terminal: Terminal, table: Table) -> None:
+    """Print how many rows are left because the time was up, and how long they would take."""
+    if table.seconds_left is not None:
+        terminal.fail(
+            f"the time was up: {table.what_is_left}, which would take about "
+            f"{duration(table.seconds_left)}; rerun the same command to go on"
+        )
 
 
 def show_best_so_far(terminal: Terminal, table: Table, output: OutputFolder) -> None:

@@ -19,8 +19,12 @@ from nst_core.transfer.colors import match_colors
 from nst_core.transfer.octaves import octave_shapes
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
 from nst_core.transfer.settings import DEFAULT_PRESET, PRESETS, Settings
+from nst_core.transfer.start import starting_picture
 from nst_core.transfer.statistics import StyleTargets, style_targets
 from nst_core.transfer.terms import Losses
+
+ENDED_EARLY = "budget"
+"""The stop reason of a stylization that was ended before it was finished."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,8 @@ class Outcome(WithPicture):
             size.
         steps, evaluations: totals over all octaves.
         stop_reason: why the last octave ended: `steps` (all done), `plateau`, `converged` (no
-            step lowers the loss) or `diverged` (a loss was not finite a second time; the result is
-            the best picture).
+            step lowers the loss), `diverged` (a loss was not finite a second time; the result is
+            the best picture) or `budget` (`is_enough` said so; the result is the best picture).
         recoveries: how often the optimization went back to its best picture because a loss was not
             finite.
     """
@@ -137,6 +141,7 @@ def iterates(
     seed: int,
     style: PictureLike | None = None,
     checkpoint: Checkpoint | None = None,
+    is_enough: Callable[[], bool] = lambda: False,
 ) -> Generator[Iterate, None, Outcome]:
     """Yield the iterates of one stylization, every few steps, and return its outcome.
 
@@ -150,6 +155,7 @@ def iterates(
         checkpoint: that of an iterate of the same stylization, with which this one continues.
             Iterates up to that one are not yielded. On the same machine, all others are the same to
             the bit as without an interruption.
+        is_enough: asked after each iterate; if true, the best picture, at full size, is the result.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
@@ -162,10 +168,10 @@ def iterates(
     _check_large_enough(encoder, settings, height, width)
     if settings.match_colors:
         content = match_colors(content, targets.colors)
-    start = _start(encoder, content, style, settings, (height, width), seed)
+    start = starting_picture(encoder, content, style, settings, (height, width), seed)
     octaves = octave_shapes(height, width, settings.octaves)
     prepare = partial(OctaveTask.prepare, encoder, content, targets, settings)
-    return (yield from _through(octaves, prepare, start, settings.steps, checkpoint))
+    return (yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough))
 
 
 def _through(
@@ -174,6 +180,7 @@ def _through(
     start: Pixels,
     steps: int,
     checkpoint: Checkpoint | None,
+    is_enough: Callable[[], bool],
 ) -> Generator[Iterate, None, Outcome]:
     """Optimize a picture at each octave, from the start or from a checkpoint.
 
@@ -183,7 +190,9 @@ def _through(
         start: the picture to start from, at the result's height and width.
         steps: steps planned for each octave.
         checkpoint: where to continue.
+        is_enough: as in `iterates`.
     """
+    last = max(shapes)
     if checkpoint and checkpoint.octave not in shapes:
         raise CheckpointError(f"found octave {checkpoint.octave}, expected one of {[*shapes]}")
     pixels, totals = start, checkpoint.before if checkpoint else Totals(0, 0, 0)
@@ -198,6 +207,10 @@ def _through(
             reports = task.reports(resize(pixels, *shape))
         for report in reports:
             yield _iterate(report, totals, shapes, index, steps)
+            if is_enough() and not (report.stop_reason and index == last):
+                task = task if index == last else prepare(last, shapes[last])
+                pixels = report.pixels if index == last else resize(report.pixels, *shapes[last])
+                return _outcome(task, start, pixels, totals.plus(report.totals), ENDED_EARLY)
         pixels, totals = report.pixels, totals.plus(report.totals)
     return _outcome(task, start, pixels, totals, report.stop_reason)
 
@@ -265,35 +278,3 @@ def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width
             f"need at least {smallest} on each side: raise size, set enlarge, or choose shallower "
             "layers"
         )
-
-
-def _start(
-    encoder: Encoder,
-    content: Pixels,
-    style: Pixels | None,
-    settings: Settings,
-    shape: tuple[int, int],
-    seed: int,
-) -> Pixels:
-    """Return the picture to start from, at the result's height and width."""
-    if settings.start == "content":
-        return resize(content, *shape)
-    if settings.start == "style":
-        if style is None:
-            raise ValueError("start is 'style', but no style picture was passed")
-        return _cover(style, *shape)
-    draw = np.random.default_rng(seed)
-    if settings.start == "noise":
-        return draw.uniform(0, 1, (*shape, 3)).astype(np.float32)
-    gray = encoder.topology.preprocessing.neutral_color
-    noise = draw.normal(gray, settings.start_noise / 255, (*shape, 3))
-    return noise.astype(np.float32)
-
-
-def _cover(picture: Pixels, height: int, width: int) -> Pixels:
-    """Return the middle of a picture, scaled so that it fills the shape without being stretched."""
-    scale = max(height / picture.shape[0], width / picture.shape[1])
-    tall = max(height, round(picture.shape[0] * scale))
-    wide = max(width, round(picture.shape[1] * scale))
-    top, left = (tall - height) // 2, (wide - width) // 2
-    return resize(picture, tall, wide)[top : top + height, left : left + width]

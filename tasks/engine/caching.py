@@ -1,6 +1,7 @@
 """How Prefect stores results: cache keys, serializer, storage and locks. All of it is here."""
 
 import asyncio
+import math
 import os
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import Field
 from nst_core.storage.locks import flock
 from nst_core.storage.places import Place
 from tasks.engine.record_storage import RecordStorage
+from tasks.stopping import Deadline
 from tasks.store.file_reference import RecordError
 from tasks.store.lookup import FilesBySize, look_for
 from tasks.store.records import (
@@ -70,8 +72,8 @@ class FlockLockManager(LockManager):
     later run hang; these do not. The files themselves stay, empty.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, deadline: Deadline) -> None:
+        self.folder, self.deadline = folder, deadline
         self._held: dict[tuple[str, str], int] = {}
 
     def acquire_lock(
@@ -81,10 +83,16 @@ class FlockLockManager(LockManager):
         acquire_timeout: float | None = None,
         hold_timeout: float | None = None,  # noqa: ARG002 - held until released or the holder dies
     ) -> bool:
-        """Wait for the lock and take it; return False if the time runs out first."""
+        """Wait for the lock and take it; return False if the time runs out first.
+
+        The time also runs out at the deadline. Prefect then begins the task without the lock, and
+        the task gives up by itself.
+        """
         if self.is_lock_holder(key, holder):
             return True
-        descriptor = self._flock(key, acquire_timeout)
+        timeouts = (acquire_timeout, max(0.0, self.deadline.seconds_left))
+        shortest = min(timeout for timeout in timeouts if timeout is not None)
+        descriptor = self._flock(key, shortest if math.isfinite(shortest) else None)
         if descriptor is None:
             return False
         self._held[key, holder] = descriptor
@@ -137,8 +145,8 @@ class FlockLockManager(LockManager):
 
 
 @cache
-def _lock_manager(folder: Path) -> FlockLockManager:
-    return FlockLockManager(folder)
+def _lock_manager(folder: Path, deadline: Deadline) -> FlockLockManager:
+    return FlockLockManager(folder, deadline)
 
 
 P = ParamSpec("P")
@@ -152,6 +160,7 @@ def with_records(
     *,
     refresh: bool,
     once_under: Path | None = None,
+    deadline: Deadline = Deadline(),  # noqa: B008 - frozen, so it can be shared
 ) -> Task[P, AnyRecord]:
     """Return a copy of a task whose records are stored by key in a folder.
 
@@ -162,13 +171,14 @@ def with_records(
         refresh: run even if there is a record, and replace it.
         once_under: a folder of locks that make runs of the same key wait for each other, in any
             thread or process, so that only the first one computes.
+        deadline: no run waits for such a lock after it.
     """
     policy: CachePolicy = CacheKeyFnPolicy(
         cache_key_fn=lambda _, arguments: getattr(arguments[argument], attribute)
     )
     if once_under:
         policy = policy.configure(
-            lock_manager=_lock_manager(once_under),
+            lock_manager=_lock_manager(once_under, deadline),
             isolation_level=IsolationLevel.SERIALIZABLE,
         )
     copy = task.with_options(

@@ -69,18 +69,19 @@ class InFlight:
                 self.pictures[job.key] = submit_row(job, self.styles[job.style_key])
             yield job
 
-    def gather(self, submitted: Iterable[Job]) -> None:
+    def gather(self, submitted: Iterable[Job], most_ahead: int | None = None) -> None:
         """Wait for each job in order, and store how it ended.
 
         Args:
-            submitted: the jobs, each of which is submitted as it is drawn; at most `MAX_IN_FLIGHT`
-                are drawn ahead of the one that is waited for.
+            submitted: the jobs, each of which is submitted as it is drawn.
+            most_ahead: how many are drawn ahead of the one that is waited for; by default, at most
+                `MAX_IN_FLIGHT`.
 
         Raises:
             StorageError: several rows in succession could not reach the output.
         """
         lost = 0
-        for job in lookahead(submitted, MAX_IN_FLIGHT):
+        for job in lookahead(submitted, MAX_IN_FLIGHT if most_ahead is None else most_ahead):
             raise_if_asked_to_stop()
             is_first, picture = job.key not in self.ended, self.pictures.get(job.key)
             result = self.results[job.line] = self.gather_row(job)

@@ -9,7 +9,7 @@ from nst_core.storage.places import redacted
 from tasks.engine.run_log import run_log
 from tasks.events import RowEnded, RowStarted, RowStepped, RowWaiting, emit
 from tasks.job import Job
-from tasks.stopping import StoppedError, is_stopped
+from tasks.stopping import Deadline, StoppedError, check_may_continue
 from tasks.store.output_folder import OutputFolder
 
 if TYPE_CHECKING:
@@ -101,17 +101,19 @@ class RowReport:
         emit(RowEnded(job.line, job.output, status, loss, how))
 
 
-def wait_for_device(report: RowReport, holder: str, output: OutputFolder) -> None:
+def wait_for_device(
+    report: RowReport, holder: str, output: OutputFolder, deadline: Deadline
+) -> None:
     """Report once that a row, or its style before it, waits for a device.
 
     Args:
         report: the reporter of the row.
         holder: see `RowReport.waiting`.
         output: the batch's output folder.
+        deadline: that of the run.
 
     Raises:
-        StoppedError: the batch was stopped.
+        StoppedError: the batch was stopped, or the deadline is over.
     """
     report.waiting(holder)
-    if is_stopped(output):
-        raise StoppedError("stopped while it waited for a device")
+    check_may_continue(output, deadline, "while it waited for a device")

@@ -3,8 +3,9 @@
 import os
 import socket
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 from prefect import Task
@@ -32,10 +33,17 @@ WAIT_SECONDS = 0.2
 
 
 class Workers(NamedTuple):
-    """A task runner that was started, and the `devices` that its tasks get."""
+    """A task runner that was started.
+
+    Attributes:
+        runner: the task runner.
+        devices: the `devices` that its tasks get.
+        at_once: returns how many tasks can run at once now; a cluster may grow and shrink.
+    """
 
     runner: AnyRunner
     devices: str
+    at_once: Callable[[], int]
 
     def submit(self, task: Task[Any, Any], parameters: dict[str, Any]) -> PrefectFuture[Any]:
         """Run a task on one of the workers, with `devices` among its parameters."""
@@ -77,7 +85,7 @@ def in_threads(count: int, devices: str) -> Iterator[Workers]:
     """Run up to `count` tasks at once in this process."""
     threads: AnyRunner = ThreadPoolTaskRunner(max_workers=count)
     with threads as runner:
-        yield Workers(runner, devices)
+        yield Workers(runner, devices, lambda: count)
 
 
 @contextmanager
@@ -99,7 +107,15 @@ def _on_dask(address: str | None, devices: str) -> Iterator[Workers]:
             devices, sum(worker["resources"].get("GPU", 0) for worker in workers)
         )
         with dask.annotate(resources={"GPU": 1} if lent == ANY_GPU else {}):
-            yield Workers(runner, lent)
+            yield Workers(runner, lent, partial(_count_on_dask, runner.client, lent))
+
+
+def _count_on_dask(client: Any, lent: str) -> int:
+    """Return how many rows a Dask cluster can run at once now."""
+    if lent != ANY_GPU:
+        return sum(client.nthreads().values())
+    workers = client.scheduler_info()["workers"].values()
+    return int(sum(worker["resources"].get("GPU", 0) for worker in workers))
 
 
 def _own_dask_cluster() -> Any:
@@ -149,8 +165,9 @@ def _on_ray(address: str | None, devices: str) -> Iterator[Workers]:
             raise _unreachable("ray", address, error) from error
         lent = _lent_by_cluster(devices, ray.cluster_resources().get("GPU", 0))
         resources = {"num_gpus": 1, "num_cpus": 0} if lent == ANY_GPU else {"num_cpus": 1}
+        kind = "GPU" if lent == ANY_GPU else "CPU"
         with remote_options(**resources):
-            yield Workers(runner, lent)
+            yield Workers(runner, lent, lambda: int(ray.cluster_resources().get(kind, 0)))
 
 
 def _is_ray_client(address: str | None) -> bool:
@@ -218,7 +235,7 @@ def ended(future: PrefectFuture[Any]) -> State[Any]:
     """
     try:
         # Wait in steps: a signal that another thread received does not end a wait without a limit.
-        while not _is_done(future):
+        while not is_done(future):
             raise_if_asked_to_stop()
             future.wait(timeout=WAIT_SECONDS)
         future.wait()
@@ -230,7 +247,7 @@ def ended(future: PrefectFuture[Any]) -> State[Any]:
         return Crashed(message=f"{type(error).__name__}: {error}", data=error)
 
 
-def _is_done(future: PrefectFuture[Any]) -> bool:
+def is_done(future: PrefectFuture[Any]) -> bool:
     """Return whether a task has ended, without asking the server, which lags behind."""
     wrapped = future.wrapped_future if isinstance(future, PrefectWrappedFuture) else None
     if wrapped is None:

@@ -147,6 +147,7 @@ def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_p
         seed=row_seed(pixels_key, row.settings),
         max_pixels=max_pixels,
         warnings=tuple(warnings_of_pictures(content, style)),
+        priority=row.priority,
     )
 
 

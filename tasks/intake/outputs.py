@@ -9,7 +9,7 @@ from dataclasses import replace
 from nst_core.storage.local import PathLimits, is_folder, path_limits
 from nst_core.storage.places import Place, name_of, without_links
 from tasks.intake.faults import as_fault
-from tasks.row import Fault, Row
+from tasks.row import PRIORITY, Fault, Row
 from tasks.store.managed import ManagedPlaces
 from tasks.store.output_folder import OutputFolder
 from tasks.store.output_names import (
@@ -92,8 +92,9 @@ def _unnamed(digest: str, row: Row) -> Unnamed:
 
 
 def _digest(cells: Mapping[str, str]) -> str:
-    """Return digits that depend only on what the row says, so that its name never changes."""
-    return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
+    """Return digits that depend only on what the row makes, so that its name never changes."""
+    made = {name: text for name, text in cells.items() if name != PRIORITY}
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
 
 def check_places(rows: Iterable[Row], output: OutputFolder) -> list[Row]:

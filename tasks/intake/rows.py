@@ -4,6 +4,7 @@ This is the only place where a row's text becomes anything else, so that any err
 that row's own fault.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -17,10 +18,10 @@ from nst_core.storage.local import is_file
 from nst_core.storage.places import Place, PlaceError, join, may_be_url
 from nst_core.transfer.settings import Overrides, Settings, resolve
 from tasks.intake.faults import as_fault
-from tasks.row import REQUIRED, Fault, Row, expected_by
+from tasks.row import PRIORITY, REQUIRED, Fault, Row, expected_by
 from tasks.store.output_names import OutputError, checked_output
 
-COLUMNS = (*REQUIRED, "output", *Overrides.model_fields)
+COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, PRIORITY)
 LONGEST_CELL = 8192
 """The longest cell in characters; paths and URLs are shorter on every system."""
 
@@ -62,6 +63,7 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
     content = _read_place(line, folder, "content", cells, faults)
     style = _read_place(line, folder, "style", cells, faults)
     output = _read_output(line, cells.get("output", ""), faults)
+    priority = _read_priority(line, cells.get(PRIORITY, ""), faults)
     # A row without its long cells would be a different row.
     too_long = {
         name: f"({len(record.texts[name]):,} characters)" for name in record.texts.keys() - cells
@@ -74,6 +76,7 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         output=output,
         settings=settings or resolve(defaults),
         faults=tuple(faults),
+        priority=priority,
     )
 
 
@@ -187,3 +190,18 @@ def _read_output(line: int, text: str, faults: list[Fault]) -> str:
         except OutputError as error:
             faults.append(Fault(line, "output", text, str(error)))
     return ""
+
+
+def _read_priority(line: int, text: str, faults: list[Fault]) -> float:
+    """Return the row's priority; 0 if the row names none, or none that can be used."""
+    if not text:
+        return 0.0
+    try:
+        if math.isfinite(priority := float(text)):
+            return priority
+    except ValueError:
+        pass
+    faults.append(
+        Fault(line, PRIORITY, text, "expected a number; rows with a higher one run first")
+    )
+    return 0.0

@@ -13,6 +13,7 @@ from nst_core.images.read import load
 from nst_core.images.write import encode_jpeg
 from nst_core.storage.places import redacted
 from nst_core.transfer.terms import loss_name
+from tasks.report.gallery.page import duration_text
 from tasks.report.shown_terms import MAIN_TERMS
 from tasks.report.table import columns_of
 from tasks.report.table_row import CHANGES, Table, TableRow
@@ -56,6 +57,7 @@ def markdown_report(report: BatchReport) -> str:
     table = report.table
     parts = [
         [f"# {_escaped(report.manifest)}: {_counted(table)}"],
+        _left(table),
         _undone(table),
         _warnings(table),
         _new_pictures(table, report.output),
@@ -73,6 +75,13 @@ def markdown_report(report: BatchReport) -> str:
 
 def _counted(table: Table) -> str:
     return ", ".join(f"{count} {status}" for status, count in table.counts.items())
+
+
+def _left(table: Table) -> list[str]:
+    if table.seconds_left is None:
+        return []
+    time = duration_text(table.seconds_left)
+    return [f"The time was up: {table.what_is_left}, which would take about {time}."]
 
 
 def _undone(table: Table) -> list[str]:

@@ -150,6 +150,8 @@ def frame_of(table: Table) -> "pd.DataFrame":
         frame.attrs["made_at"] = table.made_at.isoformat(timespec="seconds")
     if table.manifest:
         frame.attrs["manifest"] = table.manifest
+    if table.seconds_left is not None:
+        frame.attrs["seconds_left"] = table.seconds_left
     return frame
 
 
@@ -217,6 +219,7 @@ def read_summary(output: OutputFolder, needed: Iterable[str] = ()) -> Table:
         layers=_layers_of(frame),
         made_at=_made_at(frame),
         manifest=str(frame.attrs.get("manifest") or ""),
+        seconds_left=frame.attrs.get("seconds_left"),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from nst_core.transfer.terms import LOSS_TERMS, loss_name, weight_name
-from tasks.store.statuses import STATUSES, Status
+from tasks.store.statuses import STATUSES, STOPPED, Status
 
 Change = Literal["", "same", "new", "changed", "moved", "mended", "broken"]
 CHANGES: tuple[Change, ...] = get_args(Change)
@@ -127,12 +127,15 @@ class Table:
         layers: the style layers with a column of relative losses, in the order of these columns.
         made_at: when the batch ended, with a time zone; None if the table does not say.
         manifest: where the manifest was, redacted; empty if the table does not say.
+        seconds_left: if rows are left because the time of the run was up, how many seconds they
+            would take by estimation; otherwise None.
     """
 
     rows: tuple[TableRow, ...]
     layers: tuple[str, ...] = ()
     made_at: datetime | None = None
     manifest: str = ""
+    seconds_left: float | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -147,6 +150,14 @@ class Table:
     def without_status(self, *statuses: Status) -> tuple[TableRow, ...]:
         """Return the other rows, in order."""
         return tuple(row for row in self.rows if row.status not in statuses)
+
+    @property
+    def what_is_left(self) -> str:
+        """How many rows are left because the time was up, for people; empty if none are."""
+        count = len(self.with_status(*STOPPED))
+        if self.seconds_left is None:
+            return ""
+        return "1 row is left" if count == 1 else f"{count} rows are left"
 
     @property
     def with_warnings(self) -> tuple[TableRow, ...]:

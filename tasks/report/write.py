@@ -1,7 +1,7 @@
 """The outputs of a batch for people: the table, the gallery and the contact sheet."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -49,7 +49,11 @@ class BatchReport:
 
 
 def write_report(
-    examined: Examined, results: dict[int, RowResult], manifest: Place, output: OutputFolder
+    examined: Examined,
+    results: dict[int, RowResult],
+    manifest: Place,
+    output: OutputFolder,
+    seconds_left: float | None = None,
 ) -> BatchReport:
     """Write everything that shows how a batch ended.
 
@@ -60,6 +64,7 @@ def write_report(
         results: the results of the jobs, by line; those of the other rows are added.
         manifest: where the manifest is.
         output: the batch's output folder.
+        seconds_left: see `Table`.
 
     Raises:
         OSError: the table cannot be written.
@@ -68,7 +73,7 @@ def write_report(
     results |= {job.line: PENDING for job in examined.jobs if job.line not in results}
     results |= confirmed(examined.jobs, results, output)
     results |= {row.line: _invalid(row) for row in examined.rows if row.faults}
-    report = _write_table(examined, results, manifest, output)
+    report = _write_table(summarize(examined.rows, results), manifest, output, seconds_left)
     try:
         remove_finished(results, examined.jobs, output)
         report = write_gallery(report, examined.jobs, results)
@@ -80,14 +85,15 @@ def write_report(
 
 
 def _write_table(
-    examined: Examined, results: Mapping[int, RowResult], manifest: Place, output: OutputFolder
+    rows: Table, manifest: Place, output: OutputFolder, seconds_left: float | None
 ) -> BatchReport:
     """Write the table, compared with that of the previous run, and return the batch with it."""
     earlier = _earlier_table(output)
     table = replace(
-        compare(summarize(examined.rows, results), earlier),
+        compare(rows, earlier),
         made_at=datetime.now().astimezone().replace(microsecond=0),
         manifest=redacted(manifest.absolute()),
+        seconds_left=seconds_left,
     )
     write_summary(table, output)
     emit(TableWritten(len(table.rows)))

@@ -1,6 +1,7 @@
 """The files of a finished row: its picture, its loss curve, and the page's previews of it."""
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def write_results(
     keep_thumbnail(output, file.sha256, pixels)
     # No record may survive a power failure that its files do not survive.
     make_durable(file.path, curve_file.path)
-    warnings = (*job.warnings, *warnings_of_losses(outcome))
+    warnings = (*job.warnings, *warnings_of_losses(outcome), *_warnings_of_end(outcome))
     return PictureRecord(
         key=job.key,
         file=file,
@@ -66,6 +67,17 @@ def write_results(
         warnings=tuple(warning[:LONGEST_WARNING] for warning in warnings),
         **facts,
     )
+
+
+def _warnings_of_end(outcome: "Outcome") -> Iterator[str]:
+    """Yield that the row ended before it was finished, if it did."""
+    from nst_core.transfer.stylize import ENDED_EARLY
+
+    if outcome.stop_reason == ENDED_EARLY:
+        yield (
+            f"row-budget: the row ended at its best picture after {outcome.steps} steps, before it "
+            "was finished; with --refresh, it is made again"
+        )
 
 
 def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:

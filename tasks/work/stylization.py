@@ -17,7 +17,7 @@ from nst_core.transfer.checkpoint import CheckpointError
 from tasks.engine.row_report import RowReport
 from tasks.intake.examine import load_picture
 from tasks.job import Job
-from tasks.stopping import StoppedError, is_stopped
+from tasks.stopping import Limits, StoppedError, is_stopped
 from tasks.store.checkpoints import Checkpoints, RowState
 from tasks.store.curves import Point
 from tasks.store.managed import INTERMEDIATE_MARK, INTERRUPTED_MARK, keep_others, remove_ours
@@ -56,6 +56,7 @@ def stylize_job(
     output: OutputFolder,
     device: str,
     saving: Saving,
+    limits: Limits,
     report: RowReport,
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets; return the record of the result.
@@ -66,10 +67,12 @@ def stylize_job(
         output: the batch's output folder.
         device: the device that this runs on, for the record.
         saving: what to save on the way.
+        limits: when the row must end before it is finished.
         report: the reporter of the row.
 
     Raises:
-        StoppedError: the batch was stopped; the best picture so far and a checkpoint are saved.
+        StoppedError: the batch was stopped, or the deadline is over; the best picture so far and a
+            checkpoint are saved.
     """
     started = time.perf_counter()
     content = _load(job, job.content, job.content_sha256)
@@ -78,11 +81,11 @@ def stylize_job(
     )
     earlier = checkpoints.read() if saving.resume else None
     try:
-        row = _RowRun(job, output, saving, report, checkpoints, earlier)
+        row = _RowRun(job, output, saving, limits, report, checkpoints, earlier)
         outcome = row.optimize(content, targets)
     except CheckpointError as error:
         logger.warning("%s: its checkpoint is not used: %s", job.output, error)
-        row = _RowRun(job, output, saving, report, checkpoints, None)
+        row = _RowRun(job, output, saving, limits, report, checkpoints, None)
         outcome = row.optimize(content, targets)
     seconds = row.seconds_before + time.perf_counter() - started
     return write_results(job, content, outcome, row.curve, output, device=device, seconds=seconds)
@@ -96,12 +99,13 @@ class _RowRun:
         job: Job,
         output: OutputFolder,
         saving: Saving,
+        limits: Limits,
         report: RowReport,
         checkpoints: Checkpoints,
         earlier: RowState | None,
     ) -> None:
         self._job, self._output, self._saving, self._report = job, output, saving, report
-        self._checkpoints, self._earlier = checkpoints, earlier
+        self._limits, self._checkpoints, self._earlier = limits, checkpoints, earlier
         self._started = time.perf_counter()
         self.curve: list[Point] = [*earlier.curve] if earlier else []
         self.seconds_before = earlier.seconds if earlier else 0.0
@@ -110,7 +114,7 @@ class _RowRun:
         """Return the best picture.
 
         Raises:
-            StoppedError: the batch was stopped.
+            StoppedError: the batch was stopped, or the deadline is over.
             CheckpointError: the earlier run cannot be continued.
         """
         from nst_core.transfer.stylize import finish, iterates
@@ -128,6 +132,7 @@ class _RowRun:
             seed=job.seed,
             style=_style_to_start_from(job),
             checkpoint=self._earlier.checkpoint if self._earlier else None,
+            is_enough=self._has_used_its_budget,
         )
         return finish(steps, self._follow)
 
@@ -135,7 +140,9 @@ class _RowRun:
         self.curve.append(_point(iterate))
         self._report.step(iterate)
         if is_stopped(self._output):
-            raise self._given_up(iterate)
+            raise self._given_up(iterate, "stopped")
+        if self._limits.deadline.is_over:
+            raise self._given_up(iterate, "the time was up")
         if self._checkpoints.is_due(self._seconds()):
             self._checkpoints.write(self._state(iterate))
         if self._saving.intermediate_steps and _is_due(iterate, self._saving.intermediate_steps):
@@ -149,9 +156,13 @@ class _RowRun:
     def _seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self._started
 
-    def _given_up(self, iterate: "Iterate") -> StoppedError:
+    def _has_used_its_budget(self) -> bool:
+        """Return whether the row must end at its best picture; not before it took any steps."""
+        return self.curve[-1].step > 0 and self._seconds() >= self._limits.row_seconds
+
+    def _given_up(self, iterate: "Iterate", why: str) -> StoppedError:
         """Save a checkpoint and the best picture so far; return an error that says so."""
-        message = f"stopped after {iterate.step} of {iterate.steps} steps"
+        message = f"{why} after {iterate.step} of {iterate.steps} steps"
         if iterate.step == 0:
             return StoppedError(message)
         is_worth_it = self._checkpoints.is_worth_it(self._seconds())

@@ -14,7 +14,7 @@ from nst_core.transfer.octaves import style_sides
 from tasks.engine.row_report import RowReport, wait_for_device
 from tasks.intake.examine import load_picture
 from tasks.job import Job
-from tasks.stopping import StoppedError, is_stopped
+from tasks.stopping import Deadline, check_may_continue
 from tasks.store.file_reference import FileReference, RecordError
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
@@ -28,9 +28,16 @@ logger = logging.getLogger("nst_batch.style_targets")
 LOOK_EVERY = 0.1
 """How many seconds to wait for a lock before checking again whether the batch was stopped."""
 
+WAITING = "while it waited for its style's targets"
+
 
 def read_or_compute(
-    report: RowReport, computed: StyleRecord, cache: StyleCache, output: OutputFolder, devices: str
+    report: RowReport,
+    computed: StyleRecord,
+    cache: StyleCache,
+    output: OutputFolder,
+    devices: str,
+    deadline: Deadline,
 ) -> "StyleTargets":
     """Return the targets of a row's style; if they are gone by now, compute and cache them again.
 
@@ -44,26 +51,24 @@ def read_or_compute(
     Args:
         report: the reporter of the row.
         computed: the targets as they were when the row was submitted.
-        cache: where they are cached.
-        output: the batch's output folder.
+        cache, output: where they are cached; the batch's output folder.
         devices: those that may be used, as the user asked for them.
+        deadline: that of the run.
 
     Raises:
-        StoppedError: the batch was stopped while this waited.
+        StoppedError: the batch was stopped while this waited, or the deadline is over.
         StorageError: the cache's storage refuses a request or does not answer.
     """
     job = report.job
-    found = _read(job, computed, cache)
-    if found:
+    if found := _read(job, computed, cache):
         return found
-    with _locked(job, cache, output):
-        found = _read(job, computed, cache)
-        if found:
+    with _locked(job, cache, output, deadline):
+        if found := _read(job, computed, cache):
             return found
         logger.warning(
             "style %s: its targets are no longer in the cache; computing them again", job.style_name
         )
-        targets, seconds = compute(report, output, devices)
+        targets, seconds = compute(report, output, devices, deadline)
         _cache_targets(job, targets, cache, seconds)
         return targets
 
@@ -83,7 +88,9 @@ def _read(job: Job, computed: StyleRecord, cache: StyleCache) -> "StyleTargets |
 
 
 @contextmanager
-def _locked(job: Job, cache: StyleCache, output: OutputFolder) -> Iterator[None]:
+def _locked(
+    job: Job, cache: StyleCache, output: OutputFolder, deadline: Deadline
+) -> Iterator[None]:
     """Hold the lock under which a style's targets are computed, so that others wait for them.
 
     A cache that cannot be written has no such lock, but nobody could store targets there either.
@@ -92,8 +99,8 @@ def _locked(job: Job, cache: StyleCache, output: OutputFolder) -> Iterator[None]
     with suppress(LockError, OSError):
         while descriptor is None:
             descriptor = cache.lock(job.style_key, LOOK_EVERY)
-            if descriptor is None and is_stopped(output):
-                raise StoppedError("stopped while it waited for its style's targets")
+            if descriptor is None:
+                check_may_continue(output, deadline, WAITING)
     try:
         yield
     finally:
@@ -101,7 +108,9 @@ def _locked(job: Job, cache: StyleCache, output: OutputFolder) -> Iterator[None]
             os.close(descriptor)
 
 
-def compute(report: RowReport, output: OutputFolder, devices: str) -> tuple["StyleTargets", float]:
+def compute(
+    report: RowReport, output: OutputFolder, devices: str, deadline: Deadline
+) -> tuple["StyleTargets", float]:
     """Compute the targets; also return how many seconds that took."""
     from nst_core.devices import on_asked_devices
     from nst_core.transfer.statistics import StyleTargets, style_targets
@@ -120,8 +129,10 @@ def compute(report: RowReport, output: OutputFolder, devices: str) -> tuple["Sty
         targets = style_targets(job.encoder.load(), style.rgb, settings)
         return targets, time.perf_counter() - started
 
+    # Another run may have held the style's lock until the deadline.
+    check_may_continue(output, deadline, WAITING)
     return on_asked_devices(
-        devices, compute, on_wait=lambda holder: wait_for_device(report, holder, output)
+        devices, compute, on_wait=lambda holder: wait_for_device(report, holder, output, deadline)
     )
 
 

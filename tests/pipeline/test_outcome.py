@@ -7,7 +7,13 @@ import pytest
 from prefect.states import Completed, Failed
 
 from flows.cli.commands.run import Outcome, report_outcome
-from flows.cli.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
+from flows.cli.exit_codes import (
+    ENGINE_FAILED,
+    INTERRUPTED,
+    OUT_OF_TIME,
+    ROWS_FAILED,
+    SUCCESS,
+)
 from flows.cli.terminal import Terminal
 from tasks.report.table import read_summary, write_summary
 from tasks.store.output_folder import OutputFolder
@@ -59,6 +65,26 @@ def test_stopped_rows_are_no_success_whatever_prefect_reports(batch: Batch) -> N
         for state in (LOST, Completed()):
             outcome = Outcome(state, table_written=True, gallery="")
             assert report_outcome(Terminal(), outcome, OutputFolder(batch.output)) == INTERRUPTED
+
+
+def test_rows_that_are_left_have_an_exit_code_unless_rows_failed(
+    batch: Batch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = OutputFolder(batch.output)
+    batch.run(("content", "style"), ("a.png", "s.png"), ("b.png", "s.png"))
+    table = read_summary(output)
+    done, left = table.rows[0], replace(table.rows[1], status="pending")
+    outcome = Outcome(Completed(name="OutOfTime"), table_written=True, gallery="")
+    write_summary(replace(table, rows=(done, left), seconds_left=61.0), output)
+    assert report_outcome(Terminal(), outcome, output) == OUT_OF_TIME
+    errors = capsys.readouterr().err
+    assert "the time was up: 1 row is left, which would take about 61 s" in errors
+    assert NOT_REACHED not in errors
+    failed = replace(done, status="failed", error="no room")
+    write_summary(replace(table, rows=(failed, left), seconds_left=61.0), output)
+    assert report_outcome(Terminal(), outcome, output) == ROWS_FAILED
+    stopped = outcome._replace(state=KeyboardInterrupt())
+    assert report_outcome(Terminal(), stopped, output) == INTERRUPTED
 
 
 def test_without_a_table_a_lost_server_is_an_engine_failure(

@@ -12,6 +12,7 @@ from PIL import Image
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from nst_core.images.write import read_text
+from tasks.events import Event, RowEnded, subscribed
 from tasks.store.output_folder import OutputFolder
 from tasks.store.style_cache import StyleCache
 from tests.pictures import write_picture
@@ -222,6 +223,23 @@ def test_rows_are_submitted_a_few_ahead_and_gathered_in_order(
     assert list(table["picture"]) == [f"pictures/p{number}.png" for number in range(1, 9)]
     assert gathered == list(range(2, 10))
     assert most == 4
+
+
+def test_rows_of_higher_priority_run_first_and_the_table_keeps_its_order(batch: Batch) -> None:
+    ended: list[int] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, RowEnded):
+            ended.append(event.line)
+
+    rows = [("a.png", "s.png", f"p{rank}", rank, 1 + rank) for rank in (1, 3, 2)]
+    rows.append(("a.png", "s.png", "copy", 0, 4))
+    with subscribed(note):
+        _, table = batch.run((*HEADER, "output", "priority", "style_weight"), *rows)
+    assert ended == [3, 5, 4, 2]
+    assert list(table.index) == [2, 3, 4, 5]
+    assert list(table["status"]) == ["done"] * 4
+    assert list(table["same_as"].dropna()) == [3]
 
 
 def test_rows_in_a_moved_output_folder_are_cached(batch: Batch, computed: list[str]) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from importlib.metadata import requires
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 from packaging.requirements import Requirement
+
+from tasks.request import BatchRequest
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -135,6 +138,13 @@ def test_no_schedule_is_active_before_somebody_resumes_it() -> None:
     switch = "prefect deployment schedule resume --all"
     for page in ("README.md", "docs/nightly.md", "prefect.yaml"):
         assert switch in (ROOT / page).read_text()
+
+
+def test_the_parameters_of_deployments_are_those_of_a_run_that_ends_in_time() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    (parameters,) = (each["parameters"] for each in deployments if "parameters" in each)
+    deadline = BatchRequest.model_validate(parameters).limits(time.time()).deadline
+    assert 0 < deadline.window <= 25 * 3600
 
 
 def test_the_server_writes_its_page_to_a_writable_folder() -> None:

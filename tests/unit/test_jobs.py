@@ -6,7 +6,7 @@ from nst_core.networks.store import WeightStore
 from tasks.intake.encoders import encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import read_manifest
-from tasks.job import Examined
+from tasks.job import Examined, by_priority
 from tests.pictures import write_csv, write_picture
 
 
@@ -54,6 +54,26 @@ def test_order_and_neighboring_rows_change_no_key(tmp_path: Path) -> None:
     alone = examine(tmp_path, header, ("d.png", "s.png")).jobs
     assert both[1].key == alone[0].key
     assert both[1].seed == alone[0].seed
+
+
+def test_a_priority_changes_the_order_and_no_key(tmp_path: Path) -> None:
+    for name, seed in (("c.png", 1), ("d.png", 2), ("s.png", 3)):
+        write_picture(tmp_path / name, seed)
+    names = ("c.png", "d.png", "c.png", "d.png", "c.png")
+    steps = (1, 2, 1, 3, 4)
+    rows = [
+        (name, "s.png", f"p{number}", step)
+        for number, (name, step) in enumerate(zip(names, steps, strict=True))
+    ]
+    header = ("content", "style", "output", "steps")
+    plain = examine(tmp_path, header, *rows).jobs
+    ranks = ("", 0, 5, -1, 5)
+    with_ranks = [(*row, rank) for row, rank in zip(rows, ranks, strict=True)]
+    ranked = examine(tmp_path, (*header, "priority"), *with_ranks).jobs
+    assert [job.key for job in ranked] == [job.key for job in plain]
+    assert [job.line for job in by_priority(plain)] == [2, 3, 4, 5, 6]
+    # The rows in lines 2 and 4 are equal, and the first of them stays the first.
+    assert [job.line for job in by_priority(ranked)] == [2, 4, 6, 3, 5]
 
 
 def test_every_unreadable_picture_is_a_fault_of_its_cell(tmp_path: Path) -> None:

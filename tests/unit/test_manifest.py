@@ -100,6 +100,8 @@ def test_a_row_overrides_the_batch_and_its_preset_replaces_that_of_the_batch(
         ("style", "file://x.png", "found the host 'x.png'; expected file:///path"),
         ("style", "file:///a%00b", "found a NUL character"),
         ("content_wieght", "1", "did you mean 'content_weight'?"),
+        *(("priority", cell, "expected a number; rows with a higher") for cell in ("high", "1,5")),
+        *(("priority", cell, "expected a number; rows with a higher") for cell in ("nan", "-inf")),
         ("photographer", "me", "expected one of content, style, output, preset, size"),
     ],
 )
@@ -152,6 +154,18 @@ def test_the_same_row_twice_is_a_duplicate(tmp_path: Path) -> None:
     assert only_fault(rows[1]).column == "output"
     assert "line 2 is the same" in only_fault(rows[1]).expected
     assert [row.output for row in rows] == ["a_b.png", "a_b.png"]
+
+
+def test_a_priority_is_any_number_and_changes_no_name(tmp_path: Path) -> None:
+    header, rows = "content,style,priority\n", "x/a,s,{}\ny/a,s,{}\nb,s,{}\n"
+    plain = read(tmp_path, header + rows.format("", "", ""))
+    ranked = read(tmp_path, header + rows.format("-1.5", "2e3", " 7 "))
+    assert [row.faults for row in (*plain, *ranked)] == [()] * 6
+    assert [row.priority for row in plain] == [0, 0, 0]
+    assert [row.priority for row in ranked] == [-1.5, 2000, 7]
+    assert [row.output for row in plain] == [row.output for row in ranked]
+    twice = read(tmp_path, header + "a,b,1\na,b,2\n")
+    assert "line 2 is the same" in only_fault(twice[1]).expected
 
 
 def test_outputs_may_be_in_folders(tmp_path: Path) -> None:

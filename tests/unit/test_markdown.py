@@ -1,5 +1,6 @@
 """The Markdown report in the Prefect UI, also as a Markdown library renders it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,13 @@ def test_rows_for_the_page_are_plain_and_short(tmp_path: Path, column: Any) -> N
     assert row["previous_loss"] == ""
     assert tuple(row) == SHOWN_COLUMNS
     assert {type(cell) for cell in row.values()} <= {int, float, str}
+
+
+def test_rows_that_are_left_are_counted_with_the_time_that_they_take() -> None:
+    one = table({}, {"status": "pending", "picture": None, "error": "the time was up"})
+    assert "The time was up" not in markdown_report(report_of(one))
+    left = markdown_report(report_of(replace(one, seconds_left=7440.0)))
+    assert "The time was up: 1 row is left, which would take about 2 h 4 min.\n" in left
+    assert "line 3, pending, 3.png: the time was up" in left
+    both = Table((*one.rows, *one.rows), seconds_left=1.0)
+    assert "The time was up: 2 rows are left" in markdown_report(report_of(both))

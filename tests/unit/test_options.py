@@ -17,11 +17,12 @@ from tasks.request import BatchRequest, CheckRequest, Group
 
 GROUPED = ("run", "serve", "plan", "check")
 SAVING = ("save_every", "checkpoint_every")
+TIMES = ("until", "budget", "row_budget")
 LEFT_OUT = {
     "run": set(),
     "serve": {"refresh"},
-    "plan": {"refresh", "strict", *SAVING, "runner", "address", "served_at"},
-    "check": {"refresh", "strict", *SAVING, "runner", "address", "served_at", "devices"},
+    "plan": {"refresh", "strict", *TIMES, *SAVING, "runner", "address", "served_at"},
+    "check": {"refresh", "strict", *TIMES, *SAVING, "runner", "address", "served_at", "devices"},
 }
 
 

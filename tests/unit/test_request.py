@@ -11,10 +11,12 @@ from nst_core.devices import DeviceError
 from nst_core.storage.files import user_cache
 from nst_core.storage.places import Place, PlaceError
 from nst_core.transfer.settings import PRESETS, Overrides, Settings, resolve
+from tasks.durations import TimeTextError
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
 from tasks.option import options_of, with_arguments
 from tasks.request import BatchRequest, CheckRequest, CompleteRequest, Group
+from tasks.stopping import Deadline, Limits
 from tests.pictures import write_csv
 
 
@@ -65,6 +67,11 @@ def test_a_good_request_passes_the_check(manifest: Path, tmp_path: Path) -> None
         ({"devices": "gpu0"}, DeviceError, "expected auto, gpu, cpu"),
         ({"devices": "cpu,cpu"}, DeviceError, "expected auto, gpu, cpu"),
         ({"devices": "gpu:1,gpu:1"}, DeviceError, "twice"),
+        ({"until": "6 Uhr"}, TimeTextError, "--until: found '6 Uhr'; expected a time such as"),
+        ({"until": ""}, TimeTextError, "--until: found ''; expected a time such as"),
+        ({"until": "2020-01-01T06:00"}, TimeTextError, "which is past; expected a time after"),
+        ({"budget": "5"}, TimeTextError, "--budget: found '5'; expected a duration such as 5h"),
+        ({"row_budget": "0s"}, TimeTextError, "--row-budget: found '0s'; expected a duration"),
         ({"address": "tcp://127.0.0.1:8786"}, RunnerError, "--runner ray or --runner dask, too"),
     ],
 )
@@ -131,6 +138,16 @@ def test_parameters_are_json_and_have_only_the_given_settings() -> None:
         "runner": "local",
     }
     assert BatchRequest.model_validate(request.parameters()) == request
+
+
+def test_the_earlier_of_two_ends_counts() -> None:
+    began = 1.8e9
+    assert request_with("m.csv").limits(began) == Limits()
+    assert request_with("m.csv", row_budget="10m").limits(began) == Limits(row_seconds=600)
+    ends = {"until": "2027-01-15T10:00Z", "budget": "1h"}
+    assert request_with("m.csv", **ends).limits(began).deadline == Deadline(began + 3600, 3600)
+    ends["budget"] = "5h"
+    assert request_with("m.csv", **ends).limits(began).deadline == Deadline(began + 7200, 7200)
 
 
 def test_absolute_places_do_not_depend_on_the_current_folder() -> None:

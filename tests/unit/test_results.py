@@ -10,6 +10,7 @@ from flows.cli.results import (
     result_of,
     show_best_so_far,
     show_counts,
+    show_left,
     show_rows,
     show_wrong,
 )
@@ -86,9 +87,28 @@ def test_the_best_pictures_so_far_are_named(capsys: pytest.CaptureFixture[str]) 
     assert lines[-1] == "... and 3 more in the same place"
 
 
+def test_rows_that_are_left_are_counted_with_their_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_left(Terminal(), MIXED)
+    assert capsys.readouterr().err == ""
+    left = (row(6, "interrupted"), row(7, "pending"), row(8, "pending"))
+    table = Table((*MIXED.rows, *left), seconds_left=7260.04)
+    assert result_of(table, OutputFolder(Path("out")), has_gallery=False)["left"] == {
+        "rows": 3,
+        "seconds": 7260.0,
+    }
+    show_left(Terminal(), table)
+    assert capsys.readouterr().err == (
+        "the time was up: 3 rows are left, which would take about 2 h 1 min; rerun the same "
+        "command to go on\n"
+    )
+
+
 def test_the_result_as_json_has_counts_files_and_rows() -> None:
     result = result_of(MIXED, OutputFolder(Path("out")), has_gallery=False)
-    assert list(result) == ["counts", "summary", "gallery", "rows"]
+    assert list(result) == ["counts", "left", "summary", "gallery", "rows"]
+    assert result["left"] is None
     assert result["counts"] == {"done": 2, "failed": 1, "invalid": 1}
     assert (result["summary"], result["gallery"]) == ("out/summary.csv", None)
     assert [row["same_as"] for row in result["rows"]] == [None, 2, None, None]

@@ -5,12 +5,19 @@ from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from flows.cli.exit_codes import ENGINE_FAILED, INTERRUPTED, ROWS_FAILED, SUCCESS
+from flows.cli.exit_codes import (
+    ENGINE_FAILED,
+    INTERRUPTED,
+    OUT_OF_TIME,
+    ROWS_FAILED,
+    SUCCESS,
+)
 from flows.cli.preconditions import check_ready
 from flows.cli.progress import live_progress
 from flows.cli.results import (
     show_best_so_far,
     show_counts,
+    show_left,
     show_result,
     show_rows,
     show_warnings,
@@ -177,14 +184,18 @@ def _report_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) ->
     terminal.say(f"log:      {output.run_log}")
     show_warnings(terminal, table)
     show_wrong(terminal, table)
+    show_best_so_far(terminal, table, output)
+    show_left(terminal, table)
     if not outcome.is_known_to_prefect:
         terminal.fail(
             "every row has ended and the table is complete, but Prefect was not notified "
             f"({_in_a_line(outcome.state)}): the Prefect UI may show this run as running or failed"
         )
-    if table.with_status(*STOPPED):
+    if table.seconds_left is None and table.with_status(*STOPPED):
         return INTERRUPTED
-    return ROWS_FAILED if table.with_status(*WRONG) else SUCCESS
+    if table.with_status(*WRONG):
+        return ROWS_FAILED
+    return SUCCESS if table.seconds_left is None else OUT_OF_TIME
 
 
 def _report_interrupted(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:

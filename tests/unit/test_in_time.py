@@ -1,0 +1,191 @@
+"""Which rows begin if a run has a deadline, and in which order."""
+
+import math
+import pickle
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tasks.engine import in_time
+from tasks.engine.in_flight import InFlight
+from tasks.engine.in_time import NOT_BEGUN, NOT_HEARD_OF, Schedule, gather_in_time
+from tasks.engine.runner_choice import RunnerName
+from tasks.stopping import Deadline, Limits, StoppedError, check_may_continue
+from tasks.store.output_folder import OutputFolder
+from tasks.store.statuses import RowResult
+
+OUTPUT = OutputFolder(Path("out"))
+
+
+class Clock:
+    """The time of deadlines, in seconds since 1970."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("tasks.stopping.time", clock)
+    monkeypatch.setattr(in_time, "time", clock)
+    return clock
+
+
+def job(line: int, seconds: float, key: str = "") -> Any:
+    """Return what takes the place of a job that takes some seconds."""
+    return SimpleNamespace(line=line, key=key or str(line), style_key="s", seconds=seconds)
+
+
+def schedule_of(jobs: list[Any], end: float, *, continues: bool = True, **limits: Any) -> Schedule:
+    deadline = Deadline(end, window=end)
+    return Schedule.of(jobs, Limits(deadline, **limits), lambda job: job.seconds, continues)
+
+
+def first_line(schedule: Schedule, jobs: list[Any]) -> int | None:
+    found = schedule.next_of(jobs)
+    return found and found.line
+
+
+def test_a_row_begins_only_if_it_ends_before_the_deadline(clock: Clock) -> None:
+    jobs = [job(2, 60), job(3, 20), job(4, 30)]
+    schedule = schedule_of(jobs, end=100)
+    assert first_line(schedule, jobs) == 2
+    clock.now = 50
+    assert first_line(schedule, jobs) == 3, "a later row fits, and the first does not"
+    clock.now = 80
+    assert first_line(schedule, jobs) == 3
+    clock.now = 80.5
+    assert first_line(schedule, jobs) is None
+
+
+def test_a_row_longer_than_the_window_begins_if_no_other_fits(clock: Clock) -> None:
+    jobs = [job(2, 101), job(3, 20), job(4, 100)]
+    schedule = schedule_of(jobs, end=100)
+    assert first_line(schedule, jobs) == 3
+    assert first_line(schedule, [jobs[0], jobs[2]]) == 4
+    clock.now = 81
+    assert first_line(schedule, jobs) == 2
+    assert first_line(schedule, jobs[1:]) is None, "these fit into the window of another run"
+    assert first_line(schedule_of(jobs, end=100, continues=False), jobs) is None
+    clock.now = 100
+    assert first_line(schedule, jobs) is None
+
+
+def test_no_row_takes_longer_than_its_budget(clock: Clock) -> None:
+    jobs = [job(2, 1000)]
+    clock.now = 85
+    assert first_line(schedule_of(jobs, end=100, row_seconds=10), jobs) == 2
+    assert first_line(schedule_of(jobs, end=100, row_seconds=20), jobs) is None
+
+
+def test_rows_that_are_left_share_the_workers_and_equal_rows_count_once() -> None:
+    jobs = [job(2, 60), job(3, 60, key="2"), job(4, 20)]
+    assert schedule_of(jobs, end=1).seconds_of(jobs, at_once=1) == 80
+    assert schedule_of(jobs, end=1).seconds_of(jobs, at_once=4) == 20
+
+
+class FakeRow:
+    """A future that is done at some moment."""
+
+    def __init__(self, clock: Clock, ends_at: float) -> None:
+        self.clock, self.ends_at = clock, ends_at
+
+    @property
+    def is_done(self) -> bool:
+        return self.clock.now >= self.ends_at
+
+
+@pytest.fixture
+def run(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that runs jobs with fake tasks; it returns what a test looks at."""
+    begun: list[tuple[int, float]] = []
+    monkeypatch.setattr(in_time, "is_done", lambda row: row.is_done)
+    monkeypatch.setattr(
+        "tasks.engine.in_flight.gather", lambda *_: RowResult("failed", error="as any other end")
+    )
+    monkeypatch.setattr("tasks.engine.in_flight.report_end", lambda *_: None)
+    monkeypatch.setattr("tasks.engine.in_flight.has_begun", lambda _: True)
+
+    def submit(job: Any, _: Any) -> Any:
+        begun.append((job.line, round(clock.now)))
+        return FakeRow(clock, clock.now + job.seconds)
+
+    def run(
+        jobs: list[Any], end: float, at_once: int, *, runner: RunnerName = "local", **how: Any
+    ) -> tuple[dict[int, RowResult], list[tuple[int, float]], float | None]:
+        in_flight = InFlight({}, OUTPUT, runner)
+        seconds = gather_in_time(
+            *(in_flight, jobs, schedule_of(jobs, end, **how)),
+            (lambda _: Future(), submit),  # type: ignore[arg-type,return-value]
+            lambda: at_once,
+        )
+        return in_flight.results, begun, seconds
+
+    return run
+
+
+def test_a_row_begins_when_a_worker_is_free(run: Any) -> None:
+    jobs = [job(2, 30), job(3, 10), job(4, 10), job(5, 10), job(6, 5)]
+    results, begun, seconds = run(jobs, 1000, 2)
+    assert begun == [(2, 0), (3, 0), (4, 10), (5, 20), (6, 30)]
+    assert {result.status for result in results.values()} == {"failed"}
+    assert seconds is None
+
+
+def test_rows_that_do_not_fit_are_pending_and_say_how_long_they_take(run: Any) -> None:
+    jobs = [job(2, 30), job(3, 90), job(4, 90, key="3"), job(5, 5), job(6, 200)]
+    results, begun, seconds = run(jobs, 100, 1, continues=False)
+    assert begun == [(2, 0), (5, 30)]
+    assert [results[line] for line in (3, 4, 6)] == [NOT_BEGUN] * 3
+    assert "the next run goes on" in NOT_BEGUN.error
+    assert seconds == 290
+
+
+def test_ten_thousand_rows_that_do_not_fit_cost_no_task_run(run: Any) -> None:
+    jobs = [job(line, 50) for line in range(2, 10_002)]
+    results, begun, seconds = run(jobs, 10, 1, continues=False)
+    assert begun == []
+    assert len(results) == 10_000
+    assert seconds == 500_000
+
+
+def test_a_cluster_has_time_to_say_how_its_last_rows_ended(run: Any) -> None:
+    results, begun, _ = run([job(2, 20), job(3, 9)], 10, 2, runner="dask")
+    assert begun == [(3, 0), (2, 0)], "the row that is longer than the window begins, too"
+    assert {result.status for result in results.values()} == {"failed"}
+
+
+def test_a_cluster_that_does_not_answer_holds_no_run_up(run: Any) -> None:
+    results, _, seconds = run([job(2, math.inf)], 10, 1, runner="dask")
+    assert results == {2: NOT_HEARD_OF}
+    assert seconds == math.inf
+
+
+def test_a_cluster_without_a_worker_gets_one_row_to_wait_for_one(run: Any) -> None:
+    _, begun, _ = run([job(2, 5), job(3, 5)], 100, 0)
+    assert begun == [(2, 0), (3, 5)]
+
+
+def test_rows_that_have_not_begun_give_up_at_the_deadline(clock: Clock) -> None:
+    deadline = Deadline(10, window=10)
+    check_may_continue(OUTPUT, deadline, "while it waited")
+    check_may_continue(OUTPUT, Deadline(), "while it waited")
+    clock.now = 10
+    with pytest.raises(StoppedError, match=r"^the time was up while it waited$"):
+        check_may_continue(OUTPUT, deadline, "while it waited")
+
+
+def test_limits_reach_workers_of_a_cluster() -> None:
+    limits = Limits(Deadline(1.8e9, window=60), row_seconds=5)
+    assert pickle.loads(pickle.dumps(limits)) == limits
+    assert pickle.loads(pickle.dumps(Limits())) == Limits()
