@@ -33,10 +33,12 @@ from tasks.report.prefect_page import log_wrong_rows, show_on_page, shown_progre
 from tasks.report.write import write_report
 from tasks.request import (
     CHECKPOINT_SECONDS,
+    RETRIES,
     BatchRequest,
     CheckpointEvery,
     CompleteRequest,
     MaxPixels,
+    Retries,
     SaveEvery,
     WebUrl,
 )
@@ -79,6 +81,7 @@ def stylize_manifest(
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     save_every: SaveEvery | None = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_SECONDS,
+    retries: Retries = RETRIES,
     devices: Devices = AUTO,
     runner: RunnerName = LOCAL,
     address: str | None = None,
@@ -97,6 +100,7 @@ def stylize_manifest(
         max_pixels=max_pixels,
         save_every=save_every,
         checkpoint_every=checkpoint_every,
+        retries=retries,
         devices=devices,
         runner=runner,
         address=address,
@@ -171,9 +175,9 @@ def stylize_jobs(
     if not batch.refresh:
         results |= results_of_finished(jobs, output)
     to_run = [job for job in jobs if job.line not in results]
-    forget_old_checkpoints(
-        output.checkpoints, {job.key for job in jobs} - {job.key for job in to_run}
-    )
+    # A refreshed row must continue only from checkpoints of its own, if it is tried again.
+    continued = set() if batch.refresh else {job.key for job in to_run}
+    forget_old_checkpoints(output.checkpoints, {job.key for job in jobs} - continued)
     forget_foreign(to_run, output)
     emit(planned(to_run, results))
     if not to_run:

@@ -29,6 +29,7 @@ def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
             "output": batch.output_folder,
             "cache": batch.style_cache,
             "saving": saving,
+            "retries": batch.retries,
         }
         return workers.submit(stylize, parameters)
 
@@ -53,7 +54,12 @@ def style_submitter(
         if not refresh and (found := cache.find(job.style_key)):
             cache.mark_used(job.style_key)
             return found
-        parameters = {"job": job, "cache": cache, "output": batch.output_folder}
+        parameters = {
+            "job": job,
+            "cache": cache,
+            "output": batch.output_folder,
+            "retries": batch.retries,
+        }
         future: PrefectFuture[StyleRecord] = workers.submit(compute, parameters)
         return future
 

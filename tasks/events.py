@@ -99,6 +99,18 @@ class RowWaiting:
 
 
 @dataclass(frozen=True)
+class RowRetried:
+    """A row, or its style before it, failed and is tried again; `reason` says why, and when."""
+
+    line: int
+    output: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.line} {self.output} {self.reason}"
+
+
+@dataclass(frozen=True)
 class RowStepped:
     """A row took some optimizer steps.
 
@@ -161,7 +173,7 @@ class GalleryWritten:
         return f"the gallery is written: {self.page}"
 
 
-RowEvent: TypeAlias = RowStarted | RowWaiting | RowStepped | RowEnded
+RowEvent: TypeAlias = RowStarted | RowWaiting | RowRetried | RowStepped | RowEnded
 Event: TypeAlias = (
     FileDownloading
     | PictureExamined

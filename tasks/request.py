@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 CHECKPOINT_SECONDS = 60.0
+RETRIES = 2
 
 
 class Group(StrEnum):
@@ -56,6 +57,7 @@ def _web_url(text: str) -> str:
 SaveEvery = Annotated[int, Field(gt=0, multiple_of=REPORT_EVERY)]
 CheckpointEvery = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 MaxPixels = Annotated[int, Field(ge=1)]
+Retries = Annotated[int, Field(ge=0, le=100)]
 WebUrl = Annotated[
     str, AfterValidator(_web_url), WithJsonSchema({"type": "string", "pattern": WEB_URL})
 ]
@@ -114,6 +116,12 @@ class CheckRequest(BaseModel):
         CHECKPOINT_SECONDS,
         description="save the state of each active row every so many seconds, so that an "
         "interrupted row continues from there in the next run; 0: never",
+    )
+    retries: Annotated[Retries, Shown(Group.WHAT)] = Field(
+        RETRIES,
+        description="how often to try a row again after a failure that may pass: a lost device, a "
+        "storage that does not answer, or a lack of memory; the waits before it grow: 2 s, 10 s, "
+        "then 60 s each",
     )
     devices: Annotated[TypedDevices, Shown(Group.WHERE)] = Field(
         AUTO,

@@ -3,6 +3,7 @@
 from prefect import task
 
 from nst_core.storage.write_errors import writing_to
+from tasks.engine.retries import with_retries
 from tasks.engine.row_report import RowReport
 from tasks.job import Job
 from tasks.store.output_folder import OutputFolder
@@ -13,7 +14,7 @@ from tasks.work.targets import compute, write
 
 @task(name="style-targets", task_run_name="style {job.style_name}")
 def compute_style_targets(
-    job: Job, cache: StyleCache, output: OutputFolder, devices: str
+    job: Job, cache: StyleCache, output: OutputFolder, devices: str, retries: int = 0
 ) -> StyleRecord:
     """Compute the Gram matrices of a job's style, and write them to a safetensors file.
 
@@ -22,10 +23,17 @@ def compute_style_targets(
         cache: where the file goes.
         output: the batch's output folder, by which the task learns that it must stop.
         devices: those that may be used, as the user asked for them.
+        retries: how often to try again after a failure that may pass.
 
     Raises:
-        StoppedError: the batch was stopped while this waited for a device.
+        StoppedError: the batch was stopped while this waited.
     """
-    targets, seconds = compute(RowReport(job), output, devices)
-    with writing_to({"the cache": cache.root}):
-        return write(job, targets, cache, seconds)
+    report, subject = RowReport(job), f"style {job.style_name}"
+
+    def attempt(_: int) -> StyleRecord:
+        targets, seconds = compute(report, output, devices)
+        with writing_to({"the cache": cache.root}):
+            return write(job, targets, cache, seconds)
+
+    outcome = with_retries(attempt, retries, output, lambda retry: report.retried(retry, subject))
+    return outcome.result.model_copy(update={"failures": outcome.failures})

@@ -3,6 +3,7 @@
 from prefect import task
 
 from nst_core.storage.write_errors import writing_to
+from tasks.engine.retries import with_retries
 from tasks.engine.row_report import RowReport, wait_for_device
 from tasks.job import Job
 from tasks.store.output_folder import OutputFolder
@@ -20,6 +21,7 @@ def stylize_row(
     cache: StyleCache,
     devices: str,
     saving: Saving = Saving(),  # noqa: B008 - frozen, so it can be shared
+    retries: int = 0,
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets, into the output folder.
 
@@ -30,6 +32,7 @@ def stylize_row(
         cache: where targets are cached.
         devices: those that may be used, as the user asked for them.
         saving: what to save while the row runs.
+        retries: how often to try again after a failure that may pass.
 
     Raises:
         StoppedError: the batch was stopped; the best picture so far and a checkpoint are saved.
@@ -37,14 +40,20 @@ def stylize_row(
     from nst_core.devices import on_asked_devices
 
     report = RowReport(job)
-    with report.running():
+
+    def attempt(earlier: int) -> PictureRecord:
+        how = saving.after(earlier)
         targets = read_or_compute(report, style, cache, output, devices)
         with writing_to({"the output folder": output.root}):
-            record = on_asked_devices(
+            return on_asked_devices(
                 devices,
-                lambda device: stylize_job(job, targets, output, device, saving, report),
+                lambda device: stylize_job(job, targets, output, device, how, report),
                 on_wait=lambda holder: wait_for_device(report, holder, output),
             )
+
+    with report.running():
+        outcome = with_retries(attempt, retries, output, report.retried)
+    record = outcome.result.model_copy(update={"failures": outcome.failures})
     report.ended(
         "done", f"{record.steps} steps, stop reason {record.stop_reason}", record.total_loss
     )

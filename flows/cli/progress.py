@@ -17,6 +17,7 @@ from tasks.events import (
     GalleryWritten,
     PictureExamined,
     RowEnded,
+    RowRetried,
     RowsPlanned,
     RowStarted,
     RowStepped,
@@ -58,7 +59,7 @@ class LiveProgress:
                 self._plan(event)
             case DevicesOpened():
                 self._devices(event)
-            case RowStarted() | RowWaiting() | RowStepped():
+            case RowStarted() | RowWaiting() | RowRetried() | RowStepped():
                 self._row(event)
             case RowEnded():
                 self._row_ended(event)
@@ -108,15 +109,16 @@ class LiveProgress:
                 f"another run also uses this CPU ({event.cpu_shared_with}): both take longer"
             )
 
-    def _row(self, event: RowStarted | RowWaiting | RowStepped) -> None:
+    def _row(self, event: RowStarted | RowWaiting | RowRetried | RowStepped) -> None:
         display = self.display
         row = display.rows.setdefault(event.line, RowState(event.output))
         row.output, row.is_waiting = event.output, isinstance(event, RowWaiting)
+        row.is_retried = isinstance(event, RowRetried)
         if isinstance(event, RowStepped):
             display.first_step_at = display.first_step_at or time.monotonic()
             row.step, row.steps = event.step, event.steps
             row.losses.append(event.loss)
-        if isinstance(event, RowWaiting):
+        if isinstance(event, RowWaiting | RowRetried):
             self._say(str(event))
         display.done = self.tally.completed
 

@@ -47,6 +47,8 @@ class TableRow:
         content, style: the cells of the manifest, redacted.
         term_losses: the loss terms before their weights, by term.
         relative_losses: by style layer.
+        retries: how often the row was tried again in the run that made its picture; if it failed,
+            in this run.
         steps: all steps that were done; without a picture, the setting, which is for one octave.
         peak_memory_mb: in megabytes; the resident memory on a CPU, TensorFlow's own on a GPU.
         width, height: the size of the result, in pixels.
@@ -74,6 +76,7 @@ class TableRow:
     evaluations: int | None = None
     stop_reason: str | None = None
     recoveries: int | None = None
+    retries: int | None = None
     seconds: float | None = None
     device: str | None = None
     peak_memory_mb: float | None = None

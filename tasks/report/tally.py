@@ -3,7 +3,15 @@
 import threading
 from collections import Counter
 
-from tasks.events import Event, RowEnded, RowsPlanned, RowStarted, RowStepped, RowWaiting
+from tasks.events import (
+    Event,
+    RowEnded,
+    RowRetried,
+    RowsPlanned,
+    RowStarted,
+    RowStepped,
+    RowWaiting,
+)
 
 
 class Tally:
@@ -27,7 +35,7 @@ class Tally:
             match event:
                 case RowsPlanned():
                     self.to_run, self.rows = event.to_run, event.total
-                case RowStarted() | RowWaiting():
+                case RowStarted() | RowWaiting() | RowRetried():
                     self._shares[event.line] = 0.0
                 case RowStepped():
                     self._shares[event.line] = event.share

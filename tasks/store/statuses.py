@@ -25,6 +25,10 @@ class RowResult:
             folder.
         same_as: the line of an earlier, equal row, with which it shares its result.
         is_output_lost: it failed because the storage of the output does not answer.
+        retries: how often it, or the style that it lacks, was tried again before it failed; None
+            if it did not run to such an end.
+        notes: what is odd about how this run made its picture; what is odd about the picture
+            itself is in its record.
     """
 
     status: Status
@@ -34,6 +38,8 @@ class RowResult:
     interrupted_picture: str = ""
     same_as: int | None = None
     is_output_lost: bool = False
+    retries: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 PENDING = RowResult("pending", error="the batch was stopped before this row began")

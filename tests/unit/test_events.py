@@ -13,6 +13,7 @@ from tasks.events import (
     GalleryWritten,
     PictureExamined,
     RowEnded,
+    RowRetried,
     RowsPlanned,
     RowStarted,
     RowStepped,
@@ -30,6 +31,7 @@ EXAMPLES: dict[Event, str] = {
     DevicesOpened(("GPU:0", "GPU:1")): "rows run on GPU:0, GPU:1",
     RowStarted(2, "a.png"): "line 2 a.png: started",
     RowWaiting(2, "a.png", "waits for a device"): "line 2 a.png waits for a device",
+    RowRetried(2, "a.png", "failed and is tried again"): "line 2 a.png failed and is tried again",
     RowStepped(2, "a.png", 10, 40, 0.1, 0.1234567): "line 2 a.png: step 10 of 40, loss 0.12346",
     RowEnded(2, "a.png", "done", 0.1234567): "line 2 a.png: done, loss 0.1235",
     RowEnded(3, "b.png", "failed", reason="no room"): "line 3 b.png: failed, no room",
@@ -114,6 +116,9 @@ def test_a_tally_counts_rows_and_the_progress_of_active_ones() -> None:
     # The row's device failed, and the row starts again on another one.
     tally.count(RowWaiting(2, "a.png"))
     assert tally.completed == 0.0
+    tally.count(RowStepped(2, "a.png", 10, 20, 0.5, 1.0))
+    tally.count(RowRetried(2, "a.png", "failed and is tried again"))
+    assert (tally.completed, tally.ended.total()) == (0.0, 0)
     tally.count(RowEnded(2, "a.png", "done", 1.0))
     tally.count(RowEnded(3, "b.png", "failed", reason="no room"))
     assert (str(tally), tally.completed) == ("2 of 4 rows ended, 1 of them failed", 2.0)

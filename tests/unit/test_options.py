@@ -20,8 +20,8 @@ SAVING = ("save_every", "checkpoint_every")
 LEFT_OUT = {
     "run": set(),
     "serve": {"refresh"},
-    "plan": {"refresh", "strict", *SAVING, "runner", "address", "served_at"},
-    "check": {"refresh", "strict", *SAVING, "runner", "address", "served_at", "devices"},
+    "plan": {"refresh", "strict", "retries", *SAVING, "runner", "address", "served_at"},
+    "check": {"refresh", "strict", "retries", *SAVING, "runner", "address", "served_at", "devices"},
 }
 
 
@@ -146,6 +146,7 @@ def test_a_command_line_becomes_a_request() -> None:
         "max_pixels": 200_000_000,
         "save_every": 20,
         "checkpoint_every": 60.0,
+        "retries": 2,
         "devices": "gpu:0,gpu:1",
         "runner": "local",
     }

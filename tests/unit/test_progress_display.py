@@ -9,7 +9,7 @@ from rich.console import Console
 from flows.cli.display import MOST_ROWS, Display, RowState, sparkline
 from flows.cli.progress import LiveProgress
 from flows.cli.terminal import Terminal, printable
-from tasks.events import RowEnded, RowsPlanned, RowStarted, RowStepped, RowWaiting
+from tasks.events import RowEnded, RowRetried, RowsPlanned, RowStarted, RowStepped, RowWaiting
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,15 @@ def test_rows_appear_and_disappear(capsys: pytest.CaptureFixture[str]) -> None:
     assert display.rows[7].cells() == ("█▁", "step 10/20", "loss 1")
     assert display.done == 0.5
     assert display.time_left().endswith("left")
+    progress.show(RowRetried(7, "a_s.png", "failed and is tried again in 2 s"))
+    assert display.rows[7].cells() == ("", "failed, is tried again", "")
+    progress.show(RowStepped(7, "a_s.png", 10, 20, 0.5, 1.0))
+    assert display.rows[7].cells()[1:] == ("step 10/20", "loss 1")
     progress.show(RowEnded(7, "a_s.png", "failed", reason="no room"))
     assert (display.rows, display.ended, display.failed) == ({}, 1, 1)
-    assert "[1/2] line 7 a_s.png: failed, no room" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "line 7 a_s.png failed and is tried again in 2 s\n" in printed
+    assert "[1/2] line 7 a_s.png: failed, no room" in printed
 
 
 def test_a_dumb_terminal_is_treated_like_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,8 @@ def request_with(manifest: Path | str, **fields: Any) -> BatchRequest:
         ("max_pixels", 0, "greater than or equal to 1"),
         ("save_every", 15, "multiple of 10"),
         ("save_every", 0, "greater than 0"),
+        ("retries", -1, "greater than or equal to 0"),
+        ("retries", 101, "less than or equal to 100"),
         ("runner", "slurm", "'local', 'ray' or 'dask'"),
         ("served_at", "https://anna:secret@pictures.example", "no user"),
         ("served_at", "pictures.example", "expected http://"),
@@ -127,6 +129,7 @@ def test_parameters_are_json_and_have_only_the_given_settings() -> None:
         "strict": False,
         "max_pixels": 200_000_000,
         "checkpoint_every": 60.0,
+        "retries": 2,
         "devices": "auto",
         "runner": "local",
     }

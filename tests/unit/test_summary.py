@@ -111,7 +111,7 @@ COLUMNS = {
     **dict.fromkeys(["start_loss", "relative_loss_relu1_1", "relative_loss_relu2_1"], "float64"),
     **dict.fromkeys(["steps", "evaluations"], "Int64"),
     "stop_reason": "str",
-    "recoveries": "Int64",
+    **dict.fromkeys(["recoveries", "retries"], "Int64"),
     "seconds": "float64",
     "device": "str",
     "peak_memory_mb": "float64",
