@@ -19,10 +19,10 @@ from nst_core.storage.places import name_of, place, reject_signed_url
 from nst_core.storage.write_errors import writing_to
 from nst_core.transfer.settings import Overrides
 from tasks.engine.in_flight import InFlight
-from tasks.engine.run_log import omit_tracebacks
+from tasks.engine.run_log import omit_tracebacks, run_log
 from tasks.engine.runner_choice import LOCAL, RunnerName
 from tasks.engine.runners import start_workers
-from tasks.events import PictureExamined, RowsPlanned, emit
+from tasks.events import PictureExamined, RowsPlanned, RowsSelected, emit
 from tasks.intake.encoders import check_weights_place, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import ManifestError, read_manifest
@@ -30,6 +30,7 @@ from tasks.intake.outputs import check_places
 from tasks.job import Job
 from tasks.option import with_arguments
 from tasks.report.prefect_page import log_wrong_rows, show_on_page, shown_progress
+from tasks.report.selection import Selection, select
 from tasks.report.write import write_report
 from tasks.request import (
     CHECKPOINT_SECONDS,
@@ -77,6 +78,7 @@ def stylize_manifest(
     weights: Path | None = None,
     cache: PlaceText | None = None,
     refresh: bool = False,
+    only: str | None = None,
     strict: bool = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     save_every: SaveEvery | None = None,
@@ -96,6 +98,7 @@ def stylize_manifest(
         weights=weights,
         cache=cache,
         refresh=refresh,
+        only=only,
         strict=strict,
         max_pixels=max_pixels,
         save_every=save_every,
@@ -126,6 +129,7 @@ def stylize_batch(batch: CompleteRequest) -> State:
 def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) -> State:
     """Examine rows, run those that can run, write the table, and return the final state."""
     output = batch.output_folder
+    selection = selected(rows, batch)
     rows = check_places(rows, output)
     check_weights_place(store, output)
     examined = examine_rows(
@@ -134,22 +138,33 @@ def stylize_rows(rows: list[Row], store: WeightStore, batch: CompleteRequest) ->
         max_pixels=batch.max_pixels,
         on_picture=report_examined,
     )
-    if batch.strict and examined.faults:
-        raise ManifestError("\n".join(map(str, examined.faults)))
+    faults = [fault for fault in examined.faults if selection.asks_for(fault.line)]
+    if batch.strict and faults:
+        raise ManifestError("\n".join(map(str, faults)))
     results: dict[int, RowResult] = {}
     try:
         with shown_progress(name_of(batch.manifest)):
-            stylize_jobs(examined.jobs, results, batch)
+            stylize_jobs(examined.jobs, results, batch, selection)
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():
-            report = write_report(examined, results, batch.manifest, output)
+            report = write_report(examined, results, batch.manifest, output, selection)
             log_wrong_rows(report.table)
             show_on_page(report, batch.served_at, patiently=False)
         raise
-    report = write_report(examined, results, batch.manifest, output)
+    report = write_report(examined, results, batch.manifest, output, selection)
     log_wrong_rows(report.table)
     show_on_page(report, batch.served_at)
-    return final_state(report.table.counts)
+    return final_state(report.table.counts, report.table.asked_for.counts)
+
+
+def selected(rows: Sequence[Row], batch: CompleteRequest) -> Selection:
+    """Return which rows are asked for, and report it if not all of them are."""
+    selection = select(batch.only, rows, batch.output_folder)
+    if selection.lines is not None:
+        event = RowsSelected(selection.text, len(selection.lines), len(rows))
+        run_log().info("%s", event)
+        emit(event)
+    return selection
 
 
 def report_examined(count: int, total: int) -> None:
@@ -159,9 +174,12 @@ def report_examined(count: int, total: int) -> None:
 
 
 def stylize_jobs(
-    jobs: tuple[Job, ...], results: dict[int, RowResult], batch: CompleteRequest
+    jobs: tuple[Job, ...],
+    results: dict[int, RowResult],
+    batch: CompleteRequest,
+    selection: Selection,
 ) -> None:
-    """Run the jobs that are not done; each waits only for its own style.
+    """Run the jobs that are asked for and not done; each waits only for its own style.
 
     Equal jobs run once, and equal styles are computed once.
 
@@ -170,16 +188,14 @@ def stylize_jobs(
         results: how each job ended, by its line in the manifest; entries are added as they become
             known, even if the batch is stopped.
         batch: what was asked for.
+        selection: the rows that are asked for.
     """
     output = batch.output_folder
-    if not batch.refresh:
-        results |= results_of_finished(jobs, output)
-    to_run = [job for job in jobs if job.line not in results]
-    # A refreshed row must continue only from checkpoints of its own, if it is tried again.
-    continued = set() if batch.refresh else {job.key for job in to_run}
-    forget_old_checkpoints(output.checkpoints, {job.key for job in jobs} - continued)
+    results |= results_to_keep(jobs, batch, selection)
+    to_run = [job for job in jobs if selection.asks_for(job.line) and job.line not in results]
+    forget_old_checkpoints(output.checkpoints, keys_to_begin(jobs, to_run, results, batch.refresh))
     forget_foreign(to_run, output)
-    emit(planned(to_run, results))
+    emit(planned(to_run, results, is_part=selection.lines is not None))
     if not to_run:
         return  # otherwise TensorFlow or a cluster would be started for nothing
     in_flight = InFlight(results, output, batch.runner)
@@ -197,18 +213,50 @@ def stylize_jobs(
         raise
 
 
-def planned(to_run: Sequence[Job], results: Mapping[int, RowResult]) -> RowsPlanned:
+def results_to_keep(
+    jobs: Sequence[Job], batch: CompleteRequest, selection: Selection
+) -> dict[int, RowResult]:
+    """Return, by line, the results of the rows that earlier runs finished and that stay as is."""
+    if batch.refresh and selection.lines is None:
+        return {}
+    finished = results_of_finished(jobs, batch.output_folder)
+    return {
+        line: result
+        for line, result in finished.items()
+        if not (batch.refresh and selection.asks_for(line))
+    }
+
+
+def keys_to_begin(
+    jobs: Sequence[Job], to_run: Sequence[Job], results: Mapping[int, RowResult], refresh: bool
+) -> set[str]:
+    """Return the keys whose checkpoints are of no use: those of rows that are done or refreshed."""
+    running = {job.key for job in to_run}
+    done = {job.key for job in jobs if job.line in results}
+    # A refreshed row that is tried again must find only the checkpoints of this run.
+    return done | running if refresh else done - running
+
+
+def planned(
+    to_run: Sequence[Job], results: Mapping[int, RowResult], *, is_part: bool
+) -> RowsPlanned:
     """Count the rows to run, all rows that can run, and the rows that repeat an earlier one."""
     done = sum(result.record is not None for result in results.values())
     equal = len(to_run) - len({job.key for job in to_run})
-    return RowsPlanned(len(to_run), len(to_run) + done, equal)
+    return RowsPlanned(len(to_run), len(to_run) + done, equal, is_part)
 
 
-def final_state(counts: dict[str, int]) -> State:
-    """Return `Completed` if every row has its picture, else `Failed` with a name that says so."""
+def final_state(counts: dict[str, int], asked: dict[str, int] | None = None) -> State:
+    """Return `Completed` if every row has its picture, else `Failed` with a name that says so.
+
+    Args:
+        counts: the number of rows for each status.
+        asked: the same for the rows that were asked for, which alone are judged; None if all were.
+    """
+    judged = counts if asked is None else asked
     message = ", ".join(f"{count} {status}" for status, count in counts.items())
-    wrong = counts.get("failed", 0) + counts.get("invalid", 0)
+    wrong = judged.get("failed", 0) + judged.get("invalid", 0)
     if not wrong:
         return Completed(message=message)
-    name = "AllRowsFailed" if wrong == sum(counts.values()) else "SomeRowsFailed"
+    name = "AllRowsFailed" if wrong == sum(judged.values()) else "SomeRowsFailed"
     return Failed(name=name, message=message)

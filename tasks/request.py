@@ -99,10 +99,16 @@ class CheckRequest(BaseModel):
     refresh: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
         description="stylize every row again, even if it is done, and compute every style's "
-        "targets again",
+        "targets again; with --only, those of the rows that it names",
+    )
+    only: Annotated[str | None, Shown(Group.WHAT)] = Field(
+        None,
+        description="run only some rows: those that the last table of the output folder calls "
+        "failed, interrupted, pending or invalid, and those that begin in some lines of the "
+        "manifest, such as failed or 3,7-9",
     )
     strict: Annotated[bool, Shown(Group.WHAT)] = Field(
-        False, description="run nothing if any row has an error"
+        False, description="run nothing if any row that is asked for has an error"
     )
     max_pixels: Annotated[MaxPixels, Shown(Group.WHAT)] = Field(
         DEFAULT_MAX_PIXELS, description="refuse pictures with more pixels than this"
@@ -160,6 +166,7 @@ class CheckRequest(BaseModel):
         """
         # Help does not need this module, which reads files.
         from tasks.intake.manifest import check_manifest_kind, check_manifest_place, read_manifest
+        from tasks.report.selection import check_lines, parse_only
 
         if not once:
             for place in (self.manifest, self.output, self.cache):
@@ -169,8 +176,11 @@ class CheckRequest(BaseModel):
             check_manifest_place(self.manifest, folder)
         if not once:
             check_manifest_kind(self.manifest)
+        only = None if self.only is None else parse_only(self.only)
         if read:
-            read_manifest(self.manifest, self.settings)
+            rows = read_manifest(self.manifest, self.settings)
+            if only:
+                check_lines(only, rows)
         parse_devices(self.devices)
         check_runner(self.runner, self.address, self.devices)
 

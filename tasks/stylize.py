@@ -1,5 +1,7 @@
 """The task of one row, which makes one picture, its loss curve and one record."""
 
+from typing import TYPE_CHECKING
+
 from prefect import task
 
 from nst_core.storage.write_errors import writing_to
@@ -11,6 +13,9 @@ from tasks.store.records import PictureRecord, StyleRecord
 from tasks.store.style_cache import StyleCache
 from tasks.work.stylization import Saving, stylize_job
 from tasks.work.targets import read_or_compute
+
+if TYPE_CHECKING:
+    from nst_core.transfer.statistics import StyleTargets
 
 
 @task(name="stylize", task_run_name="{job.output}")
@@ -37,19 +42,11 @@ def stylize_row(
     Raises:
         StoppedError: the batch was stopped; the best picture so far and a checkpoint are saved.
     """
-    from nst_core.devices import on_asked_devices
-
     report = RowReport(job)
 
     def attempt(earlier: int) -> PictureRecord:
-        how = saving.after(earlier)
         targets = read_or_compute(report, style, cache, output, devices)
-        with writing_to({"the output folder": output.root}):
-            return on_asked_devices(
-                devices,
-                lambda device: stylize_job(job, targets, output, device, how, report),
-                on_wait=lambda holder: wait_for_device(report, holder, output),
-            )
+        return _stylize(report, targets, output, devices, saving.after(earlier))
 
     with report.running():
         outcome = with_retries(attempt, retries, output, report.retried)
@@ -58,3 +55,17 @@ def stylize_row(
         "done", f"{record.steps} steps, stop reason {record.stop_reason}", record.total_loss
     )
     return record
+
+
+def _stylize(
+    report: RowReport, targets: "StyleTargets", output: OutputFolder, devices: str, saving: Saving
+) -> PictureRecord:
+    """Stylize a row's content on one of the devices."""
+    from nst_core.devices import on_asked_devices
+
+    with writing_to({"the output folder": output.root}):
+        return on_asked_devices(
+            devices,
+            lambda device: stylize_job(report.job, targets, output, device, saving, report),
+            on_wait=lambda holder: wait_for_device(report, holder, output),
+        )

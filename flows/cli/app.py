@@ -57,9 +57,9 @@ def run(
 ) -> int:
     """Stylize the rows of a manifest that are not done yet.
 
-    Exit code 0: every row has its picture. 1: some rows failed or are invalid; the others are
-    done. 2: the manifest or an option cannot be used; nothing ran. 3: the batch ended early.
-    130: the batch was interrupted; rerun the same command to resume.
+    Exit code 0: every row that is asked for has its picture. 1: some of them failed or are
+    invalid; the others are done. 2: the manifest or an option cannot be used; nothing ran. 3: the
+    batch ended early. 130: the batch was interrupted; rerun the same command to resume.
     """
     # Nothing can be lost before the flow runs.
     answer_signals(end_on_signal)
@@ -112,7 +112,7 @@ def check(request: CheckRequest, *, json: OutputJson = False) -> int:
 
 
 @app.command
-@asking(BatchRequest, [*ROW_OPTIONS, "devices"])
+@asking(BatchRequest, [*ROW_OPTIONS, "only", "devices"])
 def plan(request: BatchRequest, *, json: OutputJson = False) -> int:
     """Show what a run would do: new, done and invalid rows, styles to compute, time and memory."""
     from flows.cli.commands.plan import plan as plan_manifest

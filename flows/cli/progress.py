@@ -19,6 +19,7 @@ from tasks.events import (
     RowEnded,
     RowRetried,
     RowsPlanned,
+    RowsSelected,
     RowStarted,
     RowStepped,
     RowWaiting,
@@ -54,6 +55,8 @@ class LiveProgress:
                 self._download(event)
             case PictureExamined():
                 self._examined(event)
+            case RowsSelected():
+                self.terminal.say(str(event))
             case RowsPlanned():
                 self.rows_are_known = True
                 self._plan(event)

@@ -76,6 +76,8 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
         "line": row.line,
         "status": result.status,
         "same_as": result.same_as,
+        "asked": result.asked,
+        "last_status": result.last_status,
         "content": row.cell("content"),
         "style": row.cell("style"),
         "output": row.output,

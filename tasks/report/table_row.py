@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -57,6 +57,8 @@ class TableRow:
         output: the name of the result, with `/` between folders; empty if the row has none.
         same_as: the line of an earlier, equal row, with which it shares its result.
         change, previous_loss: the comparison with the previous table.
+        asked: whether the run was asked to run the row.
+        last_status: how a row that was not asked for last ended, if it has no picture; else empty.
         size, ..., pooling: the settings, as in `Settings`.
         term_weights: the settings that are weights of loss terms, by term.
         warnings: what is odd about the row although it is done; usually empty.
@@ -91,6 +93,8 @@ class TableRow:
     same_as: int | None = None
     change: Change = ""
     previous_loss: float | None = None
+    asked: bool = True
+    last_status: Status | Literal[""] = ""
     size: int | None = None
     enlarge: bool | None = None
     style_scale: float | None = None
@@ -150,6 +154,11 @@ class Table:
     def without_status(self, *statuses: Status) -> tuple[TableRow, ...]:
         """Return the other rows, in order."""
         return tuple(row for row in self.rows if row.status not in statuses)
+
+    @property
+    def asked_for(self) -> "Table":
+        """The same table with only the rows that the run was asked to run."""
+        return replace(self, rows=tuple(row for row in self.rows if row.asked))
 
     @property
     def with_warnings(self) -> tuple[TableRow, ...]:

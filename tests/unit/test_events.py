@@ -15,6 +15,7 @@ from tasks.events import (
     RowEnded,
     RowRetried,
     RowsPlanned,
+    RowsSelected,
     RowStarted,
     RowStepped,
     RowWaiting,
@@ -27,6 +28,7 @@ from tasks.report.tally import Tally
 EXAMPLES: dict[Event, str] = {
     FileDownloading("vgg19.h5", 3, 7): "downloading vgg19.h5: 3 of 7 bytes",
     PictureExamined(1, 4): "1 of 4 pictures examined",
+    RowsSelected("failed", 2, 5): "--only failed: 2 of 5 rows are asked for",
     RowsPlanned(3, 5): "3 of 5 rows to run",
     DevicesOpened(("GPU:0", "GPU:1")): "rows run on GPU:0, GPU:1",
     RowStarted(2, "a.png"): "line 2 a.png: started",
@@ -125,3 +127,5 @@ def test_a_tally_counts_rows_and_the_progress_of_active_ones() -> None:
     finished = Tally()
     finished.count(RowsPlanned(0, 6))
     assert (str(finished), finished.share) == ("all 6 rows were already done", 1.0)
+    finished.count(RowsPlanned(0, 6, is_part=True))
+    assert str(finished) == "nothing to run: 6 rows were already done"

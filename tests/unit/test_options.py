@@ -21,7 +21,17 @@ LEFT_OUT = {
     "run": set(),
     "serve": {"refresh"},
     "plan": {"refresh", "strict", "retries", *SAVING, "runner", "address", "served_at"},
-    "check": {"refresh", "strict", "retries", *SAVING, "runner", "address", "served_at", "devices"},
+    "check": {
+        "refresh",
+        "only",
+        "strict",
+        "retries",
+        *SAVING,
+        "runner",
+        "address",
+        "served_at",
+        "devices",
+    },
 }
 
 

@@ -14,6 +14,7 @@ from nst_core.transfer.settings import PRESETS, Overrides, Settings, resolve
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
 from tasks.option import options_of, with_arguments
+from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest, CheckRequest, CompleteRequest, Group
 from tests.pictures import write_csv
 
@@ -67,6 +68,7 @@ def test_a_good_request_passes_the_check(manifest: Path, tmp_path: Path) -> None
         ({"devices": "gpu0"}, DeviceError, "expected auto, gpu, cpu"),
         ({"devices": "cpu,cpu"}, DeviceError, "expected auto, gpu, cpu"),
         ({"devices": "gpu:1,gpu:1"}, DeviceError, "twice"),
+        ({"only": "faild"}, OnlyError, "--only: found 'faild'; expected statuses"),
         ({"address": "tcp://127.0.0.1:8786"}, RunnerError, "--runner ray or --runner dask, too"),
     ],
 )
@@ -103,6 +105,13 @@ def test_the_check_only_reads_the_manifest_on_request(tmp_path: Path) -> None:
     request_with(empty).check()
     with pytest.raises(ManifestError, match="nothing below the header"):
         request_with(empty).check(read=True)
+
+
+def test_lines_without_a_row_are_refused_when_the_manifest_is_read(manifest: Path) -> None:
+    request_with(manifest, only="2").check(read=True)
+    request_with(manifest, only="9").check()
+    with pytest.raises(OnlyError, match="no row of the manifest begins in this line"):
+        request_with(manifest, only="9").check(read=True)
 
 
 def test_a_complete_request_has_all_defaults_filled_in() -> None:

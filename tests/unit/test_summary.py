@@ -120,6 +120,8 @@ COLUMNS = {
     "same_as": "Int64",
     "change": "str",
     "previous_loss": "float64",
+    "asked": "bool",
+    "last_status": "str",
     "size": "Int64",
     "enlarge": "bool",
     **dict.fromkeys(["style_scale", "content_weight", "style_weight", "tv_weight"], "float64"),

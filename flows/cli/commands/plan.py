@@ -11,11 +11,13 @@ from nst_core.devices import parse_devices, visible_gpus
 from nst_core.errors import UserError
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.transfer.settings import Settings
+from tasks.events import RowsSelected
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import read_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Job, cost_of
+from tasks.report.selection import select
 from tasks.report.table import read_summary
 from tasks.report.table_row import TableRow
 from tasks.request import BatchRequest
@@ -40,6 +42,9 @@ MEMORY_MB_AN_ACTIVATION = 9.5e-6
 STATUSES = ("new", "equal", "done", "invalid")
 """The statuses of a row before a run; an `equal` row gets a copy of an earlier line's picture."""
 
+UNASKED = "pending"
+"""The status of a row that is not done and that `--only` does not ask for."""
+
 
 @dataclass(frozen=True)
 class PlannedRow:
@@ -62,28 +67,44 @@ def plan(terminal: Terminal, request: BatchRequest) -> int:
     try:
         request.check(once=True)
         rows = check_places(read_manifest(request.manifest, request.settings), output)
+        selection = select(request.only, rows, output)
         check_weights_place(store, output)
         encoders = encoders_of(rows, store)
     except UserError as error:
         return refuse(terminal, error)
+    if selection.lines is not None:
+        terminal.say(str(RowsSelected(selection.text, len(selection.lines), len(rows))))
     at_once = len(parse_devices(request.devices)) or max(1, len(visible_gpus()))
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
     rate, measured = _seconds_a_multiplication(output)
     finished = find_finished(examined.jobs, output)
+    asked = [job for job in examined.jobs if selection.asks_for(job.line)]
     jobs = [
         (job, _plan_job(job, line, job.key in finished, rate))
-        for job, line in zip(examined.jobs, first_lines(examined.jobs), strict=True)
+        for job, line in zip(asked, first_lines(asked), strict=True)
+    ]
+    others = [
+        _plan_unasked(job, job.key in finished)
+        for job in examined.jobs
+        if not selection.asks_for(job.line)
     ]
     invalid = [_plan_invalid(row) for row in examined.rows if row.faults]
-    planned = sorted([*(row for _, row in jobs), *invalid], key=lambda row: row.line)
+    planned = sorted([*(row for _, row in jobs), *others, *invalid], key=lambda row: row.line)
     styles = {job.style_key for job, row in jobs if row.status == "new"}
     cached = {key for key in styles if cache.find(key)}
     _report(terminal, planned, len(styles), len(cached), measured, downloads_of(encoders), at_once)
-    return ROWS_FAILED if invalid else SUCCESS
+    return ROWS_FAILED if any(selection.asks_for(row.line) for row in invalid) else SUCCESS
 
 
 def _plan_invalid(row: Row) -> PlannedRow:
     return PlannedRow(row.line, "invalid", row.output, None, None, None, None, str(row.faults[0]))
+
+
+def _plan_unasked(job: Job, is_done: bool) -> PlannedRow:
+    """Plan a job that `--only` does not ask for."""
+    height, width = job.shape
+    status, why = ("done", "") if is_done else (UNASKED, "not asked for")
+    return PlannedRow(job.line, status, job.output, width, height, None, None, why)
 
 
 def _plan_job(job: Job, first: int, is_done: bool, rate: float) -> PlannedRow:
@@ -152,7 +173,8 @@ def _report(
     rows_at_once: int,
 ) -> None:
     terminal.table([asdict(row) for row in planned])
-    counts = {name: sum(row.status == name for row in planned) for name in STATUSES}
+    names = (*STATUSES, *([UNASKED] if any(row.status == UNASKED for row in planned) else ()))
+    counts = {name: sum(row.status == name for row in planned) for name in names}
     seconds = sum(row.seconds or 0 for row in planned) / rows_at_once
     memory = max((row.memory_mb or 0 for row in planned), default=0)
     terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))

@@ -28,12 +28,15 @@ from nst_core.storage.locks import LockError
 from nst_core.storage.write_errors import writing_to
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
+from tasks.report.selection import OnlyError
 from tasks.report.table import read_summary
 from tasks.request import BatchRequest
 from tasks.store.output_folder import InUseError, OutputFolder
 from tasks.store.statuses import STOPPED, WRONG
 
-REFUSALS = (ManifestError, InUseError, LockError, DeviceError, RunnerError, WeightsError)
+REFUSALS = (
+    *(ManifestError, OnlyError, InUseError, LockError, DeviceError, RunnerError, WeightsError),
+)
 """Errors of the flow that mean that nothing ran."""
 
 IMPATIENT_SECONDS = 8.0
@@ -181,9 +184,10 @@ def _report_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) ->
             "every row has ended and the table is complete, but Prefect was not notified "
             f"({_in_a_line(outcome.state)}): its page may show this run as running or failed"
         )
-    if table.with_status(*STOPPED):
+    asked = table.asked_for
+    if asked.with_status(*STOPPED):
         return INTERRUPTED
-    return ROWS_FAILED if table.with_status(*WRONG) else SUCCESS
+    return ROWS_FAILED if asked.with_status(*WRONG) else SUCCESS
 
 
 def _report_interrupted(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
