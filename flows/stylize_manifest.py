@@ -2,16 +2,16 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
-from prefect.states import Completed, Failed
 from pydantic import BeforeValidator, Field
 
+from flows.choice import keys_to_begin, planned, results_to_keep, selected
+from flows.ending import final_state, report_batch
 from flows.process.signals import deferring_signals
 from flows.submission import row_submitter, style_submitter
 from nst_core.devices import AUTO, PATTERN
@@ -25,32 +25,30 @@ from tasks.engine.in_time import Schedule, gather_in_time
 from tasks.engine.run_log import omit_tracebacks
 from tasks.engine.runner_choice import LOCAL, RunnerName
 from tasks.engine.runners import start_workers
-from tasks.events import PictureExamined, RowsPlanned, emit
+from tasks.events import PictureExamined, emit
 from tasks.intake.encoders import check_weights_place, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import ManifestError, read_manifest
 from tasks.intake.outputs import check_places
-from tasks.job import Examined, Job, by_priority
+from tasks.job import Job, by_priority
 from tasks.option import with_arguments
-from tasks.report.durations import duration
 from tasks.report.log_file import RunLog, run_log_of
-from tasks.report.prefect_page import log_wrong_rows, show_on_page, shown_progress
-from tasks.report.reasons import first_reasons
-from tasks.report.table_row import Table
-from tasks.report.write import write_report
+from tasks.report.prefect_page import shown_progress
+from tasks.report.selection import Selection
 from tasks.request import (
     CHECKPOINT_SECONDS,
+    RETRIES,
     BatchRequest,
     CheckpointEvery,
     CompleteRequest,
     MaxPixels,
+    Retries,
     SaveEvery,
     WebUrl,
 )
 from tasks.row import Row
 from tasks.stopping import Limits, raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
-from tasks.store.finished import results_of_finished
 from tasks.store.lookup import forget_foreign
 from tasks.store.measuring import measuring
 from tasks.store.speeds import Speeds
@@ -84,6 +82,7 @@ def stylize_manifest(
     weights: Path | None = None,
     cache: PlaceText | None = None,
     refresh: bool = False,
+    only: str | None = None,
     strict: bool = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     until: str | None = None,
@@ -91,6 +90,7 @@ def stylize_manifest(
     row_budget: str | None = None,
     save_every: SaveEvery | None = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_SECONDS,
+    retries: Retries = RETRIES,
     devices: Devices = AUTO,
     runner: RunnerName = LOCAL,
     address: str | None = None,
@@ -121,6 +121,7 @@ def stylize_rows(
 ) -> State:
     """Examine rows, run those that can run, write the table, and return the final state."""
     output = batch.output_folder
+    selection = selected(rows, batch)
     rows = check_places(rows, output)
     check_weights_place(store, output)
     examined = examine_rows(
@@ -129,45 +130,18 @@ def stylize_rows(
         max_pixels=batch.max_pixels,
         on_picture=report_examined,
     )
-    if batch.strict and examined.faults:
-        raise ManifestError("\n".join(map(str, examined.faults)))
+    faults = [fault for fault in examined.faults if selection.asks_for(fault.line)]
+    if batch.strict and faults:
+        raise ManifestError("\n".join(map(str, faults)))
     results: dict[int, RowResult] = {}
     try:
         with shown_progress(name_of(batch.manifest)):
-            seconds_left = stylize_jobs(examined.jobs, results, batch, limits)
+            seconds_left = stylize_jobs(examined.jobs, results, batch, limits, selection)
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():
-            report_batch(examined, results, batch, log, patiently=False)
+            report_batch(examined, results, batch, log, selection, patiently=False)
         raise
-    table = report_batch(examined, results, batch, log, seconds_left)
-    return final_state(table.counts, first_reasons(table), seconds_left)
-
-
-def report_batch(
-    examined: Examined,
-    results: dict[int, RowResult],
-    batch: CompleteRequest,
-    log: RunLog,
-    seconds_left: float | None = None,
-    *,
-    patiently: bool = True,
-) -> Table:
-    """Write the table and the page, say in both logs what is not done, and show it in Prefect's UI.
-
-    Args:
-        examined: all rows, and the jobs of those that could run.
-        results: the results of the jobs, by line; those of the other rows are added.
-        batch: what was asked for.
-        log: the log of this run.
-        seconds_left: as `stylize_jobs` returns it.
-        patiently: wait a minute for a server that does not answer.
-    """
-    output = batch.output_folder
-    report = write_report(examined, results, batch.manifest, output, seconds_left)
-    log.ended(report.table)
-    log_wrong_rows(report.table)
-    show_on_page(report, batch.served_at, patiently=patiently)
-    return report.table
+    return final_state(report_batch(examined, results, batch, log, selection, seconds_left))
 
 
 def report_examined(count: int, total: int) -> None:
@@ -181,8 +155,9 @@ def stylize_jobs(
     results: dict[int, RowResult],
     batch: CompleteRequest,
     limits: Limits,
+    selection: Selection,
 ) -> float | None:
-    """Run the jobs that are not done and end in time; each waits only for its own style.
+    """Run the jobs that are asked for, not done, and end in time; each waits only for its style.
 
     Equal jobs run once, and equal styles are computed once.
 
@@ -192,19 +167,18 @@ def stylize_jobs(
             known, even if the batch is stopped.
         batch: what was asked for.
         limits: when rows must end.
+        selection: the rows that are asked for.
 
     Returns:
         The estimated seconds of the rows that are left because the time was up; None if none are.
     """
     output = batch.output_folder
-    if not batch.refresh:
-        results |= results_of_finished(jobs, output)
-    to_run = by_priority([job for job in jobs if job.line not in results])
-    forget_old_checkpoints(
-        output.checkpoints, {job.key for job in jobs} - {job.key for job in to_run}
-    )
+    results |= results_to_keep(jobs, batch, selection)
+    left = [job for job in jobs if selection.asks_for(job.line) and job.line not in results]
+    to_run = by_priority(left)
+    forget_old_checkpoints(output.checkpoints, keys_to_begin(jobs, to_run, results, batch.refresh))
     forget_foreign(to_run, output)
-    emit(planned(to_run, results, Speeds.read(batch.style_cache, batch.devices)))
+    emit(planned(to_run, results, batch, selection))
     if not to_run:
         return None  # otherwise TensorFlow or a cluster would be started for nothing
     in_flight = InFlight(results, output, batch.runner)
@@ -234,35 +208,3 @@ def run_jobs(
         estimate = Speeds.read(batch.style_cache, batch.devices).seconds
         schedule = Schedule.of(jobs, limits, estimate, continues=batch.checkpoint_every > 0)
         return gather_in_time(in_flight, jobs, schedule, (style, row), workers.at_once)
-
-
-def planned(to_run: Sequence[Job], results: Mapping[int, RowResult], speeds: Speeds) -> RowsPlanned:
-    """Count the rows to run, all rows that can run, and the rows that repeat an earlier one.
-
-    Estimate how long those take that run.
-    """
-    done = sum(result.record is not None for result in results.values())
-    equal = len(to_run) - len({job.key for job in to_run})
-    return RowsPlanned(len(to_run), len(to_run) + done, equal, speeds.of_batch(to_run))
-
-
-def final_state(
-    counts: Mapping[str, int], reasons: Iterable[str] = (), seconds_left: float | None = None
-) -> State:
-    """Return the final state of a run, with a name that says how its rows ended.
-
-    Args:
-        counts: the number of rows for each status that occurs.
-        reasons: why rows are not done, for the state's message, which has a line for each.
-        seconds_left: how long the rows would take that are left because the time was up; None if
-            there are none.
-    """
-    counted = ", ".join(f"{count} {status}" for status, count in counts.items())
-    if seconds_left is not None:
-        counted += f"; the rows that are left would take about {duration(seconds_left)}"
-    message = "\n".join([counted, *reasons])
-    wrong = counts.get("failed", 0) + counts.get("invalid", 0)
-    if not wrong:
-        return Completed(name=None if seconds_left is None else "OutOfTime", message=message)
-    name = "AllRowsFailed" if wrong == sum(counts.values()) else "SomeRowsFailed"
-    return Failed(name=name, message=message)

@@ -31,6 +31,7 @@ def row_submitter(workers: Workers, batch: CompleteRequest, limits: Limits) -> S
             "cache": batch.style_cache,
             "saving": saving,
             "limits": limits,
+            "retries": batch.retries,
         }
         return workers.submit(stylize, parameters)
 
@@ -63,6 +64,7 @@ def style_submitter(
             "cache": cache,
             "output": batch.output_folder,
             "deadline": deadline,
+            "retries": batch.retries,
         }
         future: PrefectFuture[StyleRecord] = workers.submit(compute, parameters)
         return future

@@ -41,6 +41,26 @@ class PictureExamined:
 
 
 @dataclass(frozen=True)
+class RowsSelected:
+    """It is known which rows of the manifest are asked for, if not all of them are.
+
+    Attributes:
+        only: what `--only` says.
+        rows: how many rows are asked for.
+        total: how many rows the manifest has.
+    """
+
+    only: str
+    rows: int
+    total: int
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return f"--only {self.only}: no row ended so in the last run, so there is nothing to do"
+        return f"--only {self.only}: {self.rows} of {self.total} rows are asked for"
+
+
+@dataclass(frozen=True)
 class RowEstimate:
     """About how long a row takes, in seconds.
 
@@ -76,15 +96,18 @@ class RowsPlanned:
 
     Attributes:
         to_run: how many rows are to run.
-        total: how many rows can run; those that are not to run were done by an earlier run.
+        total: how many rows can run and are asked for or done; those that are not to run were
+            done by an earlier run.
         equal: how many of the rows to run only get a copy of an earlier row's picture.
         estimates: how long the others take, in the order in which they run.
+        is_part: whether only some rows of the manifest are asked for.
     """
 
     to_run: int
     total: int
     equal: int = 0
     estimates: tuple[RowEstimate, ...] = ()
+    is_part: bool = False
 
     def __str__(self) -> str:
         return f"{self.to_run} of {self.total} rows to run"
@@ -125,6 +148,18 @@ class RowWaiting:
     line: int
     output: str
     reason: str = ""
+
+    def __str__(self) -> str:
+        return f"line {self.line} {self.output} {self.reason}"
+
+
+@dataclass(frozen=True)
+class RowRetried:
+    """A row, or its style before it, failed and is tried again; `reason` says why, and when."""
+
+    line: int
+    output: str
+    reason: str
 
     def __str__(self) -> str:
         return f"line {self.line} {self.output} {self.reason}"
@@ -193,10 +228,11 @@ class GalleryWritten:
         return f"the gallery is written: {self.page}"
 
 
-RowEvent: TypeAlias = RowStarted | RowWaiting | RowStepped | RowEnded
+RowEvent: TypeAlias = RowStarted | RowWaiting | RowRetried | RowStepped | RowEnded
 Event: TypeAlias = (
     FileDownloading
     | PictureExamined
+    | RowsSelected
     | RowsPlanned
     | DevicesOpened
     | RowEvent

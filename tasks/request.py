@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 CHECKPOINT_SECONDS = 60.0
+RETRIES = 2
 
 
 class Group(StrEnum):
@@ -60,6 +61,7 @@ def _web_url(text: str) -> str:
 SaveEvery = Annotated[int, Field(gt=0, multiple_of=REPORT_EVERY)]
 CheckpointEvery = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 MaxPixels = Annotated[int, Field(ge=1)]
+Retries = Annotated[int, Field(ge=0, le=100)]
 WebUrl = Annotated[
     str, AfterValidator(_web_url), WithJsonSchema({"type": "string", "pattern": WEB_URL})
 ]
@@ -101,10 +103,16 @@ class CheckRequest(BaseModel):
     refresh: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
         description="stylize every row again, even if it is done, and compute every style's "
-        "targets again",
+        "targets again; with --only, those of the rows that it names",
+    )
+    only: Annotated[str | None, Shown(Group.WHAT)] = Field(
+        None,
+        description="run only some rows: those that the last table of the output folder calls "
+        "failed, interrupted, pending or invalid, and those that begin in some lines of the "
+        "manifest, such as failed or 3,7-9",
     )
     strict: Annotated[bool, Shown(Group.WHAT)] = Field(
-        False, description="run nothing if any row has an error"
+        False, description="run nothing if any row that is asked for has an error"
     )
     max_pixels: Annotated[MaxPixels, Shown(Group.WHAT)] = Field(
         DEFAULT_MAX_PIXELS, description="refuse pictures with more pixels than this"
@@ -135,6 +143,12 @@ class CheckRequest(BaseModel):
         CHECKPOINT_SECONDS,
         description="save the state of each active row every so many seconds, so that an "
         "interrupted row continues from there in the next run; 0: never",
+    )
+    retries: Annotated[Retries, Shown(Group.WHAT)] = Field(
+        RETRIES,
+        description="how often to try a row again after a failure that may pass: a lost device, a "
+        "storage that does not answer, or a lack of memory; the waits before it grow: 2 s, 10 s, "
+        "then 60 s each",
     )
     devices: Annotated[TypedDevices, Shown(Group.WHERE)] = Field(
         AUTO,
@@ -173,6 +187,7 @@ class CheckRequest(BaseModel):
         """
         # Help does not need this module, which reads files.
         from tasks.intake.manifest import check_manifest_kind, check_manifest_place, read_manifest
+        from tasks.report.selection import check_lines, parse_only
 
         if not once:
             for place in (self.manifest, self.output, self.cache):
@@ -182,8 +197,11 @@ class CheckRequest(BaseModel):
             check_manifest_place(self.manifest, folder)
         if not once:
             check_manifest_kind(self.manifest)
+        only = None if self.only is None else parse_only(self.only)
         if read:
-            read_manifest(self.manifest, self.settings)
+            rows = read_manifest(self.manifest, self.settings)
+            if only:
+                check_lines(only, rows)
         self.limits(time.time())
         parse_devices(self.devices)
         check_runner(self.runner, self.address, self.devices)

@@ -3,9 +3,10 @@
 from prefect import task
 
 from nst_core.storage.write_errors import writing_to
+from tasks.engine.retries import with_retries
 from tasks.engine.row_report import RowReport
 from tasks.job import Job
-from tasks.stopping import Deadline
+from tasks.stopping import Deadline, check_may_continue
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
 from tasks.store.style_cache import StyleCache
@@ -19,6 +20,7 @@ def compute_style_targets(
     output: OutputFolder,
     devices: str,
     deadline: Deadline = Deadline(),  # noqa: B008 - frozen, so it can be shared
+    retries: int = 0,
 ) -> StyleRecord:
     """Compute the Gram matrices of a job's style, and write them to a safetensors file.
 
@@ -28,10 +30,22 @@ def compute_style_targets(
         output: the batch's output folder, by which the task learns that it must stop.
         devices: those that may be used, as the user asked for them.
         deadline: that of the run.
+        retries: how often to try again after a failure that may pass.
 
     Raises:
         StoppedError: the batch was stopped while this waited, or the deadline is over.
     """
-    targets, seconds = compute(RowReport(job), output, devices, deadline)
-    with writing_to({"the cache": cache.root}):
-        return write(job, targets, cache, seconds)
+    report, subject = RowReport(job), f"style {job.style_name}"
+
+    def attempt(_: int) -> StyleRecord:
+        targets, seconds = compute(report, output, devices, deadline)
+        with writing_to({"the cache": cache.root}):
+            return write(job, targets, cache, seconds)
+
+    def may_continue(doing: str) -> None:
+        check_may_continue(output, deadline, doing)
+
+    outcome = with_retries(
+        attempt, retries, may_continue, lambda retry: report.retried(retry, subject)
+    )
+    return outcome.result.model_copy(update={"failures": outcome.failures})

@@ -1,8 +1,11 @@
 """The task of one row, which makes one picture, its loss curve and one record."""
 
+from typing import TYPE_CHECKING
+
 from prefect import task
 
 from nst_core.storage.write_errors import writing_to
+from tasks.engine.retries import with_retries
 from tasks.engine.row_report import RowReport, wait_for_device
 from tasks.job import Job
 from tasks.stopping import Limits, check_may_continue
@@ -11,6 +14,9 @@ from tasks.store.records import PictureRecord, StyleRecord
 from tasks.store.style_cache import StyleCache
 from tasks.work.stylization import Saving, stylize_job
 from tasks.work.targets import read_or_compute
+
+if TYPE_CHECKING:
+    from nst_core.transfer.statistics import StyleTargets
 
 
 @task(name="stylize", task_run_name="{job.output}")
@@ -22,6 +28,7 @@ def stylize_row(
     devices: str,
     saving: Saving = Saving(),  # noqa: B008 - frozen, so it can be shared
     limits: Limits = Limits(),  # noqa: B008
+    retries: int = 0,
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets, into the output folder.
 
@@ -33,24 +40,46 @@ def stylize_row(
         devices: those that may be used, as the user asked for them.
         saving: what to save while the row runs.
         limits: when the row must end before it is finished.
+        retries: how often to try again after a failure that may pass.
 
     Raises:
         StoppedError: the batch was stopped, or the deadline is over; the best picture so far and a
             checkpoint are saved.
     """
-    from nst_core.devices import on_asked_devices
-
     report, deadline = RowReport(job), limits.deadline
-    with report.running():
-        check_may_continue(output, deadline, "before it began")
+
+    def may_continue(doing: str) -> None:
+        check_may_continue(output, deadline, doing)
+
+    def attempt(earlier: int) -> PictureRecord:
         targets = read_or_compute(report, style, cache, output, devices, deadline)
-        with writing_to({"the output folder": output.root}):
-            record = on_asked_devices(
-                devices,
-                lambda device: stylize_job(job, targets, output, device, saving, limits, report),
-                on_wait=lambda holder: wait_for_device(report, holder, output, deadline),
-            )
+        return _stylize(report, targets, output, devices, saving.after(earlier), limits)
+
+    with report.running():
+        may_continue("before it began")
+        outcome = with_retries(attempt, retries, may_continue, report.retried)
+    record = outcome.result.model_copy(update={"failures": outcome.failures})
     report.ended(
         "done", f"{record.steps} steps, stop reason {record.stop_reason}", record.total_loss
     )
     return record
+
+
+def _stylize(
+    report: RowReport,
+    targets: "StyleTargets",
+    output: OutputFolder,
+    devices: str,
+    saving: Saving,
+    limits: Limits,
+) -> PictureRecord:
+    """Stylize a row's content on one of the devices."""
+    from nst_core.devices import on_asked_devices
+
+    job, deadline = report.job, limits.deadline
+    with writing_to({"the output folder": output.root}):
+        return on_asked_devices(
+            devices,
+            lambda device: stylize_job(job, targets, output, device, saving, limits, report),
+            on_wait=lambda holder: wait_for_device(report, holder, output, deadline),
+        )

@@ -57,10 +57,10 @@ def run(
 ) -> int:
     """Stylize the rows of a manifest that are not done yet.
 
-    Exit code 0: every row has its picture. 1: some rows failed or are invalid; the others are
-    done. 2: the manifest or an option cannot be used; nothing ran. 3: the batch ended early.
-    4: the time was up, and rows are left. 130: the batch was interrupted. After 3, 4 and 130, rerun
-    the same command to resume.
+    Exit code 0: every row that is asked for has its picture. 1: some of them failed or are
+    invalid; the others are done. 2: the manifest or an option cannot be used; nothing ran. 3: the
+    batch ended early. 4: the time was up, and rows are left. 130: the batch was interrupted. After
+    3, 4 and 130, rerun the same command to resume.
     """
     # Nothing can be lost before the flow runs.
     answer_signals(end_on_signal)
@@ -113,7 +113,7 @@ def check(request: CheckRequest, *, json: OutputJson = False) -> int:
 
 
 @app.command
-@asking(BatchRequest, [*ROW_OPTIONS, "devices"])
+@asking(BatchRequest, [*ROW_OPTIONS, "only", "devices"])
 def plan(request: BatchRequest, *, json: OutputJson = False) -> int:
     """Show what a run would do: rows, styles to compute, time, memory and disk."""
     from flows.cli.commands.plan import plan as plan_manifest

@@ -47,11 +47,14 @@ class RowState:
     step: int = 0
     steps: int = 0
     losses: list[float] = field(default_factory=list)
+    is_retried: bool = False
 
     def cells(self) -> tuple[str, str, str]:
         """Return the losses as a sparkline, the step, and the loss."""
         if self.is_waiting:
             return "", "waits for a device", ""
+        if self.is_retried:
+            return "", "failed, is tried again", ""
         if not self.losses:
             return "", "is getting ready", ""
         return (

@@ -1,10 +1,10 @@
 """The exit codes of `nst-batch`, for scripts."""
 
 SUCCESS = 0
-"""Every row has its picture; every check passed."""
+"""Every row that was asked for has its picture; every check passed."""
 
 ROWS_FAILED = 1
-"""Some rows failed or are invalid; the others are done."""
+"""Some rows that were asked for failed or are invalid; the others are done."""
 
 UNUSABLE = 2
 """The manifest or the command line cannot be used; no row ran."""

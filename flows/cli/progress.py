@@ -17,7 +17,9 @@ from tasks.events import (
     GalleryWritten,
     PictureExamined,
     RowEnded,
+    RowRetried,
     RowsPlanned,
+    RowsSelected,
     RowStarted,
     RowStepped,
     RowWaiting,
@@ -58,12 +60,14 @@ class LiveProgress:
                 self._download(event)
             case PictureExamined():
                 self._examined(event)
+            case RowsSelected():
+                self.terminal.say(str(event))
             case RowsPlanned():
                 self.rows_are_known = True
                 self._plan(event)
             case DevicesOpened():
                 self._devices(event)
-            case RowStarted() | RowWaiting() | RowStepped():
+            case RowStarted() | RowWaiting() | RowRetried() | RowStepped():
                 self._row(event)
             case RowEnded():
                 self._row_ended(event)
@@ -113,14 +117,15 @@ class LiveProgress:
                 f"another run also uses this CPU ({event.cpu_shared_with}): both take longer"
             )
 
-    def _row(self, event: RowStarted | RowWaiting | RowStepped) -> None:
+    def _row(self, event: RowStarted | RowWaiting | RowRetried | RowStepped) -> None:
         display = self.display
         row = display.rows.setdefault(event.line, RowState(event.output))
         row.output, row.is_waiting = event.output, isinstance(event, RowWaiting)
+        row.is_retried = isinstance(event, RowRetried)
         if isinstance(event, RowStepped):
             row.step, row.steps = event.step, event.steps
             row.losses.append(event.loss)
-        if isinstance(event, RowWaiting):
+        if isinstance(event, RowWaiting | RowRetried):
             self._say(str(event))
         display.done = self.tally.completed
 

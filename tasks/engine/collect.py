@@ -3,12 +3,14 @@
 import logging
 import traceback
 from asyncio import CancelledError as AsyncCancelledError
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 
 from prefect.futures import PrefectFuture
 
 from nst_core.storage.files import StorageError, stat, write_atomic
 from nst_core.storage.places import Place, redacted
+from tasks.engine.retries import after_retries, earlier_failures, tried
 from tasks.engine.runners import ended
 from tasks.events import ROW_ENDS, RowEnd, RowEnded, emit
 from tasks.job import Job
@@ -46,11 +48,23 @@ def result_of(
     warn_if_not_stored(job, output)
     forget_checkpoint_of(output.checkpoint(job.key), record.seconds)
     computed = isinstance(style, PrefectFuture) and ended(style).name != "Cached"
+    is_cached = picture.state.name == "Cached"
     return RowResult(
-        "cached" if picture.state.name == "Cached" else "done",
+        "cached" if is_cached else "done",
         copied_to(job.output, record, output),
         "computed" if computed else "hit",
+        notes=() if is_cached else tuple(notes_on_retries(job, record, style)),
     )
+
+
+def notes_on_retries(job: Job, record: PictureRecord, style: Style | None) -> Iterator[str]:
+    """Yield what failed before a row was done, if anything did."""
+    if record.failures:
+        yield tried(record.failures)
+    if isinstance(style, PrefectFuture) and ended(style).name != "Cached":
+        failures = style.result().failures
+        if failures:
+            yield f"style {job.style_name}: {tried(failures)}"
 
 
 def warn_if_not_stored(job: Job, output: OutputFolder) -> None:
@@ -83,11 +97,15 @@ def failed_result(
     if not isinstance(error, BaseException):
         why = f"{subject}{failed.name}: {failed.message or 'no reason was given'}"
         return RowResult("failed", error=why)
-    why = f"{subject}{in_a_line(error)}"
-    if isinstance(error, StorageError) and str(error.filename).startswith(str(output)):
-        return RowResult("failed", error=why, is_output_lost=True)
-    write_traceback(error, output.error(job.output))
-    return RowResult("failed", error=why)
+    is_output_lost = isinstance(error, StorageError) and str(error.filename).startswith(str(output))
+    if not is_output_lost:
+        write_traceback(error, output.error(job.output))
+    return RowResult(
+        "failed",
+        error=f"{subject}{in_a_line(error)}{after_retries(error)}",
+        is_output_lost=is_output_lost,
+        retries=len(earlier_failures(error)),
+    )
 
 
 def write_traceback(error: BaseException, path: Place) -> None:

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from nst_core.storage.places import redacted
+from tasks.engine.retries import Retry, after_retries
 from tasks.engine.run_log import run_log
-from tasks.events import RowEnded, RowStarted, RowStepped, RowWaiting, emit
+from tasks.events import RowEnded, RowRetried, RowStarted, RowStepped, RowWaiting, emit
 from tasks.job import Job
 from tasks.stopping import Deadline, StoppedError, check_may_continue
 from tasks.store.output_folder import OutputFolder
@@ -38,7 +39,7 @@ class RowReport:
             self.ended("interrupted", str(stopped))
             raise
         except Exception as error:
-            self.ended("failed", str(error))
+            self.ended("failed", f"{error}{after_retries(error)}")
             raise
 
     def started(self) -> None:
@@ -52,8 +53,20 @@ class RowReport:
         emit(RowStarted(self.job.line, self.job.output))
 
     def resumed(self, step: int) -> None:
-        """Report that the row continues from the checkpoint of an earlier run."""
-        self.log.info("continues after step %d of an earlier run", step)
+        """Report that the row continues from a checkpoint of an earlier run, or of this one."""
+        self.log.info("continues after step %d, from its checkpoint", step)
+
+    def retried(self, retry: Retry, subject: str = "") -> None:
+        """Report that the row failed and is tried again.
+
+        Args:
+            retry: the failure and the wait.
+            subject: what failed, if it is not the row itself, such as `style night.png`.
+        """
+        self.has_waited = False
+        how = f"{subject} {retry}".lstrip()
+        self.log.warning("%s", how)
+        emit(RowRetried(self.job.line, self.job.output, how))
 
     def waiting(self, holder: str) -> None:
         """Report that all devices are in use; only once, however often it is called.

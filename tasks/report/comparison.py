@@ -56,7 +56,7 @@ def _change(now: TableRow, then: TableRow | None) -> Change:
     if not has:
         return "broken" if had and now.status in WRONG else "same"
     if not had:
-        return "mended" if then.status in WRONG else "new"
+        return "mended" if (then.last_status or then.status) in WRONG else "new"
     if now.key != then.key:
         return "changed"
     return "moved" if _has_moved(now.total_loss, then.total_loss) else "same"

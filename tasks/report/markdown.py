@@ -85,7 +85,8 @@ def _left(table: Table) -> list[str]:
 
 
 def _undone(table: Table) -> list[str]:
-    wrong = table.with_status(*UNDONE)
+    # What nobody asked for would hide what went wrong.
+    wrong = [row for row in table.with_status(*UNDONE) if row.asked or row.status != "pending"]
     if not wrong:
         return []
     # This is a list, because the page cuts off long table cells.

@@ -33,7 +33,7 @@ MEASURES = (
 )
 
 WHOLE = (
-    *("evaluations", "recoveries", "width", "height", "seed", "same_as"),
+    *("evaluations", "recoveries", "retries", "width", "height", "seed", "same_as"),
     *(name for name, field in Settings.model_fields.items() if field.annotation is int),
 )
 """Columns of whole numbers, which stay whole even if rows without a picture have none."""
@@ -92,6 +92,8 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
         "line": row.line,
         "status": result.status,
         "same_as": result.same_as,
+        "asked": result.asked,
+        "last_status": result.last_status,
         "content": row.cell("content"),
         "style": row.cell("style"),
         "output": row.output,
@@ -99,7 +101,7 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
     }
     record = result.record
     if record is None:
-        return TableRow(**facts, picture=result.interrupted_picture or None)
+        return TableRow(**facts, picture=result.interrupted_picture or None, retries=result.retries)
     # The steps and the seed of a picture take the place of the settings with these names.
     facts |= {name: getattr(record, name) for name in MEASURES}
     return TableRow(
@@ -109,7 +111,8 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
         style_targets=result.style_targets,
         curve=f"{CURVES}/{curve_name(row.output)}" if record.curve_file else "",
         key=record.key,
-        warnings="; ".join(record.warnings),
+        retries=len(record.failures),
+        warnings="; ".join((*result.notes, *record.warnings)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -47,6 +47,8 @@ class TableRow:
         content, style: the cells of the manifest, redacted.
         term_losses: the loss terms before their weights, by term.
         relative_losses: by style layer.
+        retries: how often the row was tried again in the run that made its picture; if it failed,
+            in this run.
         steps: all steps that were done; without a picture, the setting, which is for one octave.
         peak_memory_mb: in megabytes; the resident memory on a CPU, TensorFlow's own on a GPU.
         width, height: the size of the result, in pixels.
@@ -55,6 +57,8 @@ class TableRow:
         output: the name of the result, with `/` between folders; empty if the row has none.
         same_as: the line of an earlier, equal row, with which it shares its result.
         change, previous_loss: the comparison with the previous table.
+        asked: whether the run was asked to run the row.
+        last_status: how a row that was not asked for last ended, if it has no picture; else empty.
         size, ..., pooling: the settings, as in `Settings`.
         term_weights: the settings that are weights of loss terms, by term.
         warnings: what is odd about the row although it is done; usually empty.
@@ -74,6 +78,7 @@ class TableRow:
     evaluations: int | None = None
     stop_reason: str | None = None
     recoveries: int | None = None
+    retries: int | None = None
     seconds: float | None = None
     device: str | None = None
     peak_memory_mb: float | None = None
@@ -88,6 +93,8 @@ class TableRow:
     same_as: int | None = None
     change: Change = ""
     previous_loss: float | None = None
+    asked: bool = True
+    last_status: Status | Literal[""] = ""
     size: int | None = None
     enlarge: bool | None = None
     style_scale: float | None = None
@@ -154,10 +161,15 @@ class Table:
     @property
     def what_is_left(self) -> str:
         """How many rows are left because the time was up, for people; empty if none are."""
-        count = len(self.with_status(*STOPPED))
+        count = len(self.asked_for.with_status(*STOPPED))
         if self.seconds_left is None:
             return ""
         return "1 row is left" if count == 1 else f"{count} rows are left"
+
+    @property
+    def asked_for(self) -> "Table":
+        """The same table with only the rows that the run was asked to run."""
+        return replace(self, rows=tuple(row for row in self.rows if row.asked))
 
     @property
     def with_warnings(self) -> tuple[TableRow, ...]:

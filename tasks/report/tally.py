@@ -3,7 +3,15 @@
 import threading
 from collections import Counter
 
-from tasks.events import Event, RowEnded, RowsPlanned, RowStarted, RowStepped, RowWaiting
+from tasks.events import (
+    Event,
+    RowEnded,
+    RowRetried,
+    RowsPlanned,
+    RowStarted,
+    RowStepped,
+    RowWaiting,
+)
 
 
 class Tally:
@@ -11,12 +19,14 @@ class Tally:
 
     Attributes:
         to_run, rows: how many rows are to run, and how many can; None and 0 until this is known.
+        is_part: whether only some rows of the manifest are asked for.
         ended: how many rows have ended, by status.
     """
 
     def __init__(self) -> None:
         self.to_run: int | None = None
         self.rows = 0
+        self.is_part = False
         self.ended: Counter[str] = Counter()
         self._shares: dict[int, float] = {}
         self._lock = threading.Lock()
@@ -27,7 +37,8 @@ class Tally:
             match event:
                 case RowsPlanned():
                     self.to_run, self.rows = event.to_run, event.total
-                case RowStarted() | RowWaiting():
+                    self.is_part = event.is_part
+                case RowStarted() | RowWaiting() | RowRetried():
                     self._shares[event.line] = 0.0
                 case RowStepped():
                     self._shares[event.line] = event.share
@@ -54,7 +65,8 @@ class Tally:
         if self.to_run is None:
             return ""
         if self.to_run == 0:
-            return f"all {self.rows} rows were already done"
+            all_of_them = "nothing to run:" if self.is_part else "all"
+            return f"{all_of_them} {self.rows} rows were already done"
         wrong = self.ended["failed"]
         failed = f", {wrong} of them failed" if wrong else ""
         return f"{self.ended.total()} of {self.to_run} rows ended{failed}"

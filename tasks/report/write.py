@@ -14,6 +14,7 @@ from tasks.report.contact_sheet import write_contact_sheet
 from tasks.report.gallery.page import Page, render
 from tasks.report.gallery.previews import complete_previews
 from tasks.report.gallery.rows import gallery_rows, previews_of
+from tasks.report.selection import EVERY_ROW, Selection
 from tasks.report.table import MissingColumnError, read_summary, summarize, write_summary
 from tasks.report.table_row import Table
 from tasks.row import Row
@@ -54,6 +55,7 @@ def write_report(
     manifest: Place,
     output: OutputFolder,
     seconds_left: float | None = None,
+    selection: Selection = EVERY_ROW,
 ) -> BatchReport:
     """Write everything that shows how a batch ended.
 
@@ -65,6 +67,7 @@ def write_report(
         manifest: where the manifest is.
         output: the batch's output folder.
         seconds_left: see `Table`.
+        selection: the rows that were asked for.
 
     Raises:
         OSError: the table cannot be written.
@@ -73,6 +76,7 @@ def write_report(
     results |= {job.line: PENDING for job in examined.jobs if job.line not in results}
     results |= confirmed(examined.jobs, results, output)
     results |= {row.line: _invalid(row) for row in examined.rows if row.faults}
+    results |= selection.applied(results)
     report = _write_table(summarize(examined.rows, results), manifest, output, seconds_left)
     try:
         remove_finished(results, examined.jobs, output)
@@ -153,7 +157,7 @@ def write_gallery(
         OSError: the output folder cannot be read or written.
     """
     # A user who stops a batch of thousands of rows does not want to wait for previews.
-    is_stopped = any(result.status in STOPPED for result in results.values())
+    is_stopped = any(result.asked and result.status in STOPPED for result in results.values())
     wanted = previews_of(jobs, results, may_be_missing=is_stopped)
     previews = complete_previews(wanted, report.output)
     rows = gallery_rows(report.table, jobs, results, previews, report.output)

@@ -131,5 +131,11 @@ def sizes_of_pictures(names: Sequence[str], output: OutputFolder) -> dict[str, i
 def in_a_line(error: BaseException) -> str:
     """Return an error's message on one line, short enough for a cell of the table."""
     explanation = isinstance(error, OSError) and explained(error, {})
-    message = redacted(" ".join((explanation or f"{type(error).__name__}: {error}").split()))
+    return shortened(
+        redacted(" ".join((explanation or f"{type(error).__name__}: {error}").split()))
+    )
+
+
+def shortened(message: str) -> str:
+    """Return a message, cut off if it is too long for a cell of the table."""
     return message if len(message) <= LONGEST_ERROR else f"{message[:LONGEST_ERROR]} ..."

@@ -11,12 +11,11 @@ must contain.
 import json
 import logging
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     TypeAdapter,
     ValidationError,
     create_model,
@@ -35,6 +34,7 @@ from nst_core.storage.files import (
 from nst_core.storage.places import Place, RecordedPlace, redacted
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.terms import FIRST_TERMS, LOSS_TERMS, loss_name
+from tasks.store.attempts import Sentence, Tried
 from tasks.store.file_reference import (
     Count,
     FileReference,
@@ -53,13 +53,9 @@ SERIALIZER = "nst-batch/record"
 MOST_BYTES = 1 << 20
 """The largest size of a record; ours have a few thousand bytes."""
 
-Sentence = Annotated[str, Field(max_length=2000)]
 
-
-class StyleRecord(BaseModel):
+class StyleRecord(Tried):
     """The record of a style's targets, which are in a safetensors file."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Literal["style"] = "style"
     key: Name
@@ -113,7 +109,7 @@ class StylizationFacts(_FactsWithLosses):
         return {term: loss for term, loss in losses.items() if loss is not None}
 
 
-class PictureRecord(StylizationFacts):
+class PictureRecord(StylizationFacts, Tried):
     """The record of a finished picture's file, with the facts that the table shows.
 
     Attributes:

@@ -20,11 +20,17 @@ class RowResult:
     Attributes:
         status: `done` in this run, `cached` from an earlier one, `failed`, `invalid` because of its
             manifest or pictures, `interrupted` by the end of its batch, or `pending` if the batch
-            ended before the row began.
+            ended before the row began, or the row was not asked for.
         interrupted_picture: the best picture so far of an interrupted row, relative to the output
             folder.
         same_as: the line of an earlier, equal row, with which it shares its result.
         is_output_lost: it failed because the storage of the output does not answer.
+        retries: how often it, or the style that it lacks, was tried again before it failed; None
+            if it did not run to such an end.
+        asked: whether the run was asked to run it.
+        last_status: how it last ended, if it was not asked for and has no picture; else empty.
+        notes: what is odd about how this run made its picture; what is odd about the picture
+            itself is in its record.
     """
 
     status: Status
@@ -34,6 +40,10 @@ class RowResult:
     interrupted_picture: str = ""
     same_as: int | None = None
     is_output_lost: bool = False
+    retries: int | None = None
+    notes: tuple[str, ...] = ()
+    asked: bool = True
+    last_status: Status | Literal[""] = ""
 
 
 PENDING = RowResult("pending", error="the batch was stopped before this row began")

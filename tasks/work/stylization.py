@@ -3,8 +3,8 @@
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,10 @@ class Saving:
     intermediate_steps: int | None = None
     checkpoint_seconds: float = 0
     resume: bool = True
+
+    def after(self, attempts: int) -> Self:
+        """Return the same for a row that was tried this often: it continues what it began."""
+        return replace(self, resume=self.resume or attempts > 0)
 
 
 def stylize_job(

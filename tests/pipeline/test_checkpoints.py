@@ -10,6 +10,7 @@ import pytest
 
 from nst_core.transfer import stylize
 from nst_core.transfer.checkpoint import Checkpoint
+from tasks.engine import retries
 from tasks.store import checkpoints as module
 from tests.pictures import write_picture
 from tests.pipeline.conftest import Batch
@@ -119,6 +120,50 @@ def test_a_row_continues_and_ends_with_the_same_files(
     assert seen == [step for step in STEPS if step > interrupted]
     assert results(batch) == undisturbed
     assert not checkpoints(batch)
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_a_row_that_is_tried_again_continues_from_its_own_checkpoint(
+    batch: Batch,
+    undisturbed: tuple[bytes, bytes],
+    interrupted: int,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: list[int],
+    refresh: bool,
+) -> None:
+    failed: list[int] = []
+
+    def fail_once(iterate: Any) -> None:
+        if iterate.step == 50 and not failed:
+            failed.append(iterate.step)
+            raise MemoryError("no room")
+
+    monkeypatch.setattr(retries, "DELAYS", (0.0,))
+    _wrap_iterates(monkeypatch, fail_once)
+    table = run(batch, refresh=refresh)
+    assert (table.loc[2, "status"], table.loc[2, "retries"]) == ("done", 1)
+    # A refresh does not use the checkpoint of the run before.
+    first = [step for step in STEPS if refresh or step > interrupted]
+    assert seen == [*first[: first.index(50) + 1], 50, 60]
+    assert results(batch) == undisturbed
+    assert not checkpoints(batch)
+
+
+def test_a_refresh_that_fails_before_its_first_checkpoint_starts_from_the_beginning(
+    batch: Batch,
+    interrupted: int,  # noqa: ARG001 - leaves a checkpoint
+    monkeypatch: pytest.MonkeyPatch,
+    seen: list[int],
+) -> None:
+    def fail_once(iterate: Any) -> None:
+        if iterate.step == 0 and len(seen) == 1:
+            raise MemoryError("no room")
+
+    monkeypatch.setattr(retries, "DELAYS", (0.0,))
+    _wrap_iterates(monkeypatch, fail_once)
+    table = run(batch, every=3600, refresh=True)
+    assert (table.loc[2, "status"], table.loc[2, "retries"]) == ("done", 1)
+    assert seen == [0, *STEPS]
 
 
 @pytest.mark.nights

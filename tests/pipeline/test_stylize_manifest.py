@@ -301,7 +301,7 @@ def test_a_row_that_raises_is_a_failed_row_with_a_reason(
     write_picture(batch.folder / "wide.png", 9, height=20, width=31)
     _fail_for(monkeypatch, stylize, "iterates", 31)
     rows = (HEADER, ("a.png", "s.png"), ("wide.png", "s.png"), ("b.png", "s.png"))
-    state, table = batch.run(*rows)
+    state, table = batch.run(*rows, retries=0)
     assert (state.name, state.message) == ("SomeRowsFailed", "2 done, 1 failed")
     assert list(table["status"]) == ["done", "failed", "done"]
     assert table.loc[3, "error"] == "MemoryError: no room for it"
@@ -322,9 +322,8 @@ def test_a_style_that_raises_fails_only_its_own_rows(
 
     write_picture(batch.folder / "wide.png", 9, height=20, width=31)
     _fail_for(monkeypatch, statistics, "style_targets", 31)
-    state, table = batch.run(
-        HEADER, ("a.png", "wide.png"), ("a.png", "s.png"), ("b.png", "wide.png")
-    )
+    rows = (HEADER, ("a.png", "wide.png"), ("a.png", "s.png"), ("b.png", "wide.png"))
+    state, table = batch.run(*rows, retries=0)
     assert state.message == "1 done, 2 failed"
     assert list(table["status"]) == ["failed", "done", "failed"]
     assert table.loc[2, "error"] == "style wide.png: MemoryError: no room for it"

@@ -13,7 +13,9 @@ from tasks.events import (
     GalleryWritten,
     PictureExamined,
     RowEnded,
+    RowRetried,
     RowsPlanned,
+    RowsSelected,
     RowStarted,
     RowStepped,
     RowWaiting,
@@ -26,10 +28,12 @@ from tasks.report.tally import Tally
 EXAMPLES: dict[Event, str] = {
     FileDownloading("vgg19.h5", 3, 7): "downloading vgg19.h5: 3 of 7 bytes",
     PictureExamined(1, 4): "1 of 4 pictures examined",
+    RowsSelected("failed", 2, 5): "--only failed: 2 of 5 rows are asked for",
     RowsPlanned(3, 5): "3 of 5 rows to run",
     DevicesOpened(("GPU:0", "GPU:1")): "rows run on GPU:0, GPU:1",
     RowStarted(2, "a.png"): "line 2 a.png: started",
     RowWaiting(2, "a.png", "waits for a device"): "line 2 a.png waits for a device",
+    RowRetried(2, "a.png", "failed and is tried again"): "line 2 a.png failed and is tried again",
     RowStepped(2, "a.png", 10, 40, 0.1, 0.1234567): "line 2 a.png: step 10 of 40, loss 0.12346",
     RowEnded(2, "a.png", "done", 0.1234567): "line 2 a.png: done, loss 0.1235",
     RowEnded(3, "b.png", "failed", reason="no room"): "line 3 b.png: failed, no room",
@@ -114,9 +118,14 @@ def test_a_tally_counts_rows_and_the_progress_of_active_ones() -> None:
     # The row's device failed, and the row starts again on another one.
     tally.count(RowWaiting(2, "a.png"))
     assert tally.completed == 0.0
+    tally.count(RowStepped(2, "a.png", 10, 20, 0.5, 1.0))
+    tally.count(RowRetried(2, "a.png", "failed and is tried again"))
+    assert (tally.completed, tally.ended.total()) == (0.0, 0)
     tally.count(RowEnded(2, "a.png", "done", 1.0))
     tally.count(RowEnded(3, "b.png", "failed", reason="no room"))
     assert (str(tally), tally.completed) == ("2 of 4 rows ended, 1 of them failed", 2.0)
     finished = Tally()
     finished.count(RowsPlanned(0, 6))
     assert (str(finished), finished.share) == ("all 6 rows were already done", 1.0)
+    finished.count(RowsPlanned(0, 6, is_part=True))
+    assert str(finished) == "nothing to run: 6 rows were already done"

@@ -18,11 +18,12 @@ from tasks.request import BatchRequest, CheckRequest, Group
 GROUPED = ("run", "serve", "plan", "check")
 SAVING = ("save_every", "checkpoint_every")
 TIMES = ("until", "budget", "row_budget")
+RUNNING = ("retries", "runner", "address", "served_at")
 LEFT_OUT = {
     "run": set(),
     "serve": {"refresh"},
-    "plan": {"refresh", "strict", *TIMES, *SAVING, "runner", "address", "served_at"},
-    "check": {"refresh", "strict", *TIMES, *SAVING, "runner", "address", "served_at", "devices"},
+    "plan": {"refresh", "strict", *TIMES, *SAVING, *RUNNING},
+    "check": {"refresh", "only", "strict", *TIMES, *SAVING, *RUNNING, "devices"},
 }
 
 
@@ -150,6 +151,7 @@ def test_a_command_line_becomes_a_request() -> None:
         "max_pixels": 200_000_000,
         "save_every": 20,
         "checkpoint_every": 60.0,
+        "retries": 2,
         "devices": "gpu:0,gpu:1",
         "runner": "local",
     }

@@ -138,6 +138,14 @@ def test_our_own_records_are_valid_for_prefect(records: Path) -> None:
     assert envelope.metadata.serializer == RecordSerializer()
 
 
+def test_a_record_tells_of_failed_attempts_only_if_there_were_any(records: Path) -> None:
+    record = style_record(records)
+    assert "failures" not in record.model_dump_json()
+    tried = record.model_copy(update={"failures": ("MemoryError: no room",)})
+    assert StyleRecord.model_validate_json(tried.model_dump_json()) == tried
+    assert StyleRecord.model_validate_json(record.model_dump_json()).failures == ()
+
+
 def test_remains_of_failed_tasks_are_removed_and_nothing_else(records: Path) -> None:
     record = write_as_prefect(records, style_record(records))
     (records / "cc45a5ffe3914b30863b0e513d9a2847").write_text("{}")

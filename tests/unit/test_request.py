@@ -15,6 +15,7 @@ from tasks.durations import TimeTextError
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
 from tasks.option import options_of, with_arguments
+from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest, CheckRequest, CompleteRequest, Group
 from tasks.stopping import Deadline, Limits
 from tests.pictures import write_csv
@@ -35,6 +36,8 @@ def request_with(manifest: Path | str, **fields: Any) -> BatchRequest:
         ("max_pixels", 0, "greater than or equal to 1"),
         ("save_every", 15, "multiple of 10"),
         ("save_every", 0, "greater than 0"),
+        ("retries", -1, "greater than or equal to 0"),
+        ("retries", 101, "less than or equal to 100"),
         ("runner", "slurm", "'local', 'ray' or 'dask'"),
         ("served_at", "https://anna:secret@pictures.example", "no user"),
         ("served_at", "pictures.example", "expected http://"),
@@ -72,6 +75,7 @@ def test_a_good_request_passes_the_check(manifest: Path, tmp_path: Path) -> None
         ({"until": "2020-01-01T06:00"}, TimeTextError, "which is past; expected a time after"),
         ({"budget": "5"}, TimeTextError, "--budget: found '5'; expected a duration such as 5h"),
         ({"row_budget": "0s"}, TimeTextError, "--row-budget: found '0s'; expected a duration"),
+        ({"only": "faild"}, OnlyError, "--only: found 'faild'; expected statuses"),
         ({"address": "tcp://127.0.0.1:8786"}, RunnerError, "--runner ray or --runner dask, too"),
     ],
 )
@@ -110,6 +114,13 @@ def test_the_check_only_reads_the_manifest_on_request(tmp_path: Path) -> None:
         request_with(empty).check(read=True)
 
 
+def test_lines_without_a_row_are_refused_when_the_manifest_is_read(manifest: Path) -> None:
+    request_with(manifest, only="2").check(read=True)
+    request_with(manifest, only="9").check()
+    with pytest.raises(OnlyError, match="no row of the manifest begins in this line"):
+        request_with(manifest, only="9").check(read=True)
+
+
 def test_a_complete_request_has_all_defaults_filled_in() -> None:
     complete = request_with("m.csv", devices=" GPU:0, gpu:1", settings={"size": 64}).completed()
     assert isinstance(complete, CompleteRequest)
@@ -134,6 +145,7 @@ def test_parameters_are_json_and_have_only_the_given_settings() -> None:
         "strict": False,
         "max_pixels": 200_000_000,
         "checkpoint_every": 60.0,
+        "retries": 2,
         "devices": "auto",
         "runner": "local",
     }

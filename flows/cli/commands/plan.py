@@ -9,16 +9,18 @@ from flows.cli.room import Room, room_for
 from flows.cli.terminal import Terminal, duration, refuse
 from nst_core.errors import UserError
 from nst_core.networks.catalogue import PublishedFile
+from tasks.events import RowsSelected
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import read_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Examined, Job, cost_of
 from tasks.report.estimated_time import EstimatedTime, estimated_time
+from tasks.report.selection import Selection, select
 from tasks.request import BatchRequest
 from tasks.row import Row
 from tasks.store.disk_use import disk_use
-from tasks.store.lookup import Finished, find_finished, first_lines
+from tasks.store.lookup import find_finished, first_lines
 from tasks.store.speeds import Speeds
 
 MEMORY_MB = 900
@@ -28,6 +30,12 @@ MEMORY_MB_AN_ACTIVATION = 9.5e-6
 
 STATUSES = ("new", "equal", "done", "invalid")
 """The statuses of a row before a run; an `equal` row gets a copy of an earlier line's picture."""
+
+UNASKED = "pending"
+"""The status of a row that is not done and that `--only` does not ask for."""
+
+UNASKED = "pending"
+"""The status of a row that is not done and that `--only` does not ask for."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +69,27 @@ def plan(terminal: Terminal, request: BatchRequest) -> int:
     try:
         request.check(once=True)
         rows = check_places(read_manifest(request.manifest, request.settings), output)
+        selection = select(request.only, rows, output)
         check_weights_place(store, output)
         encoders = encoders_of(rows, store)
     except UserError as error:
         return refuse(terminal, error)
+    if selection.lines is not None:
+        terminal.say(str(RowsSelected(selection.text, len(selection.lines), len(rows))))
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
-    planned = _plan(examined, request)
+    planned = _plan(examined, request, selection)
     _report(terminal, planned, downloads_of(encoders))
-    return ROWS_FAILED if any(row.status == "invalid" for row in planned.rows) else SUCCESS
+    wrong = [row for row in planned.rows if row.status == "invalid"]
+    return ROWS_FAILED if any(selection.asks_for(row.line) for row in wrong) else SUCCESS
 
 
-def _plan(examined: Examined, request: BatchRequest) -> _Plan:
+def _plan(examined: Examined, request: BatchRequest, selection: Selection) -> _Plan:
     output, cache, jobs = request.output_folder, request.style_cache, examined.jobs
     newer: dict[str, str] = {}
     finished = find_finished(jobs, output, newer)
-    statuses = _statuses(jobs, finished, newer)
+    asked = [job for job in jobs if selection.asks_for(job.line)]
+    firsts = dict(zip((job.line for job in asked), first_lines(asked), strict=True))
+    statuses = {job.line: _status(job, firsts.get(job.line), finished, newer) for job in jobs}
     to_run, equal = (
         [job for job in jobs if statuses[job.line] == status] for status in ("new", "equal")
     )
@@ -87,9 +101,12 @@ def _plan(examined: Examined, request: BatchRequest) -> _Plan:
     use = disk_use(to_run, equal, missing, records, speeds.at_once)
     planned = [
         _plan_job(
-            job, statuses[job.line], first, time.seconds_of.get(job.line), newer.get(job.key, "")
+            job,
+            statuses[job.line],
+            _why(job, statuses[job.line], firsts.get(job.line), newer),
+            time.seconds_of.get(job.line),
         )
-        for job, first in zip(jobs, first_lines(jobs), strict=True)
+        for job in jobs
     ]
     planned += [_plan_invalid(row) for row in examined.rows if row.faults]
     return _Plan(
@@ -105,33 +122,34 @@ def _plan_invalid(row: Row) -> PlannedRow:
     return PlannedRow(row.line, "invalid", row.output, None, None, None, None, str(row.faults[0]))
 
 
-def _statuses(
-    jobs: Sequence[Job], finished: Mapping[str, Finished], newer: Collection[str]
-) -> dict[int, str]:
-    """Return the status of each job, by its line.
+def _status(job: Job, first: int | None, finished: Collection[str], newer: Collection[str]) -> str:
+    """Return the status of a job.
 
     Args:
-        jobs: the jobs.
-        finished: those that are done, by their keys.
-        newer: the keys of those that a newer version finished, so that they must not run.
+        job: the job.
+        first: the line of the first job that is equal to it; None if `--only` does not ask for it.
+        finished: the keys of jobs that are done.
+        newer: the keys of jobs that a newer version finished, so that they must not run.
     """
-
-    def status(job: Job, first: int) -> str:
-        if job.key in newer:
-            return "invalid"
-        if job.key in finished:
-            return "done"
-        return "new" if first == job.line else "equal"
-
-    firsts = first_lines(jobs)
-    return {job.line: status(job, first) for job, first in zip(jobs, firsts, strict=True)}
+    if job.key in newer:
+        return "invalid"
+    if job.key in finished:
+        return "done"
+    if first is None:
+        return UNASKED
+    return "new" if first == job.line else "equal"
 
 
-def _plan_job(job: Job, status: str, first: int, seconds: float | None, newer: str) -> PlannedRow:
-    """Plan a job; `first` is the line of the first job that is equal to it.
+def _why(job: Job, status: str, first: int | None, newer: Mapping[str, str]) -> str:
+    """Return why a job has its status; see `_status`."""
+    if job.key in newer:
+        return newer[job.key]
+    if status == UNASKED:
+        return "not asked for"
+    return f"the same as line {first}" if first not in (None, job.line) else ""
 
-    `newer` says why it must not run, if a newer version finished it.
-    """
+
+def _plan_job(job: Job, status: str, why: str, seconds: float | None) -> PlannedRow:
     height, width = job.shape
     return PlannedRow(
         line=job.line,
@@ -141,7 +159,7 @@ def _plan_job(job: Job, status: str, first: int, seconds: float | None, newer: s
         height=height,
         seconds=seconds,
         memory_mb=_memory_mb(job) if status == "new" else None,
-        why=newer or (f"the same as line {first}" if first != job.line else ""),
+        why=why,
     )
 
 
@@ -153,7 +171,8 @@ def _memory_mb(job: Job) -> int:
 
 def _report(terminal: Terminal, plan: _Plan, downloads: Sequence[PublishedFile]) -> None:
     terminal.table([asdict(row) for row in plan.rows])
-    counts = {name: sum(row.status == name for row in plan.rows) for name in STATUSES}
+    names = (*STATUSES, *([UNASKED] if any(row.status == UNASKED for row in plan.rows) else ()))
+    counts = {name: sum(row.status == name for row in plan.rows) for name in names}
     memory = max((row.memory_mb or 0 for row in plan.rows), default=0)
     cached = plan.styles - plan.styles_to_compute
     terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))

@@ -35,12 +35,15 @@ from nst_core.storage.locks import LockError
 from nst_core.storage.write_errors import writing_to
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
+from tasks.report.selection import OnlyError
 from tasks.report.table import read_summary
 from tasks.request import BatchRequest
 from tasks.store.output_folder import InUseError, OutputFolder
 from tasks.store.statuses import STOPPED, WRONG
 
-REFUSALS = (ManifestError, InUseError, LockError, DeviceError, RunnerError, WeightsError)
+REFUSALS = (
+    *(ManifestError, OnlyError, InUseError, LockError, DeviceError, RunnerError, WeightsError),
+)
 """Errors of the flow that mean that nothing ran."""
 
 IMPATIENT_SECONDS = 8.0
@@ -191,9 +194,10 @@ def _report_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) ->
             "every row has ended and the table is complete, but Prefect was not notified "
             f"({_in_a_line(outcome.state)}): the Prefect UI may show this run as running or failed"
         )
-    if table.seconds_left is None and table.with_status(*STOPPED):
+    asked = table.asked_for
+    if table.seconds_left is None and asked.with_status(*STOPPED):
         return INTERRUPTED
-    if table.with_status(*WRONG):
+    if asked.with_status(*WRONG):
         return ROWS_FAILED
     return SUCCESS if table.seconds_left is None else OUT_OF_TIME
 

@@ -1,0 +1,67 @@
+"""Which rows of a batch run, in which order, and what stays as it is."""
+
+from collections.abc import Mapping, Sequence
+
+from tasks.engine.run_log import run_log
+from tasks.events import RowsPlanned, RowsSelected, emit
+from tasks.job import Job
+from tasks.report.selection import Selection, select
+from tasks.request import CompleteRequest
+from tasks.row import Row
+from tasks.store.finished import results_of_finished
+from tasks.store.speeds import Speeds
+from tasks.store.statuses import RowResult
+
+
+def selected(rows: Sequence[Row], batch: CompleteRequest) -> Selection:
+    """Return which rows are asked for, and report it if not all of them are."""
+    selection = select(batch.only, rows, batch.output_folder)
+    if selection.lines is not None:
+        event = RowsSelected(selection.text, len(selection.lines), len(rows))
+        run_log().info("%s", event)
+        emit(event)
+    return selection
+
+
+def results_to_keep(
+    jobs: Sequence[Job], batch: CompleteRequest, selection: Selection
+) -> dict[int, RowResult]:
+    """Return, by line, the results of the rows that earlier runs finished and that stay as is."""
+    if batch.refresh and selection.lines is None:
+        return {}
+    finished = results_of_finished(jobs, batch.output_folder)
+    return {
+        line: result
+        for line, result in finished.items()
+        if not (batch.refresh and selection.asks_for(line))
+    }
+
+
+def keys_to_begin(
+    jobs: Sequence[Job], to_run: Sequence[Job], results: Mapping[int, RowResult], refresh: bool
+) -> set[str]:
+    """Return the keys whose checkpoints are of no use: those of rows that are done or refreshed."""
+    running = {job.key for job in to_run}
+    done = {job.key for job in jobs if job.line in results}
+    # A refreshed row that is tried again must find only the checkpoints of this run.
+    return done | running if refresh else done - running
+
+
+def planned(
+    to_run: Sequence[Job],
+    results: Mapping[int, RowResult],
+    batch: CompleteRequest,
+    selection: Selection,
+) -> RowsPlanned:
+    """Count the rows to run, all rows that can run, and the rows that repeat an earlier one.
+
+    Estimate how long those take that run.
+    """
+    done = sum(result.record is not None for result in results.values())
+    return RowsPlanned(
+        to_run=len(to_run),
+        total=len(to_run) + done,
+        equal=len(to_run) - len({job.key for job in to_run}),
+        estimates=Speeds.read(batch.style_cache, batch.devices).of_batch(to_run),
+        is_part=selection.lines is not None,
+    )
