@@ -19,7 +19,9 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import Settings
 
-from flows.stylize_manifest import final_state
+from flows.ending import final_state
+from tasks.report.table_row import Table, TableRow
+from tasks.store.statuses import Status
 from tests.end_to_end.conftest import Shell
 from tests.http_server import Answer, serving
 from tests.pictures import write_csv
@@ -41,13 +43,21 @@ def test_the_crash_automation_waits_for_three_heartbeats() -> None:
     assert crashed_nights().trigger.within.total_seconds() >= 3 * heartbeat.default
 
 
+def table_of(statuses: tuple[Status, ...], seconds_left: float | None) -> Table:
+    rows = tuple(TableRow(line=line, status=status) for line, status in enumerate(statuses, 2))
+    return Table(rows, seconds_left=seconds_left)
+
+
 def test_the_crash_automation_expects_all_final_states() -> None:
     """Events are named after states, some of which this project defines."""
-    ends = (
-        *((({"done": 1}), None), ({"done": 1, "pending": 1}, 60.0), ({"failed": 1}, None)),
-        ({"done": 1, "failed": 1}, None),
+    ends: tuple[tuple[tuple[Status, ...], float | None], ...] = (
+        *((("done",), None), (("done", "pending"), 60.0), (("failed",), None)),
+        (("done", "failed"), None),
     )
-    own_states = {f"prefect.flow-run.{final_state(*end).name}" for end in ends}
+    own_states = {
+        f"prefect.flow-run.{final_state(table_of(statuses, seconds)).name}"
+        for statuses, seconds in ends
+    }
     assert len(own_states) == len(ends)
     prefect_states = {
         f"prefect.flow-run.{name}" for name in ("Failed", "Crashed", "Cancelled", "heartbeat")

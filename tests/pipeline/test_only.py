@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from flows.stylize_manifest import keys_to_begin
+from flows.choice import keys_to_begin
 from nst_core.transfer import stylize
 from tasks.events import Event, RowsPlanned, RowsSelected, subscribed
 from tasks.intake.manifest import ManifestError
