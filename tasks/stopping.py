@@ -15,6 +15,14 @@ logger = logging.getLogger("nst_batch.stopping")
 
 _stopped: set[Hashable] = set()
 _asked = threading.Event()
+_told_to_abandon = threading.Event()
+
+
+class AbandonedError(BaseException):
+    """Ends a flow that must write nothing more, not even a table.
+
+    Like a `KeyboardInterrupt`, it is no `Exception`, because it is not the failure of a row.
+    """
 
 
 def ask_to_stop() -> None:
@@ -26,17 +34,30 @@ def ask_to_stop() -> None:
     _asked.set()
 
 
+def ask_to_abandon() -> None:
+    """Ask the flow to end at its next safe point, and to write no table.
+
+    Another run may be writing to the output folder, so a table would be wrong.
+    """
+    _told_to_abandon.set()
+
+
 def withdraw_request() -> None:
     """Forget a request that was not answered, before the next flow begins."""
     _asked.clear()
+    _told_to_abandon.clear()
 
 
 def raise_if_asked_to_stop() -> None:
     """Stop the flow at a safe point, if it was asked to stop.
 
     Raises:
+        AbandonedError: the flow must write nothing more.
         KeyboardInterrupt: once for each request, as a signal interrupts the main thread once.
     """
+    if _told_to_abandon.is_set():
+        _told_to_abandon.clear()
+        raise AbandonedError
     if _asked.is_set():
         _asked.clear()
         raise KeyboardInterrupt

@@ -3,17 +3,19 @@
 import errno
 import hashlib
 import io
+import time
 from typing import ClassVar
 
 from upath import UPath
 
-from nst_core.storage.answers import Stat
+from nst_core.storage.answers import Listed, Stat
 
 
 class MemoryStorage:
     """Files in a dictionary, by URL; their tags are MD5 digests, as on S3 in most cases."""
 
     files: ClassVar[dict[str, bytes]] = {}
+    times: ClassVar[dict[str, float]] = {}
 
     def _found(self, path: UPath) -> bytes:
         if str(path) not in self.files:
@@ -27,18 +29,20 @@ class MemoryStorage:
         data = self._found(path)
         return Stat(len(data), hashlib.md5(data).hexdigest())
 
-    def sizes(self, folder: UPath) -> dict[str, int]:
+    def listing(self, folder: UPath) -> dict[str, Listed]:
         root = f"{str(folder).rstrip('/')}/"
+        # Other threads may write at the same time.
         return {
-            name.removeprefix(root): len(data)
-            for name, data in self.files.items()
+            name.removeprefix(root): Listed(len(data), self.times.get(name))
+            for name, data in self.files.copy().items()
             if name.startswith(root)
         }
 
     def find(self, named: UPath) -> list[UPath]:
-        return [named / name for name in self.sizes(named) if "/" not in name]
+        return [named / name for name in self.listing(named) if "/" not in name]
 
     def write(self, path: UPath, data: bytes) -> str:
+        self.times[str(path)] = time.time()
         self.files[str(path)] = data
         return self.stat(path).tag
 

@@ -1,4 +1,4 @@
-"""What every storage reports: the size and tag of a file, and errors that all have in common."""
+"""What every storage reports: sizes, tags and times of files; errors that all have in common."""
 
 import io
 from typing import NamedTuple
@@ -19,6 +19,19 @@ class Stat(NamedTuple):
 
     size: int
     tag: str
+
+
+class Listed(NamedTuple):
+    """What a storage's listing of a folder reports about a file.
+
+    Attributes:
+        size: in bytes.
+        written_at: when the file was last written, in seconds since 1970 on the clock of the
+            storage; None if the listing does not say so.
+    """
+
+    size: int
+    written_at: float | None
 
 
 class StorageError(UserError, OSError):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from nst_core.storage.answers import NotAFileError, OpenFile, Stat
+from nst_core.storage.answers import Listed, NotAFileError, OpenFile, Stat
 from nst_core.storage.folders import flush_folder, make_folder
 from nst_core.storage.held_files import create_held, part_name
 from nst_core.storage.local import special_kind
@@ -41,12 +41,10 @@ class Disk:
             )
         return Stat(found.st_size, "")
 
-    def sizes(self, folder: Path) -> dict[str, int]:
-        """Return the sizes of all files below a folder, by relative path."""
-        sizes = ((found, _size_of_file(found)) for found in folder.rglob("*"))
-        return {
-            found.relative_to(folder).as_posix(): size for found, size in sizes if size is not None
-        }
+    def listing(self, folder: Path) -> dict[str, Listed]:
+        """Return the sizes and times of all files below a folder, by relative path."""
+        files = ((found, _listed(found)) for found in folder.rglob("*"))
+        return {found.relative_to(folder).as_posix(): listed for found, listed in files if listed}
 
     def find(self, named: Path) -> list[Place]:
         """Return what is in a folder; of a glob, only what is no folder."""
@@ -102,8 +100,8 @@ def _matching(pattern: Path) -> Iterator[Path]:
     return (path for path in map(Path, found) if not path.is_dir())
 
 
-def _size_of_file(path: Path) -> int | None:
-    """Return the size of a file, or of a link's target; None if it is not a file or is gone."""
+def _listed(path: Path) -> Listed | None:
+    """Return the facts of a file, or of a link's target; None if it is not a file or is gone."""
     try:
         facts = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -112,7 +110,7 @@ def _size_of_file(path: Path) -> int | None:
         if error.errno == errno.ELOOP:
             return None
         raise
-    return facts.st_size if stat.S_ISREG(facts.st_mode) else None
+    return Listed(facts.st_size, facts.st_mtime) if stat.S_ISREG(facts.st_mode) else None
 
 
 def _write_beside(path: Path, data: bytes) -> None:

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from nst_core.storage.answers import Listed, OpenFile
 from nst_core.storage.answers import NotAFileError as NotAFileError
-from nst_core.storage.answers import OpenFile
 from nst_core.storage.answers import Stat as Stat
 from nst_core.storage.answers import StorageError as StorageError
 from nst_core.storage.local import is_link, on_disk
@@ -142,7 +142,16 @@ def sizes_of_files(folder: Place) -> dict[str, int]:
     Raises:
         OSError: as in `list_files`.
     """
-    return storage_of(folder).sizes(folder)
+    return {name: listed.size for name, listed in listing_of(folder).items()}
+
+
+def listing_of(folder: Place) -> dict[str, Listed]:
+    """Return the sizes of the files of `list_files`, and when each was written.
+
+    Raises:
+        OSError: as in `list_files`.
+    """
+    return storage_of(folder).listing(folder)
 
 
 def find_files(named: Place) -> list[Place]:

@@ -5,17 +5,21 @@ import glob
 import io
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, TypeVar
 
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 from upath import UPath
 
-from nst_core.storage.answers import OpenFile, Stat, StorageError
+from nst_core.storage.answers import Listed, OpenFile, Stat, StorageError
 from nst_core.storage.places import Place, place, redacted, redacted_reason
 from nst_core.storage.schemes import is_read_only
 
 Answer = TypeVar("Answer")
 WEB_ATTEMPTS = 3
+
+WRITTEN_AT = ("LastModified", "updated", "last_modified", "created")
+"""How the libraries for S3, Google and Azure, and fsspec's memory, call the time of a write."""
 
 
 class ObjectStorage:
@@ -38,11 +42,20 @@ class ObjectStorage:
 
         return ask_storage(path, look)
 
-    def sizes(self, folder: UPath) -> dict[str, int]:
-        """Return the sizes of all objects below a folder, with few requests."""
+    def listing(self, folder: UPath) -> dict[str, Listed]:
+        """Return the sizes and times of all objects below a folder, with few requests."""
+
+        def look(storage: Any, key: str) -> Mapping[str, Mapping[str, Any]]:
+            # Some libraries answer from what they listed before.
+            storage.invalidate_cache(key)
+            found: Mapping[str, Mapping[str, Any]] = storage.find(key, detail=True)
+            return found
+
         root = f"{folder.path.rstrip('/')}/"
-        found = ask_storage(folder, lambda storage, key: storage.find(key, detail=True))
-        return {name.removeprefix(root): int(facts["size"] or 0) for name, facts in found.items()}
+        return {
+            name.removeprefix(root): Listed(int(facts["size"] or 0), _written_at(facts))
+            for name, facts in ask_storage(folder, look).items()
+        }
 
     def find(self, named: UPath) -> list[Place]:
         """Return what is in a folder; if nothing is there, what matches it as a glob."""
@@ -94,6 +107,24 @@ class ObjectStorage:
             raise type(error)(error.errno, error.strerror, redacted(folder)) from None
         with suppress(OSError):
             self.remove(probe)
+
+
+def _written_at(facts: Mapping[str, Any]) -> float | None:
+    """Return when an object was written, in seconds since 1970; None if that is unknown.
+
+    Args:
+        facts: what a library reports about the object, under names that differ between libraries.
+    """
+    named = (facts.get(name) for name in WRITTEN_AT)
+    found = next((time for time in named if time is not None), None)
+    if isinstance(found, str):
+        try:
+            found = datetime.fromisoformat(found)
+        except ValueError:
+            return None
+    if isinstance(found, datetime):
+        return found.timestamp()
+    return float(found) if isinstance(found, int | float) else None
 
 
 def _bare(tag: Any) -> str:

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from nst_core.storage.answers import OpenFile, Stat
+from nst_core.storage.answers import Listed, OpenFile, Stat
 from nst_core.storage.disk import Disk
 from nst_core.storage.places import Place
 from nst_core.storage.schemes import SCHEMES, Scheme
@@ -37,10 +37,10 @@ class Storage(Protocol):
         """Return the size and tag of a regular file or an object, without reading it."""
         ...
 
-    def sizes(self, folder: Any) -> dict[str, int]:
-        """Return the sizes in bytes of all files below a folder, by relative path with `/`.
+    def listing(self, folder: Any) -> dict[str, Listed]:
+        """Return what is known of all files below a folder, by relative path with `/`.
 
-        A folder that does not exist has no files.
+        A folder that does not exist has no files. What was written before the call is listed.
         """
         ...
 

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -13,9 +13,11 @@ from nst_core.errors import UserError
 from nst_core.storage.files import list_files, local_cache, probe, user_cache, write_atomic
 from nst_core.storage.folders import make_folder
 from nst_core.storage.held_files import sweep_parts
+from nst_core.storage.leases import LeaseHeldError, leased, loss_of
 from nst_core.storage.local import make_private, on_disk
 from nst_core.storage.locks import flock, holder_of, shared_lock
 from nst_core.storage.places import Place, redacted
+from tasks.stopping import AbandonedError, ask_to_abandon, withdraw_request
 from tasks.store.records import remove_failures
 
 PICTURES, CURVES, INTERRUPTED, PREVIEWS = "pictures", "losses", "interrupted", "gallery"
@@ -165,8 +167,8 @@ class OutputFolder:
     def lock_file(self) -> Path:
         """The lock file that is held by the run that writes to this folder.
 
-        Object storage has no locks that are released when their holder dies, so there the lock only
-        excludes other runs on the same machine.
+        Object storage has no such locks. There, the lock excludes other runs on the same machine,
+        and a lease excludes those on other machines.
         """
         if folder := on_disk(self.root):
             return folder / INTERNAL / "lock"
@@ -174,23 +176,44 @@ class OutputFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Lock the folder against other runs; the kernel releases the lock if the process ends.
+        """Lock the folder against other runs; the lock ends if the process does.
+
+        The kernel releases it at once. In object storage, runs on other machines wait for the lease
+        to end (docs/storage.md).
 
         Raises:
-            InUseError: another run has the lock; this is raised without waiting.
+            InUseError: another run has the lock; this is raised within seconds.
             LockError: the lock cannot be used.
+            LeaseLostError: the lease was not renewed in time, and the flow was abandoned.
+            OSError: the storage does not answer.
         """
         descriptor = flock(self.lock_file, timeout=0)
         if descriptor is None:
-            holder = holder_of(self.lock_file)
-            raise InUseError(
-                f"{self}: another run is writing there{f' ({holder})' if holder else ''}; "
-                "wait for it, or choose another output folder"
-            )
+            raise self._in_use(holder_of(self.lock_file))
         try:
-            yield
+            with nullcontext() if on_disk(self.root) else self._lease():
+                yield
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def _lease(self) -> Iterator[None]:
+        try:
+            with leased(self.root / INTERNAL / "leases", str(self), on_loss=ask_to_abandon):
+                yield
+        except LeaseHeldError as held:
+            ends = f"if it was killed, its lease ends within {held.seconds:.0f} s"
+            raise self._in_use(held.holder, f"; {ends}") from held
+        except AbandonedError:
+            raise loss_of(str(self)) from None
+        finally:
+            withdraw_request()
+
+    def _in_use(self, holder: str, advice: str = "") -> InUseError:
+        return InUseError(
+            f"{self}: another run is writing there{f' ({holder})' if holder else ''}; "
+            f"wait for it, or choose another output folder{advice}"
+        )
 
     def make(self) -> None:
         """Create missing folders; only its owner may use that of the records.

@@ -2,7 +2,9 @@
 
 import io
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pandas as pd
@@ -12,7 +14,7 @@ from upath import UPath
 from nst_core.storage.files import stat
 from nst_core.storage.places import place
 from tasks.store.file_reference import FileReference, RecordError
-from tests.end_to_end.conftest import QUICK, Shell
+from tests.end_to_end.conftest import QUICK, Shell, clean_environment
 from tests.http_server import Answer, serving
 from tests.object_storage import SECRET, Bucket, object_storage
 from tests.pictures import write_csv
@@ -144,6 +146,40 @@ def test_a_changed_picture_of_equal_size_is_noticed(cloud_shell: Shell, bucket: 
     assert list(table_of(bucket)["status"]) == ["cached", "done"]
     assert bucket.get("out/pictures/a_s.png") == first
     assert bucket.get("out/pictures/b_s.png") == second
+
+
+def on_another_machine(shell: Shell, bucket: Bucket) -> Shell:
+    """Return a shell that shares nothing with another one but the bucket and Prefect's server."""
+    own = clean_environment(
+        shell.folder / "other home", PREFECT_API_URL=shell.environment["PREFECT_API_URL"]
+    )
+    (shell.folder / "other tmp").mkdir()
+    return Shell(
+        shell.folder, own | bucket.environment | {"TMPDIR": str(shell.folder / "other tmp")}
+    )
+
+
+@pytest.mark.nights
+def test_two_machines_never_run_the_same_rows_at_once(cloud_shell: Shell, bucket: Bucket) -> None:
+    other, run = on_another_machine(cloud_shell, bucket), [*RUN[:4], *QUICK]
+    late = (cloud_shell.folder / "b.png").read_bytes()
+    with serving(Answer(late, sent=0, then="holds", longest_hold=240)) as web:
+        put_manifest(bucket, "a.png,s.png", f"{web.url}/late.png,s.png")
+        with cloud_shell.start(*run) as first:
+            while not web.requests:
+                assert first.poll() is None
+                time.sleep(0.1)
+            refused = other.run(*run)
+            web.release()
+            first.communicate()
+        assert first.returncode == 0
+        assert refused.returncode == 2
+        assert f"another run is writing there (process {first.pid} of " in refused.stderr
+        assert f" on {socket.gethostname()}); wait for it" in refused.stderr
+        assert list(table_of(bucket)["status"]) == ["done", "done"]
+        assert other.run(*run).returncode == 0
+        assert list(table_of(bucket)["status"]) == ["cached", "cached"]
+    assert not [name for name in bucket.names() if "/leases/" in name]
 
 
 @pytest.mark.nights
