@@ -97,6 +97,7 @@ def stylize_manifest(
     served_at: WebUrl | None = None,
 ) -> State:
     """Stylize the rows of a manifest that are not done yet; write pictures and a table."""
+    # So far, the parameters are the only local variables.
     request = BatchRequest(**locals())
     raise_if_asked_to_stop()
     request.check()
