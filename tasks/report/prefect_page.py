@@ -183,7 +183,7 @@ MOST_ROWS = 200
 
 
 def log_wrong_rows(table: Table) -> None:
-    """Log which rows failed or are invalid, and why.
+    """Log which rows failed or are invalid, and why, and how many rows ended how.
 
     Args:
         table: the batch's table, made by `tasks.report.table`.
@@ -195,3 +195,5 @@ def log_wrong_rows(table: Table) -> None:
         log.log(level, "%s: %s", row.status, redacted(described(row)))
     if len(wrong) > MOST_ROWS:
         log.warning("... and %d more rows that are not done: see the table", len(wrong) - MOST_ROWS)
+    # The final state has this, too, but `--watch` shows only the log, and may miss its last line.
+    log.info("result: %s", ", ".join(f"{count} {status}" for status, count in table.counts.items()))

@@ -11,6 +11,8 @@ checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 export PREFECT_HOME="$folder/prefect" PREFECT_API_URL="http://127.0.0.1:$port/api"
 export PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
+# As deploy/ has them: a run can be watched with its log.
+export PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED=true PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED=true
 # As deploy/ has it: nobody can use the server without this.
 export PREFECT_SERVER_API_AUTH_STRING=nst-batch:word PREFECT_API_AUTH_STRING=nst-batch:word
 export PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS=5 PREFECT_WORKER_QUERY_SECONDS=2

@@ -77,6 +77,7 @@ def test_rows_that_are_not_done_are_logged_with_their_reasons(batch: Batch, log:
     (end,) = [line for line in logged if line.startswith("WARNING the run ends: ")]
     counts, *reasons = end.removeprefix("WARNING the run ends: ").splitlines()
     assert counts == "1 done, 2 invalid"
+    assert f"INFO result: {counts}" in logged
     for reason, line in zip(reasons, (gone, empty), strict=True):
         assert line.startswith(f"WARNING invalid: {reason.removesuffix(' ...')}")
     assert not any(line.startswith(("ERROR", "CRITICAL")) for line in logged)

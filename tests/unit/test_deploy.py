@@ -249,6 +249,14 @@ def test_the_server_has_a_password_in_every_setup() -> None:
         assert text.count("PREFECT_SERVER_API_AUTH_STRING") >= 1
 
 
+def test_both_kinds_of_server_let_runs_be_watched_with_their_logs() -> None:
+    environment = compose()["server"]["environment"]
+    for name in ("STREAM_OUT", "STREAM_PUBLISHING"):
+        name = f"PREFECT_SERVER_LOGS_{name}_ENABLED"
+        assert environment[name] == ENVIRONMENT[name] == "true"
+        assert name in (ROOT / "docs" / "nightly.md").read_text()
+
+
 def test_both_kinds_of_server_remove_old_runs() -> None:
     environment = compose()["server"]["environment"]
     for name in ("ENABLED", "RETENTION_PERIOD"):
