@@ -81,6 +81,11 @@ class Kind(BaseModel):
         )
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Where these rows run."""
+        return self.host, self.device
+
+    @property
     def program(self) -> tuple[str, str, str]:
         """What a device compiles once, for all sizes."""
         return self.encoder, self.layers, self.optimizer
@@ -90,6 +95,12 @@ class Kind(BaseModel):
         """What decides how early rows stop."""
         return self.optimizer, self.tolerance, self.steps
 
+    @property
+    def parts(self) -> int:
+        """How many parts the CPU is split into, of which a row has one; 1 for other devices."""
+        _, _, parts = self.device.partition("/")
+        return int(parts) if parts.isdecimal() else 1
+
     def sizes_apart(self, other: "Kind") -> float:
         """Return how many times one size must be doubled to be the other."""
         return abs(math.log2(self.side / other.side))
@@ -98,6 +109,7 @@ class Kind(BaseModel):
         """Return how different two kinds are; the first numbers count most."""
         return (
             self.host != other.host,
+            self.device != other.device,
             self.encoder != other.encoder,
             self.layers != other.layers,
             self.optimizer != other.optimizer,

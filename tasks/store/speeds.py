@@ -107,7 +107,7 @@ class Speeds:
         nearest = self._nearest(kind)
         if nearest is None:
             return False
-        is_same = (nearest.kind.host, *nearest.kind.program) == (kind.host, *kind.program)
+        is_same = nearest.kind.place == kind.place and nearest.kind.program == kind.program
         return is_same and nearest.kind.sizes_apart(kind) <= math.log2(NEAR_SIZES)
 
     def compilation(self, job: Job) -> float:
@@ -126,9 +126,11 @@ class Speeds:
         """
         kind = self.kind(job)
         nearest = self._nearest(kind)
-        preparation, rate = (
-            (nearest.preparation, nearest.rate) if nearest else (*(PREPARATION, self.guess),)
-        )
+        preparation, rate = PREPARATION, self.guess
+        if nearest:
+            # On a smaller part of the CPU, a row takes longer, nearly in proportion.
+            preparation = nearest.preparation
+            rate = nearest.rate * kind.parts / nearest.kind.parts
         return RowEstimate(
             line=job.line,
             preparation=preparation,
@@ -162,7 +164,9 @@ class Speeds:
 
     @property
     def _on_device(self) -> list[Measured]:
-        return [one for one in self.measured if one.kind.device == self.device]
+        """What was measured on devices of this sort, or on other parts of a CPU."""
+        sort = self.device.partition("/")[0]
+        return [one for one in self.measured if one.kind.device.partition("/")[0] == sort]
 
     def _nearest(self, kind: Kind) -> Measured | None:
         """Return what is known of the most similar kind on such a device."""

@@ -8,7 +8,8 @@ from tasks.store.speeds import Speeds
 from tasks.store.style_cache import StyleCache
 from tests.pipeline.conftest import Batch
 
-SETTINGS = {"steps": 40, "tolerance": 0}
+SETTINGS = {"steps": 40, "tolerance": 0, "enlarge": True}
+HEADER = ("content", "style", "size")
 
 
 def test_a_mixed_batch_is_estimated_while_it_runs_and_the_next_one_before(batch: Batch) -> None:
@@ -27,12 +28,7 @@ def test_a_mixed_batch_is_estimated_while_it_runs_and_the_next_one_before(batch:
             estimates.append((now, seconds))
 
     with subscribed(follow):
-        batch.run(
-            ("content", "style", "size"),
-            *rows,
-            settings={**SETTINGS, "enlarge": True},
-            devices="cpu",
-        )
+        batch.run(HEADER, *rows, settings=SETTINGS, devices="cpu")
     assert len(estimates) == len(rows) - 1
     ended = max(now for now, _ in estimates)
     # The machine may be busy with anything, so this is no more than the order of magnitude.
@@ -40,13 +36,9 @@ def test_a_mixed_batch_is_estimated_while_it_runs_and_the_next_one_before(batch:
     assert seconds < 20 * (ended - halfway + 1)
     assert not any(estimate.is_measured for estimate in planned[0].estimates)
     assert Speeds.read(StyleCache(batch.cache), "cpu").knows_device
+    again = [rows[0], ("a.png", "s.png", 40), ("b.png", "t.png", 90), ("b.png", "t.png", 90)]
     with subscribed(follow):
-        batch.run(
-            ("content", "style", "size"),
-            *(rows[0], ("a.png", "s.png", 40), ("b.png", "t.png", 90), ("b.png", "t.png", 90)),
-            settings={**SETTINGS, "enlarge": True},
-            devices="cpu",
-        )
+        batch.run(HEADER, *again, settings=SETTINGS, devices="cpu")
     first, second = planned[1].estimates
     assert (first.line, second.line) == (3, 4), "neither a finished row nor a copy"
     assert first.is_measured

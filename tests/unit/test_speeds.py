@@ -123,6 +123,20 @@ def test_devices_tell_nothing_about_each_other(tmp_path: Path, gpus: list[str]) 
     assert device_kind(["CPU:0", "CPU:1", "GPU:0"]) == "CPU/2+GPU"
 
 
+def test_rows_on_parts_of_the_cpu_tell_about_each_other(tmp_path: Path) -> None:
+    job, cache = job_of_size(), StyleCache(tmp_path)
+    Speeds().with_rows([measured(job)]).write(cache)
+    halves = Speeds.read(cache, "cpu:0,cpu:1")
+    assert halves.seconds(job) == pytest.approx(2 + 2 * RATE * job.multiplications)
+    assert not halves.is_measured(job)
+    halves.with_rows([measured(job, 3 * RATE, device="CPU/2")]).write(cache)
+    halves, whole = Speeds.read(cache, "cpu:0,cpu:1"), Speeds.read(cache)
+    assert halves.seconds(job) == pytest.approx(2 + 3 * RATE * job.multiplications)
+    assert whole.seconds(job) == pytest.approx(2 + RATE * job.multiplications)
+    assert halves.is_measured(job)
+    assert whole.is_measured(job)
+
+
 def test_another_machine_with_the_same_cache_is_only_better_than_nothing() -> None:
     job = job_of_size()
     here = Speeds().with_rows([measured(job)])
