@@ -195,6 +195,7 @@ class RowEnded:
         status: how it ended.
         loss: the total loss of its picture; NaN if it has none.
         reason: why it ended this way, for people.
+        is_typical: whether it says how long such rows take; not if it was made to end early.
     """
 
     line: int
@@ -202,6 +203,7 @@ class RowEnded:
     status: RowEnd
     loss: float = float("nan")
     reason: str = ""
+    is_typical: bool = True
 
     def __str__(self) -> str:
         why = f"loss {self.loss:.4g}" if self.status == "done" else self.reason

@@ -1,5 +1,7 @@
 """The task of one style, whose targets all rows, runs and workers share."""
 
+from functools import partial
+
 from prefect import task
 
 from nst_core.storage.write_errors import writing_to
@@ -42,10 +44,10 @@ def compute_style_targets(
         with writing_to({"the cache": cache.root}):
             return write(job, targets, cache, seconds)
 
-    def may_continue(doing: str) -> None:
-        check_may_continue(output, deadline, doing)
-
     outcome = with_retries(
-        attempt, retries, may_continue, lambda retry: report.retried(retry, subject)
+        attempt,
+        retries,
+        partial(check_may_continue, output, deadline),
+        lambda retry: report.retried(retry, subject),
     )
     return outcome.result.model_copy(update={"failures": outcome.failures})

@@ -15,6 +15,7 @@ from tasks.store.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     from nst_core.transfer.stylize import Iterate
+    from tasks.store.records import PictureRecord
 
 LOG_EVERY = 50
 """Steps between two lines in the log."""
@@ -99,19 +100,29 @@ class RowReport:
             )
         )
 
+    def done(self, record: "PictureRecord") -> None:
+        """Report that the row is done."""
+        from nst_core.transfer.stylize import ENDED_EARLY
+
+        how = f"{record.steps} steps, stop reason {record.stop_reason}"
+        is_typical = record.stop_reason != ENDED_EARLY
+        self.ended("done", how, record.total_loss, is_typical=is_typical)
+
     def ended(
         self,
         status: Literal["done", "failed", "interrupted"],
         how: str,
         loss: float = float("nan"),
+        *,
+        is_typical: bool = True,
     ) -> None:
-        """Report the end of the row, however it ended."""
+        """Report the end of the row, however it ended; the arguments are those of `RowEnded`."""
         seconds, job = time.perf_counter() - self.started_at, self.job
         if status == "done":
             self.log.info("done after %.1f s, loss %.4g: %s", seconds, loss, how)
         else:
             self.log.error("%s after %.1f s: %s", status, seconds, redacted(how))
-        emit(RowEnded(job.line, job.output, status, loss, how))
+        emit(RowEnded(job.line, job.output, status, loss, how, is_typical))
 
 
 def wait_for_device(

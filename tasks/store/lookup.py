@@ -80,14 +80,11 @@ def find_finished(
     Raises:
         StorageError: a storage does not say whether there is a record.
     """
-    grouped = by_key(jobs)
-    records = output.records
-
-    there = FilesBySize(output)
+    grouped, there = by_key(jobs), FilesBySize(output)
 
     def look(key: str) -> Finished | RecordError | None:
         try:
-            record = read_record(records / key, key, PictureRecord)
+            record = read_record(output.records / key, key, PictureRecord)
             return look_for(record, [job.output for job in grouped[key]], there)
         except FileNotFoundError:
             return None
@@ -115,7 +112,7 @@ def forget_foreign(jobs: Iterable[Job], output: OutputFolder) -> None:
 
     def look(key: str) -> None:
         try:
-            read_record(records / key, key, PictureRecord)
+            read_record(output.records / key, key, PictureRecord)
         except ForeignRecordError:
             forget_record(records / key)
         except (OSError, RecordError):

@@ -9,6 +9,7 @@ from tasks.events import (
     DevicesOpened,
     Event,
     RowEnded,
+    RowRetried,
     RowStarted,
     RowStepped,
     RowWaiting,
@@ -38,8 +39,8 @@ class Timings:
     """Timings of rows, from their events. It has no clock: the times are arguments, in seconds.
 
     Only rows that ran undisturbed from their start to their end count: a row that waited for a
-    device or continued from a checkpoint says nothing about how long such rows take, and neither
-    does a row on a CPU that another run uses.
+    device, was tried again, continued from a checkpoint or was made to end early says nothing about
+    how long such rows take, and neither does a row on a CPU that another run uses.
     """
 
     def __init__(self, jobs: Iterable[Job], host: str) -> None:
@@ -61,11 +62,11 @@ class Timings:
                 self._start(event.line, now)
             case RowStepped() if event.line in self._running:
                 self._running[event.line].steps.append((now, event.share))
-            case RowWaiting():
+            case RowWaiting() | RowRetried():
                 self._running.pop(event.line, None)
             case RowEnded():
                 row = self._running.pop(event.line, None)
-                if row and event.status == "done":
+                if row and event.status == "done" and event.is_typical:
                     self._end(self._jobs[event.line], row, now)
             case _:
                 # The other events say nothing about how long rows take.

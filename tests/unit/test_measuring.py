@@ -9,6 +9,7 @@ from tasks.events import (
     DevicesOpened,
     Event,
     RowEnded,
+    RowRetried,
     RowStarted,
     RowStepped,
     RowWaiting,
@@ -60,6 +61,10 @@ def test_only_undisturbed_complete_rows_count() -> None:
     complete = row(2, 0.0, 0, 0.5, 1)
     waited = [complete[0], (0.1, RowWaiting(2, "2.png")), *complete[1:]]
     assert timed(*waited) == []
+    retried = [complete[0], (0.1, RowRetried(2, "2.png", "failed")), *complete[1:]]
+    assert timed(*retried) == []
+    early = RowEnded(2, "2.png", "done", is_typical=False)
+    assert timed(*complete[:-1], (complete[-1][0], early)) == []
     assert timed(*row(2, 0.0, 0, 0.5, status="interrupted")) == []
     assert timed(*row(2, 0.0, 0, 0.5, status="failed")) == []
     assert timed(*row(2, 0.0, 0.5, 0.75, 1)) == [], "it continued from a checkpoint"
