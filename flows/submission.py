@@ -29,6 +29,7 @@ def row_submitter(workers: Workers, batch: CompleteRequest) -> SubmitRow:
             "output": batch.output_folder,
             "cache": batch.style_cache,
             "saving": saving,
+            "strict": batch.strict,
         }
         return workers.submit(stylize, parameters)
 

@@ -100,7 +100,9 @@ class CheckRequest(BaseModel):
         "targets again",
     )
     strict: Annotated[bool, Shown(Group.WHAT)] = Field(
-        False, description="run nothing if any row has an error"
+        False,
+        description="run nothing if any row has an error, and fail a row that needs more memory "
+        "than there is instead of degrading it",
     )
     max_pixels: Annotated[MaxPixels, Shown(Group.WHAT)] = Field(
         DEFAULT_MAX_PIXELS, description="refuse pictures with more pixels than this"

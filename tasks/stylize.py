@@ -20,6 +20,7 @@ def stylize_row(
     cache: StyleCache,
     devices: str,
     saving: Saving = Saving(),  # noqa: B008 - frozen, so it can be shared
+    strict: bool = False,
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets, into the output folder.
 
@@ -30,9 +31,11 @@ def stylize_row(
         cache: where targets are cached.
         devices: those that may be used, as the user asked for them.
         saving: what to save while the row runs.
+        strict: raise an error instead of degrading a row that needs more memory than there is.
 
     Raises:
         StoppedError: the batch was stopped; the best picture so far and a checkpoint are saved.
+        NotEnoughMemoryError: the row needs more memory than there is.
     """
     from nst_core.devices import on_asked_devices
 
@@ -42,7 +45,9 @@ def stylize_row(
         with writing_to({"the output folder": output.root}):
             record = on_asked_devices(
                 devices,
-                lambda device: stylize_job(job, targets, output, device, saving, report),
+                lambda device: stylize_job(
+                    job, targets, output, device, saving, report, strict=strict
+                ),
                 on_wait=lambda holder: wait_for_device(report, holder, output),
             )
     report.ended(

@@ -1,5 +1,6 @@
 """The devices to compute on; each is used by one optimization at a time."""
 
+from nst_core.devices.free_memory import is_allocation_failure, reserved_memory
 from nst_core.devices.gpus import device_lock, visible_gpus
 from nst_core.devices.lending import (
     UNLOCKED_CPU,
@@ -30,12 +31,14 @@ __all__ = [
     "DeviceError",
     "DeviceFailedError",
     "device_lock",
+    "is_allocation_failure",
     "lend_device",
     "on_a_device",
     "on_asked_devices",
     "open_devices",
     "parse_devices",
     "peak_memory_mb",
+    "reserved_memory",
     "using_cpu",
     "visible_gpus",
     "written_plainly",

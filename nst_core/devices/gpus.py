@@ -20,6 +20,17 @@ def _listed_gpus() -> tuple[str, ...] | None:
     return None if listed is None else tuple(filter(None, map(str.strip, listed.split(","))))
 
 
+def listed_name(device: str) -> str:
+    """Return CUDA's name of a device of this process: its number on the machine, or its UUID.
+
+    Args:
+        device: TensorFlow's name, such as `GPU:0`.
+    """
+    number = device.partition(":")[2]
+    listed = _listed_gpus()
+    return listed[int(number)] if listed else number
+
+
 def device_lock(device: str) -> Path:
     """Return a GPU's lock file, which is named after the GPU's number on the machine.
 
@@ -28,8 +39,5 @@ def device_lock(device: str) -> Path:
     Raises:
         LockError: as in `shared_lock`.
     """
-    kind, _, number = device.partition(":")
-    listed = _listed_gpus()
-    if listed:
-        number = listed[int(number)].replace("/", "-")
-    return shared_lock(f"{kind}{number}")
+    kind = device.partition(":")[0]
+    return shared_lock(f"{kind}{listed_name(device).replace('/', '-')}")

@@ -19,6 +19,7 @@ from nst_core.transfer.colors import match_colors
 from nst_core.transfer.octaves import octave_shapes
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
 from nst_core.transfer.settings import DEFAULT_PRESET, PRESETS, Settings
+from nst_core.transfer.start import start_of
 from nst_core.transfer.statistics import StyleTargets, style_targets
 from nst_core.transfer.terms import Losses
 
@@ -137,6 +138,7 @@ def iterates(
     seed: int,
     style: PictureLike | None = None,
     checkpoint: Checkpoint | None = None,
+    rematerialize: bool = False,
 ) -> Generator[Iterate, None, Outcome]:
     """Yield the iterates of one stylization, every few steps, and return its outcome.
 
@@ -150,6 +152,8 @@ def iterates(
         checkpoint: that of an iterate of the same stylization, with which this one continues.
             Iterates up to that one are not yielded. On the same machine, all others are the same to
             the bit as without an interruption.
+        rematerialize: compute activations twice instead of keeping them, which takes less memory
+            and more time; the picture is the same, except for rounding.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
@@ -162,9 +166,11 @@ def iterates(
     _check_large_enough(encoder, settings, height, width)
     if settings.match_colors:
         content = match_colors(content, targets.colors)
-    start = _start(encoder, content, style, settings, (height, width), seed)
+    start = start_of(encoder, content, style, settings, (height, width), seed)
     octaves = octave_shapes(height, width, settings.octaves)
-    prepare = partial(OctaveTask.prepare, encoder, content, targets, settings)
+    prepare = partial(
+        OctaveTask.prepare, encoder, content, targets, settings, rematerialize=rematerialize
+    )
     return (yield from _through(octaves, prepare, start, settings.steps, checkpoint))
 
 
@@ -265,35 +271,3 @@ def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width
             f"need at least {smallest} on each side: raise size, set enlarge, or choose shallower "
             "layers"
         )
-
-
-def _start(
-    encoder: Encoder,
-    content: Pixels,
-    style: Pixels | None,
-    settings: Settings,
-    shape: tuple[int, int],
-    seed: int,
-) -> Pixels:
-    """Return the picture to start from, at the result's height and width."""
-    if settings.start == "content":
-        return resize(content, *shape)
-    if settings.start == "style":
-        if style is None:
-            raise ValueError("start is 'style', but no style picture was passed")
-        return _cover(style, *shape)
-    draw = np.random.default_rng(seed)
-    if settings.start == "noise":
-        return draw.uniform(0, 1, (*shape, 3)).astype(np.float32)
-    gray = encoder.topology.preprocessing.neutral_color
-    noise = draw.normal(gray, settings.start_noise / 255, (*shape, 3))
-    return noise.astype(np.float32)
-
-
-def _cover(picture: Pixels, height: int, width: int) -> Pixels:
-    """Return the middle of a picture, scaled so that it fills the shape without being stretched."""
-    scale = max(height / picture.shape[0], width / picture.shape[1])
-    tall = max(height, round(picture.shape[0] * scale))
-    wide = max(width, round(picture.shape[1] * scale))
-    top, left = (tall - height) // 2, (wide - width) // 2
-    return resize(picture, tall, wide)[top : top + height, left : left + width]

@@ -57,6 +57,7 @@ class TableRow:
         change, previous_loss: the comparison with the previous table.
         size, ..., pooling: the settings, as in `Settings`.
         term_weights: the settings that are weights of loss terms, by term.
+        degraded: how the picture differs from what was asked for, for lack of memory; else empty.
         warnings: what is odd about the row although it is done; usually empty.
         error: why the row is not done; otherwise empty.
     """
@@ -109,6 +110,7 @@ class TableRow:
     keep_alpha: bool | None = None
     encoder: str | None = None
     pooling: str | None = None
+    degraded: str = ""
     warnings: str = ""
     error: str = ""
 

@@ -96,6 +96,8 @@ class StylizationFacts(_FactsWithLosses):
     """How a picture was made, as stored both in its record and in the picture itself.
 
     Losses are those of exactly the saved picture; `style_layers` are relative losses by layer.
+    `degraded` is how the picture differs from what was asked for, for lack of memory. Records and
+    pictures that are not degraded do not contain it, like those of earlier versions.
     """
 
     style_layers: dict[Name, Finite]
@@ -104,6 +106,7 @@ class StylizationFacts(_FactsWithLosses):
     evaluations: Count
     stop_reason: Name
     recoveries: Count
+    degraded: Sentence = Field("", exclude_if=lambda how: not how)
 
     @property
     def term_losses(self) -> dict[str, float]:

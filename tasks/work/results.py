@@ -36,11 +36,12 @@ def write_results(
     *,
     device: str,
     seconds: float,
+    degraded: str = "",
 ) -> PictureRecord:
     """Write the picture, its curve and the page's previews of it; return the picture's record."""
     from nst_core.devices import peak_memory_mb
 
-    facts = _facts(job, outcome)
+    facts = _facts(job, outcome) | {"degraded": degraded}
     pixels = from_levels(outcome.pixels)
     alpha = content.alpha if job.settings.keep_alpha else None
     text = {KEYWORD: Provenance(**facts, **_sources(job)).to_text()}
@@ -52,7 +53,9 @@ def write_results(
     keep_thumbnail(output, file.sha256, pixels)
     # No record may survive a power failure that its files do not survive.
     make_durable(file.path, curve_file.path)
-    warnings = (*job.warnings, *warnings_of_losses(outcome))
+    warnings = [*job.warnings, *warnings_of_losses(outcome)]
+    if degraded:
+        warnings.append(f"degraded for lack of memory: {degraded}")
     return PictureRecord(
         key=job.key,
         file=file,

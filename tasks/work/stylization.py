@@ -3,7 +3,7 @@
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.checkpoint import CheckpointError
+from nst_core.transfer.octaves import style_sides
 from tasks.engine.row_report import RowReport
 from tasks.intake.examine import load_picture
 from tasks.job import Job
@@ -25,6 +26,7 @@ from tasks.store.output_folder import INTERRUPTED, OutputFolder
 from tasks.store.output_names import format_of
 from tasks.store.provenance import ROW_KEYWORD
 from tasks.store.records import PictureRecord
+from tasks.work.ladder import Rung, within_memory
 from tasks.work.results import write_results
 
 if TYPE_CHECKING:
@@ -57,8 +59,12 @@ def stylize_job(
     device: str,
     saving: Saving,
     report: RowReport,
+    *,
+    strict: bool = False,
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets; return the record of the result.
+
+    If the memory does not suffice, the row is degraded (`tasks.work.ladder`).
 
     Args:
         job: the job of the row.
@@ -67,25 +73,71 @@ def stylize_job(
         device: the device that this runs on, for the record.
         saving: what to save on the way.
         report: the reporter of the row.
+        strict: raise an error instead of degrading the row.
 
     Raises:
         StoppedError: the batch was stopped; the best picture so far and a checkpoint are saved.
+        NotEnoughMemoryError: the row needs more memory than there is.
     """
     started = time.perf_counter()
-    content = _load(job, job.content, job.content_sha256)
+
+    def on_rung(rung: Rung) -> PictureRecord:
+        content = _load(job, job.content, job.content_sha256, rung.settings(job).size)
+        row, outcome = _optimized(job, rung, content, targets, output, saving, report)
+        seconds = row.seconds_before + time.perf_counter() - started
+        return write_results(
+            *(job, content, outcome, row.curve, output),
+            device=device,
+            seconds=seconds,
+            degraded=rung.degraded(job),
+        )
+
+    return within_memory(job, device, on_rung, strict=strict)
+
+
+def _optimized(
+    job: Job,
+    rung: Rung,
+    content: Picture,
+    targets: "StyleTargets",
+    output: OutputFolder,
+    saving: Saving,
+    report: RowReport,
+) -> "tuple[_RowRun, Outcome]":
+    """Optimize a row from its checkpoint, or from its beginning; return it with its outcome."""
+    targets = _targets_of_rung(job, rung, targets)
     checkpoints = Checkpoints.of_row(
-        output.checkpoint(job.key), targets.to_bytes(), saving.checkpoint_seconds
+        *(output.checkpoint(job.key), targets.to_bytes(), saving.checkpoint_seconds),
+        left_out=rung.left_out,
     )
     earlier = checkpoints.read() if saving.resume else None
     try:
-        row = _RowRun(job, output, saving, report, checkpoints, earlier)
-        outcome = row.optimize(content, targets)
+        row = _RowRun(job, rung, output, saving, report, checkpoints, earlier)
+        return row, row.optimize(content, targets)
     except CheckpointError as error:
         logger.warning("%s: its checkpoint is not used: %s", job.output, error)
-        row = _RowRun(job, output, saving, report, checkpoints, None)
-        outcome = row.optimize(content, targets)
-    seconds = row.seconds_before + time.perf_counter() - started
-    return write_results(job, content, outcome, row.curve, output, device=device, seconds=seconds)
+    row = _RowRun(job, rung, output, saving, report, checkpoints, None)
+    return row, row.optimize(content, targets)
+
+
+def _targets_of_rung(job: Job, rung: Rung, targets: "StyleTargets") -> "StyleTargets":
+    """Return the style's targets for the octaves of a rung, computed if there are none yet."""
+    from nst_core.transfer.statistics import style_targets
+
+    settings = job.settings
+    if rung.left_out < settings.octaves:
+        return targets
+    size = max(1, round(settings.size / 2**rung.left_out))
+    smaller = settings.model_copy(update={"size": size, "octaves": 1})
+    style = load_picture(
+        *(job.style, job.style_sha256),
+        size=max(style_sides(smaller)),
+        enlarge=False,
+        max_pixels=job.max_pixels,
+    )
+    found = style_targets(job.encoder.load(), style.rgb, smaller)
+    # The content gets the same colors at each size.
+    return replace(found, colors=targets.colors)
 
 
 class _RowRun:
@@ -94,12 +146,14 @@ class _RowRun:
     def __init__(
         self,
         job: Job,
+        rung: Rung,
         output: OutputFolder,
         saving: Saving,
         report: RowReport,
         checkpoints: Checkpoints,
         earlier: RowState | None,
     ) -> None:
+        self._rung = rung
         self._job, self._output, self._saving, self._report = job, output, saving, report
         self._checkpoints, self._earlier = checkpoints, earlier
         self._started = time.perf_counter()
@@ -124,10 +178,11 @@ class _RowRun:
             job.encoder.load(),
             content.rgb,
             targets,
-            job.settings,
+            self._rung.settings(job),
             seed=job.seed,
             style=_style_to_start_from(job),
             checkpoint=self._earlier.checkpoint if self._earlier else None,
+            rematerialize=self._rung.rematerialize,
         )
         return finish(steps, self._follow)
 
@@ -189,19 +244,15 @@ def _with_picture(message: str, job: Job, iterate: "Iterate", output: OutputFold
     )
 
 
-def _load(job: Job, path: Place, sha256: str) -> Picture:
-    settings = job.settings
-    return load_picture(
-        path,
-        sha256,
-        size=settings.size,
-        enlarge=settings.enlarge,
-        max_pixels=job.max_pixels,
-    )
+def _load(job: Job, path: Place, sha256: str, size: int) -> Picture:
+    enlarge, max_pixels = job.settings.enlarge, job.max_pixels
+    return load_picture(path, sha256, size=size, enlarge=enlarge, max_pixels=max_pixels)
 
 
 def _style_to_start_from(job: Job) -> NDArray[np.float32] | None:
-    return _load(job, job.style, job.style_sha256).rgb if job.settings.start == "style" else None
+    if job.settings.start != "style":
+        return None
+    return _load(job, job.style, job.style_sha256, job.settings.size).rgb
 
 
 def _point(iterate: "Iterate") -> Point:

@@ -22,6 +22,7 @@ from tasks.request import BatchRequest
 from tasks.row import Row
 from tasks.store.lookup import find_finished, first_lines
 from tasks.store.output_folder import OutputFolder
+from tasks.work.ladder import needed_memory
 
 SECONDS_A_ROW = 0.5
 """Seconds to read and write the pictures of a row."""
@@ -32,9 +33,8 @@ SECONDS_A_MULTIPLICATION = 2.8e-11
 ENOUGH_MULTIPLICATIONS = 1e11
 """A row with fewer spends most of its time on preparation, so its speed is not typical."""
 
-MEMORY_MB = 900
-MEMORY_MB_AN_ACTIVATION = 9.5e-6
-"""Resident memory of the process on a CPU, and how much each activation of a layer adds."""
+PROCESS_MB = 760
+"""Resident memory of a run without its rows, most of it TensorFlow's (docs/benchmarks.md)."""
 
 
 STATUSES = ("new", "equal", "done", "invalid")
@@ -66,12 +66,14 @@ def plan(terminal: Terminal, request: BatchRequest) -> int:
         encoders = encoders_of(rows, store)
     except UserError as error:
         return refuse(terminal, error)
-    at_once = len(parse_devices(request.devices)) or max(1, len(visible_gpus()))
+    asked, gpus = parse_devices(request.devices), visible_gpus()
+    at_once = len(asked) or max(1, len(gpus))
+    device = asked[0] if asked else "GPU:0" if gpus else "CPU:0"
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
     rate, measured = _seconds_a_multiplication(output)
     finished = find_finished(examined.jobs, output)
     jobs = [
-        (job, _plan_job(job, line, job.key in finished, rate))
+        (job, _plan_job(job, line, job.key in finished, rate, device))
         for job, line in zip(examined.jobs, first_lines(examined.jobs), strict=True)
     ]
     invalid = [_plan_invalid(row) for row in examined.rows if row.faults]
@@ -86,7 +88,7 @@ def _plan_invalid(row: Row) -> PlannedRow:
     return PlannedRow(row.line, "invalid", row.output, None, None, None, None, str(row.faults[0]))
 
 
-def _plan_job(job: Job, first: int, is_done: bool, rate: float) -> PlannedRow:
+def _plan_job(job: Job, first: int, is_done: bool, rate: float, device: str) -> PlannedRow:
     """Plan a job; `first` is the line of the first job that is equal to it."""
     height, width = job.shape
     is_equal = first != job.line
@@ -99,15 +101,15 @@ def _plan_job(job: Job, first: int, is_done: bool, rate: float) -> PlannedRow:
         width=width,
         height=height,
         seconds=round(seconds, 1) if status == "new" else None,
-        memory_mb=_memory_mb(job) if status == "new" else None,
+        memory_mb=_memory_mb(job, device) if status == "new" else None,
         why=f"the same as line {first}" if is_equal else "",
     )
 
 
-def _memory_mb(job: Job) -> int:
-    height, width = job.shape
-    numbers = cost_of(job.settings).activations_per_pixel * height * width
-    return round(MEMORY_MB + MEMORY_MB_AN_ACTIVATION * numbers)
+def _memory_mb(job: Job, device: str) -> int:
+    """Return the peak memory of a row: the device's, or on a CPU that of the whole process."""
+    process = 0 if device.startswith("GPU") else PROCESS_MB
+    return round(process + needed_memory(job, device) / 1e6)
 
 
 def _seconds_a_multiplication(output: OutputFolder) -> tuple[float, bool]:
