@@ -14,14 +14,21 @@ from tasks.stopping import Deadline, Limits
 from tasks.store.records import PictureRecord, StyleRecord
 from tasks.style_targets import compute_style_targets
 from tasks.stylize import stylize_row
-from tasks.work.stylization import Saving
+from tasks.work.stylization import RowOptions
 
 
 def row_submitter(workers: Workers, batch: CompleteRequest, limits: Limits) -> SubmitRow:
     """Return a function that submits the task of one row."""
     records = batch.output_folder.records
     stylize = with_records(stylize_row, records, "job", "key", refresh=batch.refresh)
-    saving = Saving(batch.save_every, batch.checkpoint_every, resume=not batch.refresh)
+    options = RowOptions(
+        intermediate_steps=batch.save_every,
+        checkpoint_seconds=batch.checkpoint_every,
+        resume=not batch.refresh,
+        limits=limits,
+        retries=batch.retries,
+        strict=batch.strict,
+    )
 
     def submit(job: Job, style: Style) -> PrefectFuture[PictureRecord]:
         parameters = {
@@ -29,9 +36,7 @@ def row_submitter(workers: Workers, batch: CompleteRequest, limits: Limits) -> S
             "style": style,
             "output": batch.output_folder,
             "cache": batch.style_cache,
-            "saving": saving,
-            "limits": limits,
-            "retries": batch.retries,
+            "options": options,
         }
         return workers.submit(stylize, parameters)
 

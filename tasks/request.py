@@ -112,7 +112,9 @@ class CheckRequest(BaseModel):
         "manifest, such as failed or 3,7-9",
     )
     strict: Annotated[bool, Shown(Group.WHAT)] = Field(
-        False, description="run nothing if any row that is asked for has an error"
+        False,
+        description="run nothing if any row that is asked for has an error, and fail a row that "
+        "needs more memory than there is instead of degrading it",
     )
     max_pixels: Annotated[MaxPixels, Shown(Group.WHAT)] = Field(
         DEFAULT_MAX_PIXELS, description="refuse pictures with more pixels than this"

@@ -9,11 +9,11 @@ from nst_core.storage.write_errors import writing_to
 from tasks.engine.retries import with_retries
 from tasks.engine.row_report import RowReport, wait_for_device
 from tasks.job import Job
-from tasks.stopping import Limits, check_may_continue
+from tasks.stopping import check_may_continue
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import PictureRecord, StyleRecord
 from tasks.store.style_cache import StyleCache
-from tasks.work.stylization import Saving, stylize_job
+from tasks.work.stylization import RowOptions, stylize_job
 from tasks.work.targets import read_or_compute
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ def stylize_row(
     output: OutputFolder,
     cache: StyleCache,
     devices: str,
-    saving: Saving = Saving(),  # noqa: B008 - frozen, so it can be shared
-    limits: Limits = Limits(),  # noqa: B008
-    retries: int = 0,
+    options: RowOptions = RowOptions(),  # noqa: B008 - frozen, so it can be shared
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets, into the output folder.
 
@@ -39,24 +37,21 @@ def stylize_row(
         output: the batch's output folder.
         cache: where targets are cached.
         devices: those that may be used, as the user asked for them.
-        saving: what to save while the row runs.
-        limits: when the row must end before it is finished.
-        retries: how often to try again after a failure that may pass.
+        options: how the row runs.
 
     Raises:
-        StoppedError: the batch was stopped, or the deadline is over; the best picture so far and a
-            checkpoint are saved.
+        StoppedError, NotEnoughMemoryError: as in `stylize_job`.
     """
-    report, deadline = RowReport(job), limits.deadline
+    report, deadline = RowReport(job), options.limits.deadline
     may_continue = partial(check_may_continue, output, deadline)
 
     def attempt(earlier: int) -> PictureRecord:
         targets = read_or_compute(report, style, cache, output, devices, deadline)
-        return _stylize(report, targets, output, devices, saving.after(earlier), limits)
+        return _stylize(report, targets, output, devices, options.after(earlier))
 
     with report.running():
         may_continue("before it began")
-        outcome = with_retries(attempt, retries, may_continue, report.retried)
+        outcome = with_retries(attempt, options.retries, may_continue, report.retried)
     record = outcome.result.model_copy(update={"failures": outcome.failures})
     report.done(record)
     return record
@@ -67,16 +62,15 @@ def _stylize(
     targets: "StyleTargets",
     output: OutputFolder,
     devices: str,
-    saving: Saving,
-    limits: Limits,
+    options: RowOptions,
 ) -> PictureRecord:
     """Stylize a row's content on one of the devices."""
     from nst_core.devices import on_asked_devices
 
-    job, deadline = report.job, limits.deadline
+    job, deadline = report.job, options.limits.deadline
     with writing_to({"the output folder": output.root}):
         return on_asked_devices(
             devices,
-            lambda device: stylize_job(job, targets, output, device, saving, limits, report),
+            lambda device: stylize_job(job, targets, output, device, options, report),
             on_wait=lambda holder: wait_for_device(report, holder, output, deadline),
         )

@@ -1,5 +1,6 @@
 """The devices to compute on; each is used by one optimization at a time."""
 
+from nst_core.devices.free_memory import is_allocation_failure, reserved_memory
 from nst_core.devices.gpus import device_lock, lock_of, uuid_of, visible_gpus
 from nst_core.devices.lending import (
     UNLOCKED_CPU,
@@ -34,6 +35,7 @@ __all__ = [
     "NvmlAnswer",
     "ask_nvml",
     "device_lock",
+    "is_allocation_failure",
     "lend_device",
     "lock_of",
     "on_a_device",
@@ -41,6 +43,7 @@ __all__ = [
     "open_devices",
     "parse_devices",
     "peak_memory_mb",
+    "reserved_memory",
     "using_cpu",
     "uuid_of",
     "visible_gpus",

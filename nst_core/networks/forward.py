@@ -9,7 +9,6 @@ from nst_core.networks.topology import (
     Layer,
     LocalResponseNormalization,
     Pool,
-    Preprocessing,
 )
 from nst_core.quiet_tensorflow import tf
 
@@ -31,10 +30,10 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
     """
     wanted = set(taps)
     encoder.topology.check_taps(wanted)
-    current = _preprocess(encoder.topology.preprocessing, pixels)[tf.newaxis]
+    current = preprocessed(encoder, pixels)
     seen: dict[str, tf.Tensor] = {}
     for layer in encoder.topology.layers:
-        current = _apply(layer, encoder, current)
+        current = apply_layer(layer, encoder, current)
         if layer.name in wanted:
             seen[layer.name] = current[0]
         if len(seen) == len(wanted):
@@ -42,12 +41,27 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
     return seen
 
 
-def _preprocess(preprocessing: Preprocessing, pixels: tf.Tensor) -> tf.Tensor:
+def preprocessed(encoder: Encoder, pixels: tf.Tensor) -> tf.Tensor:
+    """Return what an encoder's first layer takes, float32 (1, height, width, 3).
+
+    Args:
+        encoder: the feature network.
+        pixels: sRGB in [0, 1], float32, (height, width, 3).
+    """
+    preprocessing = encoder.topology.preprocessing
     ordered = pixels[..., ::-1] if preprocessing.order == "BGR" else pixels
-    return ordered * preprocessing.scale - tf.constant(preprocessing.means, pixels.dtype)
+    scaled = ordered * preprocessing.scale - tf.constant(preprocessing.means, pixels.dtype)
+    return scaled[tf.newaxis]
 
 
-def _apply(layer: Layer, encoder: Encoder, features: tf.Tensor) -> tf.Tensor:
+def apply_layer(layer: Layer, encoder: Encoder, features: tf.Tensor) -> tf.Tensor:
+    """Return the result of one of an encoder's layers.
+
+    Args:
+        layer: the layer.
+        encoder: the network that it belongs to, with its weights.
+        features: the result of the layer before it, float32 (1, height, width, channels).
+    """
     if isinstance(layer, Convolution):
         return _convolve(layer, encoder, features)
     if isinstance(layer, Pool):

@@ -169,16 +169,25 @@ class Topology:
                     f"It has {', '.join(self.layer_names)}."
                 )
 
-    def _up_to(self, taps: Iterable[str]) -> tuple[Layer, ...]:
-        """Return the layers up to the deepest of these taps."""
+    def up_to(self, taps: Iterable[str]) -> tuple[Layer, ...]:
+        """Return the layers up to the deepest of these taps, in order."""
         wanted = set(taps)
         self.check_taps(wanted)
         deepest = max(map(self.layer_names.index, wanted))
         return self.layers[: deepest + 1]
 
+    def blocks(self, taps: Iterable[str]) -> tuple[tuple[Layer, ...], ...]:
+        """Return the layers up to the deepest tap, in blocks that begin with a convolution each."""
+        blocks: list[tuple[Layer, ...]] = []
+        for layer in self.up_to(taps):
+            if not blocks or isinstance(layer, Convolution):
+                blocks.append(())
+            blocks[-1] += (layer,)
+        return tuple(blocks)
+
     def channels(self, tap: str) -> int:
         """Return the number of channels of a layer's activations."""
-        before = [layer for layer in self._up_to([tap]) if isinstance(layer, Convolution)]
+        before = [layer for layer in self.up_to([tap]) if isinstance(layer, Convolution)]
         return before[-1].channels if before else 3
 
     def smallest_side(self, taps: Iterable[str]) -> int:
@@ -187,7 +196,7 @@ class Topology:
         With fewer positions, there is nothing beside the edge to mirror, and a Gram matrix over one
         position describes no texture.
         """
-        layers = self._up_to(taps)
+        layers = self.up_to(taps)
 
         def suffices(side: int) -> bool:
             for layer in layers:
@@ -201,7 +210,7 @@ class Topology:
     def work_per_pixel(self, taps: Iterable[str]) -> float:
         """Return the number of multiplications in a forward pass per pixel of the picture."""
         work, channels, pixels_per_position = 0.0, 3, 1.0
-        for layer in self._up_to(taps):
+        for layer in self.up_to(taps):
             if isinstance(layer, Convolution | Pool):
                 pixels_per_position *= layer.stride**2
             if isinstance(layer, Convolution):
@@ -213,7 +222,7 @@ class Topology:
     def activations_per_pixel(self, taps: Iterable[str]) -> float:
         """Return the number of activations per pixel; memory use is roughly proportional to it."""
         numbers, channels, pixels_per_position = 0.0, 3, 1.0
-        for layer in self._up_to(taps):
+        for layer in self.up_to(taps):
             if isinstance(layer, Convolution | Pool):
                 pixels_per_position *= layer.stride**2
             if isinstance(layer, Convolution):

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.rematerialization import rematerialized
 from nst_core.transfer.settings import Normalization, Settings
 from nst_core.transfer.statistics import gram_matrix
 from nst_core.transfer.terms import LOSS_TERMS, term_weights
@@ -158,7 +159,8 @@ class Seen(NamedTuple):
     Attributes:
         pixels: sRGB in [0, 1], float32, (height, width, 3).
         scale: the factor that gives the pixels the units of the convention.
-        activations: (height, width, channels) of each layer that has a target.
+        activations: (height, width, channels) of each layer that has a target; with
+            rematerialization, of each layer with a content target only.
         grams: (channels, channels) of each layer with a style target.
         targets: what the losses compare these with.
         weights: weights of the layers, within each loss.
@@ -202,6 +204,8 @@ def loss_terms(
     pixels: tf.Tensor,
     targets: Targets,
     weights: LossWeights,
+    *,
+    rematerialize: bool = False,
 ) -> LossTerms:
     """Return all losses of a picture.
 
@@ -211,10 +215,16 @@ def loss_terms(
         pixels: sRGB in [0, 1], float32, (height, width, 3).
         targets: the content targets must have been computed at the same height and width.
         weights: weights of the losses and, within each, of the layers.
+        rematerialize: keep no activations for the gradient but those of content layers.
     """
     convention = CONVENTIONS[normalization]
-    layers = activations(encoder, pixels, {*targets.content, *targets.grams})
-    grams = {layer: gram_matrix(layers[layer], center) for layer, center in targets.centers.items()}
+    if rematerialize:
+        layers, grams = rematerialized(encoder, pixels, targets.content, targets.centers)
+    else:
+        layers = activations(encoder, pixels, {*targets.content, *targets.grams})
+        grams = {
+            layer: gram_matrix(layers[layer], center) for layer, center in targets.centers.items()
+        }
     scale = encoder.topology.preprocessing.scale if convention.in_network_units else 1.0
     seen = Seen(pixels, scale, layers, grams, targets, weights, convention)
     terms = {term: TERMS[term](seen) for term in LOSS_TERMS}

@@ -35,3 +35,21 @@ def octave_shapes(height: int, width: int, octaves: int) -> dict[int, tuple[int,
         if min(shape) >= SMALLEST_SIDE or scale == 1:
             shapes[index] = shape
     return shapes
+
+
+def without_finest(settings: Settings, shape: tuple[int, int], count: int) -> Settings:
+    """Return settings whose result is what the finest octaves, left out, would have started from.
+
+    Each octave that is left out halves the sides of the result. Once there is only one octave left,
+    it is the size of that octave that is halved.
+
+    Args:
+        settings: the settings of the whole result.
+        shape: height and width of the whole result, in pixels.
+        count: how many octaves to leave out.
+    """
+    if not count:
+        return settings
+    size = max(1, round(max(shape) / 2**count))
+    octaves = max(1, settings.octaves - count)
+    return settings.model_copy(update={"size": size, "octaves": octaves})

@@ -14,6 +14,7 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.adam import Adam
+from nst_core.transfer.any_size import AnySize
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best, Evaluation
 from nst_core.transfer.lbfgs import Lbfgs
@@ -106,6 +107,8 @@ class OctaveTask:
         settings: Settings,
         octave: int,
         shape: tuple[int, int],
+        *,
+        rematerialize: bool = False,
     ) -> "OctaveTask":
         """Prepare the octave of this index and shape (height, width), with its targets."""
         grams, centers = (
@@ -114,9 +117,11 @@ class OctaveTask:
         )
         layers = tuple(settings.content_layer_weights)
         seen = content_targets(encoder, resize(content, *shape), layers)
-        device = current_device()
         return cls(
-            compiled=compile_for(encoder, optimizer_of(settings), settings.normalization, device),
+            compiled=compile_for(
+                *(encoder, optimizer_of(settings), settings.normalization, current_device()),
+                rematerialize=rematerialize,
+            ),
             targets=Targets(content=seen, grams=grams, centers=centers),
             weights=loss_weights(settings),
             settings=settings,
@@ -229,43 +234,14 @@ def _on_host(losses: LossTerms) -> Losses:
     )
 
 
-def _without_size(tensor: tf.Tensor) -> tf.TensorSpec:
-    """Turn (..., height, width, channels) into (..., any, any, channels); keep lower ranks."""
-    shape = tensor.shape.as_list()
-    if len(shape) >= 3:
-        shape[-3:-1] = [None, None]
-    return tf.TensorSpec(shape, tensor.dtype)
-
-
-@dataclass(frozen=True)
-class _AnySize:
-    """A function that is compiled for pictures of unknown height and width from the start.
-
-    By default, TensorFlow compiles once for the first shape and once more for all others, which
-    takes twice as much time and memory.
-    """
-
-    traced: Any
-
-    @classmethod
-    def of(cls, function: Callable[..., Any]) -> "_AnySize":
-        # Our graphs branch and loop with TensorFlow's own functions. Autograph would spend half of
-        # the time on looking for Python statements and translating them.
-        return cls(tf.function(function, autograph=False))
-
-    def __call__(self, *arguments: Any) -> Any:
-        specifications = tf.nest.map_structure(_without_size, arguments)
-        return self.traced.get_concrete_function(*specifications)(*arguments)
-
-
 @dataclass(frozen=True)
 class Compiled:
     """Functions of tensors only: one trace serves every row, whatever its shape and weights."""
 
     optimizer: Optimizer
-    start: _AnySize
-    advance: _AnySize
-    measure: _AnySize
+    start: AnySize
+    advance: AnySize
+    measure: AnySize
 
 
 @cache
@@ -274,11 +250,15 @@ def compile_for(
     optimizer: Optimizer,
     normalization: Normalization,
     device: str,  # noqa: ARG001 - a graph contains weights, and each device has its own copy
+    *,
+    rematerialize: bool = False,
 ) -> Compiled:
     """Return the functions for these arguments, which are compiled when they are first used."""
 
     def measured(pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
-        return loss_terms(encoder, normalization, pixels, targets, weights)
+        return loss_terms(
+            *(encoder, normalization, pixels, targets, weights), rematerialize=rematerialize
+        )
 
     def objective(targets: Targets, weights: LossWeights) -> Callable[[tf.Tensor], Evaluation]:
         def evaluate(pixels: tf.Tensor) -> Evaluation:
@@ -297,4 +277,4 @@ def compile_for(
     def advance(state: Any, targets: Targets, weights: LossWeights, steps: tf.Tensor) -> Any:
         return optimizer.advance(objective(targets, weights), state, steps)
 
-    return Compiled(optimizer, _AnySize.of(start), _AnySize.of(advance), _AnySize.of(measured))
+    return Compiled(optimizer, AnySize.of(start), AnySize.of(advance), AnySize.of(measured))

@@ -142,20 +142,19 @@ def iterates(
     style: PictureLike | None = None,
     checkpoint: Checkpoint | None = None,
     is_enough: Callable[[], bool] = lambda: False,
+    rematerialize: bool = False,
 ) -> Generator[Iterate, None, Outcome]:
     """Yield the iterates of one stylization, every few steps, and return its outcome.
 
     Args:
         encoder: the feature network, from `load_encoder`.
-        content: as in `stylize`.
+        content, settings, style: as in `stylize`.
         targets: targets of the style, from `style_targets` with the same encoder and settings.
-        settings: as in `stylize`.
         seed: seed of the noise to start from.
-        style: as in `stylize`; needed if the settings start from the style.
-        checkpoint: that of an iterate of the same stylization, with which this one continues.
-            Iterates up to that one are not yielded. On the same machine, all others are the same to
-            the bit as without an interruption.
+        checkpoint: that of an iterate of the same stylization, from which this one continues. On
+            the same machine, all later iterates are bit-identical to those without an interruption.
         is_enough: asked after each iterate; if true, the best picture, at full size, is the result.
+        rematerialize: take less memory and more time, as in `OctaveTask.prepare`.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
@@ -163,14 +162,15 @@ def iterates(
     """
     content = as_pixels(content, "content")
     style = None if style is None else as_pixels(style, "style")
-    tall, wide = content.shape[:2]
-    height, width = fit(tall, wide, settings.size, enlarge=settings.enlarge)
-    _check_large_enough(encoder, settings, height, width)
+    shape = fit(content.shape[0], content.shape[1], settings.size, enlarge=settings.enlarge)
+    _check_large_enough(encoder, settings, *shape)
     if settings.match_colors:
         content = match_colors(content, targets.colors)
-    start = starting_picture(encoder, content, style, settings, (height, width), seed)
-    octaves = octave_shapes(height, width, settings.octaves)
-    prepare = partial(OctaveTask.prepare, encoder, content, targets, settings)
+    start = starting_picture(encoder, content, style, settings, shape, seed)
+    octaves = octave_shapes(*shape, settings.octaves)
+    prepare = partial(
+        OctaveTask.prepare, encoder, content, targets, settings, rematerialize=rematerialize
+    )
     return (yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough))
 
 

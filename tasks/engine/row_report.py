@@ -105,7 +105,7 @@ class RowReport:
         from nst_core.transfer.stylize import ENDED_EARLY
 
         how = f"{record.steps} steps, stop reason {record.stop_reason}"
-        is_typical = record.stop_reason != ENDED_EARLY
+        is_typical = record.stop_reason != ENDED_EARLY and not record.degraded
         self.ended("done", how, record.total_loss, is_typical=is_typical)
 
     def ended(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MEASURES = (
     *("total_loss", "term_losses", "start_loss", "steps", "evaluations", "stop_reason"),
     *("recoveries", "seconds", "device", "peak_memory_mb", "width", "height", "seed"),
-    "encoder_fingerprint",
+    *("encoder_fingerprint", "degraded"),
 )
 
 WHOLE = (

@@ -61,6 +61,7 @@ class TableRow:
         last_status: how a row that was not asked for last ended, if it has no picture; else empty.
         size, ..., pooling: the settings, as in `Settings`.
         term_weights: the settings that are weights of loss terms, by term.
+        degraded: how the picture differs from what was asked for, for lack of memory; else empty.
         warnings: what is odd about the row although it is done; usually empty.
         error: why the row is not done; otherwise empty.
     """
@@ -116,6 +117,7 @@ class TableRow:
     keep_alpha: bool | None = None
     encoder: str | None = None
     pooling: str | None = None
+    degraded: str = ""
     warnings: str = ""
     error: str = ""
 

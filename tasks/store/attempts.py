@@ -1,8 +1,8 @@
 """What a record says of the attempts that failed before its own."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 Sentence = Annotated[str, Field(max_length=2000)]
 
@@ -17,11 +17,4 @@ class Tried(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    failures: tuple[Sentence, ...] = ()
-
-    @model_serializer(mode="wrap")
-    def _without_no_failures(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = serialize(self)
-        if not self.failures:
-            fields.pop("failures", None)
-        return fields
+    failures: tuple[Sentence, ...] = Field((), exclude_if=lambda failures: not failures)

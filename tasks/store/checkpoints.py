@@ -46,21 +46,24 @@ class RowState:
 class Checkpoints:
     """The checkpoints of one row, each of which replaces the one before."""
 
-    def __init__(self, path: Place, targets_sha256: str, every: float) -> None:
+    def __init__(self, path: Place, targets_sha256: str, every: float, left_out: int = 0) -> None:
         self._path, self._targets_sha256, self._every = path, targets_sha256, every
+        self._left_out = left_out
         self._written_at, self._writing_took = time.monotonic(), 0.0
         self._has_failed = self._keeps_newer = False
 
     @classmethod
-    def of_row(cls, path: Place, targets: bytes, every: float) -> Self:
+    def of_row(cls, path: Place, targets: bytes, every: float, *, left_out: int = 0) -> Self:
         """Return the checkpoints of a row.
 
         Args:
             path: where they are stored.
             targets: the style's targets; a checkpoint that was made with others is not used.
             every: seconds between two of them; 0 if none are wanted.
+            left_out: how many of the finest octaves are left out for lack of memory; a checkpoint
+                with another number of octaves is not used.
         """
-        return cls(path, hashlib.sha256(targets).hexdigest(), every)
+        return cls(path, hashlib.sha256(targets).hexdigest(), every, left_out)
 
     def is_worth_it(self, seconds: float) -> bool:
         """Return whether a row that has run for some seconds, over all runs, gets checkpoints."""
@@ -78,6 +81,7 @@ class Checkpoints:
             "targets": self._targets_sha256,
             "seconds": state.seconds,
             "curve": curve_csv([*state.curve]).decode(),
+            **({"left_out": self._left_out} if self._left_out else {}),
         }
         try:
             write_atomic(self._path, state.checkpoint.to_bytes(json.dumps(notes)))
@@ -100,6 +104,8 @@ class Checkpoints:
             found = json.loads(notes)
             if found["targets"] != self._targets_sha256:
                 raise CheckpointError("it was made with other targets of the style")
+            if found.get("left_out", 0) != self._left_out:
+                raise CheckpointError("it was made for a result of another size")
             curve = points_of(found["curve"].encode())
             if not curve:
                 raise CheckpointError("it has no loss curve")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     TypeAdapter,
     ValidationError,
     create_model,
@@ -93,6 +94,8 @@ class StylizationFacts(_FactsWithLosses):
     """How a picture was made, as stored both in its record and in the picture itself.
 
     Losses are those of exactly the saved picture; `style_layers` are relative losses by layer.
+    `degraded` is how the picture differs from what was asked for, for lack of memory. Records and
+    pictures that are not degraded do not contain it, like those of earlier versions.
     """
 
     style_layers: dict[Name, Finite]
@@ -101,6 +104,7 @@ class StylizationFacts(_FactsWithLosses):
     evaluations: Count
     stop_reason: Name
     recoveries: Count
+    degraded: Sentence = Field("", exclude_if=lambda how: not how)
 
     @property
     def term_losses(self) -> dict[str, float]:

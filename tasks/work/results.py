@@ -37,11 +37,12 @@ def write_results(
     *,
     device: str,
     seconds: float,
+    degraded: str = "",
 ) -> PictureRecord:
     """Write the picture, its curve and the page's previews of it; return the picture's record."""
     from nst_core.devices import peak_memory_mb
 
-    facts = _facts(job, outcome)
+    facts = _facts(job, outcome) | {"degraded": degraded}
     pixels = from_levels(outcome.pixels)
     alpha = content.alpha if job.settings.keep_alpha else None
     text = {KEYWORD: Provenance(**facts, **_sources(job)).to_text()}
@@ -53,7 +54,7 @@ def write_results(
     keep_thumbnail(output, file.sha256, pixels)
     # No record may survive a power failure that its files do not survive.
     make_durable(file.path, curve_file.path)
-    warnings = (*job.warnings, *warnings_of_losses(outcome), *_warnings_of_end(outcome))
+    warnings = (*job.warnings, *warnings_of_losses(outcome), *_warnings_of_end(outcome, degraded))
     return PictureRecord(
         key=job.key,
         file=file,
@@ -69,8 +70,8 @@ def write_results(
     )
 
 
-def _warnings_of_end(outcome: "Outcome") -> Iterator[str]:
-    """Yield that the row ended before it was finished, if it did."""
+def _warnings_of_end(outcome: "Outcome", degraded: str) -> Iterator[str]:
+    """Yield that the row ended before it was finished, and how it was degraded, if it was."""
     from nst_core.transfer.stylize import ENDED_EARLY
 
     if outcome.stop_reason == ENDED_EARLY:
@@ -78,6 +79,8 @@ def _warnings_of_end(outcome: "Outcome") -> Iterator[str]:
             f"row-budget: the row ended at its best picture after {outcome.steps} steps, before it "
             "was finished; with --refresh, it is made again"
         )
+    if degraded:
+        yield f"degraded for lack of memory: {degraded}"
 
 
 def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:

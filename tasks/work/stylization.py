@@ -3,7 +3,7 @@
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.checkpoint import CheckpointError
+from nst_core.transfer.octaves import style_sides
 from tasks.engine.row_report import RowReport
 from tasks.intake.examine import load_picture
 from tasks.job import Job
@@ -25,6 +26,7 @@ from tasks.store.output_folder import INTERRUPTED, OutputFolder
 from tasks.store.output_names import format_of
 from tasks.store.provenance import ROW_KEYWORD
 from tasks.store.records import PictureRecord
+from tasks.work.ladder import Rung, within_memory
 from tasks.work.results import write_results
 
 if TYPE_CHECKING:
@@ -35,23 +37,39 @@ logger = logging.getLogger("nst_batch.rows")
 
 
 @dataclass(frozen=True)
-class Saving:
-    """What a row saves while it runs.
+class RowOptions:
+    """How each row of a batch runs.
 
     Attributes:
         intermediate_steps: save the current picture after every so many steps of an octave; None
             if no intermediates are wanted.
         checkpoint_seconds: seconds between checkpoints; 0 if none are wanted.
         resume: whether to continue from the checkpoint of an earlier run.
+        limits: when a row must end before it is finished.
+        retries: how often to try again after a failure that may pass.
+        strict: whether a row that needs more memory than there is fails instead of being degraded.
     """
 
     intermediate_steps: int | None = None
     checkpoint_seconds: float = 0
     resume: bool = True
+    limits: Limits = field(default_factory=Limits)
+    retries: int = 0
+    strict: bool = False
 
     def after(self, attempts: int) -> Self:
         """Return the same for a row that was tried this often: it continues what it began."""
         return replace(self, resume=self.resume or attempts > 0)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row that runs, with what it needs to know of its batch; see `stylize_job`."""
+
+    job: Job
+    output: OutputFolder
+    options: RowOptions
+    report: RowReport
 
 
 def stylize_job(
@@ -59,8 +77,7 @@ def stylize_job(
     targets: "StyleTargets",
     output: OutputFolder,
     device: str,
-    saving: Saving,
-    limits: Limits,
+    options: RowOptions,
     report: RowReport,
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets; return the record of the result.
@@ -70,46 +87,79 @@ def stylize_job(
         targets: those of its style.
         output: the batch's output folder.
         device: the device that this runs on, for the record.
-        saving: what to save on the way.
-        limits: when the row must end before it is finished.
+        options: how the row runs.
         report: the reporter of the row.
 
     Raises:
         StoppedError: the batch was stopped, or the deadline is over; the best picture so far and a
             checkpoint are saved.
+        NotEnoughMemoryError: the row needs more memory than there is.
     """
-    started = time.perf_counter()
-    content = _load(job, job.content, job.content_sha256)
+    started, row = time.perf_counter(), _Row(job, output, options, report)
+
+    def on_rung(rung: Rung) -> PictureRecord:
+        content = _load(job, job.content, job.content_sha256, rung.settings(job).size)
+        run, outcome = _optimized(row, rung, content, targets)
+        seconds = run.seconds_before + time.perf_counter() - started
+        return write_results(
+            *(job, content, outcome, run.curve, output),
+            device=device,
+            seconds=seconds,
+            degraded=rung.degraded(job),
+        )
+
+    return within_memory(job, device, on_rung, strict=options.strict)
+
+
+def _optimized(
+    row: _Row, rung: Rung, content: Picture, targets: "StyleTargets"
+) -> "tuple[_RowRun, Outcome]":
+    """Optimize a row from its checkpoint, or from its beginning; return it with its outcome."""
+    job, options = row.job, row.options
+    targets = _targets_of_rung(job, rung, targets)
     checkpoints = Checkpoints.of_row(
-        output.checkpoint(job.key), targets.to_bytes(), saving.checkpoint_seconds
+        *(row.output.checkpoint(job.key), targets.to_bytes(), options.checkpoint_seconds),
+        left_out=rung.left_out,
     )
-    earlier = checkpoints.read() if saving.resume else None
+    earlier = checkpoints.read() if options.resume else None
     try:
-        row = _RowRun(job, output, saving, limits, report, checkpoints, earlier)
-        outcome = row.optimize(content, targets)
+        run = _RowRun(row, rung, checkpoints, earlier)
+        return run, run.optimize(content, targets)
     except CheckpointError as error:
         logger.warning("%s: its checkpoint is not used: %s", job.output, error)
-        row = _RowRun(job, output, saving, limits, report, checkpoints, None)
-        outcome = row.optimize(content, targets)
-    seconds = row.seconds_before + time.perf_counter() - started
-    return write_results(job, content, outcome, row.curve, output, device=device, seconds=seconds)
+    run = _RowRun(row, rung, checkpoints, None)
+    return run, run.optimize(content, targets)
+
+
+def _targets_of_rung(job: Job, rung: Rung, targets: "StyleTargets") -> "StyleTargets":
+    """Return the style's targets for the octaves of a rung, computed if there are none yet."""
+    from nst_core.transfer.statistics import style_targets
+
+    settings = job.settings
+    if rung.left_out < settings.octaves:
+        return targets
+    size = max(1, round(settings.size / 2**rung.left_out))
+    smaller = settings.model_copy(update={"size": size, "octaves": 1})
+    style = load_picture(
+        *(job.style, job.style_sha256),
+        size=max(style_sides(smaller)),
+        enlarge=False,
+        max_pixels=job.max_pixels,
+    )
+    found = style_targets(job.encoder.load(), style.rgb, smaller)
+    # The content gets the same colors at each size.
+    return replace(found, colors=targets.colors)
 
 
 class _RowRun:
     """One run of a row's optimization, which may continue an earlier one."""
 
     def __init__(
-        self,
-        job: Job,
-        output: OutputFolder,
-        saving: Saving,
-        limits: Limits,
-        report: RowReport,
-        checkpoints: Checkpoints,
-        earlier: RowState | None,
+        self, row: _Row, rung: Rung, checkpoints: Checkpoints, earlier: RowState | None
     ) -> None:
-        self._job, self._output, self._saving, self._report = job, output, saving, report
-        self._limits, self._checkpoints, self._earlier = limits, checkpoints, earlier
+        self._job, self._output, self._report = row.job, row.output, row.report
+        self._options, self._limits = row.options, row.options.limits
+        self._rung, self._checkpoints, self._earlier = rung, checkpoints, earlier
         self._started = time.perf_counter()
         self.curve: list[Point] = [*earlier.curve] if earlier else []
         self.seconds_before = earlier.seconds if earlier else 0.0
@@ -132,11 +182,12 @@ class _RowRun:
             job.encoder.load(),
             content.rgb,
             targets,
-            job.settings,
+            self._rung.settings(job),
             seed=job.seed,
             style=_style_to_start_from(job),
             checkpoint=self._earlier.checkpoint if self._earlier else None,
             is_enough=self._has_used_its_budget,
+            rematerialize=self._rung.rematerialize,
         )
         return finish(steps, self._follow)
 
@@ -149,7 +200,7 @@ class _RowRun:
             raise self._given_up(iterate, "the time was up")
         if self._checkpoints.is_due(self._seconds()):
             self._checkpoints.write(self._state(iterate))
-        if self._saving.intermediate_steps and _is_due(iterate, self._saving.intermediate_steps):
+        if self._options.intermediate_steps and _is_due(iterate, self._options.intermediate_steps):
             path = self._output.intermediate(self._job.output, iterate.step)
             text = {**INTERMEDIATE_MARK, ROW_KEYWORD: self._job.key}
             write_atomic(path, encode_png(iterate.pixels, text=text))
@@ -204,19 +255,15 @@ def _with_picture(message: str, job: Job, iterate: "Iterate", output: OutputFold
     )
 
 
-def _load(job: Job, path: Place, sha256: str) -> Picture:
-    settings = job.settings
-    return load_picture(
-        path,
-        sha256,
-        size=settings.size,
-        enlarge=settings.enlarge,
-        max_pixels=job.max_pixels,
-    )
+def _load(job: Job, path: Place, sha256: str, size: int) -> Picture:
+    enlarge, max_pixels = job.settings.enlarge, job.max_pixels
+    return load_picture(path, sha256, size=size, enlarge=enlarge, max_pixels=max_pixels)
 
 
 def _style_to_start_from(job: Job) -> NDArray[np.float32] | None:
-    return _load(job, job.style, job.style_sha256).rgb if job.settings.start == "style" else None
+    if job.settings.start != "style":
+        return None
+    return _load(job, job.style, job.style_sha256, job.settings.size).rgb
 
 
 def _point(iterate: "Iterate") -> Point:

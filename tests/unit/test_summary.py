@@ -136,7 +136,7 @@ COLUMNS = {
     "octaves": "Int64",
     "tolerance": "float64",
     "keep_alpha": "bool",
-    **dict.fromkeys(["encoder", "pooling", "warnings", "error"], "str"),
+    **dict.fromkeys(["encoder", "pooling", "degraded", "warnings", "error"], "str"),
 }
 """The columns, in order, with their types if every row is done; `str` may also be `object`."""
 

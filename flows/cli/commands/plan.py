@@ -14,18 +14,19 @@ from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import read_manifest
 from tasks.intake.outputs import check_places
-from tasks.job import Examined, Job, cost_of
+from tasks.job import Examined, Job
 from tasks.report.estimated_time import EstimatedTime, estimated_time
 from tasks.report.selection import Selection, select
 from tasks.request import BatchRequest
 from tasks.row import Row
 from tasks.store.disk_use import disk_use
 from tasks.store.lookup import find_finished, first_lines
+from tasks.store.row_kinds import expected_devices
 from tasks.store.speeds import Speeds
+from tasks.work.ladder import needed_memory
 
-MEMORY_MB = 900
-MEMORY_MB_AN_ACTIVATION = 9.5e-6
-"""Resident memory of the process on a CPU, and how much each activation of a layer adds."""
+PROCESS_MB = 760
+"""Resident memory of a run without its rows, most of it TensorFlow's (docs/benchmarks.md)."""
 
 
 STATUSES = ("new", "equal", "done", "invalid")
@@ -93,6 +94,7 @@ def _plan(examined: Examined, request: BatchRequest, selection: Selection) -> _P
     to_run, equal = (
         [job for job in jobs if statuses[job.line] == status] for status in ("new", "equal")
     )
+    device, *_ = expected_devices(request.devices)
     speeds = Speeds.read(cache, request.devices)
     time = estimated_time(to_run, speeds, output)
     styles = {job.style_key: job for job in to_run}
@@ -105,6 +107,7 @@ def _plan(examined: Examined, request: BatchRequest, selection: Selection) -> _P
             statuses[job.line],
             _why(job, statuses[job.line], firsts.get(job.line), newer),
             time.seconds_of.get(job.line),
+            device,
         )
         for job in jobs
     ]
@@ -149,7 +152,7 @@ def _why(job: Job, status: str, first: int | None, newer: Mapping[str, str]) -> 
     return f"the same as line {first}" if first not in (None, job.line) else ""
 
 
-def _plan_job(job: Job, status: str, why: str, seconds: float | None) -> PlannedRow:
+def _plan_job(job: Job, status: str, why: str, seconds: float | None, device: str) -> PlannedRow:
     height, width = job.shape
     return PlannedRow(
         line=job.line,
@@ -158,15 +161,15 @@ def _plan_job(job: Job, status: str, why: str, seconds: float | None) -> Planned
         width=width,
         height=height,
         seconds=seconds,
-        memory_mb=_memory_mb(job) if status == "new" else None,
+        memory_mb=_memory_mb(job, device) if status == "new" else None,
         why=why,
     )
 
 
-def _memory_mb(job: Job) -> int:
-    height, width = job.shape
-    numbers = cost_of(job.settings).activations_per_pixel * height * width
-    return round(MEMORY_MB + MEMORY_MB_AN_ACTIVATION * numbers)
+def _memory_mb(job: Job, device: str) -> int:
+    """Return the peak memory of a row: the device's, or on a CPU that of the whole process."""
+    process = 0 if device.startswith("GPU") else PROCESS_MB
+    return round(process + needed_memory(job, device) / 1e6)
 
 
 def _report(terminal: Terminal, plan: _Plan, downloads: Sequence[PublishedFile]) -> None:

@@ -70,6 +70,7 @@ class GalleryRow:
         previous_loss: the total loss in the previous run.
         change: the change since the previous run; empty if there is nothing to compare with.
         warnings: what is odd about the row although it is done; usually empty.
+        degraded: how the picture differs from what was asked for, for lack of memory; else empty.
         curve: total losses by octave; they jump between octaves.
         curve_file: URL of the CSV file, relative to the page; may be empty.
     """
@@ -92,6 +93,7 @@ class GalleryRow:
     device: str
     error: str
     warnings: str = ""
+    degraded: str = ""
     curve: tuple[tuple[float, ...], ...] = ()
     curve_file: str = ""
 

@@ -96,6 +96,7 @@ def _gallery_row(
         device=row.device or "",
         error=row.error,
         warnings=row.warnings,
+        degraded=row.degraded,
         curve=curve,
         curve_file=quote(row.curve or ""),
     )

@@ -1,0 +1,84 @@
+"""Features of a picture whose activations are computed again for the gradient, and not kept.
+
+The encoder is split into blocks, each with one convolution. Only the input of each block is kept
+until the gradient reaches that block (Chen et al. 2016, "Training Deep Nets with Sublinear Memory
+Cost"). The Gram matrices are computed within the blocks, because their gradients need activations,
+too.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+
+from nst_core.networks.encoder import Encoder
+from nst_core.networks.forward import apply_layer, preprocessed
+from nst_core.networks.topology import Layer
+from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.statistics import gram_matrix
+
+Tensors = dict[str, tf.Tensor]
+
+
+def rematerialized(
+    encoder: Encoder, pixels: tf.Tensor, kept: Iterable[str], centers: Mapping[str, tf.Tensor]
+) -> tuple[Tensors, Tensors]:
+    """Return activations and Gram matrices, by layer, that take little memory in the gradient.
+
+    Args:
+        encoder: topology and weights.
+        pixels: sRGB in [0, 1], float32, (height, width, 3).
+        kept: the layers whose activations are returned.
+        centers: by layer with a Gram matrix, the vector to subtract first, float32 (channels,).
+
+    Returns:
+        What `activations` returns for the kept layers, and `gram_matrix` for those with a center.
+    """
+    kept = {*kept}
+    current = preprocessed(encoder, pixels)
+    activations: Tensors = {}
+    grams: Tensors = {}
+    for block in encoder.topology.blocks({*kept, *centers}):
+        # TensorFlow runs a block again once it knows the gradient of the first of these values.
+        # That of the block's result comes first in them, and is the last to be known.
+        run = tf.recompute_grad(partial(_run, encoder, block, kept, centers))
+        current, of_block, grams_of_block = run(current)
+        activations |= of_block
+        grams |= grams_of_block
+    return activations, grams
+
+
+def _run(
+    encoder: Encoder,
+    block: Sequence[Layer],
+    kept: Collection[str],
+    centers: Mapping[str, tf.Tensor],
+    features: tf.Tensor,
+) -> tuple[tf.Tensor, Tensors, Tensors]:
+    """Return a block's result, and within it activations to keep and Gram matrices by layer."""
+    activations: Tensors = {}
+    grams: Tensors = {}
+    for layer in block:
+        features = apply_layer(layer, encoder, features)
+        if layer.name in kept:
+            activations[layer.name] = features[0]
+        if layer.name in centers:
+            grams[layer.name] = _gram_matrix(features[0], centers[layer.name])
+    return features, activations, grams
+
+
+def _gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
+    """Return what `gram_matrix` returns; its gradient takes one array of the size of the features.
+
+    TensorFlow's own gradient keeps the features minus the center, and multiplies them twice.
+    """
+
+    def gram(features: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            rows = tf.reshape(features, [-1, features.shape[-1]])
+            count = tf.cast(tf.shape(rows)[0], rows.dtype)
+            both = (upstream + tf.transpose(upstream)) / count
+            of_rows = tf.matmul(rows, both) - tf.matmul(center[tf.newaxis], both)
+            return tf.reshape(of_rows, tf.shape(features))
+
+        return gram_matrix(features, center), gradient
+
+    return tf.custom_gradient(gram)(features)

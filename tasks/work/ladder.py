@@ -1,0 +1,167 @@
+"""The ladder of a row that needs more memory than there is: each rung needs less than the last.
+
+A row begins on the first rung that fits by estimate. If memory cannot be allocated although it
+should have fitted, the row goes on with the next rung.
+"""
+
+import gc
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from nst_core.devices import is_allocation_failure, reserved_memory
+from nst_core.errors import UserError
+from nst_core.images.resize import fit
+from nst_core.networks import CATALOGUE
+from nst_core.transfer.memory import peak_memory
+from nst_core.transfer.octaves import without_finest
+from nst_core.transfer.settings import Settings
+from tasks.job import Job
+
+logger = logging.getLogger("nst_batch.rows")
+
+Result = TypeVar("Result")
+
+
+class NotEnoughMemoryError(UserError, MemoryError):
+    """A row needs more memory than there is; the message says which size would fit."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to run a row.
+
+    Attributes:
+        left_out: how many of the finest octaves are left out; each halves the sides of the result.
+        rematerialize: whether activations are computed twice instead of being kept.
+    """
+
+    left_out: int = 0
+    rematerialize: bool = False
+
+    def settings(self, job: Job) -> Settings:
+        """Return the settings with which a row runs on this rung."""
+        return without_finest(job.settings, job.shape, self.left_out)
+
+    def shape(self, job: Job) -> tuple[int, int]:
+        """Return height and width of a row's result on this rung, in pixels."""
+        settings = self.settings(job)
+        return fit(*job.content_shape, settings.size, enlarge=settings.enlarge)
+
+    def degraded(self, job: Job) -> str:
+        """Return how a row's result differs from what was asked for; empty if it does not."""
+        parts = ["rematerialization"] if self.rematerialize else []
+        if self.left_out:
+            (height, width), (tall, wide) = self.shape(job), job.shape
+            parts.append(f"{width} x {height} instead of {wide} x {tall}")
+        return ", ".join(parts)
+
+
+def rungs(job: Job) -> Iterator[Rung]:
+    """Yield the rungs of a row's ladder, down to the smallest picture that its encoder takes."""
+    settings, left_out = job.settings, 0
+    layers = {*settings.content_layer_weights, *settings.style_layer_weights}
+    smallest = CATALOGUE[settings.encoder].topology.smallest_side(layers)
+    while not left_out or min(Rung(left_out).shape(job)) >= smallest:
+        yield Rung(left_out)
+        yield Rung(left_out, rematerialize=True)
+        left_out += 1
+
+
+def needed_memory(job: Job, device: str, rung: Rung = Rung()) -> int:
+    """Return the estimated peak memory of a row on a rung of its ladder, in bytes."""
+    settings = rung.settings(job)
+    topology = CATALOGUE[settings.encoder].topology.with_pooling(settings.pooling)
+    is_gpu = device.startswith("GPU")
+    return peak_memory(
+        topology, settings, rung.shape(job), on_gpu=is_gpu, rematerialize=rung.rematerialize
+    )
+
+
+def within_memory(
+    job: Job, device: str, run: Callable[[Rung], Result], *, strict: bool = False
+) -> Result:
+    """Run a row on the first rung of its ladder on which its memory suffices.
+
+    Args:
+        job: the job of the row.
+        device: the device that it runs on.
+        run: runs the row on a rung.
+        strict: run it as it was asked for, or not at all.
+
+    Raises:
+        NotEnoughMemoryError: the memory suffices on no rung.
+    """
+    ladder = [Rung()] if strict else [*rungs(job)]
+    needed = partial(needed_memory, job, device)
+    while True:
+        with reserved_memory(device, [needed(rung) for rung in ladder]) as (choice, free):
+            if choice is None:
+                break
+            ladder = ladder[choice:]
+            _warn_if_degraded(job, ladder[0], free)
+            try:
+                return run(ladder[0])
+            except Exception as error:
+                if not is_allocation_failure(error):
+                    raise
+                logger.warning("%s: memory cannot be allocated: %s", job.output, _brief(error))
+        # What the row held is free once the exception, whose traceback refers to it, is gone.
+        gc.collect()
+        ladder = ladder[1:]
+        if not ladder:
+            break
+    raise NotEnoughMemoryError(_why(job, device, free, strict=strict))
+
+
+def _brief(error: Exception) -> str:
+    """Return the beginning of an error's message, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def _warn_if_degraded(job: Job, rung: Rung, free: int | None) -> None:
+    if how := rung.degraded(job):
+        there = "" if free is None else f" ({_megabytes(free)} are free)"
+        logger.warning("%s: degraded for lack of memory%s: %s", job.output, there, how)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f} MB"
+
+
+def _why(job: Job, device: str, free: int | None, *, strict: bool) -> str:
+    """Return what a row found, what it needs, and what to do."""
+    (height, width), needed = job.shape, needed_memory(job, device)
+    expected = f"expected about {_megabytes(needed)} for {width} x {height} pixels"
+    or_ladder = ", run the batch without strict" if strict else ""
+    otherwise = f"{or_ladder}, or end other programs on {device}"
+    if free is None or free >= needed:
+        known = "" if free is None else f", although {_megabytes(free)} seemed to be free"
+        found = f"found that it cannot be allocated{known}"
+        return f"memory: {expected}, {found}; lower size{otherwise}"
+    size = largest_size(job, device, free)
+    advice = f"lower size to {size}, which would fit" if size else "no size would fit: add memory"
+    return f"memory: found {_megabytes(free)} free, {expected}; {advice}{otherwise}"
+
+
+def largest_size(job: Job, device: str, free: int) -> int | None:
+    """Return the largest `size` with which a row would fit undegraded; None if there is none.
+
+    Args:
+        job: the job of the row.
+        device: the device that it runs on.
+        free: the bytes that it can allocate.
+    """
+
+    def fits(size: int) -> bool:
+        settings = job.settings.model_copy(update={"size": size})
+        return needed_memory(job.model_copy(update={"settings": settings}), device) <= free
+
+    sizes = range(16, max(job.shape))
+    low, high = 0, len(sizes)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if fits(sizes[middle]) else (low, middle)
+    return sizes[low - 1] if low else None
