@@ -43,8 +43,8 @@ def stylize_row(
         retries: how often to try again after a failure that may pass.
 
     Raises:
-        StoppedError: the batch was stopped, or the deadline is over; the best picture so far and a
-            checkpoint are saved.
+        StoppedError: the batch was stopped, or the deadline has passed; the best picture so far and
+            a checkpoint are saved.
     """
     report, deadline = RowReport(job), limits.deadline
 

@@ -75,8 +75,8 @@ def stylize_job(
         report: the reporter of the row.
 
     Raises:
-        StoppedError: the batch was stopped, or the deadline is over; the best picture so far and a
-            checkpoint are saved.
+        StoppedError: the batch was stopped, or the deadline has passed; the best picture so far and
+            a checkpoint are saved.
     """
     started = time.perf_counter()
     content = _load(job, job.content, job.content_sha256)
@@ -118,7 +118,7 @@ class _RowRun:
         """Return the best picture.
 
         Raises:
-            StoppedError: the batch was stopped, or the deadline is over.
+            StoppedError: the batch was stopped, or the deadline has passed.
             CheckpointError: the earlier run cannot be continued.
         """
         from nst_core.transfer.stylize import finish, iterates

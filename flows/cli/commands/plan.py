@@ -27,12 +27,8 @@ MEMORY_MB = 900
 MEMORY_MB_AN_ACTIVATION = 9.5e-6
 """Resident memory of the process on a CPU, and how much each activation of a layer adds."""
 
-
 STATUSES = ("new", "equal", "done", "invalid")
 """The statuses of a row before a run; an `equal` row gets a copy of an earlier line's picture."""
-
-UNASKED = "pending"
-"""The status of a row that is not done and that `--only` does not ask for."""
 
 UNASKED = "pending"
 """The status of a row that is not done and that `--only` does not ask for."""
