@@ -26,7 +26,7 @@ def selected(rows: Sequence[Row], batch: CompleteRequest) -> Selection:
 def results_to_keep(
     jobs: Sequence[Job], batch: CompleteRequest, selection: Selection
 ) -> dict[int, RowResult]:
-    """Return, by line, the results of the rows that earlier runs finished and that stay as is."""
+    """Return, by line, the results of finished rows that stay as they are."""
     if batch.refresh and selection.lines is None:
         return {}
     finished = results_of_finished(jobs, batch.output_folder)
@@ -40,7 +40,7 @@ def results_to_keep(
 def keys_to_begin(
     jobs: Sequence[Job], to_run: Sequence[Job], results: Mapping[int, RowResult], refresh: bool
 ) -> set[str]:
-    """Return the keys whose checkpoints are of no use: those of rows that are done or refreshed."""
+    """Return the keys of rows that are done or refreshed, whose checkpoints are not needed."""
     running = {job.key for job in to_run}
     done = {job.key for job in jobs if job.line in results}
     # A refreshed row that is tried again must find only the checkpoints of this run.
@@ -55,7 +55,7 @@ def planned(
 ) -> RowsPlanned:
     """Count the rows to run, all rows that can run, and the rows that repeat an earlier one.
 
-    Estimate how long those take that run.
+    Also estimate how long the rows to run take.
     """
     done = sum(result.record is not None for result in results.values())
     return RowsPlanned(

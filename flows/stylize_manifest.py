@@ -171,7 +171,7 @@ def stylize_jobs(
         selection: the rows that are asked for.
 
     Returns:
-        The estimated seconds of the rows that are left because the time was up; None if none are.
+        The estimated seconds that the remaining rows would take if the time was up; else None.
     """
     output = batch.output_folder
     results |= results_to_keep(jobs, batch, selection)

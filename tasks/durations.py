@@ -81,7 +81,7 @@ def moment_of(text: str, after: float, option: str) -> float:
         now = f"{datetime.fromtimestamp(after, zone):%Y-%m-%d %H:%M}"
         raise TimeTextError(
             f"--{option}: found {text!r}, which is past; expected a time after {now}, or a time of "
-            "day without a date, which is the next one"
+            "day without a date, which means the next such time"
         )
     return min(later)
 

@@ -56,7 +56,9 @@ class RowsSelected:
 
     def __str__(self) -> str:
         if not self.rows:
-            return f"--only {self.only}: no row ended so in the last run, so there is nothing to do"
+            return (
+                f"--only {self.only}: no row ended that way in the last run; nothing is left to do"
+            )
         return f"--only {self.only}: {self.rows} of {self.total} rows are asked for"
 
 
@@ -68,7 +70,7 @@ class RowEstimate:
         line: the row's line in the manifest.
         preparation: what it takes besides its steps.
         work: what all of its planned steps take.
-        compilation: what it takes longer, because it is the first of its kind on its device.
+        compilation: what it takes in addition if it is the first of its kind on its device.
         share: the share of the planned work after which such rows usually stop, from 0 to 1.
         speed_group: a name for rows whose `preparation` and `work` are wrong by the same factors.
         share_group: a name for rows whose `share` is wrong by the same factor.

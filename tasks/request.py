@@ -103,13 +103,13 @@ class CheckRequest(BaseModel):
     refresh: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
         description="stylize every row again, even if it is done, and compute every style's "
-        "targets again; with --only, those of the rows that it names",
+        "targets again; with --only, only for the rows that it names",
     )
     only: Annotated[str | None, Shown(Group.WHAT)] = Field(
         None,
-        description="run only some rows: those that the last table of the output folder calls "
-        "failed, interrupted, pending or invalid, and those that begin in some lines of the "
-        "manifest, such as failed or 3,7-9",
+        description="run only some rows, such as failed or 3,7-9: those with a status in the last "
+        "table of the output folder (failed, interrupted, pending, invalid), and those that begin "
+        "in these lines of the manifest",
     )
     strict: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
@@ -121,20 +121,20 @@ class CheckRequest(BaseModel):
     )
     until: Annotated[str | None, Shown(Group.WHAT)] = Field(
         None,
-        description="start only rows that are expected to end before this time, and interrupt "
-        "those that still run then; the next run continues them: 06:00, 06:00 Europe/Berlin, "
-        "06:00+02:00 or 2026-11-27T06:00; a time without a date is the next one, and a time "
+        description="start only rows that are expected to end before this time, such as 06:00, "
+        "06:00 Europe/Berlin, 06:00+02:00 or 2026-11-27T06:00, and interrupt those that still run "
+        "then; the next run continues them; a time without a date is the next one, and a time "
         "without a zone is local",
     )
     budget: Annotated[str | None, Shown(Group.WHAT)] = Field(
         None,
-        description="as --until, but for a duration such as 5h, 90m, 1h30m or 45s from the start; "
-        "with both, the earlier end counts",
+        description="like --until, but with a duration from the start of the run, such as 5h, 90m, "
+        "1h30m or 45s; with both, the earlier end counts",
     )
     row_budget: Annotated[str | None, Shown(Group.WHAT)] = Field(
         None,
-        description="end each row at its best picture after this duration, such as 10m, over all "
-        "runs that work on it; the row is then done, with a warning in the table",
+        description="end each row at its best picture once it has run for this long, such as 10m, "
+        "over all runs that work on it; the row is then done, with a warning in the table",
     )
     save_every: Annotated[SaveEvery | None, Shown(Group.OUTPUT)] = Field(
         None,
@@ -148,9 +148,9 @@ class CheckRequest(BaseModel):
     )
     retries: Annotated[Retries, Shown(Group.WHAT)] = Field(
         RETRIES,
-        description="how often to try a row again after a failure that may pass: a lost device, a "
-        "storage that does not answer, or a lack of memory; the waits before it grow: 2 s, 10 s, "
-        "then 60 s each",
+        description="how many times to try a row again after a failure that may pass: a lost "
+        "device, a storage that does not answer, or a lack of memory; the waits before the retries "
+        "are 2 s, 10 s, and then 60 s each",
     )
     devices: Annotated[TypedDevices, Shown(Group.WHERE)] = Field(
         AUTO,
@@ -209,7 +209,7 @@ class CheckRequest(BaseModel):
         check_runner(self.runner, self.address, self.devices)
 
     def limits(self, began: float) -> Limits:
-        """Return when the rows of a run must end that began at some time (seconds since 1970).
+        """Return the limits of a run's rows, if the run began at this time (seconds since 1970).
 
         Raises:
             TimeTextError: a time or a duration cannot be used.

@@ -15,13 +15,13 @@ logger = logging.getLogger("nst_batch.stopping")
 
 _stopped: set[Hashable] = set()
 _asked = threading.Event()
-_told_to_abandon = threading.Event()
+_asked_to_abandon = threading.Event()
 
 
 class AbandonedError(BaseException):
-    """Ends a flow that must write nothing more, not even a table.
+    """The end of a flow that must write nothing more, not even a table.
 
-    Like a `KeyboardInterrupt`, it is no `Exception`, because it is not the failure of a row.
+    Like a `KeyboardInterrupt`, this is not an `Exception`, because it is not the failure of a row.
     """
 
 
@@ -39,13 +39,13 @@ def ask_to_abandon() -> None:
 
     Another run may be writing to the output folder, so a table would be wrong.
     """
-    _told_to_abandon.set()
+    _asked_to_abandon.set()
 
 
 def withdraw_request() -> None:
     """Forget a request that was not answered, before the next flow begins."""
     _asked.clear()
-    _told_to_abandon.clear()
+    _asked_to_abandon.clear()
 
 
 def raise_if_asked_to_stop() -> None:
@@ -55,8 +55,8 @@ def raise_if_asked_to_stop() -> None:
         AbandonedError: the flow must write nothing more.
         KeyboardInterrupt: once for each request, as a signal interrupts the main thread once.
     """
-    if _told_to_abandon.is_set():
-        _told_to_abandon.clear()
+    if _asked_to_abandon.is_set():
+        _asked_to_abandon.clear()
         raise AbandonedError
     if _asked.is_set():
         _asked.clear()
@@ -92,7 +92,7 @@ class Deadline:
 
     @property
     def seconds_left(self) -> float:
-        """The seconds until the deadline, by this machine's clock; negative once it is over."""
+        """The seconds until the deadline, by this machine's clock; negative once it has passed."""
         return self.at - time.time()
 
     @property
@@ -141,10 +141,10 @@ def check_may_continue(batch: Hashable, deadline: Deadline, doing: str) -> None:
     Args:
         batch: its output folder.
         deadline: that of the run.
-        doing: what the row does instead, such as `while it waited for a device`.
+        doing: what the row was doing, such as `while it waited for a device`.
 
     Raises:
-        StoppedError: the batch was stopped, or the deadline is over.
+        StoppedError: the batch was stopped, or the deadline has passed.
     """
     if is_stopped(batch):
         raise StoppedError(f"stopped {doing}")

@@ -35,7 +35,7 @@ def compute_style_targets(
         retries: how often to try again after a failure that may pass.
 
     Raises:
-        StoppedError: the batch was stopped while this waited, or the deadline is over.
+        StoppedError: the batch was stopped while this waited, or the deadline has passed.
     """
     report, subject = RowReport(job), f"style {job.style_name}"
 

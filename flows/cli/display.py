@@ -54,7 +54,7 @@ class RowState:
         if self.is_waiting:
             return "", "waits for a device", ""
         if self.is_retried:
-            return "", "failed, is tried again", ""
+            return "", "failed, will be tried again", ""
         if not self.losses:
             return "", "is getting ready", ""
         return (

@@ -13,7 +13,7 @@ ENGINE_FAILED = 3
 """The batch ended early: no server, a full disk, or a bug in nst-batch."""
 
 OUT_OF_TIME = 4
-"""The time was up (`--until`, `--budget`): rows are left, the next run goes on, and none failed."""
+"""The time was up (`--until`, `--budget`) before all rows were done, and none failed."""
 
 INTERRUPTED = 130
 """Ctrl-C, SIGTERM or SIGHUP; finished rows are kept, and the same command resumes the batch."""

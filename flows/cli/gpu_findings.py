@@ -1,4 +1,4 @@
-"""What `doctor` finds out about GPUs: what TensorFlow and the driver say, locks, known troubles."""
+"""What `doctor` finds out about GPUs: what TensorFlow and the driver say, locks, known problems."""
 
 import json
 import os
@@ -97,7 +97,7 @@ def gpu_findings(facts: TensorFlowFacts, nvml: NvmlAnswer) -> list[Finding]:
 
 def _devices(facts: TensorFlowFacts, gpus: int) -> Finding:
     if facts.failure:
-        return Finding("devices", "error", facts.failure, "reinstall it")
+        return Finding("devices", "error", facts.failure, "reinstall TensorFlow")
     names = " ".join(facts.devices)
     if facts.gpus:
         return Finding("devices", "ok", names)
@@ -118,7 +118,7 @@ def _nvml(answer: NvmlAnswer, *, needs_it: bool) -> Finding:
     return Finding(
         "nvml",
         "warning",
-        f"{problem}; GPUs are locked by number, which containers may count differently",
+        f"{problem}; GPUs are locked by number, and containers may number them differently",
         "pip install nvidia-ml-py, and see whether nvidia-smi works",
     )
 
@@ -140,7 +140,7 @@ def _gpu(gpu: Gpu, driver: str, build: TensorFlowBuild) -> Iterator[Finding]:
 
 
 def lock_findings(gpus: Sequence[Gpu]) -> list[Finding]:
-    """Return who holds the lock of each GPU; none if locks are unusable, which a precondition says.
+    """Return who holds the lock of each GPU; none if locks are unusable, as `surroundings` reports.
 
     Args:
         gpus: the GPUs that the driver reports.
@@ -153,7 +153,7 @@ def lock_findings(gpus: Sequence[Gpu]) -> list[Finding]:
     except (LockError, OSError):
         return []
     if gpus and unknown:
-        found = f"{', '.join(unknown)} cannot be matched with a UUID; the lock has a number instead"
+        found = f"no certain UUID for {', '.join(unknown)}; locks are named after numbers instead"
         advice = "unset CUDA_DEVICE_ORDER, or list whole UUIDs in CUDA_VISIBLE_DEVICES"
         findings.append(Finding("lock names", "warning", found, advice))
     return findings

@@ -110,7 +110,7 @@ def show_left(terminal: Terminal, table: Table) -> None:
     if table.seconds_left is not None:
         terminal.fail(
             f"the time was up: {table.what_is_left}, which would take about "
-            f"{duration(table.seconds_left)}; rerun the same command to go on"
+            f"{duration(table.seconds_left)}; rerun the same command to resume"
         )
 
 

@@ -25,13 +25,13 @@ class Disk:
 
     @property
     def has_room(self) -> bool:
-        """Whether enough is left there for a run to begin; true if nobody knows."""
+        """Whether enough space is left for a run to begin; true if the free space is unknown."""
         return self.free is None or self.free - self.needed >= LEAST_FREE
 
     def __str__(self) -> str:
         if self.free is None:
             return f"the free space of {self.folders[0]} is unknown"
-        free = f"{size_text(self.free)} are free for {' and '.join(self.folders)}"
+        free = f"{size_text(self.free)} is free for {' and '.join(self.folders)}"
         return f"there is room: {free}" if self.has_room else f"there is not enough room: {free}"
 
 
@@ -61,7 +61,7 @@ class Room:
 def room_for(use: DiskUse, output: Place, cache: Place) -> Room:
     """Return whether a batch fits on the disks of its output folder and the cache.
 
-    Neither folder must exist; a run creates them.
+    The folders need not exist; a run creates them.
     """
     needed = {output: use.in_output, cache: use.style_targets}
     by_disk: dict[object, list[Place]] = {}

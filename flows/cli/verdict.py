@@ -40,32 +40,32 @@ class Verdict:
 
 
 def verdict_on(
-    findings: Sequence[Finding], devices: str, worth_telling: Sequence[Finding] = ()
+    findings: Sequence[Finding], devices: str, worth_repeating: Sequence[Finding] = ()
 ) -> Verdict:
     """Return the verdict on findings.
 
     Args:
         findings: all findings of `doctor`.
         devices: where rows would run, such as `GPU:0 and GPU:1` or `the CPU`.
-        worth_telling: findings that are repeated even if nothing is wrong with them.
+        worth_repeating: findings that are repeated even if nothing is wrong with them.
     """
     wrong = [
         finding for state in ("error", "warning") for finding in findings if finding.state == state
     ]
     state = wrong[0].state if wrong else "ok"
-    begins = (
-        "A run would end before its first row."
-        if state == "error"
-        else f"A run can begin here; its rows run on {devices}."
-    )
-    told = (
-        f"{finding.subject}: {finding.found}" for finding in worth_telling if finding.state == "ok"
+    can_begin = state != "error"
+    works = (f"A run can begin here; its rows run on {devices}.",) if can_begin else ()
+    fails = () if can_begin else ("A run would end before its first row.",)
+    also = (
+        f"{finding.subject}: {finding.found}"
+        for finding in worth_repeating
+        if finding.state == "ok"
     )
     right = len(findings) - len(wrong)
     return Verdict(
         state,
-        (begins, f"{right} of {len(findings)} checks found nothing wrong.", *told),
-        tuple(f"{finding.subject}: {finding.found}" for finding in wrong),
+        (*works, f"{right} of {len(findings)} checks found nothing wrong.", *also),
+        (*fails, *(f"{finding.subject}: {finding.found}" for finding in wrong)),
         tuple(f"{finding.subject}: {finding.advice}" for finding in wrong if finding.advice),
     )
 

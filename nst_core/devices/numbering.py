@@ -10,7 +10,7 @@ from nst_core.devices.nvml import Gpu
 ORDER, BY_BUS = "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
 """The variable that says how CUDA numbers GPUs, and the value that makes it use their addresses.
 
-By default, CUDA begins with the GPU that it considers the fastest, which cannot be foretold:
+By default, CUDA begins with the GPU that it considers the fastest, which cannot be predicted:
 https://docs.nvidia.com/cuda/cuda-programming-guide/05-appendices/environment-variables.html
 """
 

@@ -65,7 +65,7 @@ def ask_nvml() -> NvmlAnswer:
             return NvmlAnswer(gpus, driver or "")
         finally:
             pynvml.nvmlShutdown()
-    except Exception as error:  # noqa: BLE001 - a half answer would be worse than none
+    except Exception as error:  # noqa: BLE001 - half an answer would be worse than none
         return NvmlAnswer(problem=f"NVML gives no answer: {error}")
 
 

@@ -1,4 +1,4 @@
-"""Cards and systems that are known to be troublesome, each with the source that says so."""
+"""Known problems of cards and systems, each with the source that reports it."""
 
 import re
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class TensorFlowBuild:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is known to be troublesome, in two or three words, in a sentence, and what to do."""
+    """A known problem: its subject in a word or two, what was found, and what to do."""
 
     subject: str
     found: str
@@ -35,7 +35,7 @@ class Trouble:
 
 
 def card_troubles(gpu: Gpu, driver: str, build: TensorFlowBuild) -> list[Trouble]:
-    """Return the known troubles of a GPU with a version of the driver and of TensorFlow."""
+    """Return the known problems of a GPU with these versions of the driver and of TensorFlow."""
     found = (
         _age(gpu, build),
         _generation(gpu, build),
@@ -57,7 +57,7 @@ def _age(gpu: Gpu, build: TensorFlowBuild) -> Trouble | None:
         return None
     found = (
         f"its compute capability is {written(gpu.capability)}; this TensorFlow needs "
-        f"{written(min(build.capabilities))} or more, and ignores the card"
+        f"{written(min(build.capabilities))} or higher, and ignores the card"
     )
     return Trouble("age", found, "use a newer card; rows run on the other devices")
 
@@ -100,13 +100,13 @@ def _cudnn(gpu: Gpu, build: TensorFlowBuild) -> Trouble | None:
         return None
     found = (
         f"its compute capability is {written(gpu.capability)}; the installed cuDNN "
-        f"{written(build.cudnn[:2])} needs {written(LEAST_OF_NEW_CUDNN)} or more"
+        f"{written(build.cudnn[:2])} needs {written(LEAST_OF_NEW_CUDNN)} or higher"
     )
     return Trouble("cuDNN", found, "pip install 'nvidia-cudnn-cu12<9.11'")
 
 
 LEAST_DRIVERS = {11: 450, 12: 525, 13: 580}
-"""The least driver for each major version of CUDA.
+"""The oldest driver that works with each major version of CUDA.
 
 https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
 """
@@ -117,7 +117,9 @@ def _driver(driver: str, build: TensorFlowBuild) -> Trouble | None:
     least = LEAST_DRIVERS.get(build.cuda[0], 0) if build.cuda else 0
     if not numbers or numbers[0] >= least:
         return None
-    found = f"the driver is {driver}; CUDA {build.cuda[0]} of this TensorFlow needs {least} or more"
+    found = (
+        f"the driver is {driver}; CUDA {build.cuda[0]} of this TensorFlow needs {least} or later"
+    )
     return Trouble("driver", found, "install a newer driver from NVIDIA")
 
 
@@ -154,7 +156,7 @@ def _instances(gpu: Gpu) -> Trouble | None:
 
 
 def system_troubles(system: str, release: str, build: TensorFlowBuild, gpus: int) -> list[Trouble]:
-    """Return the known troubles of an operating system.
+    """Return the known problems of an operating system.
 
     Args:
         system: from `platform.system()`.
@@ -169,7 +171,7 @@ def system_troubles(system: str, release: str, build: TensorFlowBuild, gpus: int
     troubles = []
     if "microsoft" in release.lower():
         # https://docs.nvidia.com/cuda/wsl-user-guide/
-        found = "this is Linux inside of Windows (WSL), where the driver of Windows serves the GPU"
+        found = "this is Linux inside Windows (WSL), where the driver of Windows serves the GPU"
         advice = "install NVIDIA's driver in Windows, and none in WSL"
         troubles.append(Trouble("system", found, advice))
     if gpus and not build.has_cuda:

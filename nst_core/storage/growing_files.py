@@ -1,4 +1,4 @@
-"""Text files that only grow, such as logs: on a disk at once, elsewhere whenever they are saved.
+"""Text files that only grow, such as logs: immediately on a disk, elsewhere when they are saved.
 
 Unlike a result, such a file may be torn by a power failure, because nothing is ever read from it.
 """
@@ -24,9 +24,9 @@ APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOC
 class GrowingFile(Protocol):
     """A file that only grows; only one process appends to it at a time.
 
-    What a process adds begins with a line break if there was something before: an empty line then
-    separates them, or, if a power failure tore the last text, at least a new line. The file and the
-    older one have a limited size each.
+    If the file is not empty, what a process adds begins with a line break. An empty line then
+    separates it from what was there before, or at least a line break does, if a power failure tore
+    the last text. The file and the older one each have a limited size.
     """
 
     def append(self, text: str) -> None:
@@ -70,7 +70,7 @@ def growing_file(path: Place, most: int = MOST_BYTES) -> GrowingFile:
 
 
 class _OnDisk:
-    """A file on a disk, to which each text is written at once."""
+    """A file on a disk, to which each text is written immediately."""
 
     def __init__(self, path: Path, most: int) -> None:
         self._path, self._most = path, most

@@ -2,11 +2,11 @@
 
 Each contender writes a small file of its own, its claim, and then lists all claims. A storage lists
 what was written before, so of two contenders, at least one sees the claim of the other. It does not
-have the lease before that claim is gone: it withdraws if the other claim is older, and otherwise
-waits for the other contender to withdraw. So no two contenders have the lease, whatever the times
-in the listing are. The times only decide who withdraws.
+get the lease before that claim is gone: it withdraws if the other claim is older, and otherwise
+waits for the other contender to withdraw. Therefore, no two contenders have the lease, whatever the
+times in the listing are. The times only decide who withdraws.
 
-The holder writes its claim again and again. A claim that was not written for the length of the
+The holder writes its claim again and again. A claim that has not been written for the length of the
 lease is dead. How old a claim is follows from two times in one listing, both from the storage's
 clock, so the clocks of the machines do not matter.
 """
@@ -42,9 +42,9 @@ class Timing:
     """How long the steps of a lease take, in seconds.
 
     Attributes:
-        length: a claim that was not written for so long is dead.
+        length: a claim that has not been written for this long is dead.
         renewal: the time between two writes of a claim by its holder.
-        loss: a holder that could not write its claim for so long has lost the lease. This is
+        loss: a holder that could not write its claim for this long has lost the lease. This is
             shorter than `length`, so that it stops before anybody else may start.
         decision: how long to wait for contenders that came at the same moment to withdraw.
     """
@@ -73,7 +73,7 @@ class LeaseHeldError(UserError):
 
     Attributes:
         holder: such as `process 4711 of anna on gpu1`; empty if it is unknown.
-        seconds: after so many seconds at most, the lease ends if its holder was killed.
+        seconds: if its holder was killed, the lease ends after at most this many seconds.
     """
 
     def __init__(self, holder: str, seconds: float) -> None:

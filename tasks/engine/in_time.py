@@ -1,4 +1,4 @@
-"""Rows that end in time: each begins when a worker is free, if it ends before the deadline."""
+"""Rows that end in time: each begins when a worker is free, if it still fits in the time."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ PATIENCE = 60.0
 """Seconds after the deadline in which a cluster may still say how its rows ended."""
 
 NOT_BEGUN = RowResult(
-    "pending", error="the time was up before this row began; the next run goes on with it"
+    "pending", error="the time was up before this row began; the next run continues with it"
 )
 NOT_HEARD_OF = RowResult(
     "pending", error="the time was up, and the cluster did not say how this row ended"
@@ -87,7 +87,7 @@ def gather_in_time(
     """Run the jobs that end in time, and store how each job ended.
 
     Unlike without a deadline, nothing is submitted before a worker is free: a task run takes tens
-    of milliseconds even if it gives up at once, and thousands of them would have to.
+    of milliseconds even if it gives up immediately, and thousands of them would have to give up.
 
     Args:
         in_flight: the rows in flight, of which there are none yet.
@@ -97,7 +97,7 @@ def gather_in_time(
         at_once: returns how many rows can run at once now.
 
     Returns:
-        The estimated seconds of the rows that are left; None if none are left.
+        The estimated seconds that the remaining rows would take; None if no row remains.
     """
     usual = at_once()
     in_flight.gather(_ended(in_flight, jobs, schedule, submit, at_once), most_ahead=0)

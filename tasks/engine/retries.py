@@ -18,7 +18,7 @@ DELAYS = (2.0, 10.0, 60.0)
 """Seconds before each retry; the last number holds for all further ones."""
 
 JITTER = 0.2
-"""The share by which a delay varies at random, so that many rows do not try again at once."""
+"""The share by which a delay varies at random, so that many rows do not try again together."""
 
 LOOK_EVERY = 0.1
 """How many seconds to wait before checking again whether the batch is ending."""
@@ -50,7 +50,7 @@ class Retry:
 
     def __str__(self) -> str:
         when = f"in {self.seconds:.0f} s (retry {self.number} of {self.most})"
-        return f"failed and is tried again {when}: {self.reason}"
+        return f"failed and will be tried again {when}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _delay(number: int) -> float:
 def _wait(retry: Retry, check: Callable[[str], object]) -> None:
     end = time.monotonic() + retry.seconds
     while True:
-        check(f"while it waited to be tried again after: {retry.reason}")
+        check(f"while it waited for a retry after this failure: {retry.reason}")
         left = end - time.monotonic()
         if left <= 0:
             return
@@ -132,5 +132,5 @@ def tried(failures: Sequence[str], last: str = "") -> str:
         last: why the last attempt failed, which is not repeated; empty if it did not.
     """
     others = " and ".join(reason for reason in dict.fromkeys(failures) if reason != last)
-    before = f", before: {shortened(others)}" if others else ""
+    before = f"; earlier failures: {shortened(others)}" if others else ""
     return f"tried {len(failures) + 1} times{before}"

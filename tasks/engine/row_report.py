@@ -137,7 +137,7 @@ def wait_for_device(
         deadline: that of the run.
 
     Raises:
-        StoppedError: the batch was stopped, or the deadline is over.
+        StoppedError: the batch was stopped, or the deadline has passed.
     """
     report.waiting(holder)
     check_may_continue(output, deadline, "while it waited for a device")

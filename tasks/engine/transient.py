@@ -7,7 +7,7 @@ from nst_core.images.picture_files import PictureError
 from nst_core.storage.files import StorageError
 
 LASTING = frozenset({errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS})
-"""Reasons of the system, or of a storage, that only a person can change."""
+"""Reasons of the system, or of a storage, that only a person can remove."""
 
 PASSING = frozenset(
     {
@@ -15,7 +15,7 @@ PASSING = frozenset(
         *(errno.ENOMEM, errno.ESTALE),
     }
 )
-"""Reasons of the system that Python has no class for: a network disk is away, or memory is."""
+"""The system's reasons without a class in Python: a lost network disk, and a lack of memory."""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -36,8 +36,9 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _of_tensorflow() -> tuple[type[BaseException], ...]:
-    """Return TensorFlow's errors for lost devices, which a cluster's CPU raises as they are, and
-    for memory.
+    """Return TensorFlow's errors for lost devices and for a lack of memory.
+
+    On a cluster's CPU, a lost device is no `DeviceFailedError`, but one of these.
     """
     from nst_core.quiet_tensorflow import tf
 

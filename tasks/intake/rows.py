@@ -202,6 +202,6 @@ def _read_priority(line: int, text: str, faults: list[Fault]) -> float:
     except ValueError:
         pass
     faults.append(
-        Fault(line, PRIORITY, text, "expected a number; rows with a higher one run first")
+        Fault(line, PRIORITY, text, "expected a number; rows with higher numbers run first")
     )
     return 0.0

@@ -33,19 +33,19 @@ def estimated_time(jobs: Sequence[Job], speeds: Speeds, output: OutputFolder) ->
     Args:
         jobs: the jobs of these rows, which differ, in the order in which they run.
         speeds: those of this machine.
-        output: the batch's output folder, whose table tells something if nothing was measured.
+        output: the batch's output folder, whose table is used if nothing was measured.
     """
     rate = None if speeds.knows_device else seconds_a_multiplication(output)
     estimates = (speeds if rate is None else speeds.with_guess(rate)).of_batch(jobs)
     measured = sum(estimate.is_measured for estimate in estimates)
     if rate is not None:
-        source = "measured on earlier rows of this output"
+        source = "measured on earlier rows in this output folder"
     elif measured == len(estimates):
         source = "measured on this machine"
     elif measured:
         source = "partly measured on this machine, partly a guess"
     elif speeds.knows_device:
-        source = "a guess from rows of other kinds"
+        source = "a guess from rows with other sizes or settings"
     else:
         source = "a guess"
     seconds_of = {each.line: round(each.seconds, 1) for each in estimates}

@@ -1,6 +1,6 @@
-"""The log of an output folder's runs, `run.log`: what was asked, how each row ended, and when.
+"""The log of an output folder's runs, `run.log`: what was asked for, and how each row ended.
 
-A log is not worth a row: if it cannot be written, there is one warning, and the run goes on.
+No row fails because of the log: if it cannot be written, there is only one warning.
 """
 
 import logging
@@ -69,7 +69,7 @@ class RunLog:
             self._give_up(error)
 
     def save(self) -> None:
-        """Make what was written so far survive a failure; object storage has nothing before."""
+        """Make what was written so far survive a failure; object storage gets it only now."""
         try:
             with self._lock:
                 if self._file:
@@ -93,7 +93,7 @@ class RunLog:
         why = getattr(error, "strerror", None) or error
         logger.warning("%s is not complete: %s", redacted(self._output.run_log), why)
 
-    def hear(self, event: Event) -> None:
+    def note(self, event: Event) -> None:
         """Write an event, unless there are many of its kind in one row or one picture."""
         match event:
             case FileDownloading() | PictureExamined() | RowStepped():
@@ -146,11 +146,11 @@ def run_log_of(output: OutputFolder, asked: Mapping[str, Any]) -> Iterator[RunLo
     with ExitStack() as stack:
         stack.callback(log.close)
         log.say(*header(asked))
-        stack.enter_context(subscribed(log.hear))
+        stack.enter_context(subscribed(log.note))
         for name in ("nst_batch", "nst_core"):
-            handler, heard = _WarningWriter(log), logging.getLogger(name)
-            heard.addHandler(handler)
-            stack.callback(heard.removeHandler, handler)
+            handler, ours = _WarningWriter(log), logging.getLogger(name)
+            ours.addHandler(handler)
+            stack.callback(ours.removeHandler, handler)
         try:
             yield log
         except BaseException as error:
@@ -161,7 +161,7 @@ def run_log_of(output: OutputFolder, asked: Mapping[str, Any]) -> Iterator[RunLo
 
 
 def header(asked: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the first lines of a run: what was asked, with which versions, on which machine."""
+    """Return the first lines of a run: what was asked for, the versions, and the machine."""
     options = " ".join(f"{name}={redacted(str(value))}" for name, value in asked.items())
     machine = f"{platform.node()}, {platform.platform()}, {os.cpu_count()} CPUs"
     versions = ", ".join(f"{name} {_version(package)}" for name, package in LIBRARIES.items())

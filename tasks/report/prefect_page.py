@@ -183,7 +183,7 @@ MOST_ROWS = 200
 
 
 def log_wrong_rows(table: Table) -> None:
-    """Log which rows failed or are invalid, and why, and how many rows ended how.
+    """Log which rows failed or are invalid, and why, and how many rows have each status.
 
     Args:
         table: the batch's table, made by `tasks.report.table`.

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from tasks.events import RowEstimate
 
 TRUST_IN_BATCH = 0.5
-"""How much the factor of all rows counts for a group of rows, in rows of the group."""
+"""The weight of the factor of all rows in that of a group, as a number of the group's rows."""
 
 TRUST_IN_SHARE = 0.25
-"""How much an estimated share counts beside the shares of a group's rows, in rows."""
+"""The weight of an estimated share beside the shares of a group's rows, as a number of rows."""
 
 
 class Report(NamedTuple):
@@ -55,7 +55,7 @@ class RunningRow:
         return Report(steady[-1].at - steady[0].at, steady[-1].share - steady[0].share)
 
     def besides_steps(self, ended: float) -> float:
-        """Return the seconds that it took besides its steps, if it ended at a time."""
+        """Return the seconds that it took besides its steps, if it ended at this time."""
         seconds, share = self.stepping
         steps = seconds / share * (self.share - self.reports[0].share) if share else 0.0
         return max(0.0, ended - self.began - steps)
@@ -78,7 +78,7 @@ class Sums:
 
         Args:
             usual: the factor if nothing is known.
-            trusted: how much of what is estimated `usual` counts for.
+            trusted: the weight of `usual`, in the unit of the estimates.
         """
         estimated = self.estimated + trusted
         return (self.taken + trusted * usual) / estimated if estimated else usual

@@ -14,8 +14,8 @@ from tasks.store.output_folder import OutputFolder
 from tasks.store.statuses import UNDONE, RowResult, Status
 
 EXPECTED = (
-    f"expected statuses ({', '.join(UNDONE)}) and lines of the manifest or ranges of lines, "
-    "separated by commas, such as failed or 3,7-9"
+    f"expected statuses ({', '.join(UNDONE)}), lines of the manifest or ranges of lines, separated "
+    "by commas, such as failed or 3,7-9"
 )
 LONGEST_SHOWN = 100
 
@@ -155,13 +155,13 @@ def _last_table(only: Only, output: OutputFolder) -> Table:
     try:
         return read_summary(output, ("output", "status"))
     except FileNotFoundError:
-        why = "it has none"
+        why = "there is none"
     except (OSError, ValueError) as error:
         why = f"it cannot be read: {getattr(error, 'strerror', None) or error}"
     if only.statuses:
         raise OnlyError(
             f"--only: found {_shown(only.text)}, which needs the table of an earlier run in "
-            f"{output}, and {why}; run the whole batch first, or give lines such as 3,7-9"
+            f"{output}, but {why}; run the whole batch first, or give lines such as 3,7-9"
         )
     return Table(())
 

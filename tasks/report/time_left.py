@@ -29,7 +29,7 @@ def last_end(durations: Iterable[float], free_at: Iterable[float]) -> float:
 
     Args:
         durations: of the rows, in seconds.
-        free_at: when each device is free, in seconds from now; there is one at least.
+        free_at: when each device is free, in seconds from now; there is at least one.
     """
     free = [*free_at]
     heapq.heapify(free)
@@ -45,8 +45,8 @@ class _Begun:
     Attributes:
         planned_at, first_at: when they were planned, and when the first one began.
         rows: how many have begun.
-        busy: what those took that have ended.
-        estimated: what those should have taken.
+        busy: what the rows that have ended took.
+        estimated: what these rows should have taken.
     """
 
     planned_at: float = 0.0
@@ -73,7 +73,7 @@ class TimeLeft:
         self._begun = _Begun()
 
     def note(self, event: Event, now: float) -> None:
-        """Take note of an event that happened at a time."""
+        """Take note of an event that happened at this time."""
         with self._lock:
             match event:
                 case RowsPlanned():
@@ -137,7 +137,7 @@ class TimeLeft:
             return self._from_rows(now) if self._has_basis else None
 
     def _from_ends(self, now: float) -> float:
-        """Return an estimate for a cluster, from which nothing is heard but the ends of rows."""
+        """Return an estimate for a cluster, which reports nothing but the ends of rows."""
         left = sum(row.seconds for row in self._pending.values())
         return left * (now - self._begun.planned_at) / self._begun.estimated
 

@@ -14,7 +14,7 @@ from tasks.store.output_names import format_of
 from tasks.store.records import PictureRecord
 
 BLOCK = 4096
-"""Most disks store files in blocks of so many bytes."""
+"""Most disks store files in blocks of this many bytes."""
 
 BYTES_BESIDE_PIXELS = 8192
 """The most that a picture takes besides its pixels: its headers, and the text in it."""

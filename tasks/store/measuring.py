@@ -36,7 +36,7 @@ class _Running:
 
 
 class Timings:
-    """Timings of rows, from their events. It has no clock: the times are arguments, in seconds.
+    """The times of rows, from their events; there is no clock, as times are arguments, in seconds.
 
     Only rows that ran undisturbed from their start to their end count: a row that waited for a
     device, was tried again, continued from a checkpoint or was made to end early says nothing about
@@ -53,7 +53,7 @@ class Timings:
         self._begun: dict[tuple[str, ...], int] = {}
 
     def note(self, event: Event, now: float) -> None:
-        """Take note of an event that happened at a time."""
+        """Take note of an event that happened at this time."""
         match event:
             case DevicesOpened():
                 self._devices = event.devices

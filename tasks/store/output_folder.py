@@ -178,8 +178,8 @@ class OutputFolder:
     def lock(self) -> Iterator[None]:
         """Lock the folder against other runs; the lock ends if the process does.
 
-        The kernel releases it at once. In object storage, runs on other machines wait for the lease
-        to end (docs/storage.md).
+        The kernel releases it immediately. In object storage, runs on other machines are refused
+        until the lease ends (docs/storage.md).
 
         Raises:
             InUseError: another run has the lock; this is raised within seconds.

@@ -12,14 +12,14 @@ from nst_core.devices import parse_devices, visible_gpus
 from tasks.job import Job
 
 MOST_ROWS = 20
-"""Earlier rows of a kind count for no more than so many, so that the speeds follow the machine."""
+"""Earlier rows of a kind count as no more than this many, so that speeds follow the machine."""
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(max_length=1000)]
 
 
 def device_kind(names: Sequence[str]) -> str:
-    """Return what sort of device a row gets, such as `GPU`, `CPU`, or `CPU/2` for half of the CPU.
+    """Return the type of a row's device, such as `GPU`, `CPU`, or `CPU/2` for half of the CPU.
 
     Args:
         names: the devices that rows are spread over, as TensorFlow names them.
@@ -125,7 +125,7 @@ class Measured(BaseModel):
         rows: how many rows this is based on.
         rate: seconds per multiplication, as in `Job.multiplications`.
         preparation: seconds besides the steps, per row.
-        compilation: seconds that the first row on a device takes longer; None if no row was first.
+        compilation: additional seconds of the first row on a device; None if no row was first.
         share: the share of the planned work after which rows usually stop, from 0 to 1.
     """
 
@@ -175,10 +175,10 @@ class MeasuredRow:
 
 
 def measure(rows: Sequence[MeasuredRow], rate: float, preparation: float) -> Measured:
-    """Return what some rows of one kind tell.
+    """Return what some rows of one kind show.
 
     Args:
-        rows: one at least.
+        rows: at least one.
         rate: the seconds per multiplication to assume if no row has enough steps to measure it.
         preparation: the seconds to assume besides the steps if every row was the first.
     """

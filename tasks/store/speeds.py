@@ -41,11 +41,11 @@ It was measured on 2 CPU cores (docs/benchmarks.md).
 """
 
 MOST_KINDS = 200
-"""The most kinds of rows in the file; those that were not measured for the longest time go."""
+"""The most kinds of rows in the file; those whose last measurement is oldest are removed."""
 
 MOST_BYTES = 1 << 20
 NEAR_SIZES = 2.0
-"""Sizes that differ by no more than this factor have the same speed, nearly."""
+"""Sizes that differ by no more than this factor have nearly the same speed."""
 
 
 class _File(BaseModel):
@@ -60,8 +60,8 @@ class Speeds:
     """How long rows take on this machine.
 
     Attributes:
-        measured: what is known, the latest last.
-        device: the sort of device for which questions are answered.
+        measured: what was measured of each kind, the latest last.
+        device: the type of device that the estimates are for.
         host: the name of this machine.
         at_once: how many rows run at once on such devices.
         guess: seconds per multiplication if nothing was measured on such a device.

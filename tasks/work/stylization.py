@@ -91,8 +91,8 @@ def stylize_job(
         report: the reporter of the row.
 
     Raises:
-        StoppedError: the batch was stopped, or the deadline is over; the best picture so far and a
-            checkpoint are saved.
+        StoppedError: the batch was stopped, or the deadline has passed; the best picture so far and
+            a checkpoint are saved.
         NotEnoughMemoryError: the row needs more memory than there is.
     """
     started, row = time.perf_counter(), _Row(job, output, options, report)
@@ -168,7 +168,7 @@ class _RowRun:
         """Return the best picture.
 
         Raises:
-            StoppedError: the batch was stopped, or the deadline is over.
+            StoppedError: the batch was stopped, or the deadline has passed.
             CheckpointError: the earlier run cannot be continued.
         """
         from nst_core.transfer.stylize import finish, iterates

@@ -56,7 +56,7 @@ def read_or_compute(
         deadline: that of the run.
 
     Raises:
-        StoppedError: the batch was stopped while this waited, or the deadline is over.
+        StoppedError: the batch was stopped while this waited, or the deadline has passed.
         StorageError: the cache's storage refuses a request or does not answer.
     """
     job = report.job

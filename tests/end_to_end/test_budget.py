@@ -1,4 +1,4 @@
-"""`nst-batch run --budget`: a run that ends in time, and the next one, which goes on."""
+"""`nst-batch run --budget`: a run that ends in time, and the next one, which continues."""
 
 import json
 from pathlib import Path

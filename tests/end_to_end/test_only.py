@@ -43,7 +43,7 @@ def test_only_the_rows_that_failed_run_again(shell: Shell) -> None:
 
     nothing = shell.run(*run, "--only", "failed")
     assert (nothing.returncode, nothing.stderr) == (0, "")
-    assert "no row ended so in the last run, so there is nothing to do" in nothing.stdout
+    assert "no row ended that way in the last run; nothing is left to do" in nothing.stdout
     assert statuses(shell) == ["pending", "cached", "cached", "invalid"]
 
     line = shell.run(*run, "--only", "5,2", "--json")

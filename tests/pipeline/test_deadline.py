@@ -74,10 +74,10 @@ def test_rows_that_do_not_fit_are_pending_and_the_state_says_so(
     monkeypatch.setattr(Speeds, "seconds", lambda *_: 5000)
     state, table = batch.run(*ROWS, budget="1h", checkpoint_every=0)
     assert (state.type, state.name) == (StateType.COMPLETED, "OutOfTime")
-    assert state.message == "2 pending; the rows that are left would take about 2 h 46 min"
+    assert state.message == "2 pending; the remaining rows would take about 2 h 46 min"
     assert list(table["status"]) == ["pending", "pending"]
     assert set(table["error"]) == {
-        "the time was up before this row began; the next run goes on with it"
+        "the time was up before this row began; the next run continues with it"
     }
     assert computed == []
     assert read_summary(OutputFolder(batch.output)).seconds_left == 10_000
@@ -99,7 +99,7 @@ def test_a_row_that_runs_at_the_deadline_continues_in_the_next_run(
         _call_with_iterates(patch, lambda iterate: iterate.step == 20 and clock.append(0))
         state, table = batch.run(*ROWS, settings=SETTINGS, budget="1h", until="06:00 UTC")
     assert (state.type, state.name) == (StateType.COMPLETED, "OutOfTime")
-    assert state.message.startswith("1 interrupted, 1 pending; the rows that are left would take")
+    assert state.message.startswith("1 interrupted, 1 pending; the remaining rows would take")
     assert table.loc[2, "error"] == (
         "the time was up after 20 of 60 steps; the next run continues from there; its best picture "
         "so far is saved"
@@ -120,7 +120,7 @@ def test_failed_rows_count_more_than_rows_that_are_left(
     monkeypatch.setattr(Speeds, "seconds", lambda *_: 5000)
     state, _ = batch.run(*ROWS, ("no.png", "s.png"), budget="1h", checkpoint_every=0)
     assert (state.type, state.name) == (StateType.FAILED, "SomeRowsFailed")
-    assert state.message.startswith("1 invalid, 2 pending; the rows that are left would take")
+    assert state.message.startswith("1 invalid, 2 pending; the remaining rows would take")
 
 
 def test_a_row_that_waits_for_a_device_does_not_wait_past_the_deadline(

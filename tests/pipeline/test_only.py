@@ -106,7 +106,7 @@ def test_if_no_row_failed_nothing_runs_and_the_run_is_completed(
     assert (state.name, state.message, computed) == ("Completed", "1 cached, 1 pending", [])
     (selected,) = [event for event in events if isinstance(event, RowsSelected)]
     assert str(selected) == (
-        "--only failed: no row ended so in the last run, so there is nothing to do"
+        "--only failed: no row ended that way in the last run; nothing is left to do"
     )
     assert list(table["asked"]) == [False, False]
 

@@ -66,14 +66,14 @@ def test_a_row_that_fails_once_is_done_and_the_table_says_what_happened(
     assert (state.message, len(calls)) == ("1 done", 3)
     assert table.loc[2, "retries"] == 2
     assert table.loc[2, "warnings"] == (
-        "tried 3 times, before: DeviceFailedError: CPU:0 failed: InternalError: lost "
+        "tried 3 times; earlier failures: DeviceFailedError: CPU:0 failed: InternalError: lost "
         "and MemoryError: no room"
     )
     assert pd.isna(table.loc[2, "error"])
     assert [event.status for event in events if isinstance(event, RowEnded)] == ["done"]
     assert len([event for event in events if isinstance(event, RowStarted)]) == 1
     told = [str(event) for event in events if isinstance(event, RowRetried)]
-    start = "line 2 a_s.png failed and is tried again in 0 s"
+    start = "line 2 a_s.png failed and will be tried again in 0 s"
     assert told == [
         f"{start} (retry 1 of 2): DeviceFailedError: CPU:0 failed: InternalError: lost",
         f"{start} (retry 2 of 2): MemoryError: no room",
@@ -93,7 +93,7 @@ def test_a_row_that_always_fails_is_failed_after_its_retries(
     assert table.loc[2, "retries"] == 3
     assert table.loc[2, "error"] == (
         "MemoryError: no room "
-        "(tried 4 times, before: DeviceFailedError: CPU:0 failed: InternalError: lost)"
+        "(tried 4 times; earlier failures: DeviceFailedError: CPU:0 failed: InternalError: lost)"
     )
     trace = (batch.output / "errors" / "a_s.txt").read_text()
     assert "an earlier attempt failed: DeviceFailedError: CPU:0 failed" in trace
@@ -136,7 +136,7 @@ def test_a_style_is_tried_again_too(
     assert (state.message, len(calls)) == ("2 done", 2)
     assert list(table["retries"]) == [0, 0]
     assert set(table["warnings"]) == {
-        "style s.png: tried 2 times, before: MemoryError: no room",
+        "style s.png: tried 2 times; earlier failures: MemoryError: no room",
     }
     (told,) = [event for event in events if isinstance(event, RowRetried)]
     assert (told.line, told.reason[:27]) == (2, "style s.png failed and is t")
@@ -180,7 +180,7 @@ def test_a_stop_does_not_wait_for_a_retry(batch: Batch, monkeypatch: pytest.Monk
     table = pd.read_csv(batch.output / "summary.csv")
     assert list(table["status"]) == ["interrupted", "pending"]
     assert table.loc[0, "error"] == (
-        "stopped while it waited to be tried again after: MemoryError: no room"
+        "stopped while it waited for a retry after this failure: MemoryError: no room"
     )
     assert len(calls) == 1
     monkeypatch.undo()

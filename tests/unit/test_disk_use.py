@@ -102,7 +102,7 @@ def test_there_is_room_if_enough_is_left_to_begin_a_run(
     needed = 10**9 + 10**6
     enough = room(monkeypatch, needed + LEAST_FREE, *folders)
     assert len(enough.disks) == 1, "both folders are on the same disk"
-    assert "there is room: 1065 MB are free for" in str(enough)
+    assert "there is room: 1065 MB is free for" in str(enough)
     assert enough.as_json()["has_room"]
     full = room(monkeypatch, needed + LEAST_FREE - 1, *folders)
     assert "1000 MB of results (at most) and 1.0 MB of style targets; there is not" in str(full)

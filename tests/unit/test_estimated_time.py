@@ -40,10 +40,16 @@ def test_it_says_what_it_is_based_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert partly.source == "partly measured on this machine, partly a guess"
     assert not partly.is_measured
     far = estimate(speeds_of(512), 64)
-    assert (far.source, far.is_measured) == ("a guess from rows of other kinds", False)
+    assert (far.source, far.is_measured) == (
+        "a guess from rows with other sizes or settings",
+        False,
+    )
     monkeypatch.setattr(module, "seconds_a_multiplication", lambda _: SECONDS_A_MULTIPLICATION * 9)
     table = estimate(NONE, 512, 512)
-    assert (table.source, table.is_measured) == ("measured on earlier rows of this output", True)
+    assert (table.source, table.is_measured) == (
+        "measured on earlier rows in this output folder",
+        True,
+    )
     assert table.seconds > 3 * guess.seconds
     assert estimate(speeds_of(512), 512) == estimate(speeds_of(512), 512), "the table is not asked"
 

@@ -147,7 +147,7 @@ def test_rows_that_do_not_fit_are_pending_and_say_how_long_they_take(run: Any) -
     results, begun, seconds = run(jobs, 100, 1, continues=False)
     assert begun == [(2, 0), (5, 30)]
     assert [results[line] for line in (3, 4, 6)] == [NOT_BEGUN] * 3
-    assert "the next run goes on" in NOT_BEGUN.error
+    assert "the next run continues" in NOT_BEGUN.error
     assert seconds == 290
 
 

@@ -100,8 +100,8 @@ def test_a_row_overrides_the_batch_and_its_preset_replaces_that_of_the_batch(
         ("style", "file://x.png", "found the host 'x.png'; expected file:///path"),
         ("style", "file:///a%00b", "found a NUL character"),
         ("content_wieght", "1", "did you mean 'content_weight'?"),
-        *(("priority", cell, "expected a number; rows with a higher") for cell in ("high", "1,5")),
-        *(("priority", cell, "expected a number; rows with a higher") for cell in ("nan", "-inf")),
+        *(("priority", cell, "expected a number; rows with higher") for cell in ("high", "1,5")),
+        *(("priority", cell, "expected a number; rows with higher") for cell in ("nan", "-inf")),
         ("photographer", "me", "expected one of content, style, output, preset, size"),
     ],
 )

@@ -102,14 +102,14 @@ def test_rows_appear_and_disappear(capsys: pytest.CaptureFixture[str]) -> None:
     assert display.done == 0.5
     assert display.left(time.monotonic()).endswith("left")
     assert re.search(r"\d+ (s|min) left$", drawn(display, 80)[0])
-    progress.show(RowRetried(7, "a_s.png", "failed and is tried again in 2 s"))
-    assert display.rows[7].cells() == ("", "failed, is tried again", "")
+    progress.show(RowRetried(7, "a_s.png", "failed and will be tried again in 2 s"))
+    assert display.rows[7].cells() == ("", "failed, will be tried again", "")
     progress.show(RowStepped(7, "a_s.png", 10, 20, 0.5, 1.0))
     assert display.rows[7].cells()[1:] == ("step 10/20", "loss 1")
     progress.show(RowEnded(7, "a_s.png", "failed", reason="no room"))
     assert (display.rows, display.ended, display.failed) == ({}, 1, 1)
     printed = capsys.readouterr().out
-    assert "line 7 a_s.png failed and is tried again in 2 s\n" in printed
+    assert "line 7 a_s.png failed and will be tried again in 2 s\n" in printed
     assert "[1/2] line 7 a_s.png: failed, no room" in printed
 
 

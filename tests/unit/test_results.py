@@ -101,7 +101,7 @@ def test_rows_that_are_left_are_counted_with_their_time(
     show_left(Terminal(), table)
     assert capsys.readouterr().err == (
         "the time was up: 3 rows are left, which would take about 2 h 1 min; rerun the same "
-        "command to go on\n"
+        "command to resume\n"
     )
 
 

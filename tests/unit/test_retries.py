@@ -88,14 +88,14 @@ def test_a_lasting_failure_is_not_tried_again(waits: list[float]) -> None:
     with pytest.raises(ValueError, match="a bug") as failed:
         with_retries(failing(9, error), 5, go_on, lambda _: None)
     assert len(waits) == 1
-    assert after_retries(failed.value) == " (tried 2 times, before: MemoryError: no room)"
+    assert after_retries(failed.value) == " (tried 2 times; earlier failures: MemoryError: no room)"
 
 
 def test_a_stopped_batch_does_not_wait(waits: list[float]) -> None:
     def stop(doing: str) -> None:
         raise StoppedError(f"stopped {doing}")
 
-    with pytest.raises(StoppedError, match="to be tried again after: MemoryError: no room"):
+    with pytest.raises(StoppedError, match="a retry after this failure: MemoryError: no room"):
         with_retries(failing(1, out_of_memory), 2, stop, lambda _: None)
     assert waits == [0.0]
 
@@ -113,9 +113,9 @@ def test_a_stopped_row_is_not_tried_again(waits: list[float]) -> None:
 
 
 def test_each_reason_is_told_once() -> None:
-    assert tried(("a", "a", "b"), last="a") == "tried 4 times, before: b"
+    assert tried(("a", "a", "b"), last="a") == "tried 4 times; earlier failures: b"
     assert tried(("a", "a"), last="a") == "tried 3 times"
-    assert tried(("a", "b", "a")) == "tried 4 times, before: a and b"
+    assert tried(("a", "b", "a")) == "tried 4 times; earlier failures: a and b"
     assert len(tried(["x" * 400, "y" * 400])) < 700
 
 

@@ -94,7 +94,7 @@ def test_other_texts_are_refused(text: str, found: str) -> None:
     with pytest.raises(OnlyError) as refused:
         parse_only(text)
     assert str(refused.value) == (
-        f"--only: found {found}; expected statuses (failed, invalid, interrupted, pending) and "
+        f"--only: found {found}; expected statuses (failed, invalid, interrupted, pending), "
         "lines of the manifest or ranges of lines, separated by commas, such as failed or 3,7-9"
     )
 
@@ -136,10 +136,10 @@ def test_how_a_row_ended_before_it_was_not_asked_for_counts_too(tmp_path: Path) 
 def test_statuses_need_a_table_and_lines_do_not(tmp_path: Path) -> None:
     folder = OutputFolder(tmp_path)
     assert lines_of("13", folder) == [13]
-    with pytest.raises(OnlyError, match="and it has none; run the whole batch first"):
+    with pytest.raises(OnlyError, match="but there is none; run the whole batch first"):
         select("failed,13", NOW, folder)
     folder.summary(".parquet").write_bytes(b"damaged")  # type: ignore[union-attr]
-    with pytest.raises(OnlyError, match="and it cannot be read: "):
+    with pytest.raises(OnlyError, match="but it cannot be read: "):
         select("failed", NOW, folder)
     assert lines_of("13", folder) == [13]
 

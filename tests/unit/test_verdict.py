@@ -33,11 +33,12 @@ def test_a_sound_machine_needs_nothing() -> None:
 def test_errors_come_before_warnings_and_decide() -> None:
     verdict = verdict_on([GOOD, DOUBTFUL, BAD], "the CPU")
     assert verdict.state == "error"
-    assert verdict.works == (
+    assert verdict.works == ("1 of 3 checks found nothing wrong.",)
+    assert verdict.broken == (
         "A run would end before its first row.",
-        "1 of 3 checks found nothing wrong.",
+        "cache: the cache is full",
+        "gpu 0: driver: the driver is 470",
     )
-    assert verdict.broken == ("cache: the cache is full", "gpu 0: driver: the driver is 470")
     assert verdict.to_do == ("cache: make room there", "gpu 0: driver: install a newer one")
     assert verdict.finding().advice == "; ".join(verdict.to_do)
 

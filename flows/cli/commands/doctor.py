@@ -45,7 +45,7 @@ def doctor(terminal: Terminal, cache: StyleCache, output: OutputFolder | None = 
     terminal.table([asdict(finding) for finding in findings])
     for line in ("", *verdict.lines()):
         terminal.say(line)
-    # A list, to which the verdict is added, so that programs of earlier days can read it.
+    # The verdict is added to the list, so that programs from before the verdict can read it.
     terminal.result([asdict(finding) for finding in (*findings, verdict.finding())])
     return ENGINE_FAILED if verdict.state == "error" else SUCCESS
 

@@ -28,12 +28,8 @@ from tasks.work.ladder import needed_memory
 PROCESS_MB = 760
 """Resident memory of a run without its rows, most of it TensorFlow's (docs/benchmarks.md)."""
 
-
 STATUSES = ("new", "equal", "done", "invalid")
 """The statuses of a row before a run; an `equal` row gets a copy of an earlier line's picture."""
-
-UNASKED = "pending"
-"""The status of a row that is not done and that `--only` does not ask for."""
 
 UNASKED = "pending"
 """The status of a row that is not done and that `--only` does not ask for."""
