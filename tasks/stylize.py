@@ -1,5 +1,6 @@
 """The task of one row, which makes one picture, its loss curve and one record."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prefect import task
@@ -47,9 +48,7 @@ def stylize_row(
             a checkpoint are saved.
     """
     report, deadline = RowReport(job), limits.deadline
-
-    def may_continue(doing: str) -> None:
-        check_may_continue(output, deadline, doing)
+    may_continue = partial(check_may_continue, output, deadline)
 
     def attempt(earlier: int) -> PictureRecord:
         targets = read_or_compute(report, style, cache, output, devices, deadline)
@@ -59,9 +58,8 @@ def stylize_row(
         may_continue("before it began")
         outcome = with_retries(attempt, retries, may_continue, report.retried)
     record = outcome.result.model_copy(update={"failures": outcome.failures})
-    report.ended(
-        "done", f"{record.steps} steps, stop reason {record.stop_reason}", record.total_loss
-    )
+    how = f"{record.steps} steps, stop reason {record.stop_reason}"
+    report.ended("done", how, record.total_loss)
     return record
 
 
