@@ -98,7 +98,7 @@ def test_a_row_that_always_fails_is_failed_after_its_retries(
     trace = (batch.output / "errors" / "a_s.txt").read_text()
     assert "an earlier attempt failed: DeviceFailedError: CPU:0 failed" in trace
     (ended,) = [event for event in events if isinstance(event, RowEnded)]
-    assert (ended.status, ended.reason[:23]) == ("failed", "no room (tried 4 times,")
+    assert (ended.status, ended.reason[:23]) == ("failed", "no room (tried 4 times;")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_style_is_tried_again_too(
         "style s.png: tried 2 times; earlier failures: MemoryError: no room",
     }
     (told,) = [event for event in events if isinstance(event, RowRetried)]
-    assert (told.line, told.reason[:27]) == (2, "style s.png failed and is t")
+    assert (told.line, told.reason[:27]) == (2, "style s.png failed and will")
 
 
 def test_a_style_that_always_fails_fails_its_rows_after_its_retries(
