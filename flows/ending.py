@@ -53,7 +53,7 @@ def final_state(table: Table) -> State:
     message = ", ".join(f"{count} {status}" for status, count in table.counts.items())
     if table.seconds_left is not None:
         message += f"; the remaining rows would take about {duration(table.seconds_left)}"
-    message = "\n".join([message, *first_reasons(table)])
+    message = "\n".join([message, *first_reasons(table.asked_for)])
     asked = table.asked_for
     wrong = len(asked.with_status(*WRONG))
     if not wrong:

@@ -136,7 +136,7 @@ def test_a_row_that_is_tried_again_continues_from_its_own_checkpoint(
     def fail_once(iterate: Any) -> None:
         if iterate.step == 50 and not failed:
             failed.append(iterate.step)
-            raise MemoryError("no room")
+            raise ConnectionError("no room")
 
     monkeypatch.setattr(retries, "DELAYS", (0.0,))
     _wrap_iterates(monkeypatch, fail_once)
@@ -157,7 +157,7 @@ def test_a_refresh_that_fails_before_its_first_checkpoint_starts_from_the_beginn
 ) -> None:
     def fail_once(iterate: Any) -> None:
         if iterate.step == 0 and len(seen) == 1:
-            raise MemoryError("no room")
+            raise ConnectionError("no room")
 
     monkeypatch.setattr(retries, "DELAYS", (0.0,))
     _wrap_iterates(monkeypatch, fail_once)

@@ -74,7 +74,7 @@ def test_rows_that_do_not_fit_are_pending_and_the_state_says_so(
     monkeypatch.setattr(Speeds, "seconds", lambda *_: 5000)
     state, table = batch.run(*ROWS, budget="1h", checkpoint_every=0)
     assert (state.type, state.name) == (StateType.COMPLETED, "OutOfTime")
-    assert state.message == "2 pending; the remaining rows would take about 2 h 46 min"
+    assert state.message == "2 pending; the remaining rows would take about 2 h 47 min"
     assert list(table["status"]) == ["pending", "pending"]
     assert set(table["error"]) == {
         "the time was up before this row began; the next run continues with it"

@@ -39,7 +39,7 @@ def test_failed_and_invalid_rows_are_in_the_log_and_in_the_final_state(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object, **__: object) -> None:
-        raise MemoryError("no room")
+        raise ArithmeticError("no room")
 
     monkeypatch.setattr(stylize, "iterates", failing)
     state, _ = batch.run(*ROWS, ("gone.png", "s.png"))
@@ -50,20 +50,20 @@ def test_failed_and_invalid_rows_are_in_the_log_and_in_the_final_state(
     first, *reasons = (state.message or "").splitlines()
     assert first == "2 failed, 1 invalid"
     assert reasons[:2] == [
-        "line 2, a_s.png: MemoryError: no room",
-        "line 3, b_s.png: MemoryError: no room",
+        "line 2, a_s.png: ArithmeticError: no room",
+        "line 3, b_s.png: ArithmeticError: no room",
     ]
     assert reasons[2].startswith("line 4, column content: ")
     assert "gone.png" in reasons[2]
 
 
 def test_an_interrupted_batch(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows import stylize_manifest as flow
+    from flows import choice
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(flow, "results_of_finished", interrupted)
+    monkeypatch.setattr(choice, "results_of_finished", interrupted)
     with pytest.raises(KeyboardInterrupt):
         batch.run(*ROWS)
     assert "result: 2 pending" in log_of(batch)

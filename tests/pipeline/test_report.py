@@ -257,7 +257,7 @@ def test_a_stop_just_as_a_row_begins_leaves_a_table(
 def test_a_stop_before_anything_is_known_still_leaves_a_table(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows import stylize_manifest as flow
+    from flows import choice
 
     rows = (HEADER, ("a.png", "s.png"), ("missing.png", "s.png"))
     batch.run(*rows)
@@ -265,7 +265,7 @@ def test_a_stop_before_anything_is_known_still_leaves_a_table(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(flow, "results_of_finished", interrupted)
+    monkeypatch.setattr(choice, "results_of_finished", interrupted)
     with pytest.raises(KeyboardInterrupt):
         batch.run(*rows)
     table = pd.read_csv(batch.output / "summary.csv")

@@ -51,7 +51,7 @@ def fail(
 
 
 def no_room() -> Exception:
-    return MemoryError("no room")
+    return ConnectionError("no answer")
 
 
 def lost() -> Exception:
@@ -67,7 +67,7 @@ def test_a_row_that_fails_once_is_done_and_the_table_says_what_happened(
     assert table.loc[2, "retries"] == 2
     assert table.loc[2, "warnings"] == (
         "tried 3 times; earlier failures: DeviceFailedError: CPU:0 failed: InternalError: lost "
-        "and MemoryError: no room"
+        "and ConnectionError: no answer"
     )
     assert pd.isna(table.loc[2, "error"])
     assert [event.status for event in events if isinstance(event, RowEnded)] == ["done"]
@@ -76,7 +76,7 @@ def test_a_row_that_fails_once_is_done_and_the_table_says_what_happened(
     start = "line 2 a_s.png failed and will be tried again in 0 s"
     assert told == [
         f"{start} (retry 1 of 2): DeviceFailedError: CPU:0 failed: InternalError: lost",
-        f"{start} (retry 2 of 2): MemoryError: no room",
+        f"{start} (retry 2 of 2): ConnectionError: no answer",
     ]
     # A later run says how often, but does not warn of what is over.
     state, table = batch.run(HEADER, ROW)
@@ -92,13 +92,13 @@ def test_a_row_that_always_fails_is_failed_after_its_retries(
     assert (state.name, len(calls)) == ("AllRowsFailed", 4)
     assert table.loc[2, "retries"] == 3
     assert table.loc[2, "error"] == (
-        "MemoryError: no room "
+        "ConnectionError: no answer "
         "(tried 4 times; earlier failures: DeviceFailedError: CPU:0 failed: InternalError: lost)"
     )
     trace = (batch.output / "errors" / "a_s.txt").read_text()
     assert "an earlier attempt failed: DeviceFailedError: CPU:0 failed" in trace
     (ended,) = [event for event in events if isinstance(event, RowEnded)]
-    assert (ended.status, ended.reason[:23]) == ("failed", "no room (tried 4 times;")
+    assert (ended.status, ended.reason[:25]) == ("failed", "no answer (tried 4 times;")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_failure_that_does_not_pass_is_tried_once(
 def test_without_retries_a_row_is_tried_once(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = fail(monkeypatch, stylize, "iterates", no_room)
     _, table = batch.run(HEADER, ROW, retries=0)
-    assert (table.loc[2, "error"], len(calls)) == ("MemoryError: no room", 1)
+    assert (table.loc[2, "error"], len(calls)) == ("ConnectionError: no answer", 1)
 
 
 def test_a_style_is_tried_again_too(
@@ -136,7 +136,7 @@ def test_a_style_is_tried_again_too(
     assert (state.message, len(calls)) == ("2 done", 2)
     assert list(table["retries"]) == [0, 0]
     assert set(table["warnings"]) == {
-        "style s.png: tried 2 times; earlier failures: MemoryError: no room",
+        "style s.png: tried 2 times; earlier failures: ConnectionError: no answer",
     }
     (told,) = [event for event in events if isinstance(event, RowRetried)]
     assert (told.line, told.reason[:27]) == (2, "style s.png failed and will")
@@ -148,7 +148,7 @@ def test_a_style_that_always_fails_fails_its_rows_after_its_retries(
     calls = fail(monkeypatch, statistics, "style_targets", no_room, always=True)
     _, table = batch.run(HEADER, ROW, retries=1)
     assert (table.loc[2, "retries"], len(calls)) == (1, 2)
-    assert table.loc[2, "error"] == "style s.png: MemoryError: no room (tried 2 times)"
+    assert table.loc[2, "error"] == "style s.png: ConnectionError: no answer (tried 2 times)"
 
 
 def test_rows_that_lose_the_storage_end_the_batch_only_after_their_retries(
@@ -180,7 +180,7 @@ def test_a_stop_does_not_wait_for_a_retry(batch: Batch, monkeypatch: pytest.Monk
     table = pd.read_csv(batch.output / "summary.csv")
     assert list(table["status"]) == ["interrupted", "pending"]
     assert table.loc[0, "error"] == (
-        "stopped while it waited for a retry after this failure: MemoryError: no room"
+        "stopped while it waited for a retry after this failure: ConnectionError: no answer"
     )
     assert len(calls) == 1
     monkeypatch.undo()
