@@ -64,7 +64,9 @@ def test_only_failed_rows_run_wherever_their_lines_are_now(
     assert (state.name, state.message) == ("Completed", "1 done, 1 cached, 1 invalid, 1 pending")
     assert table.loc[3, "error"] == "not asked for (--only failed)"
     assert RowsSelected("failed", 1, 4) in events
-    assert RowsPlanned(1, 2, is_part=True) in events
+    (planned,) = (event for event in events if isinstance(event, RowsPlanned))
+    assert (planned.to_run, planned.total, planned.is_part) == (1, 2, True)
+    assert [each.line for each in planned.estimates] == [5]
 
 
 def test_a_failed_row_that_is_not_asked_for_is_still_found_as_failed_later(
