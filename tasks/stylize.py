@@ -31,11 +31,10 @@ def stylize_row(
         cache: where targets are cached.
         devices: those that may be used, as the user asked for them.
         saving: what to save while the row runs.
-        strict: raise an error instead of degrading a row that needs more memory than there is.
+        strict: fail instead of degrading the row if memory does not suffice.
 
     Raises:
         StoppedError: the batch was stopped; the best picture so far and a checkpoint are saved.
-        NotEnoughMemoryError: the row needs more memory than there is.
     """
     from nst_core.devices import on_asked_devices
 
@@ -46,7 +45,7 @@ def stylize_row(
             record = on_asked_devices(
                 devices,
                 lambda device: stylize_job(
-                    job, targets, output, device, saving, report, strict=strict
+                    *(job, targets, output, device, saving, report), strict=strict
                 ),
                 on_wait=lambda holder: wait_for_device(report, holder, output),
             )

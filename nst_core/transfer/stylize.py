@@ -144,14 +144,12 @@ def iterates(
 
     Args:
         encoder: the feature network, from `load_encoder`.
-        content: as in `stylize`.
+        content, settings: as in `stylize`.
         targets: targets of the style, from `style_targets` with the same encoder and settings.
-        settings: as in `stylize`.
         seed: seed of the noise to start from.
         style: as in `stylize`; needed if the settings start from the style.
-        checkpoint: that of an iterate of the same stylization, with which this one continues.
-            Iterates up to that one are not yielded. On the same machine, all others are the same to
-            the bit as without an interruption.
+        checkpoint: that of an iterate of the same stylization. Only later iterates are yielded; on
+            the same machine, they are the same to the bit as without an interruption.
         rematerialize: compute activations twice instead of keeping them, which takes less memory
             and more time; the picture is the same, except for rounding.
 
@@ -164,8 +162,7 @@ def iterates(
     tall, wide = content.shape[:2]
     height, width = fit(tall, wide, settings.size, enlarge=settings.enlarge)
     _check_large_enough(encoder, settings, height, width)
-    if settings.match_colors:
-        content = match_colors(content, targets.colors)
+    content = match_colors(content, targets.colors) if settings.match_colors else content
     start = start_of(encoder, content, style, settings, (height, width), seed)
     octaves = octave_shapes(height, width, settings.octaves)
     prepare = partial(

@@ -41,7 +41,7 @@ def write_results(
     """Write the picture, its curve and the page's previews of it; return the picture's record."""
     from nst_core.devices import peak_memory_mb
 
-    facts = _facts(job, outcome) | {"degraded": degraded}
+    facts = {**_facts(job, outcome), "degraded": degraded}
     pixels = from_levels(outcome.pixels)
     alpha = content.alpha if job.settings.keep_alpha else None
     text = {KEYWORD: Provenance(**facts, **_sources(job)).to_text()}
@@ -53,9 +53,6 @@ def write_results(
     keep_thumbnail(output, file.sha256, pixels)
     # No record may survive a power failure that its files do not survive.
     make_durable(file.path, curve_file.path)
-    warnings = [*job.warnings, *warnings_of_losses(outcome)]
-    if degraded:
-        warnings.append(f"degraded for lack of memory: {degraded}")
     return PictureRecord(
         key=job.key,
         file=file,
@@ -66,9 +63,15 @@ def write_results(
         seconds=seconds,
         device=device,
         peak_memory_mb=round(peak_memory_mb(device), 1),
-        warnings=tuple(warning[:LONGEST_WARNING] for warning in warnings),
+        warnings=_warnings(job, outcome, degraded),
         **facts,
     )
+
+
+def _warnings(job: Job, outcome: "Outcome", degraded: str) -> tuple[str, ...]:
+    lack = [f"degraded for lack of memory: {degraded}"] if degraded else []
+    warnings = (*job.warnings, *warnings_of_losses(outcome), *lack)
+    return tuple(warning[:LONGEST_WARNING] for warning in warnings)
 
 
 def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:

@@ -64,8 +64,6 @@ def stylize_job(
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets; return the record of the result.
 
-    If the memory does not suffice, the row is degraded (`tasks.work.ladder`).
-
     Args:
         job: the job of the row.
         targets: those of its style.
@@ -73,15 +71,15 @@ def stylize_job(
         device: the device that this runs on, for the record.
         saving: what to save on the way.
         report: the reporter of the row.
-        strict: raise an error instead of degrading the row.
+        strict: raise an error instead of degrading the row for lack of memory (`work.ladder`).
 
     Raises:
         StoppedError: the batch was stopped; the best picture so far and a checkpoint are saved.
         NotEnoughMemoryError: the row needs more memory than there is.
     """
-    started = time.perf_counter()
 
     def on_rung(rung: Rung) -> PictureRecord:
+        started = time.perf_counter()
         content = _load(job, job.content, job.content_sha256, rung.settings(job).size)
         row, outcome = _optimized(job, rung, content, targets, output, saving, report)
         seconds = row.seconds_before + time.perf_counter() - started
