@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import Server, start_with_migrated
 
@@ -19,6 +20,9 @@ os.environ.update(
     PREFECT_LOGGING_SERVER_LEVEL="CRITICAL",
     PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW="ignore",
 )
+# Other processes may keep the machine busy, so no example has a wall time to keep.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME"):
     os.environ.pop(name, None)
 

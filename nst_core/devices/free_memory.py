@@ -37,7 +37,8 @@ class Reservation(NamedTuple):
     """Memory that is reserved for one row.
 
     Attributes:
-        choice: the index of the first size that fits; None if none does, and nothing is reserved.
+        choice: the index of the first size that fits; None if none does although no other row of
+            this process has memory, and then nothing is reserved.
         free: the bytes that the row could have; None if that is unknown, and then any size fits.
     """
 
@@ -49,7 +50,8 @@ class Reservation(NamedTuple):
 def reserved_memory(device: str, sizes: Sequence[int]) -> Iterator[Reservation]:
     """Reserve the first size that fits, for as long as the context lasts.
 
-    Rows that run at once on the CPU share its memory, so each sees what the others leave.
+    Rows that run at once on the CPU share its memory, so each sees what the others leave. If no
+    size fits, this waits until one of them has ended.
 
     Args:
         device: a device's name, such as `CPU:0`.
@@ -72,23 +74,26 @@ class _CpuMemory:
     """The memory of the CPU, as the rows of one process share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._reserved = 0
         self._resident_at_first: int | None = None
 
     @contextmanager
     def reserving(self, sizes: Sequence[int]) -> Iterator[Reservation]:
         """Reserve the first size that fits, for as long as the context lasts."""
-        with self._lock:
+        with self._changed:
             free = self._free()
-            choice = _first_that_fits(sizes, free)
+            while (choice := _first_that_fits(sizes, free)) is None and self._reserved:
+                self._changed.wait()
+                free = self._free()
             size = 0 if choice is None else sizes[choice]
             self._reserved += size
         try:
             yield Reservation(choice, free)
         finally:
-            with self._lock:
+            with self._changed:
                 self._reserved -= size
+                self._changed.notify_all()
 
     def _free(self) -> int | None:
         """Return the bytes that neither rows in flight nor others have or will need."""

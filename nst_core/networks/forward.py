@@ -1,6 +1,6 @@
 """An encoder's forward pass in TensorFlow."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from nst_core.networks.encoder import Encoder
@@ -54,16 +54,22 @@ def preprocessed(encoder: Encoder, pixels: tf.Tensor) -> tf.Tensor:
     return scaled[tf.newaxis]
 
 
-def apply_layer(layer: Layer, encoder: Encoder, features: tf.Tensor) -> tf.Tensor:
+def apply_layer(
+    layer: Layer,
+    encoder: Encoder,
+    features: tf.Tensor,
+    convolve: Callable[..., tf.Tensor] = tf.nn.conv2d,
+) -> tf.Tensor:
     """Return the result of one of an encoder's layers.
 
     Args:
         layer: the layer.
         encoder: the network that it belongs to, with its weights.
         features: the result of the layer before it, float32 (1, height, width, channels).
+        convolve: called like `tf.nn.conv2d`, and returns the same.
     """
     if isinstance(layer, Convolution):
-        return _convolve(layer, encoder, features)
+        return _convolve(layer, encoder, features, convolve)
     if isinstance(layer, Pool):
         pool = tf.nn.max_pool2d if layer.kind == "max" else tf.nn.avg_pool2d
         return pool(features, ksize=layer.size, strides=layer.stride, padding="VALID")
@@ -74,7 +80,12 @@ def apply_layer(layer: Layer, encoder: Encoder, features: tf.Tensor) -> tf.Tenso
     return tf.nn.relu(features)
 
 
-def _convolve(layer: Convolution, encoder: Encoder, features: tf.Tensor) -> tf.Tensor:
+def _convolve(
+    layer: Convolution,
+    encoder: Encoder,
+    features: tf.Tensor,
+    convolve: Callable[..., tf.Tensor],
+) -> tf.Tensor:
     padding = "SAME"
     if layer.edges == "mirrored":
         beyond = [layer.kernel // 2, layer.kernel // 2]
@@ -88,7 +99,7 @@ def _convolve(layer: Convolution, encoder: Encoder, features: tf.Tensor) -> tf.T
         strict=True,
     )
     convolved = [
-        tf.nn.conv2d(part, weight, strides=layer.stride, padding=padding) for part, weight in parts
+        convolve(part, weight, strides=layer.stride, padding=padding) for part, weight in parts
     ]
     return tf.nn.bias_add(tf.concat(convolved, axis=-1), tensors[f"{layer.name}.bias"])
 

@@ -15,22 +15,18 @@ from nst_core.transfer.settings import OptimizerName, Settings
 BYTES = 4
 """The size of a number: everything is float32."""
 
-GRAM_ARRAYS = 2
-"""Arrays of the size of a style layer that exist for the gradient of its Gram matrix: the centered
-activations and the result, which TensorFlow computes for all layers once the loss is known."""
+PASSING_ARRAYS = 3
+"""Arrays of the size of a layer that exist for a moment while its gradient is computed: those that
+come from the next layer and from its Gram matrix, and their sum."""
 
 CONTENT_ARRAYS = 2
 """Arrays of the size of a content layer that exist for its loss: the target, the difference."""
 
-PASSING_ARRAYS = 3.0
-"""Arrays of the size of the largest layer that exist only for a moment, while the gradient is
-computed."""
-
-PICTURES: dict[OptimizerName, float] = {"adam": 12, "lbfgs": 70}
+PICTURES: dict[OptimizerName, float] = {"adam": 12, "lbfgs": 44}
 """Arrays of the size of the picture that the optimizer holds: its state before and during a call,
 and while it changes. With L-BFGS, most are its history."""
 
-COMPILED: dict[OptimizerName, float] = {"adam": 200e6, "lbfgs": 260e6}
+COMPILED: dict[OptimizerName, float] = {"adam": 300e6, "lbfgs": 360e6}
 """Bytes that compiling takes on a CPU, mostly for graphs; a GPU does not hold them."""
 
 COPIES_OF_WEIGHTS = 2
@@ -43,16 +39,19 @@ class _Block:
 
     Attributes:
         given: in what the block is given.
-        kept: in what its gradient needs: the results of all its layers but the convolution.
+        unrolled: in the array of all values under the kernel at each position, which the gradient
+            of the convolution needs on a CPU.
+        largest: in the block's largest array.
+        kept: in what the gradient needs: the results of all its layers but the convolution.
         style, content: in its style layers, and in its content layers.
-        largest: in its largest array.
     """
 
     given: int
+    unrolled: int
+    largest: int
     kept: int
     style: int
     content: int
-    largest: int
 
 
 def peak_memory(
@@ -74,30 +73,41 @@ def peak_memory(
         rematerialize: as in `iterates`.
     """
     blocks = [*_blocks(topology, settings, shape)]
-    features = _rematerialized(blocks) if rematerialize else _kept(blocks)
+    gradient = _rematerialized(blocks) if rematerialize else _kept(blocks, on_gpu=on_gpu)
     content = CONTENT_ARRAYS * sum(block.content for block in blocks)
-    passing = PASSING_ARRAYS * max(block.largest for block in blocks)
     pictures = PICTURES[settings.optimizer] * math.prod(shape) * 3
     weights = sum(map(math.prod, topology.weight_shapes.values()))
-    numbers = features + content + passing + pictures
+    numbers = gradient + content + pictures
     if on_gpu:
         return round(BYTES * (numbers + weights))
     return round(BYTES * (numbers + COPIES_OF_WEIGHTS * weights) + COMPILED[settings.optimizer])
 
 
-def _kept(blocks: list[_Block]) -> int:
-    """Return the numbers that exist for the gradient if all activations are kept for it."""
-    return sum(block.kept + GRAM_ARRAYS * block.style for block in blocks)
+def _kept(blocks: list[_Block], *, on_gpu: bool) -> int:
+    """Return the most numbers that exist for the gradient if all activations are kept for it.
+
+    It goes back from the last block to the first. A style layer is kept twice, once minus its
+    center, for its Gram matrix.
+    """
+    before = largest = 0
+    for block in blocks:
+        convolution = block.given + block.largest + (0 if on_gpu else block.unrolled)
+        others = block.kept + block.style + PASSING_ARRAYS * block.largest
+        largest = max(largest, before + max(convolution, others))
+        before += block.kept + block.style
+    return largest
 
 
 def _rematerialized(blocks: list[_Block]) -> int:
-    """Return the numbers that exist for the gradient if the activations of each block are computed
-    again: what this block and those before it are given, and what this block alone needs.
+    """Return the most numbers that exist for the gradient if each block is computed again.
+
+    What a block and those before it are given is kept, and the block itself is given a copy.
     """
     given = largest = 0
     for block in blocks:
         given += block.given
-        largest = max(largest, given + block.given + block.kept + block.style)
+        passing = PASSING_ARRAYS * block.largest
+        largest = max(largest, given + block.given + block.kept + passing)
     return largest
 
 
@@ -107,17 +117,20 @@ def _blocks(topology: Topology, settings: Settings, shape: tuple[int, int]) -> I
     height, width = shape
     channels = 3
     for layers in topology.blocks({*content, *style}):
-        given = height * width * channels
+        given, unrolled = height * width * channels, 0
         sizes = {}
         for layer in layers:
             height, width = layer.result_side(height), layer.result_side(width)
-            channels = layer.channels if isinstance(layer, Convolution) else channels
+            if isinstance(layer, Convolution):
+                unrolled = layer.kernel**2 * channels // layer.groups * height * width
+                channels = layer.channels
             sizes[layer] = height * width * channels
         yield _Block(
             given=given,
+            unrolled=unrolled,
+            largest=max(sizes.values()),
             # The gradient of a convolution needs its weights, and not what it was given.
             kept=sum(size for layer, size in sizes.items() if not isinstance(layer, Convolution)),
             style=sum(size for layer, size in sizes.items() if layer.name in style),
             content=sum(size for layer, size in sizes.items() if layer.name in content),
-            largest=max(sizes.values()),
         )

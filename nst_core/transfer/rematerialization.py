@@ -3,7 +3,7 @@
 The encoder is split into blocks, each with one convolution. Only the input of each block is kept
 until the gradient reaches that block (Chen et al. 2016, "Training Deep Nets with Sublinear Memory
 Cost"). The Gram matrices are computed within the blocks, because their gradients need activations,
-too.
+too. Two gradients are not TensorFlow's own, which need large arrays for a moment.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -57,7 +57,7 @@ def _run(
     activations: Tensors = {}
     grams: Tensors = {}
     for layer in block:
-        features = apply_layer(layer, encoder, features)
+        features = apply_layer(layer, encoder, features, _convolution)
         if layer.name in kept:
             activations[layer.name] = features[0]
         if layer.name in centers:
@@ -82,3 +82,28 @@ def _gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
         return gram_matrix(features, center), gradient
 
     return tf.custom_gradient(gram)(features)
+
+
+def _convolution(
+    features: tf.Tensor, weight: tf.Tensor, *, strides: int, padding: str
+) -> tf.Tensor:
+    """Return what `tf.nn.conv2d` returns; its gradient takes no more memory than its result.
+
+    On many CPUs, TensorFlow's own gradient writes all values under the kernel, at each position,
+    into one array, which is then the largest array of all.
+    """
+
+    def convolve(features: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            beyond = [weight.shape[0] - 1] * 2
+            edges = [[0, 0], beyond, beyond, [0, 0]]
+            turned = tf.transpose(weight[::-1, ::-1], [0, 1, 3, 2])
+            all_round = padding if padding == "SAME" else edges
+            return tf.nn.conv2d(upstream, turned, strides=1, padding=all_round)
+
+        return tf.nn.conv2d(features, weight, strides=strides, padding=padding), gradient
+
+    if strides != 1:
+        # The gradient would have gaps between its positions.
+        return tf.nn.conv2d(features, weight, strides=strides, padding=padding)
+    return tf.custom_gradient(convolve)(features)

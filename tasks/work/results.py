@@ -42,7 +42,7 @@ def write_results(
     """Write the picture, its curve and the page's previews of it; return the picture's record."""
     from nst_core.devices import peak_memory_mb
 
-    facts = _facts(job, outcome) | {"degraded": degraded}
+    facts = {**_facts(job, outcome), "degraded": degraded}
     pixels = from_levels(outcome.pixels)
     alpha = content.alpha if job.settings.keep_alpha else None
     text = {KEYWORD: Provenance(**facts, **_sources(job)).to_text()}
@@ -54,7 +54,6 @@ def write_results(
     keep_thumbnail(output, file.sha256, pixels)
     # No record may survive a power failure that its files do not survive.
     make_durable(file.path, curve_file.path)
-    warnings = (*job.warnings, *warnings_of_losses(outcome), *_warnings_of_end(outcome, degraded))
     return PictureRecord(
         key=job.key,
         file=file,
@@ -65,13 +64,20 @@ def write_results(
         seconds=seconds,
         device=device,
         peak_memory_mb=round(peak_memory_mb(device), 1),
-        warnings=tuple(warning[:LONGEST_WARNING] for warning in warnings),
+        warnings=_warnings(job, outcome, degraded),
         **facts,
     )
 
 
-def _warnings_of_end(outcome: "Outcome", degraded: str) -> Iterator[str]:
-    """Yield that the row ended before it was finished, and how it was degraded, if it was."""
+def _warnings(job: Job, outcome: "Outcome", degraded: str) -> tuple[str, ...]:
+    """Return what is odd about the row although it is done."""
+    ends = [f"degraded for lack of memory: {degraded}"] if degraded else []
+    warnings = (*job.warnings, *warnings_of_losses(outcome), *_warnings_of_end(outcome), *ends)
+    return tuple(warning[:LONGEST_WARNING] for warning in warnings)
+
+
+def _warnings_of_end(outcome: "Outcome") -> Iterator[str]:
+    """Yield that the row ended before it was finished, if it did."""
     from nst_core.transfer.stylize import ENDED_EARLY
 
     if outcome.stop_reason == ENDED_EARLY:
@@ -79,8 +85,6 @@ def _warnings_of_end(outcome: "Outcome", degraded: str) -> Iterator[str]:
             f"row-budget: the row ended at its best picture after {outcome.steps} steps, before it "
             "was finished; with --refresh, it is made again"
         )
-    if degraded:
-        yield f"degraded for lack of memory: {degraded}"
 
 
 def _facts(job: Job, outcome: "Outcome") -> dict[str, Any]:

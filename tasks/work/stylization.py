@@ -95,9 +95,10 @@ def stylize_job(
             a checkpoint are saved.
         NotEnoughMemoryError: the row needs more memory than there is.
     """
-    started, row = time.perf_counter(), _Row(job, output, options, report)
+    row = _Row(job, output, options, report)
 
     def on_rung(rung: Rung) -> PictureRecord:
+        started = time.perf_counter()
         content = _load(job, job.content, job.content_sha256, rung.settings(job).size)
         run, outcome = _optimized(row, rung, content, targets)
         seconds = run.seconds_before + time.perf_counter() - started

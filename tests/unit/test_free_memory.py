@@ -1,6 +1,7 @@
 """What a row can still allocate: the machine's memory, limits of control groups, other rows."""
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from nst_core.devices import free_memory as module
 from nst_core.devices import is_allocation_failure, reserved_memory
-from nst_core.devices.free_memory import free_on_cpu, free_on_gpu, resident_memory
+from nst_core.devices.free_memory import Reservation, free_on_cpu, free_on_gpu, resident_memory
 from nst_core.devices.gpus import machine_gpus
 from tests.nvml import FakeNvml, fake_gpu, uuid
 
@@ -92,12 +93,30 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def test_the_first_size_that_fits_is_reserved() -> None:
     with reserved_memory("CPU:0", [1001, 1000, 10]) as first:
         assert first == (1, 1000)
-        with reserved_memory("CPU:1", [1]) as second:
-            assert second == (None, 0)
-        with reserved_memory("CPU:1", [0]) as nothing:
-            assert nothing == (0, 0)
+        with reserved_memory("CPU:1", [1, 0]) as nothing:
+            assert nothing == (1, 0)
+    with reserved_memory("CPU:0", [1001]) as too_much:
+        assert too_much == (None, 1000)
     with reserved_memory("CPU:0", [900]) as again:
         assert again == (0, 1000)
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_row_that_does_not_fit_beside_another_waits_for_its_end() -> None:
+    got: list[Reservation] = []
+
+    def begin_second() -> None:
+        with reserved_memory("CPU:1", [700, 600]) as second:
+            got.append(second)
+
+    thread = threading.Thread(target=begin_second)
+    with reserved_memory("CPU:0", [500]):
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        assert not got
+    thread.join(60)
+    assert got == [(0, 1000)]
 
 
 def test_what_a_row_has_allocated_counts_once(machine: SimpleNamespace) -> None:

@@ -1,0 +1,86 @@
+"""The estimate of a row's memory."""
+
+from itertools import pairwise, product
+
+import pytest
+
+from nst_core.networks import CATALOGUE
+from nst_core.networks.topology import Topology
+from nst_core.transfer.memory import peak_memory
+from nst_core.transfer.settings import Settings, resolve
+
+COMPACT = CATALOGUE["compact"].topology
+ENCODERS = ("compact", "vgg16", "vgg19", "alexnet")
+
+
+def peak(size: int = 512, shape: tuple[int, int] = (0, 0), **choices: object) -> int:
+    """Return the estimate for a square picture of a size, or for a picture of a shape."""
+    ways = {name: bool(choices.pop(name, False)) for name in ("on_gpu", "rematerialize")}
+    settings = resolve({**choices, "size": size})
+    topology = CATALOGUE[settings.encoder].topology
+    return peak_memory(topology, settings, shape if any(shape) else (size, size), **ways)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("on_gpu", "rematerialize"), [*product((False, True), repeat=2)])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_larger_picture_needs_more(
+    encoder: str, on_gpu: bool, rematerialize: bool, optimizer: str
+) -> None:
+    choices = {"encoder": encoder, "optimizer": optimizer}
+    found = [
+        peak(size, **choices, on_gpu=on_gpu, rematerialize=rematerialize)
+        for size in (100, 101, 128, 256, 512, 1024, 2048)
+    ]
+    assert all(less < more for less, more in pairwise(found))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_rematerialization_needs_less_and_the_history_of_lbfgs_more(
+    encoder: str, on_gpu: bool
+) -> None:
+    choices = {"encoder": encoder, "on_gpu": on_gpu}
+    whole = peak(**choices, optimizer="adam")
+    assert peak(**choices, optimizer="adam", rematerialize=True) < whole
+    assert peak(**choices, optimizer="lbfgs") > whole + 20 * 512 * 512 * 3 * 4
+
+
+def test_a_gpu_holds_neither_graphs_nor_a_second_copy_of_the_weights() -> None:
+    assert peak(on_gpu=True) < peak()
+
+
+def test_deeper_layers_need_more() -> None:
+    shallow = peak(style_layers="relu1_1", content_layers="relu1_1")
+    assert shallow < peak(style_layers="relu1_1 relu2_1", content_layers="relu1_1")
+
+
+def test_it_depends_on_the_number_of_pixels() -> None:
+    assert peak(shape=(256, 512)) == peak(shape=(512, 256))
+    more = peak(shape=(512, 512)) - peak(shape=(256, 512))
+    assert peak(shape=(1024, 512)) - peak(shape=(512, 512)) == pytest.approx(2 * more, rel=0.01)
+
+
+def test_a_network_with_one_convolution_by_hand() -> None:
+    topology = Topology("one", COMPACT.layers[:2])  # 3 x 3, 3 to 32 channels
+    settings = Settings(style_layers="relu1_1", content_layers="relu1_1", optimizer="adam")
+    pixels = 10 * 20
+    weights = 9 * 3 * 32 + 32
+    # ReLU and its copy for the Gram matrix; three passing arrays; content's target and difference;
+    # twelve pictures of three channels.
+    numbers = pixels * (32 * 2 + 3 * 32 + 2 * 32 + 12 * 3) + weights
+    assert peak_memory(topology, settings, (10, 20), on_gpu=True) == 4 * numbers
+
+
+MEASURED = [
+    ("compact", 512, "lbfgs", False, 1013),
+]
+"""Peaks in MB, from docs/benchmarks.md; `True` means rematerialization."""
+
+
+@pytest.mark.parametrize(("encoder", "size", "optimizer", "rematerialize", "megabytes"), MEASURED)
+def test_it_is_within_a_fifth_of_what_was_measured(
+    encoder: str, size: int, optimizer: str, rematerialize: bool, megabytes: int
+) -> None:
+    found = peak(size, encoder=encoder, optimizer=optimizer, rematerialize=rematerialize)
+    assert found / 1e6 == pytest.approx(megabytes, rel=0.2)
