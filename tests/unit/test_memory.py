@@ -66,14 +66,26 @@ def test_a_network_with_one_convolution_by_hand() -> None:
     settings = Settings(style_layers="relu1_1", content_layers="relu1_1", optimizer="adam")
     pixels = 10 * 20
     weights = 9 * 3 * 32 + 32
-    # ReLU and its copy for the Gram matrix; three passing arrays; content's target and difference;
-    # twelve pictures of three channels.
-    numbers = pixels * (32 * 2 + 3 * 32 + 2 * 32 + 12 * 3) + weights
+    # ReLU and its copy for the Gram matrix; two and a half passing arrays; content's target and
+    # difference; twelve pictures of three channels.
+    numbers = pixels * (32 * 2 + 80 + 2 * 32 + 12 * 3) + weights
     assert peak_memory(topology, settings, (10, 20), on_gpu=True) == 4 * numbers
 
 
 MEASURED = [
-    ("compact", 512, "lbfgs", False, 1013),
+    ("compact", 256, "adam", False, 373),
+    ("compact", 256, "lbfgs", False, 444),
+    ("compact", 256, "lbfgs", True, 322),
+    ("compact", 384, "adam", False, 704),
+    ("compact", 512, "adam", False, 1079),
+    ("compact", 512, "adam", True, 743),
+    ("compact", 512, "lbfgs", False, 1138),
+    ("compact", 512, "lbfgs", True, 808),
+    ("compact", 1024, "adam", False, 2664),
+    ("compact", 1024, "lbfgs", False, 2950),
+    ("compact", 1024, "lbfgs", True, 2070),
+    ("vgg19", 512, "adam", False, 1435),
+    ("vgg19", 512, "adam", True, 820),
 ]
 """Peaks in MB, from docs/benchmarks.md; `True` means rematerialization."""
 
