@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -69,7 +68,7 @@ class Job(BaseModel):
         """
         shapes = octave_shapes(*self.shape, self.settings.octaves).values()
         pixels = sum(height * width for height, width in shapes)
-        return self.settings.steps * pixels * cost_of(self.settings).multiplications_per_pixel
+        return self.settings.steps * pixels * multiplications_per_pixel(self.settings)
 
 
 def by_priority(jobs: Sequence[Job]) -> list[Job]:
@@ -84,18 +83,10 @@ def by_priority(jobs: Sequence[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: -highest[job.key])
 
 
-class Cost(NamedTuple):
-    """What a forward pass needs for each pixel."""
-
-    multiplications_per_pixel: float
-    activations_per_pixel: float
-
-
-def cost_of(settings: Settings) -> Cost:
-    """Return the cost of the layers that these settings use, and of those before them."""
+def multiplications_per_pixel(settings: Settings) -> float:
+    """Return the multiplications per pixel of a forward pass through the layers that are used."""
     taps = {*settings.content_layer_weights, *settings.style_layer_weights}
-    topology = CATALOGUE[settings.encoder].topology
-    return Cost(topology.work_per_pixel(taps), topology.activations_per_pixel(taps))
+    return CATALOGUE[settings.encoder].topology.work_per_pixel(taps)
 
 
 @dataclass(frozen=True)

@@ -218,14 +218,3 @@ class Topology:
                 work += products / pixels_per_position
                 channels = layer.channels
         return work
-
-    def activations_per_pixel(self, taps: Iterable[str]) -> float:
-        """Return the number of activations per pixel; memory use is roughly proportional to it."""
-        numbers, channels, pixels_per_position = 0.0, 3, 1.0
-        for layer in self.up_to(taps):
-            if isinstance(layer, Convolution | Pool):
-                pixels_per_position *= layer.stride**2
-            if isinstance(layer, Convolution):
-                channels = layer.channels
-            numbers += channels / pixels_per_position
-        return numbers

@@ -3,7 +3,7 @@
 from statistics import median
 
 from nst_core.transfer.settings import Settings
-from tasks.job import cost_of
+from tasks.job import multiplications_per_pixel
 from tasks.report.table import read_summary
 from tasks.report.table_row import TableRow
 from tasks.store.output_folder import OutputFolder
@@ -44,4 +44,4 @@ def _multiplications_done(row: TableRow) -> float:
     # work of the last one.
     octaves = row.octaves
     pixel_steps = row.width * row.height * row.steps / octaves
-    return pixel_steps * (1 - 0.25**octaves) * 4 / 3 * cost_of(settings).multiplications_per_pixel
+    return pixel_steps * (1 - 0.25**octaves) * 4 / 3 * multiplications_per_pixel(settings)

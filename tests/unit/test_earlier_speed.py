@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nst_core.transfer.settings import Settings
-from tasks.job import cost_of
+from tasks.job import multiplications_per_pixel
 from tasks.report.earlier_speed import seconds_a_multiplication
 from tasks.report.table import frame_of, write_summary
 from tasks.report.table_row import Table, TableRow
@@ -17,7 +17,7 @@ LAYERS = Settings().model_dump(
     include={"encoder", "pooling", "content_layers", "style_layers", "normalization"}
 )
 FACTS = {**LAYERS, "octaves": 1, "steps": 60, "width": 1000, "height": 800}
-WORK = 1000 * 800 * 60 * cost_of(Settings()).multiplications_per_pixel
+WORK = 1000 * 800 * 60 * multiplications_per_pixel(Settings())
 
 
 def table(*seconds: float | None) -> Table:

@@ -101,7 +101,7 @@ def test_the_neutral_color_becomes_zero() -> None:
     assert Preprocessing().neutral_color == (0.5, 0.5, 0.5)
 
 
-def test_work_and_activations_per_pixel_are_counted() -> None:
+def test_work_per_pixel_is_counted() -> None:
     topology = Topology(
         "x",
         (
@@ -113,4 +113,3 @@ def test_work_and_activations_per_pixel_are_counted() -> None:
     )
     assert topology.work_per_pixel(["b"]) == 108 / 4 + 108 / 16
     assert topology.work_per_pixel(["p"]) == 108 / 4
-    assert topology.activations_per_pixel(["b"]) == 4 / 4 + 4 / 4 + 4 / 16 + 6 / 16
