@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from flows.cli.exit_codes import OUT_OF_TIME
 from tests.end_to_end.conftest import Shell
@@ -43,6 +44,7 @@ def files(output: Path) -> dict[str, bytes]:
     return {str(path.relative_to(output)): path.read_bytes() for path in paths}
 
 
+@pytest.mark.nights
 def test_a_run_ends_in_time_and_the_next_one_goes_on(shell: Shell) -> None:
     rows = (("a.png", "s.png", ""), ("b.png", "s.png", -1), ("b.png", "t.png", -2))
     write_csv(shell.folder / "m.csv", ("content", "style", "priority"), *rows)

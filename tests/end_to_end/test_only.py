@@ -17,6 +17,7 @@ def statuses(shell: Shell) -> list[str]:
     return list(pd.read_parquet(shell.folder / "out" / "summary.parquet")["status"])
 
 
+@pytest.mark.nights
 def test_only_the_rows_that_failed_run_again(shell: Shell) -> None:
     write_csv(shell.folder / "m.csv", HEADER, *ROWS)
     obstacle = shell.folder / "out" / "losses" / "two.csv"

@@ -185,6 +185,7 @@ def check_that_it_resumes(shell: Shell) -> None:
     assert {name: after[name] for name in before} == before
 
 
+@pytest.mark.nights
 def test_ctrl_c_in_a_terminal_stops_a_run_soon_with_its_table(six: Shell) -> None:
     code, screen = stop_in_a_terminal(six, MOMENTS["after 1 row"])
     check_stopped(six, code, screen, rows_are_known=True)

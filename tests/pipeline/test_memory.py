@@ -116,7 +116,7 @@ def test_if_no_rung_is_left_the_row_fails_and_the_batch_goes_on(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_at(monkeypatch, {64, 32, 16, 8}, even_rematerialized=True)
-    state, table = batch.run(HEADER, LARGE, ("b.png", "s.png", "small", 24, 1))
+    state, table = batch.run(HEADER, LARGE, ("b.png", "s.png", "small", 24, 1), retries=0)
     assert state.name == "SomeRowsFailed"
     assert table["status"].tolist() == ["failed", "done"]
     error = table.loc[2, "error"]
@@ -138,7 +138,7 @@ def test_a_failure_while_the_gradient_is_compiled(
 
     with monkeypatch.context() as patch:
         patch.setattr(optimization, "loss_terms", failing)
-        state, table = batch.run(*ROWS, strict=strict)
+        state, table = batch.run(*ROWS, strict=strict, retries=0)
     optimization.compile_for.cache_clear()
     if strict:
         assert state.name == "AllRowsFailed"
