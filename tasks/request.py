@@ -113,8 +113,8 @@ class CheckRequest(BaseModel):
     )
     strict: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
-        description="run nothing if any row that is asked for has an error, and fail a row that "
-        "needs more memory than there is instead of degrading it",
+        description="run nothing if any row that is asked for has an error, and never degrade a "
+        "row: it fails if it needs more memory than there is",
     )
     max_pixels: Annotated[MaxPixels, Shown(Group.WHAT)] = Field(
         DEFAULT_MAX_PIXELS, description="refuse pictures with more pixels than this"
@@ -123,8 +123,8 @@ class CheckRequest(BaseModel):
         None,
         description="start only rows that are expected to end before this time, such as 06:00, "
         "06:00 Europe/Berlin, 06:00+02:00 or 2026-11-27T06:00, and interrupt those that still run "
-        "then; the next run continues them; a time without a date is the next one, and a time "
-        "without a zone is local",
+        "then; the next run continues them; without a date, the next such time counts; without a "
+        "zone, the time is local",
     )
     budget: Annotated[str | None, Shown(Group.WHAT)] = Field(
         None,
@@ -148,9 +148,9 @@ class CheckRequest(BaseModel):
     )
     retries: Annotated[Retries, Shown(Group.WHAT)] = Field(
         RETRIES,
-        description="how many times to try a row again after a failure that may pass: a lost "
-        "device, a storage that does not answer, or a lack of memory; the waits before the retries "
-        "are 2 s, 10 s, and then 60 s each",
+        description="how many times to try a row again after a transient failure: a lost device, "
+        "storage that does not answer, or a lack of memory; the waits before the retries are 2 s, "
+        "10 s, and then 60 s each",
     )
     devices: Annotated[TypedDevices, Shown(Group.WHERE)] = Field(
         AUTO,

@@ -58,8 +58,8 @@ def run(
     """Stylize the rows of a manifest that are not done yet.
 
     Exit code 0: every row that is asked for has its picture. 1: some of them failed or are
-    invalid; the others are done. 2: the manifest or an option cannot be used; nothing ran. 3: the
-    batch ended early. 4: the time was up before all rows were done. 130: the batch was
+    invalid; the others are done. 2: the manifest, an option or a folder cannot be used; nothing
+    ran. 3: the batch ended early. 4: the time was up before all rows were done. 130: the batch was
     interrupted. After 3, 4 and 130, rerun the same command to resume.
     """
     # Nothing can be lost before the flow runs.
