@@ -19,7 +19,7 @@ torture: .venv/installed ## the nights, with a power failure and a fault at ever
 	$(BIN)/python -m pytest -m "nights or torture" --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test-cluster: .venv/installed ## tests on Ray and Dask clusters, which they start
-	$(BIN)/python -m pytest -m cluster --numprocesses 2 --dist loadgroup tests/cluster
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 lint: .venv/installed ## ruff: errors and format; import-linter: what may import what
 	$(BIN)/ruff check .

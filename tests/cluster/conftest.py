@@ -12,13 +12,6 @@ from tests.end_to_end.conftest import Shell, clean_environment, make_shell
 ONE_ROW_PER_WORKER = ("--nthreads", "1")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run Dask's tests and another run Ray's, so that each starts one cluster."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("ray" if "ray" in item.name else "dask"))
-
-
 @pytest.fixture
 def shell(tmp_path: Path, server_url: str) -> Shell:
     """Return the shell of a user who never used Ray, which keeps tokens in a user's home."""
