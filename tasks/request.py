@@ -103,7 +103,7 @@ class CheckRequest(BaseModel):
     refresh: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
         description="stylize every row again, even if it is done, and compute every style's "
-        "targets again; with --only, only for the rows that it names",
+        "targets again; with --only, this applies only to the rows that it names",
     )
     only: Annotated[str | None, Shown(Group.WHAT)] = Field(
         None,
@@ -143,8 +143,8 @@ class CheckRequest(BaseModel):
     )
     checkpoint_every: Annotated[CheckpointEvery, Shown(Group.OUTPUT)] = Field(
         CHECKPOINT_SECONDS,
-        description="save the state of each active row every so many seconds, so that an "
-        "interrupted row continues from there in the next run; 0: never",
+        description="save the state of each active row at intervals of this many seconds, so that "
+        "an interrupted row continues from there in the next run; 0: never",
     )
     retries: Annotated[Retries, Shown(Group.WHAT)] = Field(
         RETRIES,
