@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.servers import Server, start_with_migrated
+from tests.servers import Server, start_migrated
 
 # These must be set before anything imports Prefect or TensorFlow.
 os.environ.update(
@@ -60,9 +60,11 @@ def server_and_migrated_home(
 ) -> Iterator[tuple[Server, Path]]:
     """Yield a server for all tests of a process, and a copy of its home as it was at first."""
     server = Server(tmp_path_factory.mktemp("server"))
-    copy = tmp_path_factory.mktemp("migrated") / "home"
+    own = tmp_path_factory.getbasetemp()
+    # Beside the folders of pytest-xdist's processes; that of a single process is beside older ones.
+    copy = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "migrated"
     try:
-        start_with_migrated(server, copy)
+        start_migrated(server, copy)
         yield server, copy
     finally:
         server.end()

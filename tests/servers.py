@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 LEFT_BY_A_START = {"prefect.db": "nst-batch.db", "memo_store.toml": "nst-batch-memo.toml"}
 """The files that a server's first start leaves in its home, and the names under which the server
@@ -88,13 +89,25 @@ def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float)
     pytest.fail(f"no server at {url} after {seconds} s")
 
 
-def start_with_migrated(server: Server, copy: Path) -> None:
-    """Start a server in a new home, and copy the files that its start leaves there.
+def start_migrated(server: Server, copy: Path) -> None:
+    """Start a server in a new home, with the files that an earlier server's first start left.
+
+    The first of all processes of a test run creates these files, which takes half a minute.
 
     Args:
-        copy: the folder to create for them.
+        copy: where they are, or will be.
     """
+    with FileLock(copy.with_suffix(".lock")):
+        if not copy.exists():
+            server.start()
+            _copy_what_is_left(server, copy)
+            return
+    for name in LEFT_BY_A_START:
+        shutil.copy(copy / name, server.home / name)
     server.start()
+
+
+def _copy_what_is_left(server: Server, copy: Path) -> None:
     copy.mkdir()
     database, memo = LEFT_BY_A_START
     shutil.copy(server.home / memo, copy)

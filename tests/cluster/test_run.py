@@ -20,8 +20,8 @@ from tests.pictures import write_csv
 
 pytestmark = pytest.mark.cluster
 
-A_SECOND_OR_MORE = ("--size", "64", "--steps", "150", "--octaves", "1", "--tolerance", "0")
-LONG = ("--size", "96", "--steps", "300", "--octaves", "1", "--tolerance", "0")
+A_SECOND_OR_MORE = ("--size", "64", "--steps", "40", "--octaves", "1", "--tolerance", "0")
+SEVERAL_SECONDS = ("--size", "64", "--steps", "150", "--octaves", "1", "--tolerance", "0")
 OF_RUN = ["seconds", "peak_memory_mb"]
 
 
@@ -64,7 +64,7 @@ def finish(process: Any) -> tuple[int, str, str]:
 def test_pictures_and_table_equal_those_of_one_process(shell: Shell, cluster: Cluster) -> None:
     name = f"same-{cluster.runner}"
     manifest = manifest_of(shell, 6, name)
-    process = shell.start("run", manifest, "-o", "there", *LONG, *on(cluster))
+    process = shell.start("run", manifest, "-o", "there", *A_SECOND_OR_MORE, *on(cluster))
     workers: set[int] = set()
     while process.poll() is None:
         workers |= cluster.busy()
@@ -88,7 +88,7 @@ def test_pictures_and_table_equal_those_of_one_process(shell: Shell, cluster: Cl
     clustered = table_of(shell.folder / "there")
     assert list(clustered["style_targets"]) == ["computed"] * 6
 
-    arguments = ["-o", "here", *LONG, "--cache", "another"]
+    arguments = ["-o", "here", *A_SECOND_OR_MORE, "--cache", "another"]
     assert shell.run("run", manifest, *arguments).returncode == 0
     local = table_of(shell.folder / "here")
     pd.testing.assert_frame_equal(clustered.drop(columns=OF_RUN), local.drop(columns=OF_RUN))
@@ -96,7 +96,7 @@ def test_pictures_and_table_equal_those_of_one_process(shell: Shell, cluster: Cl
         same = np.asarray(Image.open(shell.folder / "there" / "pictures" / path.name))
         np.testing.assert_array_equal(np.asarray(Image.open(path)), same)
 
-    again = shell.run("run", manifest, "-o", "there", *LONG, *on(cluster))
+    again = shell.run("run", manifest, "-o", "there", *A_SECOND_OR_MORE, *on(cluster))
     assert (again.returncode, again.stderr) == (0, "")
     assert "6 cached" in again.stdout
 
@@ -119,7 +119,9 @@ def test_a_failed_row_is_reported_and_the_others_are_done(shell: Shell, cluster:
 
 def test_rows_of_a_killed_worker_run_again(shell: Shell, cluster: Cluster) -> None:
     name = f"killed-{cluster.runner}"
-    process = shell.start("run", manifest_of(shell, 4, name), "-o", "out", *LONG, *on(cluster))
+    process = shell.start(
+        "run", manifest_of(shell, 4, name), "-o", "out", *SEVERAL_SECONDS, *on(cluster)
+    )
     pictures = shell.folder / "out" / "pictures"
 
     def two_busy_workers() -> set[int]:
@@ -140,7 +142,7 @@ def test_rows_of_a_killed_worker_run_again(shell: Shell, cluster: Cluster) -> No
 
 def test_a_row_whose_workers_all_die_is_a_failed_row(shell: Shell, cluster: Cluster) -> None:
     manifest = manifest_of(shell, 1, f"deadly-{cluster.runner}")
-    process = shell.start("run", manifest, "-o", "out", *LONG, *on(cluster))
+    process = shell.start("run", manifest, "-o", "out", *SEVERAL_SECONDS, *on(cluster))
     while process.poll() is None:
         for worker in cluster.busy():
             os.kill(worker, signal.SIGKILL)
@@ -153,7 +155,7 @@ def test_a_row_whose_workers_all_die_is_a_failed_row(shell: Shell, cluster: Clus
 
 def test_after_ctrl_c_no_further_row_starts(shell: Shell, cluster: Cluster) -> None:
     manifest = manifest_of(shell, 4, f"stopped-{cluster.runner}")
-    process = shell.start("run", manifest, "-o", "out", *LONG, *on(cluster))
+    process = shell.start("run", manifest, "-o", "out", *SEVERAL_SECONDS, *on(cluster))
     wait_for(lambda: process.poll() is not None or cluster.busy(), "worker at work")
     process.send_signal(signal.SIGINT)
     code, output, errors = finish(process)
@@ -164,7 +166,7 @@ def test_after_ctrl_c_no_further_row_starts(shell: Shell, cluster: Cluster) -> N
     finished = len(list((shell.folder / "out" / "pictures").glob("*.png")))
     # Ray ends the processes of a run that is gone; on Dask, active rows run to their end.
     assert (1 <= finished < 4) if cluster.runner == "dask" else finished == 0
-    result = shell.run("run", manifest, "-o", "out", *LONG, *on(cluster))
+    result = shell.run("run", manifest, "-o", "out", *SEVERAL_SECONDS, *on(cluster))
     assert result.returncode == 0
     assert list(table_of(shell.folder / "out")["status"]).count("cached") == finished
 
