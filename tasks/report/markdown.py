@@ -13,7 +13,7 @@ from nst_core.images.read import load
 from nst_core.images.write import encode_jpeg
 from nst_core.storage.places import redacted
 from nst_core.transfer.terms import loss_name
-from tasks.report.gallery.page import duration_text
+from tasks.report.durations import duration
 from tasks.report.shown_terms import MAIN_TERMS
 from tasks.report.table import columns_of
 from tasks.report.table_row import CHANGES, Table, TableRow
@@ -80,7 +80,7 @@ def _counted(table: Table) -> str:
 def _left(table: Table) -> list[str]:
     if table.seconds_left is None:
         return []
-    time = duration_text(table.seconds_left)
+    time = duration(table.seconds_left)
     return [f"The time was up: {table.what_is_left}, which would take about {time}."]
 
 

@@ -10,6 +10,7 @@ from nst_core.networks import CATALOGUE
 from nst_core.transfer.octaves import REPORT_EVERY, octave_shapes
 from nst_core.transfer.terms import LOSS_TERMS
 from tasks.job import Job
+from tasks.store.output_folder import THUMBNAIL_SIDE
 from tasks.store.output_names import format_of
 from tasks.store.records import PictureRecord
 
@@ -24,9 +25,6 @@ BYTES_OF_NUMBER = 24
 
 PREVIEW_BYTES_PER_PIXEL = 1.5
 """The most that a JPEG file of quality 85 takes; noise comes close, photographs take a fifth."""
-
-THUMBNAIL_SIDE = 320
-"""The longest side of the page's small pictures, as in `report.gallery.previews`."""
 
 BYTES_OF_ROW = 16_384
 """The most that a row takes elsewhere: its record, and its lines in the table and the page."""

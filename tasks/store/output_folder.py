@@ -39,6 +39,10 @@ MANAGED_FILES = (
 """Files in the output folder itself that runs and `nst-batch plot` replace or append to."""
 
 
+THUMBNAIL_SIDE = 320
+"""Longest side of the page's thumbnails, in pixels, so that dense screens show them sharply."""
+
+
 class InUseError(UserError):
     """Another run holds the lock of an output folder; the message says what to do."""
 

@@ -12,7 +12,6 @@ from nst_core.networks.loading import load_encoder
 from nst_core.storage.places import place
 from nst_core.transfer.checkpoint import Totals
 from nst_core.transfer.terms import LOSS_TERMS
-from tasks.report.gallery import previews
 from tasks.store import disk_use as module
 from tasks.store.curves import Point, curve_csv
 from tasks.store.disk_use import (
@@ -87,7 +86,6 @@ def test_all_files_of_a_batch_are_counted() -> None:
     assert all(parts)
     assert both.in_output == sum(parts)
     assert (both.pictures % BLOCK, disk_use([], [], [], [], 1).in_output) == (0, 0)
-    assert module.THUMBNAIL_SIDE == previews.THUMBNAIL_SIDE
 
 
 def room(monkeypatch: pytest.MonkeyPatch, free: float, output: str, cache: str) -> Room:

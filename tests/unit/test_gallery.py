@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nst_core.transfer.terms import LOSS_TERMS
+from tasks.report.durations import measured_duration
 from tasks.report.gallery.page import (
     CURVE_HEIGHT,
     CURVE_WIDTH,
@@ -18,7 +19,6 @@ from tasks.report.gallery.page import (
     Page,
     Shown,
     curve_lines,
-    duration_text,
     loss_text,
     render,
     share_text,
@@ -210,7 +210,7 @@ def test_a_constant_loss_is_a_flat_line() -> None:
     ],
 )
 def test_durations_are_readable(seconds: float | None, text: str) -> None:
-    assert duration_text(seconds) == text
+    assert measured_duration(seconds) == text
 
 
 def test_every_term_of_the_loss_is_shown_if_it_is_known() -> None:

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nst_core.transfer.terms import LOSS_TERMS
+from tasks.report.durations import measured_duration
 from tasks.report.shown_terms import MAIN_TERMS, label_of
 from tasks.report.table_row import CHANGES, Change
 from tasks.store.curves import thinned
@@ -172,7 +173,7 @@ def render(page: Page) -> str:
     environment.filters |= {
         "loss": loss_text,
         "label": label_of,
-        "duration": duration_text,
+        "duration": measured_duration,
         "share": share_text,
     }
     return environment.get_template("gallery.html.jinja").render(
@@ -237,19 +238,6 @@ def curve_lines(octaves: Sequence[Sequence[float]]) -> list[str]:
 def loss_text(loss: float | None) -> str:
     """Return a loss with three significant digits, in short form."""
     return "" if loss is None else f"{loss:.3g}"
-
-
-def duration_text(seconds: float | None) -> str:
-    """Return a duration such as `4.2 s`, `42 s`, `3 min 5 s` or `2 h 4 min`."""
-    if seconds is None:
-        return ""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def share_text(share: Any) -> str:

@@ -19,12 +19,9 @@ from nst_core.images.resize import fit, resize
 from nst_core.images.write import encode_jpeg
 from nst_core.storage.files import list_files, remove, write_atomic
 from nst_core.storage.places import Place, redacted
-from tasks.store.output_folder import OutputFolder
+from tasks.store.output_folder import THUMBNAIL_SIDE, OutputFolder
 
 logger = logging.getLogger("nst_batch.previews")
-
-THUMBNAIL_SIDE = 320
-"""Longest side, in pixels: sharp at its size on the page, even at twice the usual density."""
 
 
 @dataclass(frozen=True)
