@@ -10,13 +10,26 @@ from typing import Any
 
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.terms import FIRST_TERMS, term_weights, weight_name
 
 STATISTICS_VERSION = 1
 """Increased whenever the numbers in style targets change for the same picture and encoder."""
 
 STYLIZE_VERSION = 1
 """Increased whenever the optimization gives different pixels for the same row."""
+
+FIRST_SETTINGS = frozenset(
+    {
+        *("size", "enlarge", "style_scale", "content_weight", "style_weight", "tv_weight"),
+        *("content_layers", "style_layers", "normalization", "gram", "match_colors", "start"),
+        *("start_noise", "optimizer", "learning_rate", "beta_2", "best_of_every", "clip", "steps"),
+        *("octaves", "tolerance", "seed", "keep_alpha", "encoder", "pooling"),
+    }
+)
+"""The settings of version 0.1.0, which are in the keys of all rows.
+
+Any other setting is in a key only if it differs from its default, with which a row must have the
+same pixels as in version 0.1.0. So the rows of that version keep their keys.
+"""
 
 
 def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -> str:
@@ -49,8 +62,8 @@ def row_key(content_sha256: str, style: str, settings: Settings) -> str:
     Args:
         content_sha256: digest of the content picture's decoded content.
         style: the result of `style_key`, which also identifies the encoder.
-        settings: all but the encoder's name and pooling, which the style's key covers, and weights
-            of 0 of terms that version 0.1.0 did not have, so that its rows keep their keys.
+        settings: all matter but the encoder's name and pooling, which the style's key covers, and
+            defaults of later settings; see `FIRST_SETTINGS`.
 
     Returns:
         64 hexadecimal digits.
@@ -60,7 +73,7 @@ def row_key(content_sha256: str, style: str, settings: Settings) -> str:
             "version": STYLIZE_VERSION,
             "content": content_sha256,
             "style": style,
-            "settings": settings.model_dump(exclude={"encoder", "pooling", *_unused(settings)}),
+            "settings": settings.model_dump(exclude={"encoder", "pooling", *_later_defaults(settings)}),
         }
     )
 
@@ -79,10 +92,14 @@ def file_key(row: str, file_format: str) -> str:
     return row if file_format == "PNG" else _digest({"row": row, "format": file_format})
 
 
-def _unused(settings: Settings) -> list[str]:
-    """Return the names of the weights of 0 that version 0.1.0 did not have."""
-    weights = term_weights(settings).items()
-    return [weight_name(term) for term, weight in weights if not weight and term not in FIRST_TERMS]
+def _later_defaults(settings: Settings) -> list[str]:
+    """Return the names of settings that version 0.1.0 did not have and that have their default."""
+    fields = type(settings).model_fields.items()
+    return [
+        name
+        for name, field in fields
+        if name not in FIRST_SETTINGS and getattr(settings, name) == field.default
+    ]
 
 
 def row_seed(key: str, settings: Settings) -> int:
