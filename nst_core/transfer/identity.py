@@ -68,12 +68,13 @@ def row_key(content_sha256: str, style: str, settings: Settings) -> str:
     Returns:
         64 hexadecimal digits.
     """
+    left_out = {"encoder", "pooling", *_later_defaults(settings)}
     return _digest(
         {
             "version": STYLIZE_VERSION,
             "content": content_sha256,
             "style": style,
-            "settings": settings.model_dump(exclude={"encoder", "pooling", *_later_defaults(settings)}),
+            "settings": settings.model_dump(exclude=left_out),
         }
     )
 
