@@ -19,7 +19,7 @@ from itertools import product
 
 from nst_core.networks import CATALOGUE
 from nst_core.transfer.memory import peak_memory
-from nst_core.transfer.settings import resolve
+from nst_core.transfer.presets import resolve
 
 RUN = """
 import json, resource, sys
@@ -28,7 +28,7 @@ from nst_core.networks import CATALOGUE
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.settings import resolve
+from nst_core.transfer.presets import resolve
 from nst_core.transfer.statistics import style_targets
 from nst_core.transfer.stylize import finish, iterates
 

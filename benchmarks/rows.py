@@ -19,7 +19,7 @@ import resource, sys, time
 import numpy as np
 from nst_core.samples.paintings import PAINTINGS
 from nst_core.samples.photographs import photograph
-from nst_core.transfer.settings import PRESETS
+from nst_core.transfer.presets import PRESETS
 from nst_core.transfer.stylize import stylize
 content = photograph("astronaut").astype(np.float32) / np.float32(255)
 style = PAINTINGS["mosaic"](512, 1).astype(np.float32) / np.float32(255)

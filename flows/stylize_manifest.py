@@ -19,7 +19,7 @@ from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.networks.store import WeightStore
 from nst_core.storage.places import name_of, place, reject_signed_url
 from nst_core.storage.write_errors import writing_to
-from nst_core.transfer.settings import Overrides
+from nst_core.transfer.presets import Overrides
 from tasks.engine.in_flight import InFlight
 from tasks.engine.in_time import Schedule, gather_in_time
 from tasks.engine.run_log import omit_tracebacks

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from nst_core.networks.loading import load_encoder
     from nst_core.networks.weight_files import WeightsError
     from nst_core.transfer.optimization import NotFiniteError
-    from nst_core.transfer.settings import Settings, presets, resolve
+    from nst_core.transfer.presets import presets, resolve
+    from nst_core.transfer.settings import Settings
     from nst_core.transfer.statistics import StyleTargets, style_targets
     from nst_core.transfer.stylize import Iterate, Outcome, finish, iterates, stylize
     from nst_core.transfer.terms import Losses
@@ -82,8 +83,8 @@ _MODULES = {
     "iterates": "nst_core.transfer.stylize",
     "load": "nst_core.images.read",
     "load_encoder": "nst_core.networks.loading",
-    "presets": "nst_core.transfer.settings",
-    "resolve": "nst_core.transfer.settings",
+    "presets": "nst_core.transfer.presets",
+    "resolve": "nst_core.transfer.presets",
     "style_targets": "nst_core.transfer.statistics",
     "stylize": "nst_core.transfer.stylize",
 }

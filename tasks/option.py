@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic.fields import FieldInfo
 
 from nst_core.storage.places import Place, PlaceField
-from nst_core.transfer.settings import DEFAULT_PRESET, PRESETS, Overrides
+from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS, Overrides
 from tasks.request import BatchRequest, CheckRequest, Group, Shown
 
 Function = TypeVar("Function", bound=Callable[..., object])

@@ -15,7 +15,7 @@ from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.storage.files import user_cache
 from nst_core.storage.places import WEB_URL, PlaceField, reject_signed_url
 from nst_core.transfer.octaves import REPORT_EVERY
-from nst_core.transfer.settings import Overrides
+from nst_core.transfer.presets import Overrides
 from tasks.durations import moment_of, seconds_of
 from tasks.engine.runner_choice import LOCAL, RunnerName, check_runner
 from tasks.stopping import Deadline, Limits

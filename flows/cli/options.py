@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.places import Place, place, redacted
-from nst_core.transfer.settings import DEFAULT_PRESET
+from nst_core.transfer.presets import DEFAULT_PRESET
 from tasks.option import Option, options_of
 from tasks.request import CheckRequest
 from tasks.request import Group as OfRequest

@@ -1,26 +1,23 @@
-"""Settings of a stylization: one frozen, validated object, and the presets to start from."""
+"""Settings of a stylization: one frozen, validated object."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    create_model,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nst_core.networks import CATALOGUE
 from nst_core.networks.topology import Pooling
+from nst_core.transfer.setting_types import (
+    LayerWeights,
+    Number,
+    Weight,
+    parse_layer_weights,
+    sum_to_one,
+)
 
 EncoderName = Literal[
     "compact", "vgg16", "vgg19", "vgg16-normalized", "vgg19-normalized", "alexnet"
 ]
-PresetName = Literal["draft", "standard", "fine", "article", "gatys", "neural-style"]
 Start = Literal["content", "noise", "gray", "style"]
 OptimizerName = Literal["lbfgs", "adam"]
 Normalization = Literal["relative", "mean", "article", "gatys", "neural-style"]
@@ -28,67 +25,6 @@ GramKind = Literal["centered", "raw"]
 Clip = Literal["always", "end"]
 
 DEFAULT_ENCODER: EncoderName = "compact"
-DEFAULT_PRESET: PresetName = "standard"
-
-SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15
-"""Limits of nonzero weights of losses and layers, because weighted losses are summed in float32."""
-
-_RANGE = f"0, or a number from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}".replace("e+", "e")
-
-
-def parse_layer_weights(text: str) -> dict[str, float]:
-    """Parse `relu1_1:1 relu2_1:0.5` to layer name -> weight; a name alone has weight 1.
-
-    Raises:
-        ValueError: no layer, a layer named twice, or a weight that is not a number or out of range.
-    """
-    weights: dict[str, float] = {}
-    for item in text.replace(",", " ").split():
-        name, _, weight = item.partition(":")
-        if not name:
-            raise ValueError(f"{item!r} names no layer (expected, for example, relu1_1:0.5)")
-        if name in weights:
-            raise ValueError(f"layer {name!r} is named twice")
-        try:
-            weights[name] = float(weight or 1)
-        except ValueError:
-            raise ValueError(
-                f"{weight!r} is not a number (expected, for example, {name}:0.5)"
-            ) from None
-    if not weights:
-        raise ValueError("expected layers such as 'relu3_2' or 'relu1_1:1 relu2_1:0.5'")
-    if not all(map(_is_weight, weights.values())) or not any(weights.values()):
-        raise ValueError(f"layer weights must be {_RANGE}, and at least one must be above 0")
-    return {name: _plain_zero(weight) for name, weight in weights.items()}
-
-
-def _is_weight(weight: float) -> bool:
-    return weight == 0 or SMALLEST_WEIGHT <= weight <= LARGEST_WEIGHT
-
-
-def _plain_zero(number: float) -> float:
-    """Turn -0 into 0, so that a row has the same key however it is written."""
-    return number + 0.0
-
-
-def _weight(number: float) -> float:
-    if not _is_weight(number):
-        raise ValueError(f"expected {_RANGE}")
-    return _plain_zero(number)
-
-
-def _canonical_layer_weights(text: str) -> str:
-    return " ".join(f"{name}:{weight:.12g}" for name, weight in parse_layer_weights(text).items())
-
-
-LayerWeights = Annotated[str, AfterValidator(_canonical_layer_weights)]
-Number = Annotated[float, AfterValidator(_plain_zero)]
-Weight = Annotated[
-    float,
-    AfterValidator(_weight),
-    # JSON Schema cannot express the gap above 0, so `allowed` describes it for the documents.
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": LARGEST_WEIGHT, "allowed": _RANGE}),
-]
 
 
 class Settings(BaseModel):
@@ -188,111 +124,4 @@ class Settings(BaseModel):
 
     def _layer_weights(self, text: str) -> dict[str, float]:
         weights = parse_layer_weights(text)
-        return weights if self.normalization == "neural-style" else _sum_to_one(weights)
-
-
-def _sum_to_one(weights: Mapping[str, float]) -> dict[str, float]:
-    total = sum(weights.values())
-    return {name: weight / total for name, weight in weights.items()}
-
-
-_PUBLISHED_RECIPE: Mapping[str, Any] = {
-    "gram": "raw",
-    "match_colors": False,
-    "octaves": 1,
-    "tolerance": 0,
-    "clip": "end",
-}
-"""What the recipes that others published have in common."""
-
-PRESET_CHOICES: Mapping[PresetName, Mapping[str, Any]] = {
-    "draft": {"size": 256, "steps": 40, "octaves": 2},
-    "standard": {},
-    "fine": {"size": 768, "steps": 150, "octaves": 4, "tolerance": 3e-4},
-    "article": {
-        **_PUBLISHED_RECIPE,
-        "encoder": "vgg16",
-        "pooling": "average",
-        "content_layers": "conv4_2",
-        "style_layers": "conv1_1 conv2_1 conv3_1 conv4_1 conv5_1",
-        "normalization": "article",
-        "content_weight": 1,
-        "style_weight": 1000,
-        "tv_weight": 0,
-        "start": "gray",
-        "start_noise": 1,
-        "optimizer": "adam",
-        "learning_rate": 1 / 255,
-        "beta_2": 0.999,
-        "best_of_every": 5,
-        "steps": 1000,
-    },
-    "gatys": {
-        **_PUBLISHED_RECIPE,
-        "encoder": "vgg19-normalized",
-        "pooling": "average",
-        "normalization": "gatys",
-        "content_weight": 1,
-        "style_weight": 3e8,
-        "tv_weight": 0,
-        "start": "gray",
-        "start_noise": 1,
-        "steps": 500,
-    },
-    "neural-style": {
-        **_PUBLISHED_RECIPE,
-        "encoder": "vgg19",
-        "normalization": "neural-style",
-        "content_weight": 5,
-        "style_weight": 100,
-        "tv_weight": 1e-3,
-        "start": "gray",
-        "start_noise": 1e-3,
-        "steps": 1000,
-    },
-}
-"""What each preset chooses; docs/recipes.md gives the sources of the last three."""
-
-PRESETS: Mapping[PresetName, Settings] = MappingProxyType(
-    {name: Settings.model_validate(choices) for name, choices in PRESET_CHOICES.items()}
-)
-
-presets = PRESETS
-"""The name of `PRESETS` in the public API, `nst_core.presets`."""
-
-
-def _overrides_model() -> type[BaseModel]:
-    """Create the model of what a user may choose: a preset and all `Settings`, each optional."""
-    fields: dict[str, Any] = {}
-    for name, field in Settings.model_fields.items():
-        optional = Field(None, description=field.description)
-        constrained = Annotated[field.annotation, Field(), *field.metadata]  # type: ignore[name-defined]
-        fields[name] = (constrained | None, optional)
-    preset: Any = (PresetName | None, Field(None, description="the settings to start from"))
-    return create_model(
-        "Overrides", __config__=Settings.model_config, __module__=__name__, preset=preset, **fields
-    )
-
-
-if TYPE_CHECKING:
-    Overrides: TypeAlias = BaseModel
-else:
-    Overrides = _overrides_model()
-"""What a user may choose: a preset and any of the settings; None means the preset's value."""
-
-
-def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:
-    """Return settings from choices of increasing precedence, based on the last preset among them.
-
-    Args:
-        choices: `Overrides`, or mappings with its field names; None values choose nothing.
-
-    Raises:
-        pydantic.ValidationError: `Overrides` does not allow a name or value.
-    """
-    values: dict[str, Any] = {}
-    for choice in choices:
-        overrides = choice if isinstance(choice, Overrides) else Overrides.model_validate(choice)
-        values |= overrides.model_dump(exclude_none=True)
-    preset: PresetName = values.pop("preset", DEFAULT_PRESET)
-    return Settings.model_validate({**PRESET_CHOICES[preset], **values})
+        return weights if self.normalization == "neural-style" else sum_to_one(weights)

@@ -18,7 +18,8 @@ from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.colors import match_colors
 from nst_core.transfer.octaves import octave_shapes
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
-from nst_core.transfer.settings import DEFAULT_PRESET, PRESETS, Settings
+from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
+from nst_core.transfer.settings import Settings
 from nst_core.transfer.start import starting_picture
 from nst_core.transfer.statistics import StyleTargets, style_targets
 from nst_core.transfer.terms import Losses

@@ -12,7 +12,7 @@ from nst_core.errors import UserError
 from nst_core.storage.files import read_whole
 from nst_core.storage.local import read_pipe, special_kind
 from nst_core.storage.places import Place, redacted
-from nst_core.transfer.settings import Overrides, resolve
+from nst_core.transfer.presets import Overrides, resolve
 from tasks.intake.outputs import with_outputs
 from tasks.intake.rows import COLUMNS, Cells, check_layers, read_row
 from tasks.row import REQUIRED, Row

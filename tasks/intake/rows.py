@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 from nst_core.networks import CATALOGUE
 from nst_core.storage.local import is_file
 from nst_core.storage.places import Place, PlaceError, join, may_be_url
-from nst_core.transfer.settings import Overrides, Settings, resolve
+from nst_core.transfer.presets import Overrides, resolve
+from nst_core.transfer.settings import Settings
 from tasks.intake.faults import as_fault
 from tasks.row import PRIORITY, REQUIRED, Fault, Row, expected_by
 from tasks.store.output_names import OutputError, checked_output

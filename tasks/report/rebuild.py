@@ -18,7 +18,8 @@ from nst_core.storage.places import (
     path_below,
     place,
 )
-from nst_core.transfer.settings import DEFAULT_ENCODER, Settings, resolve
+from nst_core.transfer.presets import resolve
+from nst_core.transfer.settings import DEFAULT_ENCODER, Settings
 from tasks.report.finding import NoResultsError, table_of
 from tasks.report.table_row import Table
 from tasks.store.csv_cells import harmless_path

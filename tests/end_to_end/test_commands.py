@@ -13,7 +13,8 @@ from PIL import Image
 
 from flows.cli.commands import doctor
 from nst_core.storage.locks import locked
-from nst_core.transfer.settings import PRESETS, Settings
+from nst_core.transfer.presets import PRESETS
+from nst_core.transfer.settings import Settings
 from tasks.store.csv_cells import to_csv
 from tests.end_to_end.conftest import QUICK, Shell
 from tests.nvml import FakeNvml, fake_gpu, uuid

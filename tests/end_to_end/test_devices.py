@@ -22,7 +22,7 @@ from pathlib import Path
 import tensorflow as tf
 from nst_core.transfer import statistics, stylize
 from nst_core.networks.forward import current_device
-from nst_core.transfer.settings import Overrides
+from nst_core.transfer.presets import Overrides
 
 BROKEN = {broken!r}
 together = threading.Barrier({together})

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging.configuration import setup_logging
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from nst_core.transfer.settings import Overrides
+from nst_core.transfer.presets import Overrides
 from tests.pictures import write_csv, write_picture
 
 

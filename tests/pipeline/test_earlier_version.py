@@ -15,7 +15,7 @@ from flows.cli.commands.plan import plan
 from flows.cli.exit_codes import ROWS_FAILED
 from flows.cli.terminal import Terminal
 from flows.stylize_manifest import stylize_manifest
-from nst_core.transfer.settings import Overrides
+from nst_core.transfer.presets import Overrides
 from tasks.request import BatchRequest
 
 FINISHED = Path(__file__).parent.parent / "fixtures" / "finished-0.1.0.zip"

@@ -126,7 +126,7 @@ def test_a_storage_that_is_away_for_the_log_costs_no_row(
     from upath import UPath
 
     from flows.stylize_manifest import stylize_manifest
-    from nst_core.transfer.settings import Overrides
+    from nst_core.transfer.presets import Overrides
     from tests.pictures import write_csv
     from tests.pipeline.conftest import QUICK
 

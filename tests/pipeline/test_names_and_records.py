@@ -15,7 +15,7 @@ from prefect.context import TaskRunContext
 from flows.cli.commands.plan import plan
 from flows.cli.progress import LiveProgress
 from flows.cli.terminal import Terminal
-from nst_core.transfer.settings import Overrides
+from nst_core.transfer.presets import Overrides
 from tasks.engine.caching import RecordSerializer
 from tasks.engine.collect import report_end
 from tasks.events import subscribed

@@ -206,7 +206,7 @@ def test_a_stop_keeps_the_best_picture_and_the_next_run_resumes(
     batch: Batch, stopped_in_the_second_row: pytest.MonkeyPatch
 ) -> None:
     from flows.stylize_manifest import stylize_manifest
-    from nst_core.transfer.settings import Overrides
+    from nst_core.transfer.presets import Overrides
 
     write_picture(batch.folder / "wide.png", 9, height=20, width=31)
     contents = ("a.png", "wide.png", "b.png", "missing.png")

@@ -11,7 +11,7 @@ from prefect.flow_engine import run_flow
 from prefect.logging.configuration import setup_logging
 
 from flows.stylize_manifest import stylize_manifest
-from nst_core.transfer.settings import Overrides
+from nst_core.transfer.presets import Overrides
 from tests.pictures import write_csv
 from tests.pipeline.conftest import Batch
 

@@ -345,7 +345,7 @@ def test_simultaneous_runs_compute_a_style_once(batch: Batch, computed: list[str
 
     def run(number: int) -> str:
         from flows.stylize_manifest import stylize_manifest
-        from nst_core.transfer.settings import Overrides
+        from nst_core.transfer.presets import Overrides
         from tests.pictures import write_csv
 
         manifest = write_csv(batch.folder / f"{number}.csv", HEADER, (contents[number], "s.png"))
@@ -422,7 +422,7 @@ def test_an_unwritable_new_name_fails_only_its_row(
 
 def test_the_flow_can_be_called_without_its_decorator(batch: Batch) -> None:
     from flows.stylize_manifest import stylize_manifest
-    from nst_core.transfer.settings import Overrides
+    from nst_core.transfer.presets import Overrides
     from tests.pictures import write_csv
 
     manifest = write_csv(batch.folder / "m.csv", HEADER, ("a.png", "s.png"))

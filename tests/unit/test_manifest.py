@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.transfer.settings import PRESETS, Overrides
+from nst_core.transfer.presets import PRESETS, Overrides
 from tasks.intake.manifest import ManifestError, check_manifest_kind, read_manifest
 from tasks.intake.outputs import check_places
 from tasks.row import Fault, Row

@@ -7,7 +7,8 @@ import pytest
 from nst_core.networks import CATALOGUE
 from nst_core.networks.topology import Topology
 from nst_core.transfer.memory import peak_memory
-from nst_core.transfer.settings import Settings, resolve
+from nst_core.transfer.presets import resolve
+from nst_core.transfer.settings import Settings
 
 COMPACT = CATALOGUE["compact"].topology
 ENCODERS = ("compact", "vgg16", "vgg19", "alexnet")

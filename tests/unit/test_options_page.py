@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from nst_core.transfer.settings import Overrides
+from nst_core.transfer.presets import Overrides
 from tasks.request import BatchRequest
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ from nst_core.images.read import PictureFacts, examine
 from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
-from nst_core.transfer.settings import PRESETS, Settings, resolve
+from nst_core.transfer.presets import PRESETS, resolve
+from nst_core.transfer.settings import Settings
 from tasks.intake.manifest import read_manifest
 from tasks.intake.outputs import check_places
 from tasks.report import rebuild

@@ -28,7 +28,7 @@ NEW_PATHS = {
     "pictures": "images.picture_files images.read images.resize images.write",
     "pixels": "images.pixels",
     "places": "storage.places",
-    "settings": "transfer.settings",
+    "settings": "transfer.presets transfer.setting_types transfer.settings",
     "statistics": "transfer.statistics",
     "stylize": "transfer.stylize",
 }

@@ -10,7 +10,7 @@ import pytest
 STYLIZE = """
 import sys
 import numpy as np
-from nst_core.transfer.settings import resolve
+from nst_core.transfer.presets import resolve
 from nst_core.transfer.stylize import stylize
 picture = np.full((32, 32, 3), 0.5, np.float32)
 picture[8:20, 4:30] = 0.1

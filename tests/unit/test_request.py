@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from nst_core.devices import DeviceError
 from nst_core.storage.files import user_cache
 from nst_core.storage.places import Place, PlaceError
-from nst_core.transfer.settings import PRESETS, Overrides, Settings, resolve
+from nst_core.transfer.presets import PRESETS, Overrides, resolve
+from nst_core.transfer.settings import Settings
 from tasks.durations import TimeTextError
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError

@@ -13,7 +13,7 @@ import pytest
 from flows.cli.results import show_warnings
 from flows.cli.terminal import Terminal
 from nst_core.images.read import PictureFacts
-from nst_core.transfer.settings import Overrides
+from nst_core.transfer.presets import Overrides
 from nst_core.transfer.warnings import warnings_of_losses, warnings_of_pictures
 from tasks.intake.manifest import read_manifest
 from tasks.report.comparison import COMPARED, compare

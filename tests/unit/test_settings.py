@@ -5,7 +5,9 @@ from pydantic import ValidationError
 
 from nst_core.networks import CATALOGUE
 from nst_core.transfer.identity import row_key, style_key
-from nst_core.transfer.settings import PRESETS, Overrides, Settings, parse_layer_weights, resolve
+from nst_core.transfer.presets import PRESETS, Overrides, resolve
+from nst_core.transfer.setting_types import parse_layer_weights
+from nst_core.transfer.settings import Settings
 
 
 def test_later_choices_win_and_none_is_no_choice() -> None:

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_core.transfer.settings import Overrides, Settings
+from nst_core.transfer.presets import Overrides
+from nst_core.transfer.settings import Settings
 from nst_core.transfer.terms import LOSS_TERMS, loss_name
 from tasks.intake.manifest import read_manifest
 from tasks.report.comparison import compare

@@ -7,7 +7,8 @@ from nst_core.networks import CATALOGUE
 from nst_core.networks.catalogue import Network
 from nst_core.networks.forward import activations
 from nst_core.networks.topology import Convolution, Pool, Preprocessing, Relu, Topology
-from nst_core.transfer.settings import EncoderName, parse_layer_weights
+from nst_core.transfer.setting_types import parse_layer_weights
+from nst_core.transfer.settings import EncoderName
 from tests.encoders import TINY, random_encoder
 
 NETWORKS = pytest.mark.parametrize("network", CATALOGUE.values(), ids=CATALOGUE)

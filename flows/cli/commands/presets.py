@@ -2,7 +2,8 @@
 
 from flows.cli.exit_codes import SUCCESS
 from flows.cli.terminal import Terminal
-from nst_core.transfer.settings import DEFAULT_PRESET, PRESETS, Settings
+from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
+from nst_core.transfer.settings import Settings
 
 
 def presets(terminal: Terminal) -> int:
