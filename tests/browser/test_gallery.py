@@ -262,8 +262,7 @@ def test_hostile_names_are_shown_as_text(gallery: Path, opened: Opener) -> None:
     assert len(lines(page)) == 100
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
 def test_nothing_is_wider_than_the_screen(
     gallery: Path, opened: Opener, width: int, scheme: str
 ) -> None:

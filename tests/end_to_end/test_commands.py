@@ -118,7 +118,9 @@ def test_check_reports_an_unwritable_output_folder(shell: Shell) -> None:
     assert fault["column"] == "(--output)"
 
 
-@pytest.mark.parametrize("command", ["check", "plan", "run"])
+@pytest.mark.parametrize(
+    "command", ["check", pytest.param("plan", marks=pytest.mark.nights), "run"]
+)
 def test_an_unusable_manifest_is_reported_in_one_line(shell: Shell, command: str) -> None:
     (shell.folder / "m.csv").write_text("picture,style\na,b\n")
     output = [] if command == "check" else ["--output", "out"]
@@ -151,6 +153,7 @@ def test_an_invalid_command_line_is_reported(
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.nights
 def test_plan_before_and_after_a_run_and_the_cache_it_leaves(shell: Shell) -> None:
     rows = [("content", "style"), ("a.png", "s.png"), ("b.png", "s.png"), ("no.png", "t.png")]
     manifest = write_csv(shell.folder / "m.csv", *rows)
@@ -280,6 +283,7 @@ def test_doctor_describes_gpus_their_locks_and_known_troubles(
     assert "gpu 1: generation: try one row" in verdict["advice"]
 
 
+@pytest.mark.nights
 def test_doctor_ends_with_a_verdict_even_if_nvml_fails(gpu_shell: Shell, tmp_path: Path) -> None:
     FakeNvml(failing={"init": "Driver Not Loaded"}).write(tmp_path / "fake")
     result = gpu_shell.run("doctor")
@@ -293,6 +297,7 @@ def test_doctor_ends_with_a_verdict_even_if_nvml_fails(gpu_shell: Shell, tmp_pat
     assert "What to do:\n  nvml: pip install nvidia-ml-py" in verdict
 
 
+@pytest.mark.nights
 def test_doctor_fails_as_a_run_would_fail(gpu_shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "fake" / "tensorflow.py").write_text("raise ImportError('no libcudart.so')")
     (gpu_shell.folder / "file").touch()

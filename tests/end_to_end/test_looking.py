@@ -39,7 +39,7 @@ def table_of(output: Path) -> pd.DataFrame:
     return pd.read_csv(output / "summary.csv").set_index("output")
 
 
-@pytest.mark.parametrize("named", ["2", "deep/one", "deep/one.png"])
+@pytest.mark.parametrize("named", [pytest.param("2", marks=pytest.mark.nights), "deep/one"])
 def test_plot_draws_the_curve_of_a_row(shell: Shell, named: str) -> None:
     result = shell.run("plot", "out", named)
     assert (result.returncode, result.stderr) == (0, "")
@@ -60,14 +60,22 @@ def test_plot_draws_the_curves_of_all_rows(shell: Shell) -> None:
     [
         (["plot", "out", "deep"], "no row 'deep'; expected a line of the manifest, 2 to 4,"),
         (["plot", "out", "a_z"], "did you mean 'a_t.png'?"),
-        (["plot", "out", "9" * 5000], "expected a line of the manifest, 2 to 4"),
+        pytest.param(
+            ["plot", "out", "9" * 5000],
+            "expected a line of the manifest, 2 to 4",
+            marks=pytest.mark.nights,
+        ),
         (["show", "out/pictures/a_t.png", "--look-in", "no"], "--look-in: there is no folder no;"),
         (["plot", "out", "4"], "has no loss curve; found the status 'invalid': line 4, column"),
         (["plot", "photos"], "photos: found no summary.parquet; expected the output folder of"),
         (["animate", "out", "4"], "no intermediates of line 4; run the batch with --save-every"),
-        (["animate", "nowhere", "4"], "nowhere: found no summary.parquet"),
+        pytest.param(
+            ["animate", "nowhere", "4"],
+            "nowhere: found no summary.parquet",
+            marks=pytest.mark.nights,
+        ),
         (["show", "a.png"], "a.png: found no text about how it was made"),
-        (["show", "m.csv"], "m.csv: the file begins with"),
+        pytest.param(["show", "m.csv"], "m.csv: the file begins with", marks=pytest.mark.nights),
         (["show", "none.png"], "none.png: expected a picture file that can be read"),
     ],
 )

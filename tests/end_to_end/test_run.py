@@ -92,6 +92,7 @@ def test_a_finished_batch_loads_no_tensorflow(finished: Shell) -> None:
     assert "4 cached" in done.stdout
 
 
+@pytest.mark.nights
 def test_a_run_without_a_server_starts_one_and_stops_it(new_shell: Shell) -> None:
     """Proxies are set, and the pipe cannot encode a name."""
     name = new_shell.picture("caf\u00e9 \u2603.png", 7).name
@@ -233,6 +234,7 @@ def test_an_impossible_output_folder_is_reported_in_one_line(shell: Shell) -> No
         assert "choose another folder" in result.stderr
 
 
+@pytest.mark.nights
 def test_unusable_manifests_and_settings_are_also_reported_as_json(shell: Shell) -> None:
     missing = shell.run("run", "no.csv", "--output", "out", "--json")
     assert (missing.returncode, "error" in json.loads(missing.stdout)) == (2, True)

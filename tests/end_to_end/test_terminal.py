@@ -58,6 +58,7 @@ def is_at_step(least: int, line: str) -> bool:
     return found is not None and int(found[1]) >= least
 
 
+@pytest.mark.nights
 def test_progress_in_a_terminal_of_80_columns(shell: Shell, started: list[PseudoTerminal]) -> None:
     terminal = run_in_terminal(shell, "out", SOME_SECONDS)
     started.append(terminal)

@@ -81,6 +81,7 @@ def test_convert_stores_weights_where_runs_find_them(shell: Shell, alexnet_file:
     assert "to be downloaded" not in found.stdout
 
 
+@pytest.mark.nights
 def test_convert_reverses_the_channels_of_the_first_layer_on_request(
     shell: Shell, vgg_file: Path
 ) -> None:
@@ -147,9 +148,9 @@ def faulty_file(kind: str, folder: Path, vgg_file: Path) -> Path:
     ("kind", "message"),
     [
         ("truncated", "cannot be read"),
-        ("missing layer", "conv3_2.weight"),
+        pytest.param("missing layer", "conv3_2.weight", marks=pytest.mark.nights),
         ("wrong shape", "conv2_1.bias"),
-        ("half precision", "float16"),
+        pytest.param("half precision", "float16", marks=pytest.mark.nights),
         ("malicious", "none was run"),
     ],
 )
@@ -186,8 +187,11 @@ def test_a_faulty_file_is_a_fault_of_the_rows_that_need_it(shell: Shell, vgg_fil
 
 @pytest.mark.parametrize(
     ("command", "cases"),
-    [(["check"], 3), (["plan", "-o", "out"], 1), (["run", "-o", "out"], 1)],
-    ids=["check", "plan", "run"],
+    [
+        pytest.param(["check"], 3, id="check"),
+        pytest.param(["plan", "-o", "out"], 1, id="plan", marks=pytest.mark.nights),
+        pytest.param(["run", "-o", "out"], 1, id="run", marks=pytest.mark.nights),
+    ],
 )
 def test_weights_given_to_a_run_must_fit_its_encoder(
     shell: Shell, alexnet_file: Path, command: list[str], cases: int

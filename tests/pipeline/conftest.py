@@ -10,7 +10,11 @@ import pytest
 from prefect import context
 from prefect.client.schemas.objects import State
 from prefect.logging.configuration import setup_logging
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
 
 from nst_core.transfer.presets import Overrides
 from tests.pictures import write_csv, write_picture
@@ -18,7 +22,9 @@ from tests.pictures import write_csv, write_picture
 
 @pytest.fixture(scope="module", autouse=True)
 def _server(server_url: str) -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: server_url}), pytest.MonkeyPatch.context() as patch:
+    # Every flow would end with a wait for the thread of its heartbeats, of up to a second.
+    settings = {PREFECT_API_URL: server_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    with temporary_settings(settings), pytest.MonkeyPatch.context() as patch:
         # Threads that a test starts have the process's settings, not the temporary ones.
         patch.setattr(context, "GLOBAL_SETTINGS_CONTEXT", context.SettingsContext.get())
         # Otherwise the first flow of a process would do so, and remove pytest's handlers.

@@ -122,7 +122,7 @@ def test_a_row_continues_and_ends_with_the_same_files(
     assert not checkpoints(batch)
 
 
-@pytest.mark.parametrize("refresh", [False, True])
+@pytest.mark.parametrize("refresh", [pytest.param(False, marks=pytest.mark.nights), True])
 def test_a_row_that_is_tried_again_continues_from_its_own_checkpoint(
     batch: Batch,
     undisturbed: tuple[bytes, bytes],
@@ -208,6 +208,7 @@ def test_none_is_written_if_none_is_wanted(
     assert seen == list(STEPS)
 
 
+@pytest.mark.nights
 def test_a_refresh_starts_from_the_beginning(
     batch: Batch,
     undisturbed: tuple[bytes, bytes],

@@ -161,7 +161,7 @@ def test_a_row_whose_style_another_run_computes_does_not_wait_past_the_deadline(
     assert computed == []
 
 
-@pytest.mark.parametrize("end", [20, 40])
+@pytest.mark.parametrize("end", [20, pytest.param(40, marks=pytest.mark.nights)])
 def test_a_row_ends_at_its_best_picture_when_its_budget_is_used(
     batch: Batch, seen: list[Any], monkeypatch: pytest.MonkeyPatch, end: int
 ) -> None:

@@ -128,6 +128,7 @@ def test_published_recipes_run(batch: Batch, name: str) -> None:
     assert row["total_loss"] < row["start_loss"]
 
 
+@pytest.mark.nights
 def test_published_weights_are_downloaded_once_before_the_rows(
     batch: Batch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

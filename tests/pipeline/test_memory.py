@@ -102,6 +102,7 @@ def test_a_row_loses_the_octaves_that_fail_and_the_others_are_as_asked(
     assert page.count("degraded for lack of memory: 32 x 32 instead of 64 x 64") == 1
 
 
+@pytest.mark.nights
 def test_below_the_coarsest_octave_the_style_is_examined_at_a_smaller_size(
     batch: Batch, monkeypatch: pytest.MonkeyPatch, computed: list[str]
 ) -> None:
@@ -124,7 +125,7 @@ def test_if_no_rung_is_left_the_row_fails_and_the_batch_goes_on(
     assert "for 64 x 64 pixels" in error
 
 
-@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("strict", [True, pytest.param(False, marks=pytest.mark.nights)])
 def test_a_failure_while_the_gradient_is_compiled(
     batch: Batch, monkeypatch: pytest.MonkeyPatch, strict: bool
 ) -> None:
@@ -183,6 +184,7 @@ def test_a_row_that_will_not_fit_begins_degraded_and_stays_so_when_it_is_cached(
     assert tried == []
 
 
+@pytest.mark.nights
 def test_with_memory_again_refresh_makes_the_whole_picture_under_the_same_key(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def test_rows_exchange_names_and_keep_their_pictures_and_curves(
     assert computed == []
 
 
+@pytest.mark.nights
 def test_records_without_the_sha256_of_curves_are_read_and_completed(
     batch: Batch, computed: list[str]
 ) -> None:
@@ -240,6 +241,7 @@ HOSTILE: dict[str, Callable[[str], str | bytes]] = {
 }
 
 
+@pytest.mark.nights
 def test_damaged_records_never_end_the_batch(
     batch: Batch, computed: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -280,6 +282,7 @@ def test_damaged_records_never_end_the_batch(
     assert table["status"].tolist().index("done") == kinds.index("folder")
 
 
+@pytest.mark.nights
 def test_prefects_own_cache_lookup_follows_the_same_rules(
     batch: Batch, computed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_only_failed_rows_run_wherever_their_lines_are_now(
     assert [each.line for each in planned.estimates] == [5]
 
 
+@pytest.mark.nights
 def test_a_failed_row_that_is_not_asked_for_is_still_found_as_failed_later(
     ended: Batch, computed: list[str]
 ) -> None:
@@ -115,6 +116,7 @@ def test_if_no_row_failed_nothing_runs_and_the_run_is_completed(
     assert list(table["asked"]) == [False, False]
 
 
+@pytest.mark.nights
 def test_a_refresh_makes_only_the_rows_again_that_are_asked_for(
     batch: Batch, computed: list[str]
 ) -> None:
@@ -129,6 +131,7 @@ def test_a_refresh_makes_only_the_rows_again_that_are_asked_for(
     assert changed == ["two.png"]
 
 
+@pytest.mark.nights
 def test_a_row_that_equals_one_that_is_not_asked_for_runs_itself(batch: Batch) -> None:
     header, rows = (*HEADER, "output"), (("a.png", "s.png", "one"), ("a.png", "s.png", "two"))
     _, table = batch.run(header, *rows, only="3")
@@ -137,6 +140,7 @@ def test_a_row_that_equals_one_that_is_not_asked_for_runs_itself(batch: Batch) -
     assert list(table["status"]) == ["cached", "cached"]
 
 
+@pytest.mark.nights
 def test_strict_judges_the_rows_that_are_asked_for(ended: Batch) -> None:
     state, table = ended.run(HEADER, DONE, FAILS, INVALID, only="failed", strict=True)
     assert list(table["status"]) == ["cached", "done", "invalid"]

@@ -66,6 +66,7 @@ def test_a_result_in_an_added_format_is_made_and_found_again(
     assert animate_row(row, output, "gif", size=32, seconds=1).name == "x.gif"
 
 
+@pytest.mark.nights
 def test_a_renamed_result_stays_in_its_format_and_each_format_is_a_result_of_its_own(
     batch: Batch, computed: list[str]
 ) -> None:

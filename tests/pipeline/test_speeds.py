@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from tasks.events import Event, RowEnded, RowsPlanned, subscribed
 from tasks.report.time_left import TimeLeft
 from tasks.store.speeds import Speeds
@@ -12,6 +14,7 @@ SETTINGS = {"steps": 40, "tolerance": 0, "enlarge": True}
 HEADER = ("content", "style", "size")
 
 
+@pytest.mark.nights
 def test_a_mixed_batch_is_estimated_while_it_runs_and_the_next_one_before(batch: Batch) -> None:
     sizes = (32, 48, 64, 96)
     rows = [(name, "s.png", size) for size in sizes for name in ("a.png", "b.png")]

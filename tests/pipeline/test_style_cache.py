@@ -61,7 +61,13 @@ def remove_records(batch: Batch) -> None:
         (StyleCache(batch.cache).records / targets.stem).unlink()
 
 
-@pytest.mark.parametrize("remove", [remove_all, remove_files, remove_records])
+@pytest.mark.parametrize(
+    "remove",
+    [
+        remove_all,
+        *(pytest.param(part, marks=pytest.mark.nights) for part in (remove_files, remove_records)),
+    ],
+)
 def test_targets_that_vanish_are_computed_again(
     batch: Batch,
     computed: list[str],

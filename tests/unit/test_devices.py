@@ -152,6 +152,7 @@ with lend_device([sys.argv[1]], report): print("lent", flush=True)
 """
 
 
+@pytest.mark.nights
 def test_another_process_waits_for_a_gpu_and_not_for_the_cpu() -> None:
     with lend_device(["GPU:0"]), lend_device(["CPU:0"]):
         on_cpu = subprocess.run(
@@ -255,6 +256,7 @@ with lend_device(["GPU:0"], report): print("lent", flush=True)
 """
 
 
+@pytest.mark.nights
 def test_a_container_that_numbers_gpus_otherwise_waits_for_the_same_gpu(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

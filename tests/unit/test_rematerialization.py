@@ -97,7 +97,7 @@ def test_each_convolution_is_computed_once_more_for_the_gradient(
     np.testing.assert_allclose(grams["relu1_1"], gram, rtol=1e-6)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("lbfgs", marks=pytest.mark.nights)])
 def test_the_picture_is_the_same(optimizer: str) -> None:
     encoder, content = tiny_encoder(), random_pixels(41, 48, 2)
     settings = SETTINGS.model_copy(update={"optimizer": optimizer})

@@ -250,6 +250,7 @@ def test_a_loss_that_is_not_finite_restarts_once_with_a_smaller_step(
     assert totals[-1] < totals[1]
 
 
+@pytest.mark.nights
 @pytest.mark.usefixtures("_fresh_graphs")
 def test_a_checkpoint_remembers_that_the_step_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     _break_after(monkeypatch, evaluations=5, larger_than=0.01)
