@@ -14,7 +14,7 @@ from flows.choice import keys_to_begin, planned, results_to_keep, selected
 from flows.ending import final_state, report_batch
 from flows.process.signals import deferring_signals
 from flows.submission import row_submitter, style_submitter
-from nst_core.devices import AUTO, PATTERN
+from nst_core.devices import AUTO, PATTERN, processes_of_devices
 from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.networks.store import WeightStore
 from nst_core.storage.places import name_of, place, reject_signed_url
@@ -94,6 +94,7 @@ def stylize_manifest(
     devices: Devices = AUTO,
     runner: RunnerName = LOCAL,
     address: str | None = None,
+    isolate: bool = False,
     served_at: WebUrl | None = None,
 ) -> State:
     """Stylize the rows of a manifest that are not done yet; write pictures and a table."""
@@ -196,6 +197,7 @@ def run_jobs(
 ) -> float | None:
     """Run jobs on workers that are started for them; return what `stylize_jobs` returns."""
     with (
+        processes_of_devices(),
         measuring(jobs, batch.style_cache),
         start_workers(batch.runner, batch.address, batch.devices) as workers,
         batch.style_cache.in_use.of_a_run() as use_style,

@@ -28,6 +28,7 @@ def row_submitter(workers: Workers, batch: CompleteRequest, limits: Limits) -> S
         limits=limits,
         retries=batch.retries,
         strict=batch.strict,
+        isolate=batch.isolate,
     )
 
     def submit(job: Job, style: Style) -> PrefectFuture[PictureRecord]:
@@ -70,6 +71,7 @@ def style_submitter(
             "output": batch.output_folder,
             "deadline": deadline,
             "retries": batch.retries,
+            "isolate": batch.isolate,
         }
         future: PrefectFuture[StyleRecord] = workers.submit(compute, parameters)
         return future

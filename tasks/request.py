@@ -17,7 +17,7 @@ from nst_core.storage.places import WEB_URL, PlaceField, reject_signed_url
 from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.presets import Overrides
 from tasks.durations import moment_of, seconds_of
-from tasks.engine.runner_choice import LOCAL, RunnerName, check_runner
+from tasks.engine.runner_choice import LOCAL, RunnerName, check_isolation, check_runner
 from tasks.stopping import Deadline, Limits
 
 if TYPE_CHECKING:
@@ -169,6 +169,11 @@ class CheckRequest(BaseModel):
         description="address of a running cluster, such as tcp://scheduler:8786 (Dask), head:6379 "
         "or auto (Ray)",
     )
+    isolate: Annotated[bool, Shown(Group.WHERE)] = Field(
+        False,
+        description="run rows in a process for each device: if memory runs out, that process ends "
+        "and the row is degraded, but the batch goes on",
+    )
     served_at: Annotated[WebUrl | None, Shown(Group.OUTPUT)] = Field(
         None,
         description="URL of the output folder, such as https://pictures.example/night, for links "
@@ -206,6 +211,7 @@ class CheckRequest(BaseModel):
                 check_lines(only, rows)
         self.limits(time.time())
         parse_devices(self.devices)
+        check_isolation(self.runner, isolate=self.isolate)
         check_runner(self.runner, self.address, self.devices)
 
     def limits(self, began: float) -> Limits:
@@ -216,9 +222,8 @@ class CheckRequest(BaseModel):
         """
         ends = [] if self.until is None else [moment_of(self.until, began, "until")]
         ends += [] if self.budget is None else [began + seconds_of(self.budget, "budget")]
-        at, row_seconds = min(ends, default=math.inf), math.inf
-        if self.row_budget is not None:
-            row_seconds = seconds_of(self.row_budget, "row-budget")
+        at, most = min(ends, default=math.inf), self.row_budget
+        row_seconds = math.inf if most is None else seconds_of(most, "row-budget")
         return Limits(Deadline(at, window=at - began), row_seconds)
 
     @property
@@ -268,11 +273,8 @@ class BatchRequest(CheckRequest):
             PlaceError: the user's cache folder is needed, and there is none.
             DeviceError: the devices are not written as `parse_devices` expects.
         """
-        known = {
-            "output": self.output.absolute(),
-            "cache": (self.cache or user_cache()).absolute(),
-            "devices": written_plainly(self.devices),
-        }
+        cache, devices = (self.cache or user_cache()).absolute(), written_plainly(self.devices)
+        known = {"output": self.output.absolute(), "cache": cache, "devices": devices}
         return CompleteRequest(**{**dict(self), **known})
 
     def with_absolute_places(self) -> Self:

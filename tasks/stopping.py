@@ -126,8 +126,13 @@ def stopping_rows(batch: Hashable) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        _stopped.add(batch)
+        stop_rows(batch)
         raise
+
+
+def stop_rows(batch: Hashable) -> None:
+    """Stop the active rows of a batch, given by its output folder, that run in this process."""
+    _stopped.add(batch)
 
 
 def is_stopped(batch: Hashable) -> bool:

@@ -23,6 +23,7 @@ def compute_style_targets(
     devices: str,
     deadline: Deadline = Deadline(),  # noqa: B008 - frozen, so it can be shared
     retries: int = 0,
+    isolate: bool = False,
 ) -> StyleRecord:
     """Compute the Gram matrices of a job's style, and write them to a safetensors file.
 
@@ -33,6 +34,7 @@ def compute_style_targets(
         devices: those that may be used, as the user asked for them.
         deadline: that of the run.
         retries: how often to try again after a failure that may pass.
+        isolate: whether to compute them in the process of the device instead of this one.
 
     Raises:
         StoppedError: the batch was stopped while this waited, or the deadline has passed.
@@ -40,7 +42,7 @@ def compute_style_targets(
     report, subject = RowReport(job), f"style {job.style_name}"
 
     def attempt(_: int) -> StyleRecord:
-        targets, seconds = compute(report, output, devices, deadline)
+        targets, seconds = compute(report, output, devices, deadline, isolate=isolate)
         with writing_to({"the cache": cache.root}):
             return write(job, targets, cache, seconds)
 

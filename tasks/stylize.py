@@ -46,7 +46,8 @@ def stylize_row(
     may_continue = partial(check_may_continue, output, deadline)
 
     def attempt(earlier: int) -> PictureRecord:
-        targets = read_or_compute(report, style, cache, output, devices, deadline)
+        isolate = options.isolate
+        targets = read_or_compute(report, style, cache, output, devices, deadline, isolate)
         return _stylize(report, targets, output, devices, options.after(earlier))
 
     with report.running():
@@ -71,6 +72,6 @@ def _stylize(
     with writing_to({"the output folder": output.root}):
         return on_asked_devices(
             devices,
-            lambda device: stylize_job(job, targets, output, device, options, report),
+            lambda device: stylize_job(job, targets, output, device, options, report.progress),
             on_wait=lambda holder: wait_for_device(report, holder, output, deadline),
         )

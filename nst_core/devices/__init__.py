@@ -13,6 +13,13 @@ from nst_core.devices.lending import (
 from nst_core.devices.memory import peak_memory_mb
 from nst_core.devices.nvml import Gpu, NvmlAnswer, ask_nvml
 from nst_core.devices.opening import open_devices
+from nst_core.devices.processes import (
+    ProcessEndedError,
+    ProcessKilledError,
+    Say,
+    process_of,
+    processes_of_devices,
+)
 from nst_core.devices.requested import (
     ANY_GPU,
     AUTO,
@@ -33,6 +40,9 @@ __all__ = [
     "DeviceFailedError",
     "Gpu",
     "NvmlAnswer",
+    "ProcessEndedError",
+    "ProcessKilledError",
+    "Say",
     "ask_nvml",
     "device_lock",
     "is_allocation_failure",
@@ -43,6 +53,8 @@ __all__ = [
     "open_devices",
     "parse_devices",
     "peak_memory_mb",
+    "process_of",
+    "processes_of_devices",
     "reserved_memory",
     "using_cpu",
     "uuid_of",

@@ -4,19 +4,21 @@ On a CPU, that is what the system has available, within the limits of the proces
 (containers have such limits). On a GPU, it is known only if the package nvidia-ml-py is installed.
 """
 
-import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from nst_core.devices.gpus import uuid_of
+from nst_core.devices.memory import PROC, resident_memory
 from nst_core.devices.nvml import ask_nvml
 from nst_core.devices.opening import names_of_gpus
+from nst_core.devices.processes import DeviceProcess, process_of
 
-PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 
 FULL_GPU = ("out of memory", "out_of_memory", "alloc_failed", "dst tensor is not initialized")
@@ -47,7 +49,9 @@ class Reservation(NamedTuple):
 
 
 @contextmanager
-def reserved_memory(device: str, sizes: Sequence[int]) -> Iterator[Reservation]:
+def reserved_memory(
+    device: str, sizes: Sequence[int], *, isolated: bool = False
+) -> Iterator[Reservation]:
     """Reserve the first size that fits, for as long as the context lasts.
 
     Rows that run at once on the CPU share its memory, so each sees what the others leave. If no
@@ -56,12 +60,18 @@ def reserved_memory(device: str, sizes: Sequence[int]) -> Iterator[Reservation]:
     Args:
         device: a device's name, such as `CPU:0`.
         sizes: in bytes, in the order of preference.
+        isolated: whether the row runs in the process of the device, which is then started if there
+            is none, so that what it takes is not counted as free.
+
+    Raises:
+        ProcessEndedError, ProcessKilledError: the process of the device ended while it started.
     """
+    process = process_of(device) if isolated else None
     if not device.startswith("CPU"):
-        free = free_on_gpu(device)
+        free = free_on_gpu(device, process)
         yield Reservation(_first_that_fits(sizes, free), free)
         return
-    with _of_this_process.reserving(sizes) as reservation:
+    with _cpu_memory.reserving(sizes, process) as reservation:
         yield reservation
 
 
@@ -70,54 +80,78 @@ def _first_that_fits(sizes: Sequence[int], free: int | None) -> int | None:
     return next(fitting, None)
 
 
+class Holder(Protocol):
+    """A process in which rows run, and which holds the memory that they allocate."""
+
+    @property
+    def held_memory(self) -> int:
+        """The bytes in memory that rows have allocated so far, and not given back."""
+
+
+class _ThisProcess:
+    def __init__(self) -> None:
+        self._resident_at_first: int | None = None
+
+    @property
+    def held_memory(self) -> int:
+        resident = resident_memory()
+        if self._resident_at_first is None:
+            self._resident_at_first = resident
+        return max(0, resident - self._resident_at_first)
+
+
 class _CpuMemory:
-    """The memory of the CPU, as the rows of one process share it."""
+    """The memory of the CPU, as the rows of a batch share it, in one process or in several."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._reserved = 0
-        self._resident_at_first: int | None = None
+        self._this_process = _ThisProcess()
+        self._reserved: Counter[Holder] = Counter()
 
     @contextmanager
-    def reserving(self, sizes: Sequence[int]) -> Iterator[Reservation]:
-        """Reserve the first size that fits, for as long as the context lasts."""
+    def reserving(
+        self, sizes: Sequence[int], process: Holder | None = None
+    ) -> Iterator[Reservation]:
+        """Reserve the first size that fits, for as long as the context lasts.
+
+        Args:
+            sizes: in bytes, in the order of preference.
+            process: the one in which the row runs; None for this process.
+        """
+        holder = process or self._this_process
         with self._changed:
-            free = self._free()
-            while (choice := _first_that_fits(sizes, free)) is None and self._reserved:
+            free = self._free(holder)
+            while (choice := _first_that_fits(sizes, free)) is None and self._reserved.total():
                 self._changed.wait()
-                free = self._free()
+                free = self._free(holder)
             size = 0 if choice is None else sizes[choice]
-            self._reserved += size
+            self._reserved[holder] += size
         try:
             yield Reservation(choice, free)
         finally:
             with self._changed:
-                self._reserved -= size
+                self._reserved[holder] -= size
+                if not self._reserved[holder]:
+                    del self._reserved[holder]
                 self._changed.notify_all()
 
-    def _free(self) -> int | None:
-        """Return the bytes that neither rows in flight nor others have or will need."""
-        resident, available = resident_memory(), free_on_cpu()
-        if self._resident_at_first is None:
-            self._resident_at_first = resident
+    def _free(self, holder: Holder) -> int | None:
+        """Return the bytes that a row in a process can have, beside the rows in flight."""
+        held, available = holder.held_memory, free_on_cpu()
         if available is None:
             return None
-        # What rows have allocated so far is in use by rows in flight, and is then a part of what is
-        # reserved for them, or it was left by rows that ended, and is used again.
-        of_rows = max(0, resident - self._resident_at_first)
-        return max(0, available + of_rows - self._reserved)
+        # What rows have allocated in this process so far is in use by rows in flight, and is then
+        # a part of what is reserved for them, or it was left by rows that ended, and is used again.
+        # Another process does not use it again, but its rows in flight need only what they lack.
+        lacking = sum(
+            max(0, reserved - other.held_memory)
+            for other, reserved in self._reserved.items()
+            if other is not holder
+        )
+        return max(0, available + held - self._reserved[holder] - lacking)
 
 
-_of_this_process = _CpuMemory()
-
-
-def resident_memory(proc: Path = PROC) -> int:
-    """Return the bytes of this process that are in memory; 0 if the system does not say."""
-    try:
-        pages = int((proc / "self" / "statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+_cpu_memory = _CpuMemory()
 
 
 def free_on_cpu(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
@@ -185,19 +219,26 @@ def _text(path: Path) -> str:
         return ""
 
 
-def free_on_gpu(device: str) -> int | None:
+def free_on_gpu(device: str, process: DeviceProcess | None = None) -> int | None:
     """Return the bytes that TensorFlow can still allocate on a GPU; None if that is unknown.
 
     Args:
         device: TensorFlow's name of the GPU, such as `GPU:0`.
+        process: the one that will allocate them; None for this process.
     """
     uuid = uuid_of(device, names_of_gpus())
     # Of a GPU that is divided, NVML says only what the whole of it has left.
     free = next((gpu.free_memory for gpu in ask_nvml().gpus if gpu.uuid == uuid), None)
     if not uuid or free is None:
         return None
+    unused = partial(_unused_on_gpu, device)
+    return free + (process.run(unused) if process else unused())
+
+
+def _unused_on_gpu(device: str, _: object = None) -> int:
+    """Return the bytes that this process holds on a GPU, and that TensorFlow does not use now."""
     from nst_core.quiet_tensorflow import tf
 
     # TensorFlow never gives memory back to the GPU, but allocates it again.
     mine = tf.config.experimental.get_memory_info(device)
-    return free + int(mine["peak"]) - int(mine["current"])
+    return int(mine["peak"]) - int(mine["current"])

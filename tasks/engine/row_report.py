@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from nst_core.storage.places import redacted
+from tasks.engine.progress import Progress, Resumed, Stepped
 from tasks.engine.retries import Retry, after_retries
 from tasks.engine.run_log import run_log
 from tasks.events import RowEnded, RowRetried, RowStarted, RowStepped, RowWaiting, emit
@@ -14,7 +15,6 @@ from tasks.stopping import Deadline, StoppedError, check_may_continue
 from tasks.store.output_folder import OutputFolder
 
 if TYPE_CHECKING:
-    from nst_core.transfer.stylize import Iterate
     from tasks.store.records import PictureRecord
 
 LOG_EVERY = 50
@@ -53,9 +53,12 @@ class RowReport:
         )
         emit(RowStarted(self.job.line, self.job.output))
 
-    def resumed(self, step: int) -> None:
-        """Report that the row continues from a checkpoint of an earlier run, or of this one."""
-        self.log.info("continues after step %d, from its checkpoint", step)
+    def progress(self, progress: Progress) -> None:
+        """Report what the row says of its optimization."""
+        if isinstance(progress, Resumed):
+            self.log.info("continues after step %d, from its checkpoint", progress.step)
+        else:
+            self._stepped(progress)
 
     def retried(self, retry: Retry, subject: str = "") -> None:
         """Report that the row failed and is tried again.
@@ -81,22 +84,21 @@ class RowReport:
             self.log.info("%s", how)
             emit(RowWaiting(self.job.line, self.job.output, how))
 
-    def step(self, iterate: "Iterate") -> None:
-        """Report one of the row's iterates."""
-        if iterate.step_of_octave % LOG_EVERY == 0:
-            height, width = iterate.pixels.shape[:2]
+    def _stepped(self, taken: Stepped) -> None:
+        if taken.step_of_octave % LOG_EVERY == 0:
+            height, width = taken.shape
             self.log.info(
                 "step %d of %d at %d x %d pixels: loss %.4g",
-                *(iterate.step, iterate.steps, width, height, iterate.losses.total),
+                *(taken.step, taken.steps, width, height, taken.loss),
             )
         emit(
             RowStepped(
                 line=self.job.line,
                 output=self.job.output,
-                step=iterate.step,
-                steps=iterate.steps,
-                share=iterate.work_done,
-                loss=iterate.losses.total,
+                step=taken.step,
+                steps=taken.steps,
+                share=taken.share,
+                loss=taken.loss,
             )
         )
 

@@ -14,6 +14,19 @@ class RunnerError(UserError):
     """Tasks cannot run where the user asked; the message says what to do."""
 
 
+def check_isolation(runner: RunnerName, *, isolate: bool) -> None:
+    """Check whether rows can run in the processes of their devices, if they are to do so.
+
+    Raises:
+        RunnerError: they run on a cluster.
+    """
+    if isolate and runner != LOCAL:
+        raise RunnerError(
+            f"--isolate: found --runner {runner}, whose workers are processes apart from the batch "
+            "anyway; expected --runner local; leave out --isolate"
+        )
+
+
 def check_runner(runner: RunnerName, address: str | None, devices: str) -> None:
     """Check whether tasks can run there, as far as is known before anything is started.
 

@@ -8,10 +8,9 @@ import gc
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
-from nst_core.devices import is_allocation_failure, reserved_memory
+from nst_core.devices import ProcessKilledError, is_allocation_failure, reserved_memory
 from nst_core.errors import UserError
 from nst_core.images.resize import fit
 from nst_core.networks import CATALOGUE
@@ -81,7 +80,12 @@ def needed_memory(job: Job, device: str, rung: Rung = Rung()) -> int:
 
 
 def within_memory(
-    job: Job, device: str, run: Callable[[Rung], Result], *, strict: bool = False
+    job: Job,
+    device: str,
+    run: Callable[[Rung], Result],
+    *,
+    strict: bool = False,
+    isolated: bool = False,
 ) -> Result:
     """Run a row on the first rung of its ladder on which its memory suffices.
 
@@ -90,14 +94,15 @@ def within_memory(
         device: the device that it runs on.
         run: runs the row on a rung.
         strict: run it as it was asked for, or not at all.
+        isolated: whether `run` runs it in the process of the device.
 
     Raises:
         NotEnoughMemoryError: the memory suffices on no rung.
     """
-    ladder = [Rung()] if strict else [*rungs(job)]
-    needed = partial(needed_memory, job, device)
+    ladder, failed = [Rung()] if strict else [*rungs(job)], ""
     while True:
-        with reserved_memory(device, [needed(rung) for rung in ladder]) as (choice, free):
+        needed = [needed_memory(job, device, rung) for rung in ladder]
+        with reserved_memory(device, needed, isolated=isolated) as (choice, free):
             if choice is None:
                 break
             ladder = ladder[choice:]
@@ -107,13 +112,22 @@ def within_memory(
             except Exception as error:
                 if not is_allocation_failure(error):
                     raise
-                logger.warning("%s: memory cannot be allocated: %s", job.output, _brief(error))
+                failed = _how_it_failed(job, error)
         # What the row held is free once the exception, whose traceback refers to it, is gone.
         gc.collect()
         ladder = ladder[1:]
         if not ladder:
             break
-    raise NotEnoughMemoryError(_why(job, device, free, strict=strict))
+    raise NotEnoughMemoryError(_why(job, device, free, failed, strict=strict))
+
+
+def _how_it_failed(job: Job, error: Exception) -> str:
+    """Log how a row failed for lack of memory, and return it as a clause."""
+    if isinstance(error, ProcessKilledError):
+        logger.warning("%s: %s", job.output, error.found)
+        return error.found
+    logger.warning("%s: memory cannot be allocated: %s", job.output, _brief(error))
+    return "it cannot be allocated"
 
 
 def _brief(error: Exception) -> str:
@@ -131,15 +145,15 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e6:.0f} MB"
 
 
-def _why(job: Job, device: str, free: int | None, *, strict: bool) -> str:
-    """Return what a row found, what it needs, and what to do."""
+def _why(job: Job, device: str, free: int | None, failed: str, *, strict: bool) -> str:
+    """Return what a row found, what it needs, and what to do; `failed` is how it failed at last."""
     (height, width), needed = job.shape, needed_memory(job, device)
     expected = f"expected about {_megabytes(needed)} for {width} x {height} pixels"
     or_ladder = ", run the batch without strict" if strict else ""
     otherwise = f"{or_ladder}, or end other programs on {device}"
     if free is None or free >= needed:
         known = "" if free is None else f", although {_megabytes(free)} seemed to be free"
-        found = f"found that it cannot be allocated{known}"
+        found = f"found that {failed}{known}"
         return f"memory: {expected}, {found}; lower size{otherwise}"
     size = largest_size(job, device, free)
     advice = f"lower size to {size}, which would fit" if size else "no size would fit: add memory"

@@ -2,8 +2,10 @@
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -15,7 +17,7 @@ from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.checkpoint import CheckpointError
 from nst_core.transfer.octaves import style_sides
-from tasks.engine.row_report import RowReport
+from tasks.engine.progress import Progress, Resumed, Stepped
 from tasks.intake.examine import load_picture
 from tasks.job import Job
 from tasks.stopping import Limits, StoppedError, is_stopped
@@ -26,6 +28,7 @@ from tasks.store.output_folder import INTERRUPTED, OutputFolder
 from tasks.store.output_names import format_of
 from tasks.store.provenance import ROW_KEYWORD
 from tasks.store.records import PictureRecord
+from tasks.work.isolation import isolated
 from tasks.work.ladder import Rung, within_memory
 from tasks.work.results import write_results
 
@@ -48,6 +51,7 @@ class RowOptions:
         limits: when a row must end before it is finished.
         retries: how often to try again after a failure that may pass.
         strict: whether a row that needs more memory than there is fails instead of being degraded.
+        isolate: whether rows run in the process of their device instead of this one.
     """
 
     intermediate_steps: int | None = None
@@ -56,20 +60,25 @@ class RowOptions:
     limits: Limits = field(default_factory=Limits)
     retries: int = 0
     strict: bool = False
+    isolate: bool = False
 
     def after(self, attempts: int) -> Self:
         """Return the same for a row that was tried this often: it continues what it began."""
         return replace(self, resume=self.resume or attempts > 0)
 
 
+OnProgress = Callable[[Progress], object]
+
+
 @dataclass(frozen=True)
 class _Row:
-    """A row that runs, with what it needs to know of its batch; see `stylize_job`."""
+    """A row and all that it needs, plain enough for another process; see `stylize_job`."""
 
     job: Job
+    targets: "StyleTargets"
     output: OutputFolder
+    device: str
     options: RowOptions
-    report: RowReport
 
 
 def stylize_job(
@@ -78,7 +87,7 @@ def stylize_job(
     output: OutputFolder,
     device: str,
     options: RowOptions,
-    report: RowReport,
+    on_progress: OnProgress,
 ) -> PictureRecord:
     """Stylize a job's content with its style's targets; return the record of the result.
 
@@ -86,49 +95,57 @@ def stylize_job(
         job: the job of the row.
         targets: those of its style.
         output: the batch's output folder.
-        device: the device that this runs on, for the record.
+        device: the device that this runs on.
         options: how the row runs.
-        report: the reporter of the row.
+        on_progress: called in this process, wherever the row runs.
 
     Raises:
         StoppedError: the batch was stopped, or the deadline has passed; the best picture so far and
             a checkpoint are saved.
         NotEnoughMemoryError: the row needs more memory than there is.
+        ProcessEndedError: the process of the device ended, and no signal ended it.
     """
-    row = _Row(job, output, options, report)
+    row = _Row(job, targets, output, device, options)
 
     def on_rung(rung: Rung) -> PictureRecord:
-        started = time.perf_counter()
-        content = _load(job, job.content, job.content_sha256, rung.settings(job).size)
-        run, outcome = _optimized(row, rung, content, targets)
-        seconds = run.seconds_before + time.perf_counter() - started
-        return write_results(
-            *(job, content, outcome, run.curve, output),
-            device=device,
-            seconds=seconds,
-            degraded=rung.degraded(job),
-        )
+        if not options.isolate:
+            return _on_rung(row, rung, on_progress)
+        return isolated(device, output, partial(_on_rung, row, rung), on_progress)
 
-    return within_memory(job, device, on_rung, strict=options.strict)
+    return within_memory(job, device, on_rung, strict=options.strict, isolated=options.isolate)
+
+
+def _on_rung(row: _Row, rung: Rung, on_progress: OnProgress) -> PictureRecord:
+    """Run a row on a rung of its ladder, in this process."""
+    started, job = time.perf_counter(), row.job
+    content = _load(job, job.content, job.content_sha256, rung.settings(job).size)
+    run, outcome = _optimized(row, rung, content, on_progress)
+    seconds = run.seconds_before + time.perf_counter() - started
+    return write_results(
+        *(job, content, outcome, run.curve, row.output),
+        device=row.device,
+        seconds=seconds,
+        degraded=rung.degraded(job),
+    )
 
 
 def _optimized(
-    row: _Row, rung: Rung, content: Picture, targets: "StyleTargets"
+    row: _Row, rung: Rung, content: Picture, on_progress: OnProgress
 ) -> "tuple[_RowRun, Outcome]":
     """Optimize a row from its checkpoint, or from its beginning; return it with its outcome."""
     job, options = row.job, row.options
-    targets = _targets_of_rung(job, rung, targets)
+    targets = _targets_of_rung(job, rung, row.targets)
     checkpoints = Checkpoints.of_row(
         *(row.output.checkpoint(job.key), targets.to_bytes(), options.checkpoint_seconds),
         left_out=rung.left_out,
     )
     earlier = checkpoints.read() if options.resume else None
     try:
-        run = _RowRun(row, rung, checkpoints, earlier)
+        run = _RowRun(row, rung, checkpoints, earlier, on_progress)
         return run, run.optimize(content, targets)
     except CheckpointError as error:
         logger.warning("%s: its checkpoint is not used: %s", job.output, error)
-    run = _RowRun(row, rung, checkpoints, None)
+    run = _RowRun(row, rung, checkpoints, None, on_progress)
     return run, run.optimize(content, targets)
 
 
@@ -156,9 +173,14 @@ class _RowRun:
     """One run of a row's optimization, which may continue an earlier one."""
 
     def __init__(
-        self, row: _Row, rung: Rung, checkpoints: Checkpoints, earlier: RowState | None
+        self,
+        row: _Row,
+        rung: Rung,
+        checkpoints: Checkpoints,
+        earlier: RowState | None,
+        on_progress: OnProgress,
     ) -> None:
-        self._job, self._output, self._report = row.job, row.output, row.report
+        self._job, self._output, self._on_progress = row.job, row.output, on_progress
         self._options, self._limits = row.options, row.options.limits
         self._rung, self._checkpoints, self._earlier = rung, checkpoints, earlier
         self._started = time.perf_counter()
@@ -176,7 +198,7 @@ class _RowRun:
 
         job = self._job
         if self._earlier:
-            self._report.resumed(self.curve[-1].step)
+            self._on_progress(Resumed(self.curve[-1].step))
         else:
             _forget_intermediates(job, self._output)
         steps = iterates(
@@ -194,7 +216,7 @@ class _RowRun:
 
     def _follow(self, iterate: "Iterate") -> None:
         self.curve.append(_point(iterate))
-        self._report.step(iterate)
+        self._on_progress(Stepped.to(iterate))
         if is_stopped(self._output):
             raise self._given_up(iterate, "stopped")
         if self._limits.deadline.is_over:

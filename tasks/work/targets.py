@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nst_core.storage.files import make_durable
@@ -19,6 +20,7 @@ from tasks.store.file_reference import FileReference, RecordError
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
 from tasks.store.style_cache import StyleCache
+from tasks.work.isolation import isolated
 
 if TYPE_CHECKING:
     from nst_core.transfer.statistics import StyleTargets
@@ -38,12 +40,12 @@ def read_or_compute(
     output: OutputFolder,
     devices: str,
     deadline: Deadline,
+    isolate: bool = False,
 ) -> "StyleTargets":
     """Return the targets of a row's style; if they are gone by now, compute and cache them again.
 
     They existed when the row was submitted, which may be hours ago. Since then, somebody may have
-    removed them (`cache prune`), or another run may have computed them again, with slightly
-    different numbers on another device. Any valid targets will do.
+    removed them (`cache prune`), or another run may have computed others. Any valid ones will do.
 
     Call this without a device: it waits for one while it holds the style's lock, and a row that
     waited for that lock with a device in hand could wait forever.
@@ -53,7 +55,7 @@ def read_or_compute(
         computed: the targets as they were when the row was submitted.
         cache, output: where they are cached; the batch's output folder.
         devices: those that may be used, as the user asked for them.
-        deadline: that of the run.
+        deadline, isolate: that of the run; whether to compute them in the process of the device.
 
     Raises:
         StoppedError: the batch was stopped while this waited, or the deadline has passed.
@@ -68,7 +70,7 @@ def read_or_compute(
         logger.warning(
             "style %s: its targets are no longer in the cache; computing them again", job.style_name
         )
-        targets, seconds = compute(report, output, devices, deadline)
+        targets, seconds = compute(report, output, devices, deadline, isolate=isolate)
         _cache_targets(job, targets, cache, seconds)
         return targets
 
@@ -109,31 +111,54 @@ def _locked(
 
 
 def compute(
-    report: RowReport, output: OutputFolder, devices: str, deadline: Deadline
+    report: RowReport,
+    output: OutputFolder,
+    devices: str,
+    deadline: Deadline,
+    *,
+    isolate: bool = False,
 ) -> tuple["StyleTargets", float]:
-    """Compute the targets; also return how many seconds that took."""
+    """Compute the targets; also return how many seconds that took.
+
+    Args:
+        report: the reporter of the first row that needs them.
+        output: the batch's output folder.
+        devices: those that may be used, as the user asked for them.
+        deadline: that of the run.
+        isolate: whether to compute them in the process of the device instead of this one.
+
+    Raises:
+        StoppedError: the batch was stopped while this waited, or the deadline has passed.
+        ProcessKilledError: the process of the device was killed.
+    """
     from nst_core.devices import on_asked_devices
-    from nst_core.transfer.statistics import StyleTargets, style_targets
 
-    job, settings = report.job, report.job.settings
+    work = partial(_computed, report.job)
 
-    def compute(_: str) -> tuple[StyleTargets, float]:
-        started = time.perf_counter()
-        style = load_picture(
-            job.style,
-            job.style_sha256,
-            size=max(style_sides(settings)),
-            enlarge=False,
-            max_pixels=job.max_pixels,
-        )
-        targets = style_targets(job.encoder.load(), style.rgb, settings)
-        return targets, time.perf_counter() - started
+    def compute(device: str) -> "tuple[StyleTargets, float]":
+        return isolated(device, output, work) if isolate else work()
 
     # Another run may have held the style's lock until the deadline.
     check_may_continue(output, deadline, WAITING)
     return on_asked_devices(
         devices, compute, on_wait=lambda holder: wait_for_device(report, holder, output, deadline)
     )
+
+
+def _computed(job: Job, _: object = None) -> tuple["StyleTargets", float]:
+    """Compute the targets of a job's style in this process."""
+    from nst_core.transfer.statistics import style_targets
+
+    started = time.perf_counter()
+    style = load_picture(
+        job.style,
+        job.style_sha256,
+        size=max(style_sides(job.settings)),
+        enlarge=False,
+        max_pixels=job.max_pixels,
+    )
+    targets = style_targets(job.encoder.load(), style.rgb, job.settings)
+    return targets, time.perf_counter() - started
 
 
 def write(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float) -> StyleRecord:

@@ -207,7 +207,8 @@ def test_a_unit_waits_for_its_folders_has_limits_and_reports_that_it_gave_up(uni
     used = {"/opt/nst-batch", "/var/lib/nst-batch"}
     if unit.stem in RUN_ROWS:
         used |= {"/var/cache/nst-batch"}
-        # Otherwise the end of one run for lack of memory would stop the worker as well.
+        # Otherwise the end of one run for lack of memory would stop the worker as well, and with
+        # `isolate`, that of a row's process would stop the run.
         assert settings["OOMPolicy"] == "continue"
     assert set(head["RequiresMountsFor"].split()) == used
     assert settings["MemoryMax"]

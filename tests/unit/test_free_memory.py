@@ -2,7 +2,8 @@
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,8 +12,9 @@ import tensorflow as tf
 
 from nst_core.devices import free_memory as module
 from nst_core.devices import is_allocation_failure, reserved_memory
-from nst_core.devices.free_memory import Reservation, free_on_cpu, free_on_gpu, resident_memory
+from nst_core.devices.free_memory import Reservation, free_on_cpu, free_on_gpu
 from nst_core.devices.gpus import machine_gpus
+from nst_core.devices.memory import resident_memory
 from tests.nvml import FakeNvml, fake_gpu, uuid
 
 GB = 1 << 30
@@ -85,7 +87,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     numbers = SimpleNamespace(available=1000, resident=50)
     monkeypatch.setattr(module, "free_on_cpu", lambda: numbers.available)
     monkeypatch.setattr(module, "resident_memory", lambda: numbers.resident)
-    monkeypatch.setattr(module, "_of_this_process", module._CpuMemory())
+    monkeypatch.setattr(module, "_cpu_memory", module._CpuMemory())
     return numbers
 
 
@@ -148,9 +150,83 @@ def test_if_it_is_unknown_anything_fits(
     machine.available = None
     with reserved_memory("CPU:0", [1 << 60]) as on_cpu:
         assert on_cpu == (0, None)
-    monkeypatch.setattr(module, "free_on_gpu", lambda _: None)
+    monkeypatch.setattr(module, "free_on_gpu", lambda *_: None)
     with reserved_memory("GPU:0", [1 << 60]) as on_gpu:
         assert on_gpu == (0, None)
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> defaultdict[str, SimpleNamespace]:
+    """Return what the process of each device holds, which a test may change."""
+    found: defaultdict[str, SimpleNamespace] = defaultdict(lambda: Process(held_memory=0))
+    monkeypatch.setattr(module, "process_of", found.__getitem__)
+    return found
+
+
+class Process(SimpleNamespace):
+    """A stand-in for the process of a device."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+def free_in_process(device: str) -> int | None:
+    with reserved_memory(device, [0], isolated=True) as reservation:
+        return reservation.free
+
+
+def test_a_process_uses_again_what_its_own_rows_left_and_not_what_others_left(
+    machine: SimpleNamespace, processes: defaultdict[str, SimpleNamespace]
+) -> None:
+    machine.available = 700
+    processes["CPU:0"].held_memory = 300
+    assert free_in_process("CPU:0") == 1000
+    assert free_in_process("CPU:1") == 700
+    # What this process has allocated is of no use to another.
+    machine.resident += 100
+    assert free_in_process("CPU:1") == 700
+
+
+def test_a_row_in_another_process_still_needs_what_it_has_not_allocated_yet(
+    machine: SimpleNamespace, processes: defaultdict[str, SimpleNamespace]
+) -> None:
+    with reserved_memory("CPU:0", [600], isolated=True):
+        assert free_in_process("CPU:1") == 400
+        processes["CPU:0"].held_memory, machine.available = 250, 750
+        assert free_in_process("CPU:1") == 400
+        # It takes more than was estimated.
+        processes["CPU:0"].held_memory, machine.available = 700, 300
+        assert free_in_process("CPU:1") == 300
+    assert free_in_process("CPU:1") == 300
+    processes["CPU:0"].held_memory, machine.available = 0, 1000
+    assert free_in_process("CPU:1") == 1000
+
+
+def test_what_a_new_process_takes_for_itself_is_not_free(
+    machine: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: str) -> SimpleNamespace:
+        machine.available -= 640
+        return Process(held_memory=0)
+
+    monkeypatch.setattr(module, "process_of", start)
+    assert free_in_process("CPU:0") == 360
+
+
+@pytest.mark.usefixtures("machine", "processes")
+def test_a_row_that_does_not_fit_beside_one_in_another_process_waits_for_its_end() -> None:
+    got: list[Reservation] = []
+
+    def begin_second() -> None:
+        with reserved_memory("CPU:1", [700], isolated=True) as second:
+            got.append(second)
+
+    thread = threading.Thread(target=begin_second)
+    with reserved_memory("CPU:0", [500], isolated=True):
+        thread.start()
+        thread.join(0.2)
+        assert not got
+    thread.join(60)
+    assert got == [(0, 1000)]
 
 
 @pytest.fixture
@@ -174,6 +250,21 @@ def test_a_gpu_has_what_is_free_and_what_tensorflow_holds_unused(
     assert (free_on_gpu("GPU:0"), free_on_gpu("GPU:1")) == (120, 520)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"{uuid('b')},0")
     assert (free_on_gpu("GPU:0"), free_on_gpu("GPU:1")) == (520, 120)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_what_a_process_holds_unused_on_its_gpu_is_asked_of_that_process(
+    processes: defaultdict[str, SimpleNamespace],
+) -> None:
+    asked = []
+
+    def run(work: Callable[[object], int]) -> int:
+        asked.append(work(None))
+        return 70
+
+    processes["GPU:1"].run = run
+    assert free_in_process("GPU:1") == 570
+    assert asked == [20]
 
 
 @pytest.mark.usefixtures("two_gpus")

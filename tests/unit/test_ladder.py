@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from nst_core.devices import ProcessKilledError
 from nst_core.devices.free_memory import Reservation
 from nst_core.errors import UserError
 from nst_core.transfer.octaves import octave_shapes, style_sides, without_finest
@@ -43,7 +44,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return shape[0] * shape[1] * (3 if rematerialize else 4) // 4
 
     @contextmanager
-    def reserved(_: str, sizes: Sequence[int]) -> Iterator[Reservation]:
+    def reserved(_: str, sizes: Sequence[int], **__: bool) -> Iterator[Reservation]:
         fitting = (n for n, size in enumerate(sizes) if system.free is None or size <= system.free)
         choice = next(fitting, None)
         system.held = 0 if choice is None else sizes[choice]
@@ -154,6 +155,42 @@ def test_an_allocation_failure_leads_to_the_next_rung(
     said = caplog.text
     assert "a.png: memory cannot be allocated: " in said
     assert "a.png: degraded for lack of memory (2 MB are free): 768 x 512 instead of" in said
+
+
+KILLED = ProcessKilledError("the process of CPU:0 was killed by signal 9, probably because")
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_killed_process_leads_to_the_next_rung(caplog: pytest.LogCaptureFixture) -> None:
+    tried, run = failing(1, KILLED)
+    assert within_memory(job(), "CPU:0", run, isolated=True) == Rung(rematerialize=True)
+    assert tried == [Rung(), Rung(rematerialize=True)]
+    assert f"a.png: {KILLED.found}" in caplog.text
+
+
+@pytest.mark.usefixtures("machine")
+def test_with_strict_a_row_whose_process_is_killed_fails_and_says_so() -> None:
+    tried, run = failing(1, KILLED)
+    said = f"found that {KILLED.found}, although 1099512 MB seemed to be free; lower size"
+    with pytest.raises(NotEnoughMemoryError, match=said):
+        within_memory(job(), "CPU:0", run, strict=True, isolated=True)
+    assert tried == [Rung()]
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_memory_is_reserved_where_the_row_runs(
+    monkeypatch: pytest.MonkeyPatch, isolated: bool
+) -> None:
+    asked = []
+
+    @contextmanager
+    def reserved(_: str, __: Sequence[int], *, isolated: bool) -> Iterator[Reservation]:
+        asked.append(isolated)
+        yield Reservation(0, None)
+
+    monkeypatch.setattr(ladder, "reserved_memory", reserved)
+    within_memory(job(), "CPU:0", failing(0, KILLED)[1], isolated=isolated)
+    assert asked == [isolated]
 
 
 @pytest.mark.usefixtures("machine")

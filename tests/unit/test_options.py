@@ -18,7 +18,7 @@ from tasks.request import BatchRequest, CheckRequest, Group
 GROUPED = ("run", "serve", "plan", "check")
 SAVING = ("save_every", "checkpoint_every")
 TIMES = ("until", "budget", "row_budget")
-RUNNING = ("retries", "runner", "address", "served_at")
+RUNNING = ("retries", "runner", "address", "isolate", "served_at")
 LEFT_OUT = {
     "run": set(),
     "serve": {"refresh"},
@@ -154,6 +154,7 @@ def test_a_command_line_becomes_a_request() -> None:
         "retries": 2,
         "devices": "gpu:0,gpu:1",
         "runner": "local",
+        "isolate": False,
     }
 
 

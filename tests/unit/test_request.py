@@ -77,6 +77,8 @@ def test_a_good_request_passes_the_check(manifest: Path, tmp_path: Path) -> None
         ({"budget": "5"}, TimeTextError, "--budget: found '5'; expected a duration such as 5h"),
         ({"row_budget": "0s"}, TimeTextError, "--row-budget: found '0s'; expected a duration"),
         ({"only": "faild"}, OnlyError, "--only: found 'faild'; expected statuses"),
+        ({"isolate": True, "runner": "ray"}, RunnerError, "--isolate: found --runner ray, whose w"),
+        ({"isolate": True, "runner": "dask"}, RunnerError, "expected --runner local; leave out"),
         ({"address": "tcp://127.0.0.1:8786"}, RunnerError, "--runner ray or --runner dask, too"),
     ],
 )
@@ -149,6 +151,7 @@ def test_parameters_are_json_and_have_only_the_given_settings() -> None:
         "retries": 2,
         "devices": "auto",
         "runner": "local",
+        "isolate": False,
     }
     assert BatchRequest.model_validate(request.parameters()) == request
 
