@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from nst_core.devices.processes import PROGRAM
-from tests.end_to_end.conftest import COMMAND, Shell
+from tests.end_to_end.conftest import COMMAND, QUICK, Shell
 from tests.pictures import write_csv
 from tests.terminal import CTRL_C, PseudoTerminal
 
@@ -90,3 +90,20 @@ def test_a_run_that_is_killed_leaves_no_process(one: Shell) -> None:
         run.communicate(timeout=SECONDS)
     wait_for(lambda: parent_of(child) is None)
     assert not list((one.folder / "out" / "pictures").iterdir())
+
+
+@pytest.mark.nights
+def test_two_devices_have_a_process_each(one: Shell) -> None:
+    rows = (("a.png", "s.png", str(number), number) for number in range(1, 5))
+    write_csv(one.folder / "m.csv", ("content", "style", "output", "style_weight"), *rows)
+    arguments = ["run", "m.csv", "-o", "out", "--isolate", "--devices", "cpu:0,cpu:1"]
+    with one.start(*arguments, *QUICK[:2], "--steps", "300", *QUICK[4:]) as run:
+        most = 0
+        while run.poll() is None:
+            most = max(most, len(processes_of(run.pid)))
+            time.sleep(0.1)
+        assert run.returncode == 0, run.communicate()
+    table = pd.read_csv(one.folder / "out" / "summary.csv")
+    assert set(table["status"]) == {"done"}
+    assert set(table["device"]) == {"CPU:0", "CPU:1"}
+    assert most == 2

@@ -100,11 +100,8 @@ def test_results_and_events_are_the_same_and_nothing_is_computed_here(
     assert set(table["device"]) == {"CPU:0"}
     assert computed == []
     assert results(batch) == expected
-    of_rows = [
-        [each for each in events if isinstance(each, RowEvent)] for events in (happened, seen)
-    ]
-    assert of_rows[0] == of_rows[1]
-    assert len(of_rows[0]) == 2 * 2 + 3 + 2
+    assert of_rows(seen) == of_rows(happened)
+    assert len(of_rows(seen)) == 2 * 2 + 3 + 2
     assert leaves_no_process()
 
 
@@ -216,19 +213,3 @@ def test_a_style_whose_process_is_killed_is_tried_again(
     said = table.loc[2, "warnings"]
     assert said.startswith("style s.png: tried 2 times; earlier failures: ProcessKilledError: the ")
     assert "was killed by signal 9, probably because memory ran out" in said
-
-
-def test_several_devices_have_a_process_each(batch: Batch) -> None:
-    rows = [("a.png", "s.png", f"{number}", 40 + number) for number in range(4)]
-    used: set[tuple[str, int]] = set()
-
-    def note(_: Event) -> None:
-        each = processes._processes.values()
-        used.update((process.device, process.process_id) for process in each if process.is_alive)
-
-    with subscribed(note):
-        state, table = run(batch, *rows, devices="cpu:0,cpu:1")
-    assert state.is_completed()
-    assert set(table["device"]) == {"CPU:0", "CPU:1"}
-    assert sorted(device for device, _ in used) == ["CPU:0", "CPU:1"]
-    assert leaves_no_process()
