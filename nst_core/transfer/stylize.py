@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,8 @@ from nst_core.images.resize import fit, resize
 from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
+from nst_core.transfer.before_and_after import finished_picture, prepared_content
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.colors import match_colors
 from nst_core.transfer.octaves import octave_shapes
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
@@ -149,7 +150,8 @@ def iterates(
 
     Args:
         encoder: the feature network, from `load_encoder`.
-        content, settings, style: as in `stylize`.
+        content, settings: as in `stylize`.
+        style: as in `stylize`; only needed if `before_and_after.needs_style` says so.
         targets: targets of the style, from `style_targets` with the same encoder and settings.
         seed: seed of the noise to start from.
         checkpoint: that of an iterate of the same stylization, from which this one continues. On
@@ -165,14 +167,23 @@ def iterates(
     style = None if style is None else as_pixels(style, "style")
     shape = fit(content.shape[0], content.shape[1], settings.size, enlarge=settings.enlarge)
     _check_large_enough(encoder, settings, *shape)
-    if settings.match_colors:
-        content = match_colors(content, targets.colors)
-    start = starting_picture(encoder, content, style, settings, shape, seed)
+    prepared = prepared_content(content, style, targets.colors, settings)
+    start = starting_picture(encoder, prepared, style, settings, shape, seed)
     octaves = octave_shapes(*shape, settings.octaves)
     prepare = partial(
-        OctaveTask.prepare, encoder, content, targets, settings, rematerialize=rematerialize
+        OctaveTask.prepare, encoder, prepared, targets, settings, rematerialize=rematerialize
     )
-    return (yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough))
+    end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
+    return _outcome(end, start, finished_picture(end.pixels, content, settings))
+
+
+class _End(NamedTuple):
+    """The end of an optimization: the task of the last octave, and the best picture."""
+
+    last: OctaveTask
+    pixels: Pixels
+    totals: Totals
+    stop_reason: str
 
 
 def _through(
@@ -182,7 +193,7 @@ def _through(
     steps: int,
     checkpoint: Checkpoint | None,
     is_enough: Callable[[], bool],
-) -> Generator[Iterate, None, Outcome]:
+) -> Generator[Iterate, None, _End]:
     """Optimize a picture at each octave, from the start or from a checkpoint.
 
     Args:
@@ -211,9 +222,9 @@ def _through(
             if is_enough() and not (report.stop_reason and index == last):
                 task = task if index == last else prepare(last, shapes[last])
                 pixels = report.pixels if index == last else resize(report.pixels, *shapes[last])
-                return _outcome(task, start, pixels, totals.plus(report.totals), ENDED_EARLY)
+                return _End(task, pixels, totals.plus(report.totals), ENDED_EARLY)
         pixels, totals = report.pixels, totals.plus(report.totals)
-    return _outcome(task, start, pixels, totals, report.stop_reason)
+    return _End(task, pixels, totals, report.stop_reason)
 
 
 def _iterate(
@@ -247,19 +258,17 @@ def _iterate(
     )
 
 
-def _outcome(
-    last: OctaveTask, start: Pixels, pixels: Pixels, totals: Totals, stop_reason: str
-) -> Outcome:
+def _outcome(end: _End, start: Pixels, finished: Pixels) -> Outcome:
     """Return the picture as it is saved, with the losses of its rounded pixels."""
-    saved = to_levels(pixels)
+    saved = to_levels(finished)
     return Outcome(
         pixels=saved,
-        losses=last.losses_of(from_levels(saved)),
-        start_losses=last.losses_of(start),
-        steps=totals.steps,
-        evaluations=totals.evaluations,
-        stop_reason=stop_reason,
-        recoveries=totals.recoveries,
+        losses=end.last.losses_of(from_levels(saved)),
+        start_losses=end.last.losses_of(start),
+        steps=end.totals.steps,
+        evaluations=end.totals.evaluations,
+        stop_reason=end.stop_reason,
+        recoveries=end.totals.recoveries,
     )
 
 

@@ -35,7 +35,7 @@ def cells_of(settings: Settings) -> dict[str, str]:
     return encoder | {
         name: _cell(getattr(settings, name))
         for name in Settings.model_fields
-        if getattr(settings, name) != getattr(default, name)
+        if getattr(settings, name) != getattr(default, name) and name not in settings.later_defaults
     }
 
 

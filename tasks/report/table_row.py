@@ -105,6 +105,8 @@ class TableRow:
     normalization: str | None = None
     gram: str | None = None
     match_colors: bool | None = None
+    color: str | None = None
+    color_match: str | None = None
     start: str | None = None
     start_noise: float | None = None
     optimizer: str | None = None

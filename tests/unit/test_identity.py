@@ -57,6 +57,8 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
         "normalization": "mean",
         "gram": "raw",
         "match_colors": False,
+        "color": "content",
+        "color_match": "pca",
         "start": "noise",
         "start_noise": 2.0,
         "beta_2": 0.5,

@@ -128,7 +128,7 @@ COLUMNS = {
     **dict.fromkeys(["style_scale", "content_weight", "style_weight", "tv_weight"], "float64"),
     **dict.fromkeys(["content_layers", "style_layers", "normalization", "gram"], "str"),
     "match_colors": "bool",
-    "start": "str",
+    **dict.fromkeys(["color", "color_match", "start"], "str"),
     "start_noise": "float64",
     "optimizer": "str",
     **dict.fromkeys(["learning_rate", "beta_2"], "float64"),
