@@ -36,6 +36,12 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         (f"color_match = {method}", {"color_match": method})
         for method in ("symmetric", "pca", "cholesky", "histogram")
     ],
+    "tv": [
+        ("tv_weight = 0", {"tv_weight": 0}),
+        ("l2, tv_weight = 5", {"tv_weight": 5}),
+        ("l1, tv_weight = 0.5", {"tv_kind": "l1", "tv_weight": 0.5}),
+        ("9-point, tv_weight = 5", {"tv_kind": "9-point", "tv_weight": 5}),
+    ],
 }
 """The labels and the settings of each sheet's pictures, by the name of the control."""
 

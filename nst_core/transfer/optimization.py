@@ -20,7 +20,7 @@ from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best, Evalua
 from nst_core.transfer.lbfgs import Lbfgs
 from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
-from nst_core.transfer.settings import Normalization, Settings
+from nst_core.transfer.settings import Normalization, Settings, TvKind
 from nst_core.transfer.statistics import StyleTargets, content_targets
 from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
 
@@ -120,6 +120,7 @@ class OctaveTask:
         return cls(
             compiled=compile_for(
                 *(encoder, optimizer_of(settings), settings.normalization, current_device()),
+                tv_kind=settings.tv_kind,
                 rematerialize=rematerialize,
             ),
             targets=Targets(content=seen, grams=grams, centers=centers),
@@ -251,13 +252,16 @@ def compile_for(
     normalization: Normalization,
     device: str,  # noqa: ARG001 - a graph contains weights, and each device has its own copy
     *,
+    tv_kind: TvKind = "l2",
     rematerialize: bool = False,
 ) -> Compiled:
     """Return the functions for these arguments, which are compiled when they are first used."""
 
     def measured(pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
         return loss_terms(
-            *(encoder, normalization, pixels, targets, weights), rematerialize=rematerialize
+            *(encoder, normalization, pixels, targets, weights),
+            tv_kind=tv_kind,
+            rematerialize=rematerialize,
         )
 
     def objective(targets: Targets, weights: LossWeights) -> Callable[[tf.Tensor], Evaluation]:

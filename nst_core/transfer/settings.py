@@ -28,6 +28,7 @@ EncoderName = Literal[
 ]
 Color = Literal["match", "style", "content"]
 ColorMatch = Literal["symmetric", "pca", "cholesky", "histogram"]
+TvKind = Literal["l2", "l1", "9-point"]
 Start = Literal["content", "noise", "gray", "style"]
 OptimizerName = Literal["lbfgs", "adam"]
 Normalization = Literal["relative", "mean", "article", "gatys", "neural-style"]
@@ -74,6 +75,11 @@ class Settings(BaseModel):
     content_weight: Weight = Field(0.05, description="weight of the content loss")
     style_weight: Weight = Field(1.0, description="weight of the style loss")
     tv_weight: Weight = Field(0.5, description="weight of the total variation loss")
+    tv_kind: TvKind = Field(
+        "l2",
+        description="kind of total variation: of squares, as the normalization defines it (l2), of "
+        "absolute values (l1), or of squares of differences from all eight neighbors (9-point)",
+    )
     content_layers: LayerWeights = Field(
         CATALOGUE[DEFAULT_ENCODER].content_layers,
         description="layers of the content loss, with weights; if empty, the encoder's defaults",

@@ -153,11 +153,11 @@ def iterates(
         content, settings: as in `stylize`.
         style: as in `stylize`; only needed if `before_and_after.needs_style` says so.
         targets: targets of the style, from `style_targets` with the same encoder and settings.
-        seed: seed of the noise to start from.
+        seed: seed of the noise.
         checkpoint: that of an iterate of the same stylization, from which this one continues. On
             the same machine, all later iterates are bit-identical to those without an interruption.
         is_enough: asked after each iterate; if true, the best picture, at full size, is the result.
-        rematerialize: take less memory and more time, as in `OctaveTask.prepare`.
+        rematerialize: take less memory and more time.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
@@ -170,9 +170,8 @@ def iterates(
     prepared = prepared_content(content, style, targets.colors, settings)
     start = starting_picture(encoder, prepared, style, settings, shape, seed)
     octaves = octave_shapes(*shape, settings.octaves)
-    prepare = partial(
-        OctaveTask.prepare, encoder, prepared, targets, settings, rematerialize=rematerialize
-    )
+    parts = (encoder, prepared, targets, settings)
+    prepare = partial(OctaveTask.prepare, *parts, rematerialize=rematerialize)
     end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
     return _outcome(end, start, finished_picture(end.pixels, content, settings))
 

@@ -100,6 +100,7 @@ class TableRow:
     enlarge: bool | None = None
     style_scale: float | None = None
     term_weights: Mapping[str, float] = field(default_factory=dict)
+    tv_kind: str | None = None
     content_layers: str | None = None
     style_layers: str | None = None
     normalization: str | None = None

@@ -52,6 +52,7 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
         "content_weight": 9.0,
         "style_weight": 9.0,
         "tv_weight": 9.0,
+        "tv_kind": "l1",
         "content_layers": "relu1_1:1",
         "style_layers": "relu1_1:1",
         "normalization": "mean",

@@ -54,6 +54,7 @@ def test_cells_of_a_manifest_are_read_as_text() -> None:
         ("start", "elsewhere"),
         ("optimizer", "sgd"),
         ("color", "gray"),
+        ("tv_kind", "l3"),
         ("color_match", "best"),
         ("seed", 2**31),
         ("no_such_setting", 1),

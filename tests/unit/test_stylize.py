@@ -7,20 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_core.images.levels import to_levels
 from nst_core.images.resize import resize
 from nst_core.images.write import encode_png
 from nst_core.networks import loading
 from nst_core.networks.loading import load_encoder
 from nst_core.transfer import optimization as module
 from nst_core.transfer.adam import Adam
-from nst_core.transfer.chroma import with_chroma_of
 from nst_core.transfer.colors import match_colors
 from nst_core.transfer.descent import Evaluation
 from nst_core.transfer.lbfgs import Lbfgs
 from nst_core.transfer.losses import Targets, loss_terms, loss_weights
 from nst_core.transfer.optimization import NotFiniteError
-from nst_core.transfer.presets import resolve
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import content_targets, style_targets
 from nst_core.transfer.stylize import Iterate, finish, iterates, stylize
@@ -81,31 +78,6 @@ def test_the_start_has_the_colors_of_the_style() -> None:
     start = next(iterates(COMPACT, CONTENT, targets, settings, seed=0))
     np.testing.assert_array_equal(start.pixels, match_colors(CONTENT, targets.colors))
     assert start.losses.content == pytest.approx(0, abs=1e-6)
-
-
-def test_the_start_has_the_histograms_of_the_style_picture() -> None:
-    settings = resolve(QUICK.model_dump() | {"color": "match", "color_match": "histogram"})
-    targets = style_targets(COMPACT, STYLE, settings)
-    start = next(iterates(COMPACT, CONTENT, targets, settings, seed=0, style=STYLE)).pixels
-    shares = np.linspace(0.05, 0.95, 19)
-    for channel in range(3):
-        found, expected = (np.quantile(each[..., channel], shares) for each in (start, STYLE))
-        np.testing.assert_allclose(found, expected, atol=0.02)
-    with pytest.raises(ValueError, match="no style picture was passed"):
-        next(iterates(COMPACT, CONTENT, targets, settings, seed=0))
-
-
-def test_the_result_has_the_content_s_colors_and_the_style_s_lightness() -> None:
-    plain, colored = (
-        stylize(CONTENT, STYLE, resolve(QUICK.model_dump() | {"color": color}))
-        for color in ("style", "content")
-    )
-    expected = with_chroma_of(plain.pixels, CONTENT)
-    assert np.abs(colored.pixels.astype(int) - to_levels(expected)).max() <= 2
-    assert np.abs(colored.pixels.astype(int) - plain.pixels).max() > 20
-    assert colored.steps == plain.steps
-    measured = losses_at(colored.pixels.astype(np.float32) / 255, QUICK)
-    assert colored.losses.total == pytest.approx(measured["total"], rel=1e-4)
 
 
 def test_losses_fall_and_pictures_grow_from_octave_to_octave() -> None:
