@@ -42,6 +42,10 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         ("l1, tv_weight = 0.5", {"tv_kind": "l1", "tv_weight": 0.5}),
         ("9-point, tv_weight = 5", {"tv_kind": "9-point", "tv_weight": 5}),
     ],
+    "start": [
+        *((f"start_blend = {share}", {"start_blend": share}) for share in (0, 0.5, 1)),
+        ("init = the rocket", {"init": "rocket"}),
+    ],
 }
 """The labels and the settings of each sheet's pictures, by the name of the control."""
 
@@ -68,8 +72,9 @@ def draw(name: str) -> Image.Image:
     pictures = {"the photograph": content}
     for label, choices in CONTROLS[name]:
         print(label, flush=True)
-        settings = nst.resolve({"preset": "draft", "seed": 1, **choices})
-        pictures[label] = nst.stylize(content, style, settings).image
+        chosen = {"preset": "draft", "seed": 1, **choices}
+        init = photograph(chosen.pop("init")) if "init" in chosen else None
+        pictures[label] = nst.stylize(content, style, nst.resolve(chosen), init=init).image
     return sheet_of(pictures)
 
 

@@ -42,7 +42,7 @@ def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -
     )
 
 
-def row_key(content_sha256: str, style: str, settings: Settings) -> str:
+def row_key(content_sha256: str, style: str, settings: Settings, init_sha256: str = "") -> str:
     """Return the key of a result, from the content picture, the style's key and the settings.
 
     Args:
@@ -50,6 +50,8 @@ def row_key(content_sha256: str, style: str, settings: Settings) -> str:
         style: the result of `style_key`, which also identifies the encoder.
         settings: all matter but the encoder's name and pooling, which the style's key covers, and
             defaults of later settings; see `settings.FIRST_SETTINGS`.
+        init_sha256: digest of the decoded content of the picture to start from; empty if the
+            settings say what to start from.
 
     Returns:
         64 hexadecimal digits.
@@ -61,6 +63,7 @@ def row_key(content_sha256: str, style: str, settings: Settings) -> str:
             "content": content_sha256,
             "style": style,
             "settings": settings.model_dump(exclude=left_out),
+            **({"init": init_sha256} if init_sha256 else {}),
         }
     )
 

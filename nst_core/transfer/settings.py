@@ -117,6 +117,9 @@ class Settings(BaseModel):
     start_noise: Number = Field(
         1.0, ge=0, le=255, description="standard deviation of a gray start's noise, in 8-bit levels"
     )
+    start_blend: Number = Field(
+        0.0, ge=0, le=1, description="share of random noise in the start; 0: none, 1: only noise"
+    )
     optimizer: OptimizerName = Field("lbfgs", description="L-BFGS or Adam")
     learning_rate: Number = Field(
         0.02, ge=1e-9, le=1, description="step size of Adam on pixels from 0 to 1; L-BFGS has none"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.images.levels import from_levels, to_levels
-from nst_core.images.pixels import PictureLike, as_pixels
+from nst_core.images.pixels import PictureLike
 from nst_core.images.resize import fit, resize
 from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
@@ -21,7 +21,7 @@ from nst_core.transfer.octaves import octave_shapes
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.start import starting_picture
+from nst_core.transfer.start import Pictures, starting_picture
 from nst_core.transfer.statistics import StyleTargets, style_targets
 from nst_core.transfer.terms import Losses
 
@@ -92,6 +92,7 @@ def stylize(
     settings: Settings = PRESETS[DEFAULT_PRESET],
     *,
     weights: str | os.PathLike[str] | None = None,
+    init: PictureLike | None = None,
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
     """Stylize one picture in the style of another (Gatys et al. 2016).
@@ -103,6 +104,8 @@ def stylize(
         settings: how to stylize; the result's longest side is `settings.size`, or the content's if
             smaller (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
+        init: a picture to start from, whatever `settings.start` is; scaled so that it fills the
+            result without being stretched.
         on_iterate: called every few steps with the best picture so far.
 
     Raises:
@@ -112,10 +115,15 @@ def stylize(
         NotFiniteError: the loss of the starting picture is not finite.
     """
     # The pictures are checked before weights are read, or even downloaded.
-    content, style = as_pixels(content, "content"), as_pixels(style, "style")
+    pictures = Pictures.of(content, style, init)
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
     targets = style_targets(encoder, style, settings)
-    steps = iterates(encoder, content, targets, settings, seed=settings.seed or 0, style=style)
+    steps = iterates(
+        *(encoder, pictures.content, targets, settings),
+        seed=settings.seed or 0,
+        style=pictures.style,
+        init=pictures.init,
+    )
     return finish(steps, on_iterate)
 
 
@@ -142,6 +150,7 @@ def iterates(
     *,
     seed: int,
     style: PictureLike | None = None,
+    init: PictureLike | None = None,
     checkpoint: Checkpoint | None = None,
     is_enough: Callable[[], bool] = lambda: False,
     rematerialize: bool = False,
@@ -150,7 +159,7 @@ def iterates(
 
     Args:
         encoder: the feature network, from `load_encoder`.
-        content, settings: as in `stylize`.
+        content, settings, init: as in `stylize`.
         style: as in `stylize`; only needed if `before_and_after.needs_style` says so.
         targets: targets of the style, from `style_targets` with the same encoder and settings.
         seed: seed of the noise.
@@ -163,17 +172,15 @@ def iterates(
         ValueError, NotFiniteError: as in `stylize`.
         CheckpointError: the checkpoint belongs to another stylization.
     """
-    content = as_pixels(content, "content")
-    style = None if style is None else as_pixels(style, "style")
-    shape = fit(content.shape[0], content.shape[1], settings.size, enlarge=settings.enlarge)
-    _check_large_enough(encoder, settings, *shape)
-    prepared = prepared_content(content, style, targets.colors, settings)
-    start = starting_picture(encoder, prepared, style, settings, shape, seed)
+    given = Pictures.of(content, style, init)
+    shape = _shape_of_result(encoder, given.content, settings)
+    prepared = prepared_content(given.content, given.style, targets.colors, settings)
+    start = starting_picture(encoder, given._replace(content=prepared), settings, shape, seed)
     octaves = octave_shapes(*shape, settings.octaves)
     parts = (encoder, prepared, targets, settings)
     prepare = partial(OctaveTask.prepare, *parts, rematerialize=rematerialize)
     end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
-    return _outcome(end, start, finished_picture(end.pixels, content, settings))
+    return _outcome(end, start, finished_picture(end.pixels, given.content, settings))
 
 
 class _End(NamedTuple):
@@ -277,7 +284,9 @@ def _work_done(shapes: dict[int, tuple[int, int]], octave: int, share: float) ->
     return (before + share * areas[octave]) / sum(areas.values())
 
 
-def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width: int) -> None:
+def _shape_of_result(encoder: Encoder, content: Pixels, settings: Settings) -> tuple[int, int]:
+    """Return height and width of the result, if they are large enough for the encoder."""
+    height, width = fit(content.shape[0], content.shape[1], settings.size, enlarge=settings.enlarge)
     smallest = encoder.topology.smallest_side(
         {*settings.content_layer_weights, *settings.style_layer_weights}
     )
@@ -287,3 +296,4 @@ def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width
             f"need at least {smallest} on each side: raise size, set enlarge, or choose shallower "
             "layers"
         )
+    return height, width

@@ -187,6 +187,7 @@ class _RowRun:
             self._rung.settings(job),
             seed=job.seed,
             style=_style_if_needed(job),
+            init=_init_if_named(job),
             checkpoint=self._earlier.checkpoint if self._earlier else None,
             is_enough=self._has_used_its_budget,
             rematerialize=self._rung.rematerialize,
@@ -266,6 +267,10 @@ def _style_if_needed(job: Job) -> NDArray[np.float32] | None:
     if not needs_style(job.settings):
         return None
     return _load(job, job.style, job.style_sha256, job.settings.size).rgb
+
+
+def _init_if_named(job: Job) -> NDArray[np.float32] | None:
+    return _load(job, job.init, job.init_sha256, job.settings.size).rgb if job.init else None
 
 
 def _point(iterate: "Iterate") -> Point:

@@ -62,6 +62,7 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
         "color_match": "pca",
         "start": "noise",
         "start_noise": 2.0,
+        "start_blend": 0.5,
         "beta_2": 0.5,
         "best_of_every": 2,
         "clip": "end",

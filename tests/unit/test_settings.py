@@ -52,6 +52,7 @@ def test_cells_of_a_manifest_are_read_as_text() -> None:
         ("octaves", "many"),
         ("preset", "best"),
         ("start", "elsewhere"),
+        ("start_blend", 1.01),
         ("optimizer", "sgd"),
         ("color", "gray"),
         ("tv_kind", "l3"),
