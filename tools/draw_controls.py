@@ -30,6 +30,8 @@ CONTENT, STYLE = "coffee", "swirls"
 
 Choices = Mapping[str, Any]
 
+ADAM = {"optimizer": "adam", "learning_rate": 0.05}
+
 CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
     "color": [(f"color = {color}", {"color": color}) for color in ("match", "style", "content")],
     "color-match": [
@@ -45,6 +47,12 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
     "start": [
         *((f"start_blend = {share}", {"start_blend": share}) for share in (0, 0.5, 1)),
         ("init = the rocket", {"init": "rocket"}),
+    ],
+    "average": [
+        ("Adam", ADAM),
+        ("average = 0.95", {**ADAM, "average": 0.95}),
+        ("cosine", {**ADAM, "learning_rate_decay": "cosine"}),
+        ("carry_state = on", {**ADAM, "carry_state": True}),
     ],
 }
 """The labels and the settings of each sheet's pictures, by the name of the control."""

@@ -33,6 +33,7 @@ Start = Literal["content", "noise", "gray", "style"]
 OptimizerName = Literal["lbfgs", "adam"]
 Normalization = Literal["relative", "mean", "article", "gatys", "neural-style"]
 GramKind = Literal["centered", "raw"]
+Decay = Literal["constant", "exponential", "cosine"]
 Clip = Literal["always", "end"]
 
 DEFAULT_ENCODER: EncoderName = "compact"
@@ -123,6 +124,23 @@ class Settings(BaseModel):
     optimizer: OptimizerName = Field("lbfgs", description="L-BFGS or Adam")
     learning_rate: Number = Field(
         0.02, ge=1e-9, le=1, description="step size of Adam on pixels from 0 to 1; L-BFGS has none"
+    )
+    learning_rate_decay: Decay = Field(
+        "constant",
+        description="how the learning rate falls during each octave, in steps of 10",
+    )
+    learning_rate_end: Number = Field(
+        0.1, ge=0.001, le=1, description="share of the learning rate that is left at the end"
+    )
+    average: Number = Field(
+        0.0,
+        ge=0,
+        le=0.9999,
+        description="decay of the exponential mean of Adam's iterates, which is then the result; "
+        "0: the result is the best iterate",
+    )
+    carry_state: bool = Field(
+        False, description="let Adam continue with its moments at the next octave, resized"
     )
     beta_2: Number = Field(0.99, gt=0, le=0.999999, description="decay of Adam's second moment")
     best_of_every: int = Field(

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,6 +214,7 @@ def _through(
     if checkpoint and checkpoint.octave not in shapes:
         raise CheckpointError(f"found octave {checkpoint.octave}, expected one of {[*shapes]}")
     pixels, totals = start, checkpoint.before if checkpoint else Totals(0, 0, 0)
+    report: Any = None
     for index, shape in shapes.items():
         if checkpoint and index < checkpoint.octave:
             continue
@@ -222,7 +223,7 @@ def _through(
             reports = task.resume(checkpoint)
             report = next(reports)
         else:
-            reports = task.reports(resize(pixels, *shape))
+            reports = task.reports(resize(pixels, *shape), before=report)
         for report in reports:
             yield _iterate(report, totals, shapes, index, steps)
             if is_enough() and not (report.stop_reason and index == last):

@@ -114,6 +114,10 @@ class TableRow:
     init: str = ""
     optimizer: str | None = None
     learning_rate: float | None = None
+    learning_rate_decay: str | None = None
+    learning_rate_end: float | None = None
+    average: float | None = None
+    carry_state: bool | None = None
     beta_2: float | None = None
     best_of_every: int | None = None
     clip: str | None = None

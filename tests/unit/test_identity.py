@@ -44,44 +44,50 @@ def test_other_pictures_and_encoders_have_other_keys() -> None:
     assert len(keys) == 3
 
 
+OTHER_VALUES = {
+    "size": 100,
+    "enlarge": True,
+    "style_scale": 0.5,
+    "content_weight": 9.0,
+    "style_weight": 9.0,
+    "tv_weight": 9.0,
+    "tv_kind": "l1",
+    "content_layers": "relu1_1:1",
+    "style_layers": "relu1_1:1",
+    "normalization": "mean",
+    "gram": "raw",
+    "match_colors": False,
+    "color": "content",
+    "color_match": "pca",
+    "start": "noise",
+    "start_noise": 2.0,
+    "start_blend": 0.5,
+    "beta_2": 0.5,
+    "best_of_every": 2,
+    "clip": "end",
+    "optimizer": "adam",
+    "learning_rate": 0.5,
+    "learning_rate_decay": "cosine",
+    "learning_rate_end": 0.5,
+    "average": 0.9,
+    "carry_state": True,
+    "steps": 3,
+    "octaves": 1,
+    "tolerance": 0.5,
+    "seed": 3,
+    "keep_alpha": True,
+}
+
+
 def test_every_setting_is_in_the_key_of_a_row() -> None:
-    other_values = {
-        "size": 100,
-        "enlarge": True,
-        "style_scale": 0.5,
-        "content_weight": 9.0,
-        "style_weight": 9.0,
-        "tv_weight": 9.0,
-        "tv_kind": "l1",
-        "content_layers": "relu1_1:1",
-        "style_layers": "relu1_1:1",
-        "normalization": "mean",
-        "gram": "raw",
-        "match_colors": False,
-        "color": "content",
-        "color_match": "pca",
-        "start": "noise",
-        "start_noise": 2.0,
-        "start_blend": 0.5,
-        "beta_2": 0.5,
-        "best_of_every": 2,
-        "clip": "end",
-        "optimizer": "adam",
-        "learning_rate": 0.5,
-        "steps": 3,
-        "octaves": 1,
-        "tolerance": 0.5,
-        "seed": 3,
-        "keep_alpha": True,
-    }
     # The encoder and its pooling are in the key of the style, by the encoder's fingerprint.
-    assert set(other_values) | {"encoder", "pooling"} == set(Settings.model_fields)
+    assert set(OTHER_VALUES) | {"encoder", "pooling"} == set(Settings.model_fields)
     base = Settings()
     keys = {row_key("a", "b", base)}
-    for name, value in other_values.items():
+    for name, value in OTHER_VALUES.items():
         assert getattr(base, name) != value
         keys.add(row_key("a", "b", base.model_copy(update={name: value})))
-    assert len(keys) == len(other_values) + 1
+    assert len(keys) == len(OTHER_VALUES) + 1
     assert len(keys | {row_key("z", "b", base), row_key("a", "z", base)}) == len(keys) + 2
 
 

@@ -54,6 +54,9 @@ def test_cells_of_a_manifest_are_read_as_text() -> None:
         ("start", "elsewhere"),
         ("start_blend", 1.01),
         ("optimizer", "sgd"),
+        ("average", 1),
+        ("learning_rate_decay", "linear"),
+        ("learning_rate_end", 0),
         ("color", "gray"),
         ("tv_kind", "l3"),
         ("color_match", "best"),
@@ -112,7 +115,8 @@ def test_the_largest_and_smallest_layer_weights_sum_to_one() -> None:
 
 def test_minus_zero_is_zero_in_every_number() -> None:
     zeros = [name for name, field in Settings.model_fields.items() if field.annotation is float]
-    zeros = [name for name in zeros if name not in ("style_scale", "learning_rate", "beta_2")]
+    above_zero = ("style_scale", "learning_rate", "learning_rate_end", "beta_2")
+    zeros = [name for name in zeros if name not in above_zero]
     assert {"content_weight", "style_weight", "tv_weight", "start_noise", "tolerance"} <= {*zeros}
     signed = resolve(dict.fromkeys(zeros, "-0"), {"style_layers": "relu1_1:-0 relu2_1"})
     plain = resolve(dict.fromkeys(zeros, 0), {"style_layers": "relu1_1:0 relu2_1"})
