@@ -54,6 +54,9 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         ("cosine", {**ADAM, "learning_rate_decay": "cosine"}),
         ("carry_state = on", {**ADAM, "carry_state": True}),
     ],
+    "strength": [
+        (f"strength = {strength}", {"strength": strength}) for strength in (0.25, 0.5, 0.75, 1)
+    ],
 }
 """The labels and the settings of each sheet's pictures, by the name of the control."""
 

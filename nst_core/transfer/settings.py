@@ -68,6 +68,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    strength: Number = Field(
+        1.0, ge=0, le=1, description="strength of the style, from 0 (the content as it is) to 1"
+    )
     size: int = Field(512, ge=16, le=8192, description="longest side of the result, in pixels")
     enlarge: bool = Field(False, description="enlarge pictures that are smaller than size")
     style_scale: Number = Field(

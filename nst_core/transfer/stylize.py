@@ -15,7 +15,7 @@ from nst_core.images.resize import fit, resize
 from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.before_and_after import finished_picture, prepared_content
+from nst_core.transfer.before_and_after import at_strength, finished_picture, prepared_content
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.octaves import octave_shapes
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
@@ -172,7 +172,7 @@ def iterates(
         ValueError, NotFiniteError: as in `stylize`.
         CheckpointError: the checkpoint belongs to another stylization.
     """
-    given = Pictures.of(content, style, init)
+    given, settings = Pictures.of(content, style, init), at_strength(settings)
     shape = _shape_of_result(encoder, given.content, settings)
     prepared = prepared_content(given.content, given.style, targets.colors, settings)
     start = starting_picture(encoder, given._replace(content=prepared), settings, shape, seed)

@@ -45,6 +45,7 @@ def test_other_pictures_and_encoders_have_other_keys() -> None:
 
 
 OTHER_VALUES = {
+    "strength": 0.5,
     "size": 100,
     "enlarge": True,
     "style_scale": 0.5,
@@ -101,12 +102,12 @@ def test_the_key_of_a_file_covers_its_format_and_that_of_a_png_is_the_rows() -> 
 class LaterSettings(Settings):
     """Settings with one that version 0.1.0 did not have."""
 
-    strength: float = 1.0
+    softness: float = 1.0
 
 
 def test_a_setting_that_was_added_later_is_in_the_key_unless_it_has_its_default() -> None:
     assert row_key("a", "b", LaterSettings()) == row_key("a", "b", Settings())
-    assert row_key("a", "b", LaterSettings(strength=0.5)) != row_key("a", "b", Settings())
+    assert row_key("a", "b", LaterSettings(softness=0.5)) != row_key("a", "b", Settings())
 
 
 def test_a_row_has_the_seed_it_names_or_one_from_its_key() -> None:

@@ -54,6 +54,8 @@ def test_cells_of_a_manifest_are_read_as_text() -> None:
         ("start", "elsewhere"),
         ("start_blend", 1.01),
         ("optimizer", "sgd"),
+        ("strength", 1.1),
+        ("strength", -0.1),
         ("average", 1),
         ("learning_rate_decay", "linear"),
         ("learning_rate_end", 0),

@@ -123,6 +123,7 @@ COLUMNS = {
     "previous_loss": "float64",
     "asked": "bool",
     "last_status": "str",
+    "strength": "float64",
     "size": "Int64",
     "enlarge": "bool",
     **dict.fromkeys(["style_scale", "content_weight", "style_weight", "tv_weight"], "float64"),
