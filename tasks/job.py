@@ -18,6 +18,8 @@ class Job(BaseModel):
     """A row that can run; small and plain, because it crosses task boundaries.
 
     Attributes:
+        init, init_sha256: the picture that the row starts from, and its digest; None and empty if
+            the settings say what it starts from.
         content_shape, style_shape: height and width of the original pictures, in pixels.
         encoder: the feature network, with its weights checked.
         style_key: identity of the style's targets.
@@ -44,6 +46,8 @@ class Job(BaseModel):
     max_pixels: int
     warnings: tuple[str, ...] = ()
     priority: float = 0.0
+    init: PlaceField | None = None
+    init_sha256: str = ""
 
     @property
     def content_name(self) -> str:

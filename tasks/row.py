@@ -8,6 +8,9 @@ from nst_core.storage.places import Place, redacted
 from nst_core.transfer.settings import Settings
 
 REQUIRED = ("content", "style")
+INIT = "init"
+SOURCES = (*REQUIRED, INIT)
+"""The columns that name pictures; a row without an `init` starts from what its settings say."""
 PRIORITY = "priority"
 
 
@@ -50,6 +53,7 @@ class Row:
         settings: from the preset, the batch and the row; the default where there is a fault.
         faults: empty if the row can run.
         priority: rows with a higher number run first; no key or name depends on it.
+        init: where the picture is that the row starts from; None if it names none.
     """
 
     line: int
@@ -60,6 +64,17 @@ class Row:
     settings: Settings
     faults: tuple[Fault, ...] = ()
     priority: float = 0.0
+    init: Place | None = None
+
+    @property
+    def sources(self) -> dict[str, Place]:
+        """The pictures that the row names, by column."""
+        places = {"content": self.content, "style": self.style, INIT: self.init}
+        return {
+            column: place
+            for column, place in places.items()
+            if place is not None and column in self.cells
+        }
 
     def with_faults(self, faults: Iterable[Fault]) -> "Row":
         """Return the row with additional faults."""

@@ -5,7 +5,7 @@ point so far, and never communicates with the host between steps.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.descent import (
@@ -45,7 +45,7 @@ class Adam:
             1, 1 + n, 1 + 2n, ... steps can become the best point, where n is this number.
     """
 
-    State: ClassVar = AdamState
+    State: ClassVar[Any] = AdamState
 
     lower: float = 0.0
     upper: float = 1.0
@@ -86,17 +86,21 @@ class Adam:
         second = self.beta_2 * state.second_moment + (1 - self.beta_2) * tf.square(
             evaluation.gradient
         )
-        power = tf.cast(step, first.dtype)
+        power = tf.cast(self._age(state, step), first.dtype)
         mean = first / (1 - tf.pow(tf.constant(self.beta_1, first.dtype), power))
         spread = tf.sqrt(second / (1 - tf.pow(tf.constant(self.beta_2, first.dtype), power)))
         moved = state.point - state.step_size * mean / (spread + self.epsilon)
-        return AdamState(
+        after: AdamState = state._replace(
             point=tf.where(finite, tf.clip_by_value(moved, self.lower, self.upper), best.point),
             best=best,
             first_moment=first,
             second_moment=second,
             step=step,
-            step_size=state.step_size,
             evaluations=state.evaluations + 1,
             status=tf.where(finite, RUNNING, DIVERGED),
         )
+        return after
+
+    def _age(self, state: AdamState, step: tf.Tensor) -> tf.Tensor:  # noqa: ARG002 - for others
+        """Return how many gradients the moments have seen after this step."""
+        return step

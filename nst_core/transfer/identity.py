@@ -17,20 +17,6 @@ STATISTICS_VERSION = 1
 STYLIZE_VERSION = 1
 """Increased whenever the optimization gives different pixels for the same row."""
 
-FIRST_SETTINGS = frozenset(
-    {
-        *("size", "enlarge", "style_scale", "content_weight", "style_weight", "tv_weight"),
-        *("content_layers", "style_layers", "normalization", "gram", "match_colors", "start"),
-        *("start_noise", "optimizer", "learning_rate", "beta_2", "best_of_every", "clip", "steps"),
-        *("octaves", "tolerance", "seed", "keep_alpha", "encoder", "pooling"),
-    }
-)
-"""The settings of version 0.1.0, which are in the keys of all rows.
-
-Any other setting is in a key only if it differs from its default, with which a row must have the
-same pixels as in version 0.1.0. So the rows of that version keep their keys.
-"""
-
 
 def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -> str:
     """Return the key of a style's targets.
@@ -56,25 +42,28 @@ def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -
     )
 
 
-def row_key(content_sha256: str, style: str, settings: Settings) -> str:
+def row_key(content_sha256: str, style: str, settings: Settings, init_sha256: str = "") -> str:
     """Return the key of a result, from the content picture, the style's key and the settings.
 
     Args:
         content_sha256: digest of the content picture's decoded content.
         style: the result of `style_key`, which also identifies the encoder.
         settings: all matter but the encoder's name and pooling, which the style's key covers, and
-            defaults of later settings; see `FIRST_SETTINGS`.
+            defaults of later settings; see `settings.FIRST_SETTINGS`.
+        init_sha256: digest of the decoded content of the picture to start from; empty if the
+            settings say what to start from.
 
     Returns:
         64 hexadecimal digits.
     """
-    left_out = {"encoder", "pooling", *_later_defaults(settings)}
+    left_out = {"encoder", "pooling", *settings.later_defaults}
     return _digest(
         {
             "version": STYLIZE_VERSION,
             "content": content_sha256,
             "style": style,
             "settings": settings.model_dump(exclude=left_out),
+            **({"init": init_sha256} if init_sha256 else {}),
         }
     )
 
@@ -91,16 +80,6 @@ def file_key(row: str, file_format: str) -> str:
         64 hexadecimal digits.
     """
     return row if file_format == "PNG" else _digest({"row": row, "format": file_format})
-
-
-def _later_defaults(settings: Settings) -> list[str]:
-    """Return the names of settings that version 0.1.0 did not have and that have their default."""
-    fields = type(settings).model_fields.items()
-    return [
-        name
-        for name, field in fields
-        if name not in FIRST_SETTINGS and getattr(settings, name) == field.default
-    ]
 
 
 def row_seed(key: str, settings: Settings) -> int:

@@ -18,9 +18,10 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.rematerialization import rematerialized
-from nst_core.transfer.settings import Normalization, Settings
+from nst_core.transfer.settings import Normalization, Settings, TvKind
 from nst_core.transfer.statistics import gram_matrix
 from nst_core.transfer.terms import LOSS_TERMS, term_weights
+from nst_core.transfer.variation import VARIATIONS
 
 
 class Targets(NamedTuple):
@@ -153,6 +154,14 @@ CONVENTIONS: Mapping[Normalization, Convention] = {
 }
 
 
+def convention_of(normalization: Normalization, tv_kind: TvKind) -> Convention:
+    """Return the convention, with its total variation replaced if it is of another kind."""
+    convention = CONVENTIONS[normalization]
+    if tv_kind == "l2":
+        return convention
+    return convention._replace(variation=VARIATIONS[tv_kind], in_network_units=False)
+
+
 class Seen(NamedTuple):
     """What the terms are computed from.
 
@@ -205,6 +214,7 @@ def loss_terms(
     targets: Targets,
     weights: LossWeights,
     *,
+    tv_kind: TvKind = "l2",
     rematerialize: bool = False,
 ) -> LossTerms:
     """Return all losses of a picture.
@@ -215,9 +225,10 @@ def loss_terms(
         pixels: sRGB in [0, 1], float32, (height, width, 3).
         targets: the content targets must have been computed at the same height and width.
         weights: weights of the losses and, within each, of the layers.
+        tv_kind: the kind of total variation.
         rematerialize: keep no activations for the gradient but those of content layers.
     """
-    convention = CONVENTIONS[normalization]
+    convention = convention_of(normalization, tv_kind)
     if rematerialize:
         layers, grams = rematerialized(encoder, pixels, targets.content, targets.centers)
     else:

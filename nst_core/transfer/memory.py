@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nst_core.networks.topology import Convolution, Topology
+from nst_core.transfer.learning_rate import is_extended
 from nst_core.transfer.settings import OptimizerName, Settings
 
 BYTES = 4
@@ -26,6 +27,10 @@ CONTENT_ARRAYS = 2
 PICTURES: dict[OptimizerName, float] = {"adam": 12, "lbfgs": 44}
 """Arrays of the size of the picture that the optimizer holds: its state before and during a call,
 and while it changes. With L-BFGS, most are its history."""
+
+AVERAGE = 2
+"""Arrays of the size of the picture that an average of Adam's iterates adds, before and after a
+call."""
 
 COMPILED: dict[OptimizerName, float] = {"adam": 240e6, "lbfgs": 245e6}
 """Bytes that compiling takes on a CPU, mostly for graphs; a GPU does not hold them."""
@@ -76,7 +81,8 @@ def peak_memory(
     blocks = [*_blocks(topology, settings, shape)]
     gradient = _rematerialized(blocks) if rematerialize else _kept(blocks, on_gpu=on_gpu)
     content = CONTENT_ARRAYS * sum(block.content for block in blocks)
-    pictures = PICTURES[settings.optimizer] * math.prod(shape) * 3
+    held = PICTURES[settings.optimizer] + (AVERAGE if is_extended(settings) else 0)
+    pictures = held * math.prod(shape) * 3
     weights = sum(map(math.prod, topology.weight_shapes.values()))
     numbers = gradient + content + pictures
     if on_gpu:

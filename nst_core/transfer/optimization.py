@@ -1,6 +1,5 @@
 """The optimization at one octave, and the compiled functions that all octaves and rows share."""
 
-import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
@@ -13,33 +12,20 @@ from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.adam import Adam
 from nst_core.transfer.any_size import AnySize
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best, Evaluation
-from nst_core.transfer.lbfgs import Lbfgs
+from nst_core.transfer.extended_adam import carried
+from nst_core.transfer.learning_rate import has_schedule, step_size
 from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
-from nst_core.transfer.settings import Normalization, Settings
+from nst_core.transfer.optimizers import Optimizer, optimizer_of
+from nst_core.transfer.settings import Normalization, Settings, TvKind
 from nst_core.transfer.statistics import StyleTargets, content_targets
 from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
 
 Pixels = NDArray[np.float32]
 """sRGB in [0, 1], (height, width, 3)."""
-
-FIRST_LBFGS_STEP = 0.05
-SMALLER_STEP = 0.1
-"""The most by which L-BFGS's first step changes a pixel, and its factor after a recovery."""
-
-Optimizer = Lbfgs | Adam
-
-
-def optimizer_of(settings: Settings) -> Optimizer:
-    """Return the optimizer that these settings choose."""
-    lower, upper = (0.0, 1.0) if settings.clip == "always" else (-math.inf, math.inf)
-    if settings.optimizer == "lbfgs":
-        return Lbfgs(lower, upper)
-    return Adam(lower, upper, beta_2=settings.beta_2, best_of_every=settings.best_of_every)
 
 
 class NotFiniteError(ArithmeticError):
@@ -120,6 +106,7 @@ class OctaveTask:
         return cls(
             compiled=compile_for(
                 *(encoder, optimizer_of(settings), settings.normalization, current_device()),
+                tv_kind=settings.tv_kind,
                 rematerialize=rematerialize,
             ),
             targets=Targets(content=seen, grams=grams, centers=centers),
@@ -132,9 +119,16 @@ class OctaveTask:
         """Return the losses of any picture of this octave's shape."""
         return _on_host(self.compiled.measure(tf.constant(pixels), self.targets, self.weights))
 
-    def reports(self, start: Pixels) -> Generator[Report, None, None]:
-        """Yield the state at the start and after every few steps; the last has a stop reason."""
-        state = self._begin(start, self._step_size)
+    def reports(self, start: Pixels, before: Report | None = None) -> Generator[Report, None, None]:
+        """Yield the state at the start and after every few steps; the last has a stop reason.
+
+        Args:
+            start: of this octave's shape.
+            before: the last report of the octave before, if there is one.
+        """
+        state = self._begin(start)
+        if before is not None and self.settings.carry_state:
+            state = carried(state, before.progress.state)
         if not np.isfinite(state.best.value.numpy()):
             weights = (f"{term} {value:g}" for term, value in term_weights(self.settings).items())
             raise NotFiniteError(
@@ -164,20 +158,21 @@ class OctaveTask:
         state, recovered, history = progress
         left = self.settings.steps - recovered.steps - int(state.step)
         count = tf.constant(min(REPORT_EVERY, left))
+        if has_schedule(self.settings):
+            done = (recovered.steps + int(state.step)) / self.settings.steps
+            state = state._replace(step_size=self._step_size(recovered.recoveries, done))
         state = self.compiled.advance(state, self.targets, self.weights, count)
         if int(state.status) == DIVERGED and not recovered.recoveries:
             recovered = Totals(int(state.step), int(state.evaluations), 1)
-            state = self._begin(state.best.point, self._step_size * SMALLER_STEP)
+            state = self._begin(state.best.point, recoveries=1)
             return Progress(state, recovered, (float(state.best.value),))
         return Progress(state, recovered, (*history, float(state.best.value)))
 
-    @property
-    def _step_size(self) -> float:
-        is_lbfgs = self.settings.optimizer == "lbfgs"
-        return FIRST_LBFGS_STEP if is_lbfgs else self.settings.learning_rate
+    def _step_size(self, recoveries: int, done: float) -> tf.Tensor:
+        return tf.constant(step_size(self.settings, recoveries, done), tf.float32)
 
-    def _begin(self, start: Pixels, step_size: float) -> Any:
-        size = tf.constant(step_size, tf.float32)
+    def _begin(self, start: Pixels, recoveries: int = 0) -> Any:
+        size = self._step_size(recoveries, 0)
         return self.compiled.start(tf.constant(start), self.targets, self.weights, size)
 
     def _stop_reason(self, status: int, steps: int, history: tuple[float, ...]) -> str:
@@ -251,13 +246,16 @@ def compile_for(
     normalization: Normalization,
     device: str,  # noqa: ARG001 - a graph contains weights, and each device has its own copy
     *,
+    tv_kind: TvKind = "l2",
     rematerialize: bool = False,
 ) -> Compiled:
     """Return the functions for these arguments, which are compiled when they are first used."""
 
     def measured(pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
         return loss_terms(
-            *(encoder, normalization, pixels, targets, weights), rematerialize=rematerialize
+            *(encoder, normalization, pixels, targets, weights),
+            tv_kind=tv_kind,
+            rematerialize=rematerialize,
         )
 
     def objective(targets: Targets, weights: LossWeights) -> Callable[[tf.Tensor], Evaluation]:

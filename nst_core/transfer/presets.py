@@ -109,6 +109,13 @@ def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:
     values: dict[str, Any] = {}
     for choice in choices:
         overrides = choice if isinstance(choice, Overrides) else Overrides.model_validate(choice)
-        values |= overrides.model_dump(exclude_none=True)
+        values = _combined(values, overrides.model_dump(exclude_none=True))
     preset: PresetName = values.pop("preset", DEFAULT_PRESET)
-    return Settings.model_validate({**PRESET_CHOICES[preset], **values})
+    return Settings.model_validate(_combined(PRESET_CHOICES[preset], values))
+
+
+def _combined(values: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all these values; a later one of `match_colors` also replaces an earlier `color`."""
+    is_replaced = "match_colors" in later and "color" not in later
+    kept = {name: value for name, value in values.items() if name != "color" or not is_replaced}
+    return {**kept, **later}

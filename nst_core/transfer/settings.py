@@ -1,9 +1,17 @@
 """Settings of a stylization: one frozen, validated object."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from nst_core.networks import CATALOGUE
 from nst_core.networks.topology import Pooling
@@ -18,13 +26,36 @@ from nst_core.transfer.setting_types import (
 EncoderName = Literal[
     "compact", "vgg16", "vgg19", "vgg16-normalized", "vgg19-normalized", "alexnet"
 ]
+Color = Literal["match", "style", "content"]
+ColorMatch = Literal["symmetric", "pca", "cholesky", "histogram"]
+TvKind = Literal["l2", "l1", "9-point"]
 Start = Literal["content", "noise", "gray", "style"]
 OptimizerName = Literal["lbfgs", "adam"]
 Normalization = Literal["relative", "mean", "article", "gatys", "neural-style"]
 GramKind = Literal["centered", "raw"]
+Decay = Literal["constant", "exponential", "cosine"]
 Clip = Literal["always", "end"]
 
 DEFAULT_ENCODER: EncoderName = "compact"
+
+FIRST_SETTINGS = frozenset(
+    {
+        *("size", "enlarge", "style_scale", "content_weight", "style_weight", "tv_weight"),
+        *("content_layers", "style_layers", "normalization", "gram", "match_colors", "start"),
+        *("start_noise", "optimizer", "learning_rate", "beta_2", "best_of_every", "clip", "steps"),
+        *("octaves", "tolerance", "seed", "keep_alpha", "encoder", "pooling"),
+    }
+)
+"""The settings of version 0.1.0, which are in the keys and records of all rows.
+
+Any other setting is there only if it differs from its default, with which a row must have the same
+pixels as in version 0.1.0. So the rows of that version keep their keys.
+"""
+
+
+def _color_of(settings: Mapping[str, Any]) -> Color:
+    """Return the color that `match_colors`, the earlier setting, means."""
+    return "match" if settings.get("match_colors", True) else "style"
 
 
 class Settings(BaseModel):
@@ -37,6 +68,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    strength: Number = Field(
+        1.0, ge=0, le=1, description="strength of the style, from 0 (the content as it is) to 1"
+    )
     size: int = Field(512, ge=16, le=8192, description="longest side of the result, in pixels")
     enlarge: bool = Field(False, description="enlarge pictures that are smaller than size")
     style_scale: Number = Field(
@@ -45,6 +79,11 @@ class Settings(BaseModel):
     content_weight: Weight = Field(0.05, description="weight of the content loss")
     style_weight: Weight = Field(1.0, description="weight of the style loss")
     tv_weight: Weight = Field(0.5, description="weight of the total variation loss")
+    tv_kind: TvKind = Field(
+        "l2",
+        description="kind of total variation: of squares, as the normalization defines it (l2), of "
+        "absolute values (l1), or of squares of differences from all eight neighbors (9-point)",
+    )
     content_layers: LayerWeights = Field(
         CATALOGUE[DEFAULT_ENCODER].content_layers,
         description="layers of the content loss, with weights; if empty, the encoder's defaults",
@@ -63,7 +102,17 @@ class Settings(BaseModel):
         description="Gram matrices: centered (of activations minus the style's mean) or raw",
     )
     match_colors: bool = Field(
-        True, description="first give the content the style's mean color and color covariance"
+        True, description="earlier form of color: on is match, off is style; color takes precedence"
+    )
+    color: Color = Field(
+        default_factory=_color_of,
+        description="match: first give the content the style's colors; style: do not; content: "
+        "finally give the result the content's colors, and keep only its lightness",
+    )
+    color_match: ColorMatch = Field(
+        "symmetric",
+        description="how colors are matched: by mean and covariance (symmetric, pca or cholesky), "
+        "or by histogram",
     )
     start: Start = Field(
         "content",
@@ -72,9 +121,29 @@ class Settings(BaseModel):
     start_noise: Number = Field(
         1.0, ge=0, le=255, description="standard deviation of a gray start's noise, in 8-bit levels"
     )
+    start_blend: Number = Field(
+        0.0, ge=0, le=1, description="share of random noise in the start; 0: none, 1: only noise"
+    )
     optimizer: OptimizerName = Field("lbfgs", description="L-BFGS or Adam")
     learning_rate: Number = Field(
         0.02, ge=1e-9, le=1, description="step size of Adam on pixels from 0 to 1; L-BFGS has none"
+    )
+    learning_rate_decay: Decay = Field(
+        "constant",
+        description="how the learning rate falls during each octave, in steps of 10",
+    )
+    learning_rate_end: Number = Field(
+        0.1, ge=0.001, le=1, description="share of the learning rate that is left at the end"
+    )
+    average: Number = Field(
+        0.0,
+        ge=0,
+        le=0.9999,
+        description="decay of the exponential mean of Adam's iterates, which is then the result; "
+        "0: the result is the best iterate",
+    )
+    carry_state: bool = Field(
+        False, description="let Adam continue with its moments at the next octave, resized"
     )
     beta_2: Number = Field(0.99, gt=0, le=0.999999, description="decay of Adam's second moment")
     best_of_every: int = Field(
@@ -111,6 +180,34 @@ class Settings(BaseModel):
         network = CATALOGUE[encoder]
         layers = {"content_layers": network.content_layers, "style_layers": network.style_layers}
         return layers | values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _match_colors_by_color(cls, values: Any) -> Any:
+        color = values.get("color") if isinstance(values, Mapping) else None
+        if color not in get_args(Color):
+            return values  # there is none, or the field itself rejects it
+        return {**values, "match_colors": color == "match"}
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults_in_json(
+        self, dump: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Leave out of JSON what a version without the later settings would refuse in a record."""
+        values: dict[str, Any] = dump(self)
+        left_out = self.later_defaults if info.mode == "json" else ()
+        return {name: value for name, value in values.items() if name not in left_out}
+
+    @property
+    def later_defaults(self) -> frozenset[str]:
+        """The names of settings that version 0.1.0 did not have and that have their default."""
+        return frozenset(
+            name
+            for name, field in type(self).model_fields.items()
+            if name not in FIRST_SETTINGS
+            and getattr(self, name)
+            == field.get_default(call_default_factory=True, validated_data=dict(self))
+        )
 
     @property
     def content_layer_weights(self) -> dict[str, float]:

@@ -4,23 +4,24 @@ import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.images.levels import from_levels, to_levels
-from nst_core.images.pixels import PictureLike, as_pixels
+from nst_core.images.pixels import PictureLike
 from nst_core.images.resize import fit, resize
 from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
+from nst_core.transfer.before_and_after import at_strength, finished_picture, prepared_content
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.colors import match_colors
 from nst_core.transfer.octaves import octave_shapes
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.start import starting_picture
+from nst_core.transfer.start import Pictures, starting_picture
 from nst_core.transfer.statistics import StyleTargets, style_targets
 from nst_core.transfer.terms import Losses
 
@@ -91,6 +92,7 @@ def stylize(
     settings: Settings = PRESETS[DEFAULT_PRESET],
     *,
     weights: str | os.PathLike[str] | None = None,
+    init: PictureLike | None = None,
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
     """Stylize one picture in the style of another (Gatys et al. 2016).
@@ -102,6 +104,8 @@ def stylize(
         settings: how to stylize; the result's longest side is `settings.size`, or the content's if
             smaller (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
+        init: a picture to start from, whatever `settings.start` is; scaled so that it fills the
+            result without being stretched.
         on_iterate: called every few steps with the best picture so far.
 
     Raises:
@@ -111,10 +115,15 @@ def stylize(
         NotFiniteError: the loss of the starting picture is not finite.
     """
     # The pictures are checked before weights are read, or even downloaded.
-    content, style = as_pixels(content, "content"), as_pixels(style, "style")
+    pictures = Pictures.of(content, style, init)
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
     targets = style_targets(encoder, style, settings)
-    steps = iterates(encoder, content, targets, settings, seed=settings.seed or 0, style=style)
+    steps = iterates(
+        *(encoder, pictures.content, targets, settings),
+        seed=settings.seed or 0,
+        style=pictures.style,
+        init=pictures.init,
+    )
     return finish(steps, on_iterate)
 
 
@@ -141,6 +150,7 @@ def iterates(
     *,
     seed: int,
     style: PictureLike | None = None,
+    init: PictureLike | None = None,
     checkpoint: Checkpoint | None = None,
     is_enough: Callable[[], bool] = lambda: False,
     rematerialize: bool = False,
@@ -149,30 +159,37 @@ def iterates(
 
     Args:
         encoder: the feature network, from `load_encoder`.
-        content, settings, style: as in `stylize`.
+        content, settings, init: as in `stylize`.
+        style: as in `stylize`; only needed if `before_and_after.needs_style` says so.
         targets: targets of the style, from `style_targets` with the same encoder and settings.
-        seed: seed of the noise to start from.
+        seed: seed of the noise.
         checkpoint: that of an iterate of the same stylization, from which this one continues. On
             the same machine, all later iterates are bit-identical to those without an interruption.
         is_enough: asked after each iterate; if true, the best picture, at full size, is the result.
-        rematerialize: take less memory and more time, as in `OctaveTask.prepare`.
+        rematerialize: take less memory and more time.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
         CheckpointError: the checkpoint belongs to another stylization.
     """
-    content = as_pixels(content, "content")
-    style = None if style is None else as_pixels(style, "style")
-    shape = fit(content.shape[0], content.shape[1], settings.size, enlarge=settings.enlarge)
-    _check_large_enough(encoder, settings, *shape)
-    if settings.match_colors:
-        content = match_colors(content, targets.colors)
-    start = starting_picture(encoder, content, style, settings, shape, seed)
+    given, settings = Pictures.of(content, style, init), at_strength(settings)
+    shape = _shape_of_result(encoder, given.content, settings)
+    prepared = prepared_content(given.content, given.style, targets.colors, settings)
+    start = starting_picture(encoder, given._replace(content=prepared), settings, shape, seed)
     octaves = octave_shapes(*shape, settings.octaves)
-    prepare = partial(
-        OctaveTask.prepare, encoder, content, targets, settings, rematerialize=rematerialize
-    )
-    return (yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough))
+    parts = (encoder, prepared, targets, settings)
+    prepare = partial(OctaveTask.prepare, *parts, rematerialize=rematerialize)
+    end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
+    return _outcome(end, start, finished_picture(end.pixels, given.content, settings))
+
+
+class _End(NamedTuple):
+    """The end of an optimization: the task of the last octave, and the best picture."""
+
+    last: OctaveTask
+    pixels: Pixels
+    totals: Totals
+    stop_reason: str
 
 
 def _through(
@@ -182,7 +199,7 @@ def _through(
     steps: int,
     checkpoint: Checkpoint | None,
     is_enough: Callable[[], bool],
-) -> Generator[Iterate, None, Outcome]:
+) -> Generator[Iterate, None, _End]:
     """Optimize a picture at each octave, from the start or from a checkpoint.
 
     Args:
@@ -197,6 +214,7 @@ def _through(
     if checkpoint and checkpoint.octave not in shapes:
         raise CheckpointError(f"found octave {checkpoint.octave}, expected one of {[*shapes]}")
     pixels, totals = start, checkpoint.before if checkpoint else Totals(0, 0, 0)
+    report: Any = None
     for index, shape in shapes.items():
         if checkpoint and index < checkpoint.octave:
             continue
@@ -205,15 +223,15 @@ def _through(
             reports = task.resume(checkpoint)
             report = next(reports)
         else:
-            reports = task.reports(resize(pixels, *shape))
+            reports = task.reports(resize(pixels, *shape), before=report)
         for report in reports:
             yield _iterate(report, totals, shapes, index, steps)
             if is_enough() and not (report.stop_reason and index == last):
                 task = task if index == last else prepare(last, shapes[last])
                 pixels = report.pixels if index == last else resize(report.pixels, *shapes[last])
-                return _outcome(task, start, pixels, totals.plus(report.totals), ENDED_EARLY)
+                return _End(task, pixels, totals.plus(report.totals), ENDED_EARLY)
         pixels, totals = report.pixels, totals.plus(report.totals)
-    return _outcome(task, start, pixels, totals, report.stop_reason)
+    return _End(task, pixels, totals, report.stop_reason)
 
 
 def _iterate(
@@ -247,19 +265,17 @@ def _iterate(
     )
 
 
-def _outcome(
-    last: OctaveTask, start: Pixels, pixels: Pixels, totals: Totals, stop_reason: str
-) -> Outcome:
+def _outcome(end: _End, start: Pixels, finished: Pixels) -> Outcome:
     """Return the picture as it is saved, with the losses of its rounded pixels."""
-    saved = to_levels(pixels)
+    saved = to_levels(finished)
     return Outcome(
         pixels=saved,
-        losses=last.losses_of(from_levels(saved)),
-        start_losses=last.losses_of(start),
-        steps=totals.steps,
-        evaluations=totals.evaluations,
-        stop_reason=stop_reason,
-        recoveries=totals.recoveries,
+        losses=end.last.losses_of(from_levels(saved)),
+        start_losses=end.last.losses_of(start),
+        steps=end.totals.steps,
+        evaluations=end.totals.evaluations,
+        stop_reason=end.stop_reason,
+        recoveries=end.totals.recoveries,
     )
 
 
@@ -269,7 +285,9 @@ def _work_done(shapes: dict[int, tuple[int, int]], octave: int, share: float) ->
     return (before + share * areas[octave]) / sum(areas.values())
 
 
-def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width: int) -> None:
+def _shape_of_result(encoder: Encoder, content: Pixels, settings: Settings) -> tuple[int, int]:
+    """Return height and width of the result, if they are large enough for the encoder."""
+    height, width = fit(content.shape[0], content.shape[1], settings.size, enlarge=settings.enlarge)
     smallest = encoder.topology.smallest_side(
         {*settings.content_layer_weights, *settings.style_layer_weights}
     )
@@ -279,3 +297,4 @@ def _check_large_enough(encoder: Encoder, settings: Settings, height: int, width
             f"need at least {smallest} on each side: raise size, set enlarge, or choose shallower "
             "layers"
         )
+    return height, width

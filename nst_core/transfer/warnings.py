@@ -20,10 +20,12 @@ ABSURD_RELATIVE_LOSS = 1000
 """A higher relative loss is absurd: a picture without texture has 1, and results less than 10."""
 
 
-def warnings_of_pictures(content: PictureFacts, style: PictureFacts) -> Iterator[str]:
-    """Yield what is odd about a row's pictures."""
-    for column, facts in (("content", content), ("style", style)):
-        for clause in facts.warnings:
+def warnings_of_pictures(
+    content: PictureFacts, style: PictureFacts, init: PictureFacts | None = None
+) -> Iterator[str]:
+    """Yield what is odd about a row's pictures; `init` is the one that it starts from, if any."""
+    for column, facts in (("content", content), ("style", style), ("init", init)):
+        for clause in facts.warnings if facts else ():
             yield f"{column}: {clause}"
     if content.hidden == 1:
         yield "content: it is completely transparent, so only white is stylized"

@@ -38,10 +38,7 @@ def examine_rows(
         on_picture: called after each picture with how many are done and how many there are.
     """
     paths = {
-        path
-        for row in rows
-        for column, path in (("content", row.content), ("style", row.style))
-        if column in row.cells and not row.has_fault_in(column)
+        path for row in rows for column, path in row.sources.items() if not row.has_fault_in(column)
     }
     found = _examine_all(sorted(paths, key=str), max_pixels, on_picture)
     examined = [_examine_row(row, encoders, found, max_pixels) for row in rows]
@@ -92,9 +89,8 @@ def _encoder_faults(row: Row, encoders: Encoders) -> Iterable[Fault]:
 
 
 def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault]:
-    for column, path in (("content", row.content), ("style", row.style)):
-        is_named = column in row.cells and not row.has_fault_in(column)
-        examination = found.get(path) if is_named else None
+    for column, path in row.sources.items():
+        examination = None if row.has_fault_in(column) else found.get(path)
         if isinstance(examination, PictureError):
             cell, why = row.cells[column], str(examination)
             # A cell with the complete path shows it already, unlike a cell with a name. If the cell
@@ -125,28 +121,33 @@ def _size_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault
 
 def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_pixels: int) -> Job:
     content, style = found[row.content], found[row.style]
+    init = None if row.init is None else found[row.init]
     encoder = encoders[row.settings.encoder, row.settings.pooling]
     assert isinstance(content, PictureFacts)
     assert isinstance(style, PictureFacts)
+    assert init is None or isinstance(init, PictureFacts)
+    init_sha256 = "" if init is None else init.sha256
     assert isinstance(encoder, EncoderReference)
     targets_key = style_key(style.sha256, row.settings, encoder.fingerprint)
-    pixels_key = row_key(content.sha256, targets_key, row.settings)
+    pixels_key = row_key(content.sha256, targets_key, row.settings, init_sha256)
     return Job(
         line=row.line,
         content=row.content.absolute(),
         style=row.style.absolute(),
+        init=None if row.init is None else row.init.absolute(),
         output=row.output,
         settings=row.settings,
         encoder=encoder,
         content_sha256=content.sha256,
         style_sha256=style.sha256,
+        init_sha256=init_sha256,
         content_shape=(content.height, content.width),
         style_shape=(style.height, style.width),
         style_key=targets_key,
         key=file_key(pixels_key, format_of(row.output).name),
         seed=row_seed(pixels_key, row.settings),
         max_pixels=max_pixels,
-        warnings=tuple(warnings_of_pictures(content, style)),
+        warnings=tuple(warnings_of_pictures(content, style, init)),
         priority=row.priority,
     )
 

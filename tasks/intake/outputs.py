@@ -105,12 +105,7 @@ def check_places(rows: Iterable[Row], output: OutputFolder) -> list[Row]:
         output: the output folder; it need not exist.
     """
     rows = list(rows)
-    sources = {
-        without_links(path)
-        for row in rows
-        for column, path in (("content", row.content), ("style", row.style))
-        if column in row.cells
-    }
+    sources = {without_links(path) for row in rows for path in row.sources.values()}
     limits = path_limits(output.root)
     managed = ManagedPlaces(output)
     return [
@@ -129,9 +124,9 @@ def _faults_of_places(
     with as_fault(faults, row.line, "output", row.cell("output")):
         faults += _length_faults(row, output, limits)
         faults += [] if faults else _place_faults(row, output, sources)
-    for column, source in (("content", row.content), ("style", row.style)):
+    for column, source in row.sources.items():
         with as_fault(faults, row.line, column, row.cell(column)):
-            if column in row.cells and (name := managed.name_at(source)):
+            if name := managed.name_at(source):
                 wrong = (
                     f"runs replace and remove files in {output}/{name}; move this "
                     "picture, or choose another output folder"

@@ -19,10 +19,10 @@ from nst_core.storage.places import Place, PlaceError, join, may_be_url
 from nst_core.transfer.presets import Overrides, resolve
 from nst_core.transfer.settings import Settings
 from tasks.intake.faults import as_fault
-from tasks.row import PRIORITY, REQUIRED, Fault, Row, expected_by
+from tasks.row import INIT, PRIORITY, REQUIRED, SOURCES, Fault, Row, expected_by
 from tasks.store.output_names import OutputError, checked_output
 
-COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, PRIORITY)
+COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, INIT, PRIORITY)
 LONGEST_CELL = 8192
 """The longest cell in characters; paths and URLs are shorter on every system."""
 
@@ -61,8 +61,8 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         for name in REQUIRED
         if name not in record.texts
     ]
-    content = _read_place(line, folder, "content", cells, faults)
-    style = _read_place(line, folder, "style", cells, faults)
+    content, style = (_read_place(line, folder, name, cells, faults) for name in REQUIRED)
+    init = _read_place(line, folder, INIT, cells, faults) if INIT in cells else None
     output = _read_output(line, cells.get("output", ""), faults)
     priority = _read_priority(line, cells.get(PRIORITY, ""), faults)
     # A row without its long cells would be a different row.
@@ -78,6 +78,7 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         settings=settings or resolve(defaults),
         faults=tuple(faults),
         priority=priority,
+        init=init,
     )
 
 
@@ -96,7 +97,7 @@ def _long_cells(record: Cells) -> list[Fault]:
 
 def _without_blanks(folder: Place, column: str, text: str) -> str:
     """Return a cell without the blanks around it, unless they belong to the name of a file."""
-    if column in REQUIRED and text != text.strip():
+    if column in SOURCES and text != text.strip():
         try:
             named = join(folder, text)
             # A folder may have this name, too, if a blank was typed before its slash.

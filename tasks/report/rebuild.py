@@ -35,7 +35,7 @@ def cells_of(settings: Settings) -> dict[str, str]:
     return encoder | {
         name: _cell(getattr(settings, name))
         for name in Settings.model_fields
-        if getattr(settings, name) != getattr(default, name)
+        if getattr(settings, name) != getattr(default, name) and name not in settings.later_defaults
     }
 
 
@@ -89,7 +89,10 @@ class Rebuilder:
         for column, name, sha256 in (
             ("content", provenance.content, provenance.content_sha256),
             ("style", provenance.style, provenance.style_sha256),
+            ("init", provenance.init, provenance.init_sha256),
         ):
+            if not sha256:
+                continue
             candidates = chain(stated.get(column, ()), self._named_first(name))
             found = next((there for there in candidates if self._digest(there) == sha256), None)
             path = name if found is None else as_seen_from(self.seen_from, found)
@@ -117,7 +120,7 @@ class Rebuilder:
         return next(with_table, named[0] if named else None)
 
     def _stated_sources(self, folder: Place, output: str, key: str) -> dict[str, list[Place]]:
-        """Return the places of content and style that the table states, by column."""
+        """Return the places of the sources that the table states, by column."""
         table = self._table(OutputFolder(folder.parent))
         rows = [row for row in table.rows if row.key == key] if table else []
         if not table or not rows or not table.manifest:
@@ -126,6 +129,7 @@ class Rebuilder:
         return {
             "content": _beside(table.manifest, row.content),
             "style": _beside(table.manifest, row.style),
+            "init": _beside(table.manifest, row.init) if row.init else [],
         }
 
     def _table(self, output: OutputFolder) -> Table | None:

@@ -95,6 +95,7 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
         "asked": result.asked,
         "last_status": result.last_status,
         "content": row.cell("content"),
+        "init": row.cell("init"),
         "style": row.cell("style"),
         "output": row.output,
         "error": result.error,

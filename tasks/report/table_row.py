@@ -44,7 +44,7 @@ class TableRow:
         line: the row's first line in the manifest.
         picture, curve: paths relative to the output folder; for an `interrupted` row, the best
             picture so far. `curve` is empty if there is a picture, but no stored curve.
-        content, style: the cells of the manifest, redacted.
+        content, style, init: the cells of the manifest, redacted.
         term_losses: the loss terms before their weights, by term.
         relative_losses: by style layer.
         retries: how often the row was tried again in the run that made its picture; if it failed,
@@ -59,7 +59,7 @@ class TableRow:
         change, previous_loss: the comparison with the previous table.
         asked: whether the run was asked to run the row.
         last_status: how a row that was not asked for last ended, if it has no picture; else empty.
-        size, ..., pooling: the settings, as in `Settings`.
+        strength, ..., pooling: the settings, as in `Settings`.
         term_weights: the settings that are weights of loss terms, by term.
         degraded: how the picture differs from what was asked for, for lack of memory; else empty.
         warnings: what is odd about the row although it is done; usually empty.
@@ -96,19 +96,29 @@ class TableRow:
     previous_loss: float | None = None
     asked: bool = True
     last_status: Status | Literal[""] = ""
+    strength: float | None = None
     size: int | None = None
     enlarge: bool | None = None
     style_scale: float | None = None
     term_weights: Mapping[str, float] = field(default_factory=dict)
+    tv_kind: str | None = None
     content_layers: str | None = None
     style_layers: str | None = None
     normalization: str | None = None
     gram: str | None = None
     match_colors: bool | None = None
+    color: str | None = None
+    color_match: str | None = None
     start: str | None = None
     start_noise: float | None = None
+    start_blend: float | None = None
+    init: str = ""
     optimizer: str | None = None
     learning_rate: float | None = None
+    learning_rate_decay: str | None = None
+    learning_rate_end: float | None = None
+    average: float | None = None
+    carry_state: bool | None = None
     beta_2: float | None = None
     best_of_every: int | None = None
     clip: str | None = None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from nst_core.errors import UserError
 from nst_core.images.write import read_text
@@ -40,6 +40,8 @@ class Provenance(StylizationFacts):
         content, style: the file names of its sources, without their folders, because people share
             pictures.
         content_sha256, style_sha256: of their decoded content.
+        init, init_sha256: the same for the picture that the row started from; empty and left out if
+            it named none, as in the pictures of earlier versions.
     """
 
     key: str
@@ -47,6 +49,8 @@ class Provenance(StylizationFacts):
     content_sha256: str
     style: Name
     style_sha256: str
+    init: Name = Field("", exclude_if=lambda name: not name)
+    init_sha256: str = Field("", exclude_if=lambda digest: not digest)
 
     @classmethod
     def of(cls, picture: Place) -> Self:

@@ -9,6 +9,7 @@ import numpy as np
 from nst_core.images.levels import from_levels
 from nst_core.images.read import Picture
 from nst_core.storage.files import make_durable
+from nst_core.storage.places import name_of
 from nst_core.transfer.terms import loss_name
 from nst_core.transfer.warnings import warnings_of_losses
 from tasks.job import Job
@@ -117,4 +118,6 @@ def _sources(job: Job) -> dict[str, str]:
         "content_sha256": job.content_sha256,
         "style": job.style_name,
         "style_sha256": job.style_sha256,
+        "init": name_of(job.init) if job.init else "",
+        "init_sha256": job.init_sha256,
     }

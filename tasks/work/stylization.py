@@ -15,6 +15,7 @@ from nst_core.images.read import Picture
 from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
+from nst_core.transfer.before_and_after import needs_style
 from nst_core.transfer.checkpoint import CheckpointError
 from nst_core.transfer.octaves import style_sides
 from tasks.engine.progress import Progress, Resumed, Stepped
@@ -207,7 +208,8 @@ class _RowRun:
             targets,
             self._rung.settings(job),
             seed=job.seed,
-            style=_style_to_start_from(job),
+            style=_style_if_needed(job),
+            init=_init_if_named(job),
             checkpoint=self._earlier.checkpoint if self._earlier else None,
             is_enough=self._has_used_its_budget,
             rematerialize=self._rung.rematerialize,
@@ -283,10 +285,14 @@ def _load(job: Job, path: Place, sha256: str, size: int) -> Picture:
     return load_picture(path, sha256, size=size, enlarge=enlarge, max_pixels=max_pixels)
 
 
-def _style_to_start_from(job: Job) -> NDArray[np.float32] | None:
-    if job.settings.start != "style":
+def _style_if_needed(job: Job) -> NDArray[np.float32] | None:
+    if not needs_style(job.settings):
         return None
     return _load(job, job.style, job.style_sha256, job.settings.size).rgb
+
+
+def _init_if_named(job: Job) -> NDArray[np.float32] | None:
+    return _load(job, job.init, job.init_sha256, job.settings.size).rgb if job.init else None
 
 
 def _point(iterate: "Iterate") -> Point:

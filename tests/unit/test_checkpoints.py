@@ -53,8 +53,18 @@ def after_storage(checkpoint: Checkpoint) -> Checkpoint:
         SETTINGS,
         SETTINGS.model_copy(update={"optimizer": "adam", "best_of_every": 3}),
         SETTINGS.model_copy(update={"start": "noise", "clip": "end", "tolerance": 0.05}),
+        SETTINGS.model_copy(
+            update={
+                "optimizer": "adam",
+                "average": 0.9,
+                "carry_state": True,
+                "learning_rate_decay": "cosine",
+                "color": "content",
+                "start_blend": 0.2,
+            }
+        ),
     ],
-    ids=["lbfgs", "adam", "noise"],
+    ids=["lbfgs", "adam", "noise", "controls"],
 )
 def test_it_continues_to_the_same_bits_from_every_iterate(settings: Settings) -> None:
     undisturbed, outcome = run(settings)

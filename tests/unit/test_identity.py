@@ -44,40 +44,51 @@ def test_other_pictures_and_encoders_have_other_keys() -> None:
     assert len(keys) == 3
 
 
+OTHER_VALUES = {
+    "strength": 0.5,
+    "size": 100,
+    "enlarge": True,
+    "style_scale": 0.5,
+    "content_weight": 9.0,
+    "style_weight": 9.0,
+    "tv_weight": 9.0,
+    "tv_kind": "l1",
+    "content_layers": "relu1_1:1",
+    "style_layers": "relu1_1:1",
+    "normalization": "mean",
+    "gram": "raw",
+    "match_colors": False,
+    "color": "content",
+    "color_match": "pca",
+    "start": "noise",
+    "start_noise": 2.0,
+    "start_blend": 0.5,
+    "beta_2": 0.5,
+    "best_of_every": 2,
+    "clip": "end",
+    "optimizer": "adam",
+    "learning_rate": 0.5,
+    "learning_rate_decay": "cosine",
+    "learning_rate_end": 0.5,
+    "average": 0.9,
+    "carry_state": True,
+    "steps": 3,
+    "octaves": 1,
+    "tolerance": 0.5,
+    "seed": 3,
+    "keep_alpha": True,
+}
+
+
 def test_every_setting_is_in_the_key_of_a_row() -> None:
-    other_values = {
-        "size": 100,
-        "enlarge": True,
-        "style_scale": 0.5,
-        "content_weight": 9.0,
-        "style_weight": 9.0,
-        "tv_weight": 9.0,
-        "content_layers": "relu1_1:1",
-        "style_layers": "relu1_1:1",
-        "normalization": "mean",
-        "gram": "raw",
-        "match_colors": False,
-        "start": "noise",
-        "start_noise": 2.0,
-        "beta_2": 0.5,
-        "best_of_every": 2,
-        "clip": "end",
-        "optimizer": "adam",
-        "learning_rate": 0.5,
-        "steps": 3,
-        "octaves": 1,
-        "tolerance": 0.5,
-        "seed": 3,
-        "keep_alpha": True,
-    }
     # The encoder and its pooling are in the key of the style, by the encoder's fingerprint.
-    assert set(other_values) | {"encoder", "pooling"} == set(Settings.model_fields)
+    assert set(OTHER_VALUES) | {"encoder", "pooling"} == set(Settings.model_fields)
     base = Settings()
     keys = {row_key("a", "b", base)}
-    for name, value in other_values.items():
+    for name, value in OTHER_VALUES.items():
         assert getattr(base, name) != value
         keys.add(row_key("a", "b", base.model_copy(update={name: value})))
-    assert len(keys) == len(other_values) + 1
+    assert len(keys) == len(OTHER_VALUES) + 1
     assert len(keys | {row_key("z", "b", base), row_key("a", "z", base)}) == len(keys) + 2
 
 
@@ -91,12 +102,12 @@ def test_the_key_of_a_file_covers_its_format_and_that_of_a_png_is_the_rows() -> 
 class LaterSettings(Settings):
     """Settings with one that version 0.1.0 did not have."""
 
-    strength: float = 1.0
+    softness: float = 1.0
 
 
 def test_a_setting_that_was_added_later_is_in_the_key_unless_it_has_its_default() -> None:
     assert row_key("a", "b", LaterSettings()) == row_key("a", "b", Settings())
-    assert row_key("a", "b", LaterSettings(strength=0.5)) != row_key("a", "b", Settings())
+    assert row_key("a", "b", LaterSettings(softness=0.5)) != row_key("a", "b", Settings())
 
 
 def test_a_row_has_the_seed_it_names_or_one_from_its_key() -> None:

@@ -6,7 +6,9 @@ from nst_core.networks.store import WeightStore
 from tasks.intake.encoders import encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import read_manifest
+from tasks.intake.outputs import check_places
 from tasks.job import Examined, by_priority
+from tasks.store.output_folder import OutputFolder
 from tests.pictures import write_csv, write_picture
 
 
@@ -44,6 +46,50 @@ def test_keys_depend_on_contents_not_names(tmp_path: Path) -> None:
     assert len(set(keys)) == 3
     assert len({job.style_key for job in jobs}) == 1
     assert jobs[0].seed == jobs[1].seed
+
+
+def test_a_picture_to_start_from_is_in_the_key_by_its_contents(tmp_path: Path) -> None:
+    for name, seed in (("c.png", 1), ("s.png", 2), ("a.png", 3), ("copy.png", 3), ("b.png", 4)):
+        write_picture(tmp_path / name, seed)
+    header = ("content", "style", "output", "init")
+    names = ("", "a.png", "copy.png", "b.png")
+    rows = [("c.png", "s.png", f"p{number}", name) for number, name in enumerate(names)]
+    jobs = examine(tmp_path, header, *rows).jobs
+    (plain,) = examine(tmp_path, header[:3], ("c.png", "s.png", "p")).jobs
+    assert [job.init for job in jobs] == [None, *(tmp_path / name for name in names[1:])]
+    keys = [job.key for job in jobs]
+    assert keys[0] == plain.key
+    assert keys[1] == keys[2]
+    assert len({*keys}) == 3
+    assert len({job.style_key for job in jobs}) == 1
+
+
+def test_a_picture_to_start_from_is_examined_like_any_other(tmp_path: Path) -> None:
+    write_picture(tmp_path / "c.png", 1)
+    write_picture(tmp_path / "s.png", 2)
+    (tmp_path / "text.png").write_text("not a picture")
+    header = ("content", "style", "output", "init")
+    names = ("missing.png", "text.png", "s3://key:secret@bucket/a?b=c")
+    rows = [("c.png", "s.png", f"p{number}", name) for number, name in enumerate(names)]
+    examined = examine(tmp_path, header, *rows)
+    assert not examined.jobs
+    assert [(fault.line, fault.column) for fault in examined.faults] == [
+        *((2, "init"), (3, "init"), (4, "init"))
+    ]
+    assert "secret" not in "".join(map(str, examined.faults))
+
+
+def test_no_result_may_replace_a_picture_to_start_from(tmp_path: Path) -> None:
+    for name, seed in (("c.png", 1), ("s.png", 2)):
+        write_picture(tmp_path / name, seed)
+    output = OutputFolder(tmp_path / "out")
+    inside = write_picture(output.interrupted("i.png"), 3)
+    old = write_picture(output.picture("old.png"), 4)
+    header = ("content", "style", "output", "init")
+    rows = [("c.png", "s.png", "new", str(inside)), ("c.png", "s.png", "old", str(old))]
+    checked = check_places(read_manifest(write_csv(tmp_path / "m.csv", header, *rows)), output)
+    found = [(fault.line, fault.column) for row in checked for fault in row.faults]
+    assert found == [(2, "init"), (3, "output")]
 
 
 def test_order_and_neighboring_rows_change_no_key(tmp_path: Path) -> None:

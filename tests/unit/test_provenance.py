@@ -218,6 +218,22 @@ def test_a_picture_in_object_storage_can_be_rebuilt(
     remote.fs.store.clear()
 
 
+def test_a_picture_to_start_from_is_found_again(
+    tmp_path: Path, pictures: tuple[Path, Path]
+) -> None:
+    init = write_picture(tmp_path / "starts" / "i.png", 3)
+    facts = {"init": "i.png", "init_sha256": examine(init).sha256}
+    provenance = provenance_of(*pictures, **facts)
+    cells = {"content": str(pictures[0]), "style": str(pictures[1]), "init": "starts/i.png"}
+    result = batch_of(tmp_path, provenance, **cells)
+    row = Rebuilder(tmp_path, []).rebuild(result, Provenance.of(result))
+    assert (row.cells["init"], row.lost) == ("starts/i.png", ())
+    init.unlink()
+    (lost,) = Rebuilder(tmp_path, []).rebuild(result, provenance).lost
+    assert lost.startswith("init: 'i.png' ")
+    assert "init" not in provenance_of(*pictures).to_text()
+
+
 def test_each_file_is_examined_once(
     tmp_path: Path, pictures: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

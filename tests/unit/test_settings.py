@@ -1,5 +1,7 @@
 """Settings: presets, precedence, and what is refused."""
 
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -7,7 +9,7 @@ from nst_core.networks import CATALOGUE
 from nst_core.transfer.identity import row_key, style_key
 from nst_core.transfer.presets import PRESETS, Overrides, resolve
 from nst_core.transfer.setting_types import parse_layer_weights
-from nst_core.transfer.settings import Settings
+from nst_core.transfer.settings import FIRST_SETTINGS, Settings
 
 
 def test_later_choices_win_and_none_is_no_choice() -> None:
@@ -50,7 +52,16 @@ def test_cells_of_a_manifest_are_read_as_text() -> None:
         ("octaves", "many"),
         ("preset", "best"),
         ("start", "elsewhere"),
+        ("start_blend", 1.01),
         ("optimizer", "sgd"),
+        ("strength", 1.1),
+        ("strength", -0.1),
+        ("average", 1),
+        ("learning_rate_decay", "linear"),
+        ("learning_rate_end", 0),
+        ("color", "gray"),
+        ("tv_kind", "l3"),
+        ("color_match", "best"),
         ("seed", 2**31),
         ("no_such_setting", 1),
         ("style_layers", "relu1_1:much"),
@@ -106,7 +117,8 @@ def test_the_largest_and_smallest_layer_weights_sum_to_one() -> None:
 
 def test_minus_zero_is_zero_in_every_number() -> None:
     zeros = [name for name, field in Settings.model_fields.items() if field.annotation is float]
-    zeros = [name for name in zeros if name not in ("style_scale", "learning_rate", "beta_2")]
+    above_zero = ("style_scale", "learning_rate", "learning_rate_end", "beta_2")
+    zeros = [name for name in zeros if name not in above_zero]
     assert {"content_weight", "style_weight", "tv_weight", "start_noise", "tolerance"} <= {*zeros}
     signed = resolve(dict.fromkeys(zeros, "-0"), {"style_layers": "relu1_1:-0 relu2_1"})
     plain = resolve(dict.fromkeys(zeros, 0), {"style_layers": "relu1_1:0 relu2_1"})
@@ -207,3 +219,40 @@ def test_presets_follow_published_recipes_exactly() -> None:
 def test_settings_are_read_back_from_json() -> None:
     for settings in PRESETS.values():
         assert Settings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_color_takes_the_place_of_match_colors() -> None:
+    assert (Settings().color, Settings(match_colors=False).color) == ("match", "style")
+    for color in ("match", "style", "content"):
+        for earlier in ({}, {"match_colors": True}, {"match_colors": False}):
+            settings = Settings.model_validate({**earlier, "color": color})
+            assert settings.match_colors is (color == "match")
+            assert Settings.model_validate(settings.model_dump()) == settings
+
+
+def test_the_later_of_color_and_match_colors_counts() -> None:
+    by_row, by_batch = {"match_colors": "no"}, {"color": "content"}
+    assert resolve(by_batch, by_row).color == "style"
+    assert resolve(by_row, by_batch).color == "content"
+    assert resolve({"preset": "article"}, {"color": "match"}) == resolve(
+        {"preset": "article", "match_colors": True}
+    )
+    assert resolve({"preset": "article"}).color == "style"
+
+
+def test_rows_that_say_color_have_the_keys_of_rows_that_say_match_colors() -> None:
+    for color, matched in (("match", True), ("style", False)):
+        named, earlier = resolve({"color": color}), resolve({"match_colors": matched})
+        assert row_key("c", "s", named) == row_key("c", "s", earlier)
+    assert row_key("c", "s", resolve({"color": "content"})) != row_key(
+        "c", "s", resolve({"color": "style"})
+    )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_json_has_only_the_settings_of_version_0_1_0_unless_others_are_used(preset: str) -> None:
+    settings = resolve({"preset": preset})
+    assert json.loads(settings.model_dump_json()).keys() == FIRST_SETTINGS
+    used = resolve({"preset": preset, "color": "content"})
+    assert json.loads(used.model_dump_json()).keys() == FIRST_SETTINGS | {"color"}
+    assert Settings.model_validate_json(used.model_dump_json()) == used

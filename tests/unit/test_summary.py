@@ -123,15 +123,22 @@ COLUMNS = {
     "previous_loss": "float64",
     "asked": "bool",
     "last_status": "str",
+    "strength": "float64",
     "size": "Int64",
     "enlarge": "bool",
     **dict.fromkeys(["style_scale", "content_weight", "style_weight", "tv_weight"], "float64"),
-    **dict.fromkeys(["content_layers", "style_layers", "normalization", "gram"], "str"),
+    **dict.fromkeys(["tv_kind", "content_layers", "style_layers"], "str"),
+    **dict.fromkeys(["normalization", "gram"], "str"),
     "match_colors": "bool",
-    "start": "str",
-    "start_noise": "float64",
+    **dict.fromkeys(["color", "color_match", "start"], "str"),
+    **dict.fromkeys(["start_noise", "start_blend"], "float64"),
+    "init": "str",
     "optimizer": "str",
-    **dict.fromkeys(["learning_rate", "beta_2"], "float64"),
+    "learning_rate": "float64",
+    "learning_rate_decay": "str",
+    **dict.fromkeys(["learning_rate_end", "average"], "float64"),
+    "carry_state": "bool",
+    "beta_2": "float64",
     "best_of_every": "Int64",
     "clip": "str",
     "octaves": "Int64",
@@ -191,7 +198,7 @@ def test_columns_without_values_have_other_types(tmp_path: Path) -> None:
     without_layers = {name: kind for name, kind in COLUMNS.items() if "relative" not in name}
     assert list(frame.columns) == list(without_layers)
     texts = ("stop_reason", "device", "encoder_fingerprint", "style_targets", "curve", "key")
-    switches = ("enlarge", "match_colors", "keep_alpha")
+    switches = ("enlarge", "match_colors", "carry_state", "keep_alpha")
     changed = dict.fromkeys(texts, "float64") | dict.fromkeys(switches, "str")
     assert types_of(frame) == without_layers | changed
     assert frame["picture"].dtype == object

@@ -1,0 +1,93 @@
+"""What is done to the content before it is optimized, and to the result afterwards.
+
+This module loads no TensorFlow.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst_core.images.resize import fit, resize
+from nst_core.transfer.chroma import with_chroma_of
+from nst_core.transfer.colors import ColorStatistics, match_colors, match_histograms
+from nst_core.transfer.octaves import style_sides
+from nst_core.transfer.settings import Settings
+
+_Pixels = NDArray[np.float32]
+
+
+def needs_style(settings: Settings) -> bool:
+    """Return whether a stylization needs the style's pixels, and not only its targets."""
+    return settings.start == "style" or _matches_histograms(settings)
+
+
+def at_strength(settings: Settings) -> Settings:
+    """Return the settings with which a row is optimized: the weights against the content, scaled.
+
+    At full strength, these are the settings themselves.
+    """
+    if settings.strength == 1:
+        return settings
+    names = ("style_weight", "tv_weight")
+    scaled = {name: getattr(settings, name) * settings.strength for name in names}
+    return settings.model_copy(update=scaled)
+
+
+def prepared_content(
+    content: _Pixels, style: _Pixels | None, colors: ColorStatistics, settings: Settings
+) -> _Pixels:
+    """Return the content with the colors that it is optimized with.
+
+    Args:
+        content, style: sRGB in [0, 1], of any size; the style is needed to match histograms.
+        colors: statistics of the style's colors.
+        settings: how to stylize.
+
+    Raises:
+        ValueError: histograms are to be matched, and there is no style.
+    """
+    if not settings.match_colors:
+        return content
+    return _blend(content, _matched(content, style, colors, settings), settings.strength)
+
+
+def _matched(
+    content: _Pixels, style: _Pixels | None, colors: ColorStatistics, settings: Settings
+) -> _Pixels:
+    """Return the content with all of the style's colors."""
+    if not _matches_histograms(settings):
+        return match_colors(content, colors, method=settings.color_match)
+    if style is None:
+        raise ValueError("color_match is 'histogram', but no style picture was passed")
+    side = min(settings.size, max(style_sides(settings)))
+    return match_histograms(content, resize(style, *fit(style.shape[0], style.shape[1], side)))
+
+
+def finished_picture(pixels: _Pixels, content: _Pixels, settings: Settings) -> _Pixels:
+    """Return the result, from the best picture of the optimization.
+
+    Below full strength, it is blended with the content: at strength s, its share is s (2 - s), so
+    that at 0 only the content is left.
+
+    Args:
+        pixels: that picture, float32 (height, width, 3); values outside [0, 1] are clipped if
+            anything is done to it.
+        content: the content as it was passed, sRGB in [0, 1], of any size.
+        settings: how to stylize.
+    """
+    if settings.color != "content" and settings.strength == 1:
+        return pixels
+    original = resize(content, *pixels.shape[:2])
+    share = settings.strength * (2 - settings.strength)
+    blended = _blend(original, np.clip(pixels, 0, 1), share)
+    return with_chroma_of(blended, original) if settings.color == "content" else blended
+
+
+def _blend(start: _Pixels, end: _Pixels, share: float) -> _Pixels:
+    """Return a picture between two others, which is exactly one of them at a share of 0 or 1."""
+    if share in (0, 1):
+        return end if share else start
+    return start + np.float32(share) * (end - start)
+
+
+def _matches_histograms(settings: Settings) -> bool:
+    return settings.match_colors and settings.color_match == "histogram"

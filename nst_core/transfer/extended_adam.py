@@ -1,0 +1,92 @@
+"""Adam with two additions: the average of its iterates, and moments from the octave before."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from nst_core.images.resize import resize
+from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.adam import Adam
+from nst_core.transfer.descent import Best, Objective, is_finite, select
+
+
+class ExtendedAdamState(NamedTuple):
+    """The state of Adam, and what the additions need.
+
+    Attributes:
+        average: the decayed sum of the iterates, of the point's shape; it begins at 0.
+        earlier_steps: the steps of earlier octaves whose moments were carried over.
+    """
+
+    point: tf.Tensor
+    best: Best
+    first_moment: tf.Tensor
+    second_moment: tf.Tensor
+    step: tf.Tensor
+    step_size: tf.Tensor
+    evaluations: tf.Tensor
+    status: tf.Tensor
+    average: tf.Tensor
+    earlier_steps: tf.Tensor
+
+
+@dataclass(frozen=True)
+class ExtendedAdam(Adam):
+    """Adam whose result may be an average, and whose moments may come from an earlier octave.
+
+    Attributes:
+        average: the decay of the exponential mean of the iterates, at least 0 and below 1. Above 0,
+            only the mean after each call of `advance` (and the start) can become the best point; it
+            is corrected for its beginning at 0, like Adam's moments.
+    """
+
+    State: ClassVar = ExtendedAdamState
+
+    average: float = 0.0
+
+    def start(self, objective: Objective, point: tf.Tensor, step_size: tf.Tensor) -> Any:
+        """Return the state before the first step, with the start's own value as the best so far."""
+        plain = super().start(objective, point, step_size)
+        return ExtendedAdamState(*plain, average=tf.zeros_like(point), earlier_steps=tf.constant(0))
+
+    def advance(self, objective: Objective, state: Any, steps: tf.Tensor) -> Any:
+        """Take up to this many steps, as `Adam` does, and then look at the average."""
+        advanced: Any = super().advance(objective, state, steps)
+        if not self.average:
+            return advanced
+        decay = tf.constant(self.average, advanced.average.dtype)
+        share = 1 - tf.pow(decay, tf.cast(advanced.step, decay.dtype))
+        mean = advanced.average / share
+        evaluation = objective(mean)
+        is_better = is_finite(evaluation) & (evaluation.value < advanced.best.value)
+        reached = Best(mean, evaluation.value, evaluation.terms)
+        return advanced._replace(
+            best=select(is_better, reached, advanced.best), evaluations=advanced.evaluations + 1
+        )
+
+    def _step(self, objective: Objective, state: Any) -> Any:
+        after: Any = super()._step(objective, state)
+        average = self.average * state.average + (1 - self.average) * after.point
+        return after._replace(average=average, best=state.best if self.average else after.best)
+
+    def _age(self, state: Any, step: tf.Tensor) -> tf.Tensor:
+        return step + state.earlier_steps
+
+
+def carried(state: Any, earlier: Any) -> Any:
+    """Return a state before its first step with the moments of a picture of another size.
+
+    A pixel's gradient is inversely proportional to the number of pixels, because the losses are
+    means, so the moments are scaled as well as resized. A state of another optimizer is returned
+    unchanged.
+    """
+    if not isinstance(state, ExtendedAdamState):
+        return state
+    height, width = state.point.shape[:2]
+    ratio = earlier.point.shape.num_elements() / state.point.shape.num_elements()
+    moments = (earlier.first_moment, earlier.second_moment)
+    first, second = (resize(moment.numpy(), height, width) for moment in moments)
+    return state._replace(
+        first_moment=tf.constant(first * ratio, tf.float32),
+        second_moment=tf.constant(second * ratio**2, tf.float32),
+        earlier_steps=earlier.earlier_steps + earlier.step,
+    )

@@ -1,0 +1,24 @@
+"""The optimizer that settings choose."""
+
+import math
+
+from nst_core.transfer.adam import Adam
+from nst_core.transfer.extended_adam import ExtendedAdam
+from nst_core.transfer.lbfgs import Lbfgs
+from nst_core.transfer.learning_rate import is_extended
+from nst_core.transfer.settings import Settings
+
+Optimizer = Lbfgs | Adam
+
+
+def optimizer_of(settings: Settings) -> Optimizer:
+    """Return the optimizer that these settings choose."""
+    lower, upper = (0.0, 1.0) if settings.clip == "always" else (-math.inf, math.inf)
+    if settings.optimizer == "lbfgs":
+        return Lbfgs(lower, upper)
+    beta_2, best_of_every = settings.beta_2, settings.best_of_every
+    if is_extended(settings):
+        return ExtendedAdam(
+            lower, upper, beta_2=beta_2, best_of_every=best_of_every, average=settings.average
+        )
+    return Adam(lower, upper, beta_2=beta_2, best_of_every=best_of_every)

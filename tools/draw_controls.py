@@ -1,0 +1,101 @@
+"""Draw the pictures of docs/controls.md: one sheet for each control, with its values side by side.
+
+    python tools/draw_controls.py color docs/pictures/control-color.jpg
+
+The content and the style are sample pictures, so that anybody can draw the same sheets.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+import nst_core as nst
+from nst_core.images.resize import fit
+from nst_core.samples.paintings import PAINTINGS
+from nst_core.samples.photographs import photograph
+
+SIDE = 256
+"""The longest side of each picture, in pixels."""
+
+GAP, LABEL = 8, 18
+"""The space between pictures, and the height of their labels, in pixels."""
+
+LARGEST_FILE = 60_000
+"""In bytes; the quality of the JPEG is lowered until the file is small enough."""
+
+CONTENT, STYLE = "coffee", "swirls"
+
+Choices = Mapping[str, Any]
+
+ADAM = {"optimizer": "adam", "learning_rate": 0.05}
+
+CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
+    "color": [(f"color = {color}", {"color": color}) for color in ("match", "style", "content")],
+    "color-match": [
+        (f"color_match = {method}", {"color_match": method})
+        for method in ("symmetric", "pca", "cholesky", "histogram")
+    ],
+    "tv": [
+        ("tv_weight = 0", {"tv_weight": 0}),
+        ("l2, tv_weight = 5", {"tv_weight": 5}),
+        ("l1, tv_weight = 0.5", {"tv_kind": "l1", "tv_weight": 0.5}),
+        ("9-point, tv_weight = 5", {"tv_kind": "9-point", "tv_weight": 5}),
+    ],
+    "start": [
+        *((f"start_blend = {share}", {"start_blend": share}) for share in (0, 0.5, 1)),
+        ("init = the rocket", {"init": "rocket"}),
+    ],
+    "average": [
+        ("Adam", ADAM),
+        ("average = 0.95", {**ADAM, "average": 0.95}),
+        ("cosine", {**ADAM, "learning_rate_decay": "cosine"}),
+        ("carry_state = on", {**ADAM, "carry_state": True}),
+    ],
+    "strength": [
+        (f"strength = {strength}", {"strength": strength}) for strength in (0.25, 0.5, 0.75, 1)
+    ],
+}
+"""The labels and the settings of each sheet's pictures, by the name of the control."""
+
+
+def sheet_of(pictures: Mapping[str, Image.Image]) -> Image.Image:
+    """Return pictures of one size side by side, with their labels below them."""
+    height = max(picture.height for picture in pictures.values())
+    size = (GAP + (SIDE + GAP) * len(pictures), GAP + height + LABEL)
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for number, (label, picture) in enumerate(pictures.items()):
+        left = GAP + number * (SIDE + GAP)
+        sheet.paste(picture, (left, GAP))
+        where = (left + SIDE / 2, GAP + height + LABEL / 2)
+        draw.text(where, label, fill="black", font=font, anchor="mm")
+    return sheet
+
+
+def draw(name: str) -> Image.Image:
+    """Return the sheet of a control: the content, and the results with its values."""
+    photo = Image.fromarray(photograph(CONTENT))
+    height, width = fit(photo.height, photo.width, SIDE)
+    content, style = photo.resize((width, height)), PAINTINGS[STYLE](SIDE, 1)
+    pictures = {"the photograph": content}
+    for label, choices in CONTROLS[name]:
+        print(label, flush=True)
+        chosen = {"preset": "draft", "seed": 1, **choices}
+        init = photograph(chosen.pop("init")) if "init" in chosen else None
+        pictures[label] = nst.stylize(content, style, nst.resolve(chosen), init=init).image
+    return sheet_of(pictures)
+
+
+def save(sheet: Image.Image, path: Path) -> None:
+    """Save a sheet as a JPEG file of at most `LARGEST_FILE` bytes."""
+    for quality in range(90, 10, -5):
+        sheet.save(path, quality=quality)
+        if path.stat().st_size <= LARGEST_FILE:
+            return
+
+
+if __name__ == "__main__":
+    save(draw(sys.argv[1]), Path(sys.argv[2]))
