@@ -115,6 +115,9 @@ class OctaveTask:
             {layer: tf.constant(octaves[octave][layer]) for layer in settings.style_layer_weights}
             for octaves in (targets.grams, targets.centers)
         )
+        others = tf.nest.map_structure(
+            tf.constant, targets.others[octave] if targets.others else {}
+        )
         layers = tuple(settings.content_layer_weights)
         seen = content_targets(encoder, resize(content, *shape), layers)
         return cls(
@@ -122,7 +125,7 @@ class OctaveTask:
                 *(encoder, optimizer_of(settings), settings.normalization, current_device()),
                 rematerialize=rematerialize,
             ),
-            targets=Targets(content=seen, grams=grams, centers=centers),
+            targets=Targets(content=seen, grams=grams, centers=centers, others=others),
             weights=loss_weights(settings),
             settings=settings,
             shape=shape,

@@ -104,6 +104,7 @@ class TableRow:
     style_layers: str | None = None
     normalization: str | None = None
     gram: str | None = None
+    style_measure: str | None = None
     match_colors: bool | None = None
     start: str | None = None
     start_noise: float | None = None

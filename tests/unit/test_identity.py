@@ -26,6 +26,8 @@ def test_settings_that_do_not_affect_the_targets_share_them(choices: dict[str, o
         {"style_scale": 0.5},
         {"style_layers": "relu2_1"},
         {"gram": "raw"},
+        {"style_measure": "moments"},
+        {"style_measure": "gram moments"},
     ],
 )
 def test_settings_that_change_the_targets_change_their_key(choices: dict[str, object]) -> None:
@@ -56,6 +58,7 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
         "style_layers": "relu1_1:1",
         "normalization": "mean",
         "gram": "raw",
+        "style_measure": "moments",
         "match_colors": False,
         "start": "noise",
         "start_noise": 2.0,

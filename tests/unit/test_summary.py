@@ -126,7 +126,9 @@ COLUMNS = {
     "size": "Int64",
     "enlarge": "bool",
     **dict.fromkeys(["style_scale", "content_weight", "style_weight", "tv_weight"], "float64"),
-    **dict.fromkeys(["content_layers", "style_layers", "normalization", "gram"], "str"),
+    **dict.fromkeys(
+        ["content_layers", "style_layers", "normalization", "gram", "style_measure"], "str"
+    ),
     "match_colors": "bool",
     "start": "str",
     "start_noise": "float64",

@@ -1,0 +1,35 @@
+"""What each style loss costs in memory and on disk.
+
+This module loads no TensorFlow, and its keys are the names of the style losses.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+GRAM = "gram"
+"""The style loss of Gatys et al., whose targets are in every file of style targets."""
+
+
+class Cost(NamedTuple):
+    """What a style loss costs.
+
+    Attributes:
+        version: increased whenever its targets change for the same picture and encoder.
+        arrays: arrays of the size of a style layer that exist for its gradient.
+        target: function of a layer's channels, to the numbers in its target.
+    """
+
+    version: int
+    arrays: float
+    target: Callable[[int], int]
+
+
+COSTS: Mapping[str, Cost] = {
+    GRAM: Cost(1, 1, lambda channels: channels * (channels + 1)),
+    "moments": Cost(1, 7, lambda channels: 7 * channels),
+    "wasserstein": Cost(1, 1, lambda channels: channels * (channels + 1) + 1),
+}
+"""The costs of each style loss, by its name, in the order in which losses are added up.
+
+The target of Gram matrices is cached for every style, because the table compares them.
+"""

@@ -1,0 +1,50 @@
+"""Style losses at one layer in NumPy and float64, written independently of the TensorFlow code.
+
+Each function compares a picture's features with a style's, both (height, width, channels).
+"""
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def rows_of(features: Array) -> Array:
+    return features.reshape(-1, features.shape[2])
+
+
+def central_moments(features: Array, style: Array) -> list[Array]:
+    """Return the mean and the central moments of orders 2 to 5, after the map to (-1, 1)."""
+    rows, of_style = rows_of(features), rows_of(style)
+    variance = of_style.var(axis=0)
+    normal = (rows - of_style.mean(axis=0)) / np.sqrt(variance + 0.01 * variance.mean())
+    bounded = np.sin(np.arctan(normal))
+    mean = bounded.mean(axis=0)
+    return [mean, *(((bounded - mean) ** order).mean(axis=0) for order in range(2, 6))]
+
+
+def moments(features: Array, style: Array) -> float:
+    found, wanted = central_moments(features, style), central_moments(style, style)
+    deviation = np.sqrt(wanted[1])
+    losses = [((found[0] - wanted[0]) ** 2).sum() / (deviation**2).sum()]
+    for order in range(2, 6):
+        unit = np.maximum(np.abs(wanted[order - 1]), deviation**order)
+        losses.append(((found[order - 1] - wanted[order - 1]) ** 2).sum() / (unit**2).sum())
+    return float(np.mean(losses))
+
+
+def wasserstein(features: Array, style: Array) -> float:
+    """Return the squared distance by the textbook's formula, with SciPy's square root."""
+    means = [rows_of(of).mean(axis=0) for of in (features, style)]
+    first, second = (np.cov(rows_of(of), rowvar=False, bias=True) for of in (features, style))
+    noise = 1e-3 * np.trace(second) / len(second) * np.eye(len(second))
+    first, second = first + noise, second + noise
+    root = scipy.linalg.sqrtm(second)
+    cross = np.real(np.trace(scipy.linalg.sqrtm(root @ first @ root)))
+    distance = ((means[0] - means[1]) ** 2).sum() + np.trace(first) + np.trace(second) - 2 * cross
+    return float(distance / np.trace(second))
+
+
+REFERENCES = {"moments": moments, "wasserstein": wasserstein}
+"""Every style loss but that of Gram matrices, by its name."""
