@@ -46,5 +46,23 @@ def wasserstein(features: Array, style: Array) -> float:
     return float(distance / np.trace(second))
 
 
-REFERENCES = {"moments": moments, "wasserstein": wasserstein}
+def shifted_gram(features: Array, style: Array) -> float:
+    """Return the loss of products with features 2 and 4 positions to the right and down."""
+    center = style.mean(axis=(0, 1))
+    errors = norms = 0.0
+    for down, right in ((0, 2), (2, 0), (0, 4), (4, 0)):
+        products = []
+        for of in (features - center, style - center):
+            height, width, channels = of.shape
+            height, width = max(height - down, 0), max(width - right, 0)
+            total = np.zeros((channels, channels))
+            for y, x in np.ndindex(height, width):
+                total += np.outer(of[y, x], of[y + down, x + right])
+            products.append(total / max(height * width, 1))
+        errors += ((products[0] - products[1]) ** 2).sum()
+        norms += (products[1] ** 2).sum()
+    return float(errors / norms)
+
+
+REFERENCES = {"moments": moments, "wasserstein": wasserstein, "shifted-gram": shifted_gram}
 """Every style loss but that of Gram matrices, by its name."""

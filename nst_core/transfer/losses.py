@@ -23,6 +23,7 @@ from nst_core.transfer.settings import Normalization, Settings
 from nst_core.transfer.statistics import gram_matrix
 from nst_core.transfer.style_losses.costs import GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
+from nst_core.transfer.style_losses.relative import relative_loss
 from nst_core.transfer.terms import LOSS_TERMS, term_weights
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -83,12 +84,6 @@ def loss_weights(settings: Settings) -> LossWeights:
 
 def _as_tensors(weights: dict[str, float]) -> dict[str, tf.Tensor]:
     return {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}
-
-
-def relative_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Return the scalar sum((value - target)^2) / sum(target^2): 0 if equal, 1 if `value` is 0."""
-    squared_norm = tf.reduce_sum(tf.square(target))
-    return tf.math.divide_no_nan(tf.reduce_sum(tf.square(value - target)), squared_norm)
 
 
 def mean_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

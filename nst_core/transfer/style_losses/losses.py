@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 
 from nst_core.transfer.style_losses.moments import MOMENTS
+from nst_core.transfer.style_losses.shifted_gram import SHIFTED_GRAM
 from nst_core.transfer.style_losses.style_loss import StyleLoss
 from nst_core.transfer.style_losses.wasserstein import WASSERSTEIN
 
-STYLE_LOSSES: Mapping[str, StyleLoss] = {"moments": MOMENTS, "wasserstein": WASSERSTEIN}
+STYLE_LOSSES: Mapping[str, StyleLoss] = {
+    "moments": MOMENTS,
+    "wasserstein": WASSERSTEIN,
+    "shifted-gram": SHIFTED_GRAM,
+}
 """The style losses besides `gram`, whose formula is that of the convention."""
