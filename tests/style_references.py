@@ -64,5 +64,38 @@ def shifted_gram(features: Array, style: Array) -> float:
     return float(errors / norms)
 
 
-REFERENCES = {"moments": moments, "wasserstein": wasserstein, "shifted-gram": shifted_gram}
+def quantiles(values: Array) -> Array:
+    """Return 256 quantiles of a list of numbers, each the mean of equally many of them.
+
+    As many copies of each number as necessary make every other number of quantiles possible, but a
+    list whose length 256 does not divide is sampled at the centers of equal intervals.
+    """
+    each = int(np.ceil(len(values) / 256))
+    centers = (np.arange(256 * each) + 0.5) / (256 * each)
+    sampled = np.quantile(values, centers, method="inverted_cdf")
+    return sampled.reshape(256, each).mean(axis=1)
+
+
+def distributions(features: Array, style: Array) -> float:
+    """Return the loss of the distributions of the last axis, all with their own quantiles."""
+    errors = norms = 0.0
+    for found, wanted in zip(rows_of(features).T, rows_of(style).T, strict=True):
+        errors += ((quantiles(found) - quantiles(wanted)) ** 2).sum()
+        norms += ((quantiles(wanted) - wanted.mean()) ** 2).sum()
+    return float(errors / norms)
+
+
+def sliced(features: Array, style: Array) -> float:
+    drawn = np.random.default_rng(style.shape).normal(size=(style.shape[2],) * 2)
+    directions, _ = np.linalg.qr(drawn)
+    return distributions(features @ directions.T, style @ directions.T)
+
+
+REFERENCES = {
+    "moments": moments,
+    "wasserstein": wasserstein,
+    "shifted-gram": shifted_gram,
+    "sliced": sliced,
+    "histogram": distributions,
+}
 """Every style loss but that of Gram matrices, by its name."""

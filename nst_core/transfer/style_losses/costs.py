@@ -29,6 +29,8 @@ COSTS: Mapping[str, Cost] = {
     "moments": Cost(1, 7, lambda channels: 7 * channels),
     "wasserstein": Cost(1, 1, lambda channels: channels * (channels + 1) + 1),
     "shifted-gram": Cost(1, 9, lambda channels: channels * (4 * channels + 1)),
+    "sliced": Cost(1, 5, lambda channels: channels * (channels + 256)),
+    "histogram": Cost(1, 5, lambda channels: channels * 256),
 }
 """The costs of each style loss, by its name, in the order in which losses are added up.
 
