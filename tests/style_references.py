@@ -91,11 +91,29 @@ def sliced(features: Array, style: Array) -> float:
     return distributions(features @ directions.T, style @ directions.T)
 
 
+def cells(features: Array) -> Array:
+    """Return the means of squares of 4 x 4 positions, as rows; the sides must be multiples of 4."""
+    height, width, channels = features.shape
+    squares = features.reshape(height // 4, 4, width // 4, 4, channels)
+    return squares.mean(axis=(1, 3)).reshape(-1, channels)
+
+
+def neighbors(features: Array, style: Array) -> float:
+    of_style = cells(style)
+    found, wanted = (cells(of) - of_style.mean(axis=0) for of in (features, style))
+    found, wanted = (
+        rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        for rows in (found, wanted)
+    )
+    return float((1 - (found @ wanted.T).max(axis=1)).mean())
+
+
 REFERENCES = {
     "moments": moments,
     "wasserstein": wasserstein,
     "shifted-gram": shifted_gram,
     "sliced": sliced,
     "histogram": distributions,
+    "neighbors": neighbors,
 }
 """Every style loss but that of Gram matrices, by its name."""

@@ -47,6 +47,7 @@ class _Block:
         kept: in what the gradient needs: the results of all its layers but the convolution.
         style: in what the gradients of the style losses need, besides the style layers themselves.
         others: the part of it that is for style losses besides `gram`.
+        lasting: in what rematerialization keeps for style losses that need all layers at once.
         content: in its content layers.
     """
 
@@ -56,6 +57,7 @@ class _Block:
     kept: int
     style: float
     others: float
+    lasting: float
     content: int
 
 
@@ -108,9 +110,9 @@ def _rematerialized(blocks: list[_Block]) -> float:
 
     What a block and those before it are given is kept, and the block itself is given a copy.
     """
-    given, largest = 0, 0.0
+    given, largest = 0.0, 0.0
     for block in blocks:
-        given += block.given
+        given += block.given + block.lasting
         passing = PASSING_ARRAYS * block.largest
         within = block.given + block.kept + block.others
         largest = max(largest, given + within + passing)
@@ -141,5 +143,6 @@ def _blocks(topology: Topology, settings: Settings, shape: tuple[int, int]) -> I
             kept=sum(size for layer, size in sizes.items() if not isinstance(layer, Convolution)),
             style=of_style * sum(arrays.values()),
             others=of_style * sum(count for name, count in arrays.items() if name != GRAM),
+            lasting=of_style * sum(arrays[name] for name in arrays if not COSTS[name].is_local),
             content=sum(size for layer, size in sizes.items() if layer.name in content),
         )

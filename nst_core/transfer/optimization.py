@@ -1,9 +1,8 @@
-"""The optimization at one octave, and the compiled functions that all octaves and rows share."""
+"""The optimization at one octave."""
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +13,13 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.adam import Adam
-from nst_core.transfer.any_size import AnySize
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best, Evaluation
+from nst_core.transfer.compiled import Compiled, Optimizer, compile_for
+from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
 from nst_core.transfer.lbfgs import Lbfgs
-from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
+from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
-from nst_core.transfer.settings import Normalization, Settings
+from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import StyleTargets, content_targets
 from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
 
@@ -30,8 +29,6 @@ Pixels = NDArray[np.float32]
 FIRST_LBFGS_STEP = 0.05
 SMALLER_STEP = 0.1
 """The most by which L-BFGS's first step changes a pixel, and its factor after a recovery."""
-
-Optimizer = Lbfgs | Adam
 
 
 def optimizer_of(settings: Settings) -> Optimizer:
@@ -92,7 +89,7 @@ class Report(NamedTuple):
 class OctaveTask:
     """The optimization at one octave."""
 
-    compiled: "Compiled"
+    compiled: Compiled
     targets: Targets
     weights: LossWeights
     settings: Settings
@@ -235,49 +232,3 @@ def _on_host(losses: LossTerms) -> Losses:
         terms={term: float(losses.terms[term]) for term in LOSS_TERMS},
         style_layers={layer: float(loss) for layer, loss in losses.style_layers.items()},
     )
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """Functions of tensors only: one trace serves every row, whatever its shape and weights."""
-
-    optimizer: Optimizer
-    start: AnySize
-    advance: AnySize
-    measure: AnySize
-
-
-@cache
-def compile_for(
-    encoder: Encoder,
-    optimizer: Optimizer,
-    normalization: Normalization,
-    device: str,  # noqa: ARG001 - a graph contains weights, and each device has its own copy
-    *,
-    rematerialize: bool = False,
-) -> Compiled:
-    """Return the functions for these arguments, which are compiled when they are first used."""
-
-    def measured(pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
-        return loss_terms(
-            *(encoder, normalization, pixels, targets, weights), rematerialize=rematerialize
-        )
-
-    def objective(targets: Targets, weights: LossWeights) -> Callable[[tf.Tensor], Evaluation]:
-        def evaluate(pixels: tf.Tensor) -> Evaluation:
-            with tf.GradientTape() as tape:
-                tape.watch(pixels)
-                terms = measured(pixels, targets, weights)
-            return Evaluation(terms.total, tape.gradient(terms.total, pixels), terms)
-
-        return evaluate
-
-    def start(
-        pixels: tf.Tensor, targets: Targets, weights: LossWeights, step_size: tf.Tensor
-    ) -> Any:
-        return optimizer.start(objective(targets, weights), pixels, step_size)
-
-    def advance(state: Any, targets: Targets, weights: LossWeights, steps: tf.Tensor) -> Any:
-        return optimizer.advance(objective(targets, weights), state, steps)
-
-    return Compiled(optimizer, AnySize.of(start), AnySize.of(advance), AnySize.of(measured))

@@ -16,12 +16,14 @@ class Cost(NamedTuple):
     Attributes:
         version: increased whenever its targets change for the same picture and encoder.
         arrays: arrays of the size of a style layer that exist for its gradient.
-        target: function of a layer's channels, to the numbers in its target.
+        target: function of a layer's channels, to the most numbers in its target.
+        is_local: whether a layer's activations are no longer needed once its statistic is known.
     """
 
     version: int
     arrays: float
     target: Callable[[int], int]
+    is_local: bool = True
 
 
 COSTS: Mapping[str, Cost] = {
@@ -31,6 +33,7 @@ COSTS: Mapping[str, Cost] = {
     "shifted-gram": Cost(1, 9, lambda channels: channels * (4 * channels + 1)),
     "sliced": Cost(1, 5, lambda channels: channels * (channels + 256)),
     "histogram": Cost(1, 5, lambda channels: channels * 256),
+    "neighbors": Cost(1, 2, lambda channels: channels * 4097 + 1, is_local=False),
 }
 """The costs of each style loss, by its name, in the order in which losses are added up.
 

@@ -19,11 +19,17 @@ class StyleLoss(NamedTuple):
             the loss compares.
         loss: function of statistics, targets and weights, all by layer; it returns a float32
             scalar, which is 0 for the style itself, and about 1 for a picture without structure.
+        renewed: function of statistics, targets and weights, all by layer; it returns the targets
+            with what depends on the picture and stays the same for a few steps. None if there is
+            nothing of this kind. New targets must never raise the loss.
     """
 
     targets: Callable[[Mapping[str, tf.Tensor]], dict[str, dict[str, tf.Tensor]]]
     statistic: Callable[[tf.Tensor, LayerTarget], Any]
     loss: Callable[[Mapping[str, Any], Mapping[str, LayerTarget], Mapping[str, Any]], tf.Tensor]
+    renewed: (
+        Callable[[Mapping[str, Any], Mapping[str, LayerTarget], Mapping[str, Any]], Any] | None
+    ) = None
 
 
 def layer_by_layer(
