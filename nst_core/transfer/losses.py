@@ -12,13 +12,13 @@ each divided by its own picture's number of positions. A convention defines the 
 from collections.abc import Callable, Mapping
 from functools import partial, reduce
 from operator import add
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.rematerialization import rematerialized
+from nst_core.transfer.self_similarity import with_channel
 from nst_core.transfer.settings import Normalization, Settings
 from nst_core.transfer.statistics import gram_matrix
 from nst_core.transfer.style_losses.costs import GRAM
@@ -26,7 +26,8 @@ from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.relative import relative_loss
 from nst_core.transfer.terms import LOSS_TERMS, term_weights
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = {}
+"""A dictionary, because TensorFlow cannot take other mappings apart and build them again."""
 
 
 class Targets(NamedTuple):
@@ -34,12 +35,15 @@ class Targets(NamedTuple):
 
     Attributes:
         others: targets of the style losses besides `gram`, by loss, layer and name.
+        similarities: self-similarities of the content with a channel axis, float32 (cells, cells,
+            1); if there are any, there are no content targets.
     """
 
     content: dict[str, tf.Tensor]
     grams: dict[str, tf.Tensor]
     centers: dict[str, tf.Tensor]
     others: Mapping[str, Mapping[str, Mapping[str, tf.Tensor]]] = NOTHING
+    similarities: Mapping[str, tf.Tensor] = NOTHING
 
 
 class LossWeights(NamedTuple):
@@ -189,6 +193,9 @@ class Seen(NamedTuple):
 
 def _content(seen: Seen) -> tf.Tensor:
     loss, weights = seen.convention.content, seen.weights.content_layers
+    if similarities := seen.targets.similarities:
+        found = {layer: with_channel(seen.activations[layer]) for layer in similarities}
+        return _sum_of_layers(relative_loss, found, similarities, weights)
     return _sum_of_layers(loss, seen.activations, seen.targets.content, weights)
 
 
@@ -245,13 +252,14 @@ def loss_terms(
         rematerialize: keep no activations for the gradient but those of content layers.
     """
     convention = CONVENTIONS[normalization]
+    of_content = {*targets.content, *targets.similarities}
     others = {layer: partial(_statistics, targets, layer) for layer in targets.centers}
     if rematerialize:
         layers, grams, statistics = rematerialized(
-            *(encoder, pixels, targets.content, targets.centers, others)
+            *(encoder, pixels, of_content, targets.centers, others)
         )
     else:
-        layers = activations(encoder, pixels, {*targets.content, *targets.grams})
+        layers = activations(encoder, pixels, {*of_content, *targets.grams})
         grams = {
             layer: gram_matrix(layers[layer], center) for layer, center in targets.centers.items()
         }

@@ -24,6 +24,9 @@ and compiled bytes, were fitted to what was measured."""
 CONTENT_ARRAYS = 2
 """Arrays of the size of a content layer that exist for its loss: the target, the difference."""
 
+SIMILARITIES = 5 * 32**4
+"""Numbers in the self-similarities of a content layer and their gradients, at most."""
+
 PICTURES: dict[OptimizerName, float] = {"adam": 12, "lbfgs": 44}
 """Arrays of the size of the picture that the optimizer holds: its state before and during a call,
 and while it changes. With L-BFGS, most are its history."""
@@ -82,6 +85,8 @@ def peak_memory(
     blocks = [*_blocks(topology, settings, shape)]
     gradient = _rematerialized(blocks) if rematerialize else _kept(blocks, on_gpu=on_gpu)
     content = CONTENT_ARRAYS * sum(block.content for block in blocks)
+    if settings.content_measure == "self-similarity":
+        content += SIMILARITIES * len(settings.content_layer_weights)
     pictures = PICTURES[settings.optimizer] * math.prod(shape) * 3
     weights = sum(map(math.prod, topology.weight_shapes.values()))
     numbers = gradient + content + pictures

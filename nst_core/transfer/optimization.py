@@ -19,6 +19,7 @@ from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
 from nst_core.transfer.lbfgs import Lbfgs
 from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
+from nst_core.transfer.self_similarity import with_channel
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import StyleTargets, content_targets
 from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
@@ -122,7 +123,9 @@ class OctaveTask:
                 *(encoder, optimizer_of(settings), settings.normalization, current_device()),
                 rematerialize=rematerialize,
             ),
-            targets=Targets(content=seen, grams=grams, centers=centers, others=others),
+            targets=Targets(
+                **_content(seen, settings), grams=grams, centers=centers, others=others
+            ),
             weights=loss_weights(settings),
             settings=settings,
             shape=shape,
@@ -201,6 +204,14 @@ class OctaveTask:
             stop_reason=self._stop_reason(int(state.status), steps, history),
             progress=progress,
         )
+
+
+def _content(features: dict[str, tf.Tensor], settings: Settings) -> dict[str, Any]:
+    """Return the targets of the content loss, by the names of the fields of `Targets`."""
+    if settings.content_measure == "features":
+        return {"content": features}
+    similarities = {layer: with_channel(of_layer) for layer, of_layer in features.items()}
+    return {"content": {}, "similarities": similarities}
 
 
 def _restored(

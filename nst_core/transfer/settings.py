@@ -25,6 +25,7 @@ Start = Literal["content", "noise", "gray", "style"]
 OptimizerName = Literal["lbfgs", "adam"]
 Normalization = Literal["relative", "mean", "article", "gatys", "neural-style"]
 GramKind = Literal["centered", "raw"]
+ContentMeasure = Literal["features", "self-similarity"]
 Clip = Literal["always", "end"]
 
 DEFAULT_ENCODER: EncoderName = "compact"
@@ -69,6 +70,11 @@ class Settings(BaseModel):
         GRAM,
         description=f"what the style loss compares: {', '.join(COSTS)}, or several with weights, "
         "such as gram:1 moments:0.5",
+    )
+    content_measure: ContentMeasure = Field(
+        "features",
+        description="what the content loss compares: features, or self-similarity (how different "
+        "the parts of the picture are from each other)",
     )
     match_colors: bool = Field(
         True, description="first give the content the style's mean color and color covariance"

@@ -105,6 +105,7 @@ class TableRow:
     normalization: str | None = None
     gram: str | None = None
     style_measure: str | None = None
+    content_measure: str | None = None
     match_colors: bool | None = None
     start: str | None = None
     start_noise: float | None = None

@@ -10,7 +10,14 @@ ENCODER = "e" * 64
 
 
 @pytest.mark.parametrize(
-    "choices", [{"content_weight": 9}, {"steps": 1}, {"seed": 4}, {"style_layers": "relu1_1:2"}]
+    "choices",
+    [
+        {"content_weight": 9},
+        {"content_measure": "self-similarity"},
+        {"steps": 1},
+        {"seed": 4},
+        {"style_layers": "relu1_1:2"},
+    ],
 )
 def test_settings_that_do_not_affect_the_targets_share_them(choices: dict[str, object]) -> None:
     base = Settings(style_layers="relu1_1")
@@ -59,6 +66,7 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
         "normalization": "mean",
         "gram": "raw",
         "style_measure": "moments",
+        "content_measure": "self-similarity",
         "match_colors": False,
         "start": "noise",
         "start_noise": 2.0,

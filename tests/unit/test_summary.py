@@ -127,7 +127,15 @@ COLUMNS = {
     "enlarge": "bool",
     **dict.fromkeys(["style_scale", "content_weight", "style_weight", "tv_weight"], "float64"),
     **dict.fromkeys(
-        ["content_layers", "style_layers", "normalization", "gram", "style_measure"], "str"
+        [
+            "content_layers",
+            "style_layers",
+            "normalization",
+            "gram",
+            "style_measure",
+            "content_measure",
+        ],
+        "str",
     ),
     "match_colors": "bool",
     "start": "str",
