@@ -69,6 +69,17 @@ class Adam:
             status=tf.where(finite, RUNNING, DIVERGED),
         )
 
+    def current(self, state: AdamState) -> tf.Tensor:
+        """Return the point from which the next step is taken."""
+        return state.point
+
+    def evaluated_again(self, _: Objective, state: AdamState) -> AdamState:
+        """Return the state for an objective that has changed a little since the last step.
+
+        Adam evaluates each point anew. The best value stays, although it may be lower by now.
+        """
+        return state
+
     def advance(self, objective: Objective, state: AdamState, steps: tf.Tensor) -> AdamState:
         """Take up to this many steps, or fewer if the value stops being finite."""
         advanced: AdamState = repeat(lambda now: self._step(objective, now), state, steps)

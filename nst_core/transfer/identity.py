@@ -10,6 +10,7 @@ from typing import Any
 
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
+from nst_core.transfer.style_losses.costs import COSTS, GRAM
 
 STATISTICS_VERSION = 1
 """Increased whenever the numbers in style targets change for the same picture and encoder."""
@@ -23,8 +24,8 @@ def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -
 
     Args:
         style_sha256: digest of the style picture's decoded content.
-        settings: only the working sizes, the style layers (not their weights) and the kind of Gram
-            matrix matter.
+        settings: only the working sizes, the style layers and losses (not their weights) and the
+            kind of Gram matrix matter.
         encoder_fingerprint: fingerprint of the encoder that computes the targets.
 
     Returns:
@@ -38,8 +39,15 @@ def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -
             "layers": sorted(settings.style_layer_weights),
             "gram": settings.gram,
             "encoder": encoder_fingerprint,
+            **_other_losses(settings),
         }
     )
+
+
+def _other_losses(settings: Settings) -> dict[str, Any]:
+    """Return the facts about style losses other than Gram matrices, which all targets contain."""
+    versions = {name: COSTS[name].version for name in settings.style_loss_weights if name != GRAM}
+    return {"style_losses": versions} if versions else {}
 
 
 def row_key(content_sha256: str, style: str, settings: Settings, init_sha256: str = "") -> str:

@@ -89,6 +89,17 @@ class Lbfgs:
             status=tf.where(is_finite(evaluation), RUNNING, DIVERGED),
         )
 
+    def current(self, state: LbfgsState) -> tf.Tensor:
+        """Return the point from which the next step is taken."""
+        return state.best.point
+
+    def evaluated_again(self, objective: Objective, state: LbfgsState) -> LbfgsState:
+        """Return the state for an objective that has changed a little since the last step."""
+        evaluation = objective(state.best.point)
+        best = Best(state.best.point, finite_or_infinity(evaluation), evaluation.terms)
+        evaluations = state.evaluations + 1
+        return state._replace(best=best, gradient=evaluation.gradient, evaluations=evaluations)
+
     def advance(self, objective: Objective, state: LbfgsState, steps: tf.Tensor) -> LbfgsState:
         """Take up to this many steps, or fewer if no step lowers the value any more."""
         advanced: LbfgsState = repeat(lambda now: self._step(objective, now), state, steps)

@@ -10,26 +10,41 @@ each divided by its own picture's number of positions. A convention defines the 
 """
 
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from operator import add
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.rematerialization import rematerialized
+from nst_core.transfer.self_similarity import with_channel
 from nst_core.transfer.settings import Normalization, Settings, TvKind
 from nst_core.transfer.statistics import gram_matrix
+from nst_core.transfer.style_losses.costs import GRAM
+from nst_core.transfer.style_losses.losses import STYLE_LOSSES
+from nst_core.transfer.style_losses.relative import relative_loss
 from nst_core.transfer.terms import LOSS_TERMS, term_weights
 from nst_core.transfer.variation import VARIATIONS
 
+NOTHING: Mapping[str, Any] = {}
+"""A dictionary, because TensorFlow cannot take other mappings apart and build them again."""
+
 
 class Targets(NamedTuple):
-    """What the losses compare the picture with at one octave, by layer name."""
+    """What the losses compare the picture with at one octave, by layer name.
+
+    Attributes:
+        others: targets of the style losses besides `gram`, by loss, layer and name.
+        similarities: self-similarities of the content with a channel axis, float32 (cells, cells,
+            1); if there are any, there are no content targets.
+    """
 
     content: dict[str, tf.Tensor]
     grams: dict[str, tf.Tensor]
     centers: dict[str, tf.Tensor]
+    others: Mapping[str, Mapping[str, Mapping[str, tf.Tensor]]] = NOTHING
+    similarities: Mapping[str, tf.Tensor] = NOTHING
 
 
 class LossWeights(NamedTuple):
@@ -38,11 +53,13 @@ class LossWeights(NamedTuple):
     Attributes:
         terms: by the names in `LOSS_TERMS`.
         content_layers, style_layers: by layer name.
+        style_losses: by the names of style losses; empty if `gram` is the only one.
     """
 
     terms: dict[str, tf.Tensor]
     content_layers: dict[str, tf.Tensor]
     style_layers: dict[str, tf.Tensor]
+    style_losses: Mapping[str, tf.Tensor] = NOTHING
 
 
 class LossTerms(NamedTuple):
@@ -61,21 +78,17 @@ class LossTerms(NamedTuple):
 
 def loss_weights(settings: Settings) -> LossWeights:
     """Return the weights of these settings as float32 tensors."""
+    style_losses = settings.style_loss_weights
     return LossWeights(
         terms=_as_tensors(term_weights(settings)),
         content_layers=_as_tensors(settings.content_layer_weights),
         style_layers=_as_tensors(settings.style_layer_weights),
+        style_losses={} if [*style_losses] == [GRAM] else _as_tensors(style_losses),
     )
 
 
 def _as_tensors(weights: dict[str, float]) -> dict[str, tf.Tensor]:
     return {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}
-
-
-def relative_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Return the scalar sum((value - target)^2) / sum(target^2): 0 if equal, 1 if `value` is 0."""
-    squared_norm = tf.reduce_sum(tf.square(target))
-    return tf.math.divide_no_nan(tf.reduce_sum(tf.square(value - target)), squared_norm)
 
 
 def mean_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -171,6 +184,7 @@ class Seen(NamedTuple):
         activations: (height, width, channels) of each layer that has a target; with
             rematerialization, of each layer with a content target only.
         grams: (channels, channels) of each layer with a style target.
+        statistics: of each style layer, what the style losses besides `gram` compare, by loss.
         targets: what the losses compare these with.
         weights: weights of the layers, within each loss.
         convention: the formulas of the losses.
@@ -180,6 +194,7 @@ class Seen(NamedTuple):
     scale: float
     activations: dict[str, tf.Tensor]
     grams: dict[str, tf.Tensor]
+    statistics: dict[str, dict[str, Any]]
     targets: Targets
     weights: LossWeights
     convention: Convention
@@ -187,10 +202,29 @@ class Seen(NamedTuple):
 
 def _content(seen: Seen) -> tf.Tensor:
     loss, weights = seen.convention.content, seen.weights.content_layers
+    if similarities := seen.targets.similarities:
+        found = {layer: with_channel(seen.activations[layer]) for layer in similarities}
+        return _sum_of_layers(relative_loss, found, similarities, weights)
     return _sum_of_layers(loss, seen.activations, seen.targets.content, weights)
 
 
 def _style(seen: Seen) -> tf.Tensor:
+    weights = seen.weights.style_losses
+    if not weights:
+        return _gram(seen)
+    losses = {
+        name: STYLE_LOSSES[name].loss(
+            {layer: of_layer[name] for layer, of_layer in seen.statistics.items()},
+            *(targets, seen.weights.style_layers),
+        )
+        for name, targets in seen.targets.others.items()
+    }
+    if GRAM in weights:
+        losses[GRAM] = _gram(seen)
+    return tf.add_n([weight * losses[name] for name, weight in weights.items()])
+
+
+def _gram(seen: Seen) -> tf.Tensor:
     loss, weights = seen.convention.style, seen.weights.style_layers
     return _sum_of_layers(loss, seen.grams, seen.targets.grams, weights)
 
@@ -229,15 +263,20 @@ def loss_terms(
         rematerialize: keep no activations for the gradient but those of content layers.
     """
     convention = convention_of(normalization, tv_kind)
+    of_content = {*targets.content, *targets.similarities}
+    others = {layer: partial(_statistics, targets, layer) for layer in targets.centers}
     if rematerialize:
-        layers, grams = rematerialized(encoder, pixels, targets.content, targets.centers)
+        layers, grams, statistics = rematerialized(
+            *(encoder, pixels, of_content, targets.centers, others)
+        )
     else:
-        layers = activations(encoder, pixels, {*targets.content, *targets.grams})
+        layers = activations(encoder, pixels, {*of_content, *targets.grams})
         grams = {
             layer: gram_matrix(layers[layer], center) for layer, center in targets.centers.items()
         }
+        statistics = {layer: measure(layers[layer]) for layer, measure in others.items()}
     scale = encoder.topology.preprocessing.scale if convention.in_network_units else 1.0
-    seen = Seen(pixels, scale, layers, grams, targets, weights, convention)
+    seen = Seen(pixels, scale, layers, grams, statistics, targets, weights, convention)
     terms = {term: TERMS[term](seen) for term in LOSS_TERMS}
     return LossTerms(
         # The order decides the last bits of the total, and so of the pixels.
@@ -247,6 +286,14 @@ def loss_terms(
             layer: relative_loss(grams[layer], target) for layer, target in targets.grams.items()
         },
     )
+
+
+def _statistics(targets: Targets, layer: str, features: tf.Tensor) -> dict[str, Any]:
+    """Return what the style losses besides `gram` compare at a layer, by loss."""
+    return {
+        name: STYLE_LOSSES[name].statistic(features, of_style[layer])
+        for name, of_style in targets.others.items()
+    }
 
 
 def _sum_of_layers(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from nst_core.networks.topology import Convolution, Topology
 from nst_core.transfer.learning_rate import is_extended
 from nst_core.transfer.settings import OptimizerName, Settings
+from nst_core.transfer.style_losses.costs import COSTS, GRAM
 
 BYTES = 4
 """The size of a number: everything is float32."""
@@ -23,6 +24,9 @@ and compiled bytes, were fitted to what was measured."""
 
 CONTENT_ARRAYS = 2
 """Arrays of the size of a content layer that exist for its loss: the target, the difference."""
+
+SIMILARITIES = 5 * 32**4
+"""Numbers in the self-similarities of a content layer and their gradients, at most."""
 
 PICTURES: dict[OptimizerName, float] = {"adam": 12, "lbfgs": 44}
 """Arrays of the size of the picture that the optimizer holds: its state before and during a call,
@@ -49,14 +53,19 @@ class _Block:
             of the convolution needs on a CPU.
         largest: in the block's largest array.
         kept: in what the gradient needs: the results of all its layers but the convolution.
-        style, content: in its style layers, and in its content layers.
+        style: in what the gradients of the style losses need, besides the style layers themselves.
+        others: the part of it that is for style losses besides `gram`.
+        lasting: in what rematerialization keeps for style losses that need all layers at once.
+        content: in its content layers.
     """
 
     given: int
     unrolled: int
     largest: int
     kept: int
-    style: int
+    style: float
+    others: float
+    lasting: float
     content: int
 
 
@@ -81,6 +90,8 @@ def peak_memory(
     blocks = [*_blocks(topology, settings, shape)]
     gradient = _rematerialized(blocks) if rematerialize else _kept(blocks, on_gpu=on_gpu)
     content = CONTENT_ARRAYS * sum(block.content for block in blocks)
+    if settings.content_measure == "self-similarity":
+        content += SIMILARITIES * len(settings.content_layer_weights)
     held = PICTURES[settings.optimizer] + (AVERAGE if is_extended(settings) else 0)
     pictures = held * math.prod(shape) * 3
     weights = sum(map(math.prod, topology.weight_shapes.values()))
@@ -93,10 +104,10 @@ def peak_memory(
 def _kept(blocks: list[_Block], *, on_gpu: bool) -> float:
     """Return the most numbers that exist for the gradient if all activations are kept for it.
 
-    It goes back from the last block to the first. A style layer is kept twice, once minus its
-    center, for its Gram matrix.
+    It goes back from the last block to the first. For its Gram matrix, a style layer is kept twice,
+    once minus its center.
     """
-    before, largest = 0, 0.0
+    before, largest = 0.0, 0.0
     for block in blocks:
         convolution = block.given + block.largest + (0 if on_gpu else block.unrolled)
         others = block.kept + block.style + PASSING_ARRAYS * block.largest
@@ -110,17 +121,19 @@ def _rematerialized(blocks: list[_Block]) -> float:
 
     What a block and those before it are given is kept, and the block itself is given a copy.
     """
-    given, largest = 0, 0.0
+    given, largest = 0.0, 0.0
     for block in blocks:
-        given += block.given
+        given += block.given + block.lasting
         passing = PASSING_ARRAYS * block.largest
-        largest = max(largest, given + block.given + block.kept + passing)
+        within = block.given + block.kept + block.others
+        largest = max(largest, given + within + passing)
     return largest
 
 
 def _blocks(topology: Topology, settings: Settings, shape: tuple[int, int]) -> Iterator[_Block]:
     """Yield the blocks of layers that are used."""
     style, content = settings.style_layer_weights, settings.content_layer_weights
+    arrays = {name: COSTS[name].arrays for name in settings.style_loss_weights}
     height, width = shape
     channels = 3
     for layers in topology.blocks({*content, *style}):
@@ -132,12 +145,15 @@ def _blocks(topology: Topology, settings: Settings, shape: tuple[int, int]) -> I
                 unrolled = layer.kernel**2 * channels // layer.groups * height * width
                 channels = layer.channels
             sizes[layer] = height * width * channels
+        of_style = sum(size for layer, size in sizes.items() if layer.name in style)
         yield _Block(
             given=given,
             unrolled=unrolled,
             largest=max(sizes.values()),
             # The gradient of a convolution needs its weights, and not what it was given.
             kept=sum(size for layer, size in sizes.items() if not isinstance(layer, Convolution)),
-            style=sum(size for layer, size in sizes.items() if layer.name in style),
+            style=of_style * sum(arrays.values()),
+            others=of_style * sum(count for name, count in arrays.items() if name != GRAM),
+            lasting=of_style * sum(arrays[name] for name in arrays if not COSTS[name].is_local),
             content=sum(size for layer, size in sizes.items() if layer.name in content),
         )

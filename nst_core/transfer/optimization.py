@@ -1,8 +1,7 @@
-"""The optimization at one octave, and the compiled functions that all octaves and rows share."""
+"""The optimization at one octave."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,15 +11,16 @@ from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.any_size import AnySize
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best, Evaluation
+from nst_core.transfer.compiled import Compiled, compile_for
+from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
 from nst_core.transfer.extended_adam import carried
 from nst_core.transfer.learning_rate import has_schedule, step_size
-from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
+from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.optimizers import Optimizer, optimizer_of
-from nst_core.transfer.settings import Normalization, Settings, TvKind
+from nst_core.transfer.self_similarity import with_channel
+from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import StyleTargets, content_targets
 from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
 
@@ -78,7 +78,7 @@ class Report(NamedTuple):
 class OctaveTask:
     """The optimization at one octave."""
 
-    compiled: "Compiled"
+    compiled: Compiled
     targets: Targets
     weights: LossWeights
     settings: Settings
@@ -101,6 +101,9 @@ class OctaveTask:
             {layer: tf.constant(octaves[octave][layer]) for layer in settings.style_layer_weights}
             for octaves in (targets.grams, targets.centers)
         )
+        others = tf.nest.map_structure(
+            tf.constant, targets.others[octave] if targets.others else {}
+        )
         layers = tuple(settings.content_layer_weights)
         seen = content_targets(encoder, resize(content, *shape), layers)
         return cls(
@@ -109,7 +112,9 @@ class OctaveTask:
                 tv_kind=settings.tv_kind,
                 rematerialize=rematerialize,
             ),
-            targets=Targets(content=seen, grams=grams, centers=centers),
+            targets=Targets(
+                **_content(seen, settings), grams=grams, centers=centers, others=others
+            ),
             weights=loss_weights(settings),
             settings=settings,
             shape=shape,
@@ -198,6 +203,14 @@ class OctaveTask:
         )
 
 
+def _content(features: dict[str, tf.Tensor], settings: Settings) -> dict[str, Any]:
+    """Return the targets of the content loss, by the names of the fields of `Targets`."""
+    if settings.content_measure == "features":
+        return {"content": features}
+    similarities = {layer: with_channel(of_layer) for layer, of_layer in features.items()}
+    return {"content": {}, "similarities": similarities}
+
+
 def _restored(
     checkpoint: Checkpoint, optimizer: Optimizer, settings: Settings, shape: tuple[int, int]
 ) -> Any:
@@ -227,52 +240,3 @@ def _on_host(losses: LossTerms) -> Losses:
         terms={term: float(losses.terms[term]) for term in LOSS_TERMS},
         style_layers={layer: float(loss) for layer, loss in losses.style_layers.items()},
     )
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """Functions of tensors only: one trace serves every row, whatever its shape and weights."""
-
-    optimizer: Optimizer
-    start: AnySize
-    advance: AnySize
-    measure: AnySize
-
-
-@cache
-def compile_for(
-    encoder: Encoder,
-    optimizer: Optimizer,
-    normalization: Normalization,
-    device: str,  # noqa: ARG001 - a graph contains weights, and each device has its own copy
-    *,
-    tv_kind: TvKind = "l2",
-    rematerialize: bool = False,
-) -> Compiled:
-    """Return the functions for these arguments, which are compiled when they are first used."""
-
-    def measured(pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
-        return loss_terms(
-            *(encoder, normalization, pixels, targets, weights),
-            tv_kind=tv_kind,
-            rematerialize=rematerialize,
-        )
-
-    def objective(targets: Targets, weights: LossWeights) -> Callable[[tf.Tensor], Evaluation]:
-        def evaluate(pixels: tf.Tensor) -> Evaluation:
-            with tf.GradientTape() as tape:
-                tape.watch(pixels)
-                terms = measured(pixels, targets, weights)
-            return Evaluation(terms.total, tape.gradient(terms.total, pixels), terms)
-
-        return evaluate
-
-    def start(
-        pixels: tf.Tensor, targets: Targets, weights: LossWeights, step_size: tf.Tensor
-    ) -> Any:
-        return optimizer.start(objective(targets, weights), pixels, step_size)
-
-    def advance(state: Any, targets: Targets, weights: LossWeights, steps: tf.Tensor) -> Any:
-        return optimizer.advance(objective(targets, weights), state, steps)
-
-    return Compiled(optimizer, AnySize.of(start), AnySize.of(advance), AnySize.of(measured))

@@ -8,6 +8,8 @@ too. Two gradients are not TensorFlow's own, which need large arrays for a momen
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import apply_layer, preprocessed
@@ -16,34 +18,43 @@ from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.statistics import gram_matrix
 
 Tensors = dict[str, tf.Tensor]
+Statistics = Callable[[tf.Tensor], Any]
 
 
 def rematerialized(
-    encoder: Encoder, pixels: tf.Tensor, kept: Iterable[str], centers: Mapping[str, tf.Tensor]
-) -> tuple[Tensors, Tensors]:
-    """Return activations and Gram matrices, by layer, that take little memory in the gradient.
+    encoder: Encoder,
+    pixels: tf.Tensor,
+    kept: Iterable[str],
+    centers: Mapping[str, tf.Tensor],
+    others: Mapping[str, Statistics] = MappingProxyType({}),
+) -> tuple[Tensors, Tensors, dict[str, Any]]:
+    """Return activations and statistics, by layer, that take little memory in the gradient.
 
     Args:
         encoder: topology and weights.
         pixels: sRGB in [0, 1], float32, (height, width, 3).
         kept: the layers whose activations are returned.
         centers: by layer with a Gram matrix, the vector to subtract first, float32 (channels,).
+        others: by layer with a Gram matrix, a function of features to other statistics.
 
     Returns:
-        What `activations` returns for the kept layers, and `gram_matrix` for those with a center.
+        What `activations` returns for the kept layers, `gram_matrix` for those with a center, and
+        the functions in `others`.
     """
     kept = {*kept}
     current = preprocessed(encoder, pixels)
     activations: Tensors = {}
     grams: Tensors = {}
+    statistics: dict[str, Any] = {}
     for block in encoder.topology.blocks({*kept, *centers}):
         # TensorFlow runs a block again once it knows the gradient of the first of these values.
         # That of the block's result comes first in them, and is the last to be known.
-        run = tf.recompute_grad(partial(_run, encoder, block, kept, centers))
-        current, of_block, grams_of_block = run(current)
+        run = tf.recompute_grad(partial(_run, encoder, block, kept, centers, others))
+        current, of_block, grams_of_block, statistics_of_block = run(current)
         activations |= of_block
         grams |= grams_of_block
-    return activations, grams
+        statistics |= statistics_of_block
+    return activations, grams, statistics
 
 
 def _run(
@@ -51,18 +62,22 @@ def _run(
     block: Sequence[Layer],
     kept: Collection[str],
     centers: Mapping[str, tf.Tensor],
+    others: Mapping[str, Statistics],
     features: tf.Tensor,
-) -> tuple[tf.Tensor, Tensors, Tensors]:
-    """Return a block's result, and within it activations to keep and Gram matrices by layer."""
+) -> tuple[tf.Tensor, Tensors, Tensors, dict[str, Any]]:
+    """Return a block's result, and within it activations to keep and statistics by layer."""
     activations: Tensors = {}
     grams: Tensors = {}
+    statistics: dict[str, Any] = {}
     for layer in block:
         features = apply_layer(layer, encoder, features, _convolution)
         if layer.name in kept:
             activations[layer.name] = features[0]
         if layer.name in centers:
             grams[layer.name] = _gram_matrix(features[0], centers[layer.name])
-    return features, activations, grams
+        if layer.name in others:
+            statistics[layer.name] = others[layer.name](features[0])
+    return features, activations, grams, statistics
 
 
 def _gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:

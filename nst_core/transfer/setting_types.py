@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from nst_core.transfer.style_losses.costs import COSTS
+
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15
 """Limits of nonzero weights of losses and layers, because weighted losses are summed in float32."""
 
@@ -17,13 +19,39 @@ def parse_layer_weights(text: str) -> dict[str, float]:
     Raises:
         ValueError: no layer, a layer named twice, or a weight that is not a number or out of range.
     """
+    return _parse_weights(text, "layer", ("relu3_2", "relu1_1:0.5", "relu1_1:1 relu2_1:0.5"))
+
+
+def parse_style_losses(text: str) -> dict[str, float]:
+    """Parse `gram:1 moments:0.5` to style loss -> weight; a name alone has weight 1.
+
+    Returns:
+        The losses with a weight above 0, always in the same order.
+
+    Raises:
+        ValueError: a loss is unknown, or as in `parse_layer_weights`.
+    """
+    weights = _parse_weights(text, "style loss", ("gram", "gram:0.5", "gram:1 moments:0.5"))
+    if unknown := weights.keys() - COSTS.keys():
+        raise ValueError(f"no style loss is called {min(unknown)!r}; expected {', '.join(COSTS)}")
+    return {name: weights[name] for name in COSTS if weights.get(name)}
+
+
+def _parse_weights(text: str, noun: str, examples: tuple[str, str, str]) -> dict[str, float]:
+    """Parse names with weights.
+
+    Args:
+        text: what the user wrote.
+        noun: what the names are called in errors.
+        examples: a name, a name with a weight, and two names with weights.
+    """
     weights: dict[str, float] = {}
     for item in text.replace(",", " ").split():
         name, _, weight = item.partition(":")
         if not name:
-            raise ValueError(f"{item!r} names no layer (expected, for example, relu1_1:0.5)")
+            raise ValueError(f"{item!r} names no {noun} (expected, for example, {examples[1]})")
         if name in weights:
-            raise ValueError(f"layer {name!r} is named twice")
+            raise ValueError(f"{noun} {name!r} is named twice")
         try:
             weights[name] = float(weight or 1)
         except ValueError:
@@ -31,9 +59,10 @@ def parse_layer_weights(text: str) -> dict[str, float]:
                 f"{weight!r} is not a number (expected, for example, {name}:0.5)"
             ) from None
     if not weights:
-        raise ValueError("expected layers such as 'relu3_2' or 'relu1_1:1 relu2_1:0.5'")
+        plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+        raise ValueError(f"expected {plural} such as {examples[0]!r} or {examples[2]!r}")
     if not all(map(_is_weight, weights.values())) or not any(weights.values()):
-        raise ValueError(f"layer weights must be {_RANGE}, and at least one must be above 0")
+        raise ValueError(f"{noun} weights must be {_RANGE}, and at least one must be above 0")
     return {name: _plain_zero(weight) for name, weight in weights.items()}
 
 
@@ -53,10 +82,21 @@ def _weight(number: float) -> float:
 
 
 def _canonical_layer_weights(text: str) -> str:
-    return " ".join(f"{name}:{weight:.12g}" for name, weight in parse_layer_weights(text).items())
+    return _as_text(parse_layer_weights(text))
+
+
+def _canonical_style_losses(text: str) -> str:
+    """Return the losses in one form, so that a row has the same key however they are written."""
+    weights = parse_style_losses(text)
+    return next(iter(weights)) if len(weights) == 1 else _as_text(weights)
+
+
+def _as_text(weights: Mapping[str, float]) -> str:
+    return " ".join(f"{name}:{weight:.12g}" for name, weight in weights.items())
 
 
 LayerWeights = Annotated[str, AfterValidator(_canonical_layer_weights)]
+StyleLosses = Annotated[str, AfterValidator(_canonical_style_losses)]
 Number = Annotated[float, AfterValidator(_plain_zero)]
 Weight = Annotated[
     float,

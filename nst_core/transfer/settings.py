@@ -18,10 +18,13 @@ from nst_core.networks.topology import Pooling
 from nst_core.transfer.setting_types import (
     LayerWeights,
     Number,
+    StyleLosses,
     Weight,
     parse_layer_weights,
+    parse_style_losses,
     sum_to_one,
 )
+from nst_core.transfer.style_losses.costs import COSTS, GRAM
 
 EncoderName = Literal[
     "compact", "vgg16", "vgg19", "vgg16-normalized", "vgg19-normalized", "alexnet"
@@ -34,6 +37,7 @@ OptimizerName = Literal["lbfgs", "adam"]
 Normalization = Literal["relative", "mean", "article", "gatys", "neural-style"]
 GramKind = Literal["centered", "raw"]
 Decay = Literal["constant", "exponential", "cosine"]
+ContentMeasure = Literal["features", "self-similarity"]
 Clip = Literal["always", "end"]
 
 DEFAULT_ENCODER: EncoderName = "compact"
@@ -100,6 +104,16 @@ class Settings(BaseModel):
     gram: GramKind = Field(
         "centered",
         description="Gram matrices: centered (of activations minus the style's mean) or raw",
+    )
+    style_measure: StyleLosses = Field(
+        GRAM,
+        description=f"what the style loss compares: {', '.join(COSTS)}, or several with weights, "
+        "such as gram:1 moments:0.5",
+    )
+    content_measure: ContentMeasure = Field(
+        "features",
+        description="what the content loss compares: features, or self-similarity (how different "
+        "the parts of the picture are from each other)",
     )
     match_colors: bool = Field(
         True, description="earlier form of color: on is match, off is style; color takes precedence"
@@ -218,6 +232,11 @@ class Settings(BaseModel):
     def style_layer_weights(self) -> dict[str, float]:
         """Style layers with weights that sum to 1 (unless the normalization is a plain sum)."""
         return self._layer_weights(self.style_layers)
+
+    @property
+    def style_loss_weights(self) -> dict[str, float]:
+        """Style losses with weights that sum to 1, by name."""
+        return sum_to_one(parse_style_losses(self.style_measure))
 
     def _layer_weights(self, text: str) -> dict[str, float]:
         weights = parse_layer_weights(text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import safetensors.numpy
@@ -15,8 +16,12 @@ from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.colors import ColorStatistics, color_statistics
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import GramKind, Settings
+from nst_core.transfer.style_losses.costs import GRAM
+from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 
 Array = NDArray[np.float32]
+LossTargets = Mapping[str, Mapping[str, Mapping[str, Array]]]
+"""The targets of style losses at one octave, by loss, layer and name of the array."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +32,32 @@ class StyleTargets:
         grams: one mapping per octave, coarse to fine; layer name -> float32 (channels, channels).
         centers: likewise; the vectors to subtract from activations first, float32 (channels,).
         colors: statistics of the style at its largest working size.
+        others: likewise; the targets of the style losses besides `gram`, if the settings name any.
     """
 
     grams: tuple[Mapping[str, Array], ...]
     centers: tuple[Mapping[str, Array], ...]
     colors: ColorStatistics
+    others: tuple[LossTargets, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """Return a safetensors file of `<octave>.<layer>.gram`, `.center`, `colors.<statistic>`."""
+        """Return a safetensors file.
+
+        Its arrays are `<octave>.<layer>.gram` and `.center`, `<octave>.<layer>.<loss>/<array>` for
+        other style losses, and `colors.<statistic>`.
+        """
         arrays = {
             f"{octave}.{layer}.{kind}": array
             for kind, octaves in (("gram", self.grams), ("center", self.centers))
             for octave, layers in enumerate(octaves)
             for layer, array in layers.items()
+        }
+        arrays |= {
+            f"{octave}.{layer}.{loss}/{name}": array
+            for octave, losses in enumerate(self.others)
+            for loss, layers in losses.items()
+            for layer, named in layers.items()
+            for name, array in named.items()
         }
         arrays |= {f"colors.{name}": array for name, array in self.colors._asdict().items()}
         return safetensors.numpy.save(
@@ -51,14 +69,27 @@ class StyleTargets:
         """Read the targets that `to_bytes` wrote."""
         arrays = safetensors.numpy.load(data)
         colors = {name: arrays.pop(f"colors.{name}") for name in ColorStatistics._fields}
-        found: dict[str, dict[int, dict[str, Array]]] = {"gram": {}, "center": {}}
+        grams: dict[int, dict[str, Array]] = {}
+        centers: dict[int, dict[str, Array]] = {}
+        others: dict[int, dict[str, dict[str, dict[str, Array]]]] = {}
         for name, array in arrays.items():
             octave, layer, kind = name.split(".")
-            found[kind].setdefault(int(octave), {})[layer] = array
-        grams, centers = (
-            tuple(octaves[octave] for octave in sorted(octaves)) for octaves in found.values()
+            loss, _, part = kind.partition("/")
+            if part:
+                losses = others.setdefault(int(octave), {})
+                losses.setdefault(loss, {}).setdefault(layer, {})[part] = array
+            else:
+                {"gram": grams, "center": centers}[kind].setdefault(int(octave), {})[layer] = array
+        return cls(
+            *(_in_order(grams), _in_order(centers), ColorStatistics(**colors), _in_order(others))
         )
-        return cls(grams, centers, ColorStatistics(**colors))
+
+
+Item = TypeVar("Item")
+
+
+def _in_order(octaves: Mapping[int, Item]) -> tuple[Item, ...]:
+    return tuple(octaves[octave] for octave in sorted(octaves))
 
 
 def gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
@@ -86,7 +117,8 @@ def style_targets(encoder: Encoder, style: PictureLike, settings: Settings) -> S
     Args:
         encoder: the feature network.
         style: of any size and in any form that `as_pixels` takes.
-        settings: determine the working sizes, the layers and the kind of Gram matrix.
+        settings: determine the working sizes, the layers, the kind of Gram matrix and the style
+            losses.
 
     Raises:
         ValueError: `style` is not a picture, or its values are out of range.
@@ -102,7 +134,21 @@ def style_targets(encoder: Encoder, style: PictureLike, settings: Settings) -> S
         {layer: gram_matrix(octave[layer], center).numpy() for layer, center in around.items()}
         for octave, around in zip(seen, centers, strict=True)
     ]
-    return StyleTargets(tuple(grams), tuple(centers), color_statistics(sized[-1]))
+    others = [_other_targets(octave, settings) for octave in seen]
+    return StyleTargets(
+        *(tuple(grams), tuple(centers), color_statistics(sized[-1])),
+        others=tuple(others) if any(others) else (),
+    )
+
+
+def _other_targets(features: Mapping[str, tf.Tensor], settings: Settings) -> LossTargets:
+    """Return the targets of the style losses besides `gram` at one octave."""
+    named = {loss: STYLE_LOSSES[loss] for loss in settings.style_loss_weights if loss != GRAM}
+    targets: LossTargets = tf.nest.map_structure(
+        lambda tensor: tensor.numpy(),
+        {name: loss.targets(features) for name, loss in named.items()},
+    )
+    return targets
 
 
 def _center(features: tf.Tensor, kind: GramKind) -> Array:

@@ -106,6 +106,8 @@ class TableRow:
     style_layers: str | None = None
     normalization: str | None = None
     gram: str | None = None
+    style_measure: str | None = None
+    content_measure: str | None = None
     match_colors: bool | None = None
     color: str | None = None
     color_match: str | None = None

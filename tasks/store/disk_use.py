@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from nst_core.images.resize import fit
 from nst_core.networks import CATALOGUE
 from nst_core.transfer.octaves import REPORT_EVERY, octave_shapes
+from nst_core.transfer.style_losses.costs import COSTS, GRAM
 from nst_core.transfer.terms import LOSS_TERMS
 from tasks.job import Job
 from tasks.store.output_folder import THUMBNAIL_SIDE
@@ -131,12 +132,13 @@ def checkpoint_bytes(job: Job) -> int:
 
 
 def targets_bytes(job: Job) -> int:
-    """Return the bytes of a style's targets: a Gram matrix and a mean for each size and layer."""
+    """Return the bytes of a style's targets: arrays of each loss for each size and layer."""
     topology, settings = CATALOGUE[job.settings.encoder].topology, job.settings
     channels = [topology.channels(layer) for layer in settings.style_layer_weights]
     # The file also has a header, which describes each array, and a record beside it.
-    matrices = sum(4 * count * (count + 1) + 300 for count in channels)
-    return settings.octaves * matrices + BLOCK
+    losses = {GRAM, *settings.style_loss_weights}
+    arrays = sum(4 * COSTS[loss].target(count) + 300 for loss in losses for count in channels)
+    return settings.octaves * arrays + BLOCK
 
 
 def _octaves(job: Job) -> dict[int, tuple[int, int]]:

@@ -9,6 +9,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from nst_core.devices import parse_devices, visible_gpus
+from nst_core.transfer.settings import Settings
+from nst_core.transfer.style_losses.costs import GRAM
 from tasks.job import Job
 
 MOST_ROWS = 20
@@ -48,7 +50,7 @@ class Kind(BaseModel):
     Attributes:
         host: the machine's name, because machines may share a cache.
         device: see `device_kind`.
-        layers: those that the losses use, sorted.
+        layers: those that the losses use, sorted, and the style losses, unless it is only `gram`.
         tolerance, steps: they decide how early rows of this kind stop.
         side: the side of a square of the result's area, as a power of two, in pixels.
     """
@@ -73,7 +75,7 @@ class Kind(BaseModel):
             host=host,
             device=device,
             encoder=settings.encoder,
-            layers=" ".join(sorted(taps)),
+            layers=" ".join([*sorted(taps), *_other_losses(settings)]),
             optimizer=settings.optimizer,
             tolerance=settings.tolerance,
             steps=settings.steps,
@@ -116,6 +118,12 @@ class Kind(BaseModel):
             self.sizes_apart(other),
             self.stopping != other.stopping,
         )
+
+
+def _other_losses(settings: Settings) -> list[str]:
+    """Return the names of the style losses; none if it is only `gram`, as in earlier versions."""
+    losses = sorted(settings.style_loss_weights)
+    return [] if losses == [GRAM] else losses
 
 
 class Measured(BaseModel):

@@ -10,7 +10,14 @@ ENCODER = "e" * 64
 
 
 @pytest.mark.parametrize(
-    "choices", [{"content_weight": 9}, {"steps": 1}, {"seed": 4}, {"style_layers": "relu1_1:2"}]
+    "choices",
+    [
+        {"content_weight": 9},
+        {"content_measure": "self-similarity"},
+        {"steps": 1},
+        {"seed": 4},
+        {"style_layers": "relu1_1:2"},
+    ],
 )
 def test_settings_that_do_not_affect_the_targets_share_them(choices: dict[str, object]) -> None:
     base = Settings(style_layers="relu1_1")
@@ -26,6 +33,8 @@ def test_settings_that_do_not_affect_the_targets_share_them(choices: dict[str, o
         {"style_scale": 0.5},
         {"style_layers": "relu2_1"},
         {"gram": "raw"},
+        {"style_measure": "moments"},
+        {"style_measure": "gram moments"},
     ],
 )
 def test_settings_that_change_the_targets_change_their_key(choices: dict[str, object]) -> None:
@@ -57,6 +66,8 @@ OTHER_VALUES = {
     "style_layers": "relu1_1:1",
     "normalization": "mean",
     "gram": "raw",
+    "style_measure": "moments",
+    "content_measure": "self-similarity",
     "match_colors": False,
     "color": "content",
     "color_match": "pca",

@@ -71,6 +71,11 @@ def test_cells_of_a_manifest_are_read_as_text() -> None:
         ("style_layers", " "),
         ("style_layers", "relu1_1:1e308 relu2_1:1e308"),
         ("content_layers", "relu1_1:1e-320"),
+        ("style_measure", "grams"),
+        ("style_measure", "gram moments gram"),
+        ("style_measure", "gram:0"),
+        ("style_measure", ":1"),
+        ("style_measure", ""),
         ("content_weight", 1e300),
         ("style_weight", "1e-320"),
         ("tv_weight", 5e-324),
@@ -174,6 +179,28 @@ def test_spellings_of_the_same_layers_are_equal() -> None:
     assert Settings(style_layers="relu1_1, relu2_1:1.0") == Settings(
         style_layers="relu1_1:1 relu2_1"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("gram", "gram"),
+        ("gram:5", "gram"),
+        ("gram, moments:0", "gram"),
+        ("moments:0.50 gram", "gram:1 moments:0.5"),
+    ],
+)
+def test_style_losses_have_one_form_and_weights_that_sum_to_one(text: str, canonical: str) -> None:
+    settings = Settings(style_measure=text)
+    assert settings.style_measure == canonical
+    assert settings == Settings(style_measure=canonical)
+    assert sum(settings.style_loss_weights.values()) == pytest.approx(1)
+    assert settings.style_loss_weights["gram"] == pytest.approx(2 / 3 if "0.5" in text else 1)
+
+
+def test_an_unknown_style_loss_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(ValidationError, match=r"no style loss is called 'grams'; expected gram, "):
+        resolve({"style_measure": "grams"})
 
 
 @pytest.mark.parametrize("encoder", CATALOGUE)

@@ -1,0 +1,41 @@
+"""What each style loss costs in memory and on disk.
+
+This module loads no TensorFlow, and its keys are the names of the style losses.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+GRAM = "gram"
+"""The style loss of Gatys et al., whose targets are in every file of style targets."""
+
+
+class Cost(NamedTuple):
+    """What a style loss costs.
+
+    Attributes:
+        version: increased whenever its targets change for the same picture and encoder.
+        arrays: arrays of the size of a style layer that exist for its gradient.
+        target: function of a layer's channels, to the most numbers in its target.
+        is_local: whether a layer's activations are no longer needed once its statistic is known.
+    """
+
+    version: int
+    arrays: float
+    target: Callable[[int], int]
+    is_local: bool = True
+
+
+COSTS: Mapping[str, Cost] = {
+    GRAM: Cost(1, 1, lambda channels: channels * (channels + 1)),
+    "moments": Cost(1, 7, lambda channels: 7 * channels),
+    "wasserstein": Cost(1, 1, lambda channels: channels * (channels + 1) + 1),
+    "shifted-gram": Cost(1, 9, lambda channels: channels * (4 * channels + 1)),
+    "sliced": Cost(1, 5, lambda channels: channels * (channels + 256)),
+    "histogram": Cost(1, 5, lambda channels: channels * 256),
+    "neighbors": Cost(1, 2, lambda channels: channels * 4097 + 1, is_local=False),
+}
+"""The costs of each style loss, by its name, in the order in which losses are added up.
+
+The target of Gram matrices is cached for every style, because the table compares them.
+"""

@@ -1,0 +1,62 @@
+"""Central moments of each channel (Kalischek, Wegner & Schindler 2021, "In the light of feature
+distributions: moment matching for neural style transfer").
+
+Moments describe more of a distribution than mean and variance do, such as its skewness. High powers
+would be dominated by a few extreme activations. As in the paper, activations are therefore first
+mapped to a bounded interval, here by u = z / sqrt(1 + z^2), where z is the number of the style's
+standard deviations from the style's mean. This function flattens more slowly than a sigmoid, so
+that gradients do not vanish for pictures far from the style.
+"""
+
+from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.style_losses.style_loss import LayerTarget, layer_by_layer
+
+HIGHEST = 5
+"""The highest moment, as in the paper."""
+
+SMALLEST_SHARE = 0.01
+"""A share of the layer's mean variance that is added to each channel's variance, because a channel
+that is nearly constant in the style would otherwise turn noise into large values."""
+
+
+def moments(features: tf.Tensor, target: LayerTarget) -> tf.Tensor:
+    """Return mean and central moments of orders 2 to 5 of each channel, mapped to (-1, 1).
+
+    Args:
+        features: float32 (height, width, channels).
+        target: its `center` and `scale`, each (channels,), define the mapping.
+
+    Returns:
+        float32 (5, channels).
+    """
+    normal = tf.math.divide_no_nan(features - target["center"], target["scale"])
+    bounded = normal * tf.math.rsqrt(1 + tf.square(normal))
+    mean = tf.reduce_mean(bounded, axis=(0, 1))
+    powers = [bounded - mean]
+    for _ in range(2, HIGHEST + 1):
+        powers.append(powers[-1] * powers[0])
+    return tf.stack([mean, *(tf.reduce_mean(power, axis=(0, 1)) for power in powers[1:])])
+
+
+def _target(features: tf.Tensor) -> dict[str, tf.Tensor]:
+    center, variance = tf.nn.moments(features, axes=(0, 1))
+    scale = tf.sqrt(variance + SMALLEST_SHARE * tf.reduce_mean(variance))
+    mapping = {"center": center, "scale": scale}
+    return {**mapping, "moments": moments(features, mapping)}
+
+
+def _loss(found: tf.Tensor, target: LayerTarget) -> tf.Tensor:
+    """Return the mean of relative squared errors of all orders.
+
+    An error of the mean is relative to the variance. An odd moment, which is 0 for a symmetric
+    distribution, is relative to the power of the standard deviation that has its unit.
+    """
+    wanted = target["moments"]
+    orders = tf.range(1, HIGHEST + 1, dtype=wanted.dtype)[:, tf.newaxis]
+    usual = tf.pow(wanted[1], orders)
+    units = tf.concat([usual[:1], tf.maximum(tf.square(wanted[1:]), usual[1:])], axis=0)
+    errors = tf.reduce_sum(tf.square(found - wanted), axis=1)
+    return tf.reduce_mean(tf.math.divide_no_nan(errors, tf.reduce_sum(units, axis=1)))
+
+
+MOMENTS = layer_by_layer(_target, moments, _loss)

@@ -1,0 +1,60 @@
+"""The parts that every style loss has."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from nst_core.quiet_tensorflow import tf
+
+LayerTarget = Mapping[str, tf.Tensor]
+"""The target of a style at one layer: named float32 tensors, which are cached in a file."""
+
+
+class StyleLoss(NamedTuple):
+    """A style loss as three pure functions.
+
+    Attributes:
+        targets: function of a style's features by layer, float32 (height, width, channels); it
+            returns the targets by layer.
+        statistic: function of a picture's features at a layer and the target there; it returns what
+            the loss compares.
+        loss: function of statistics, targets and weights, all by layer; it returns a float32
+            scalar, which is 0 for the style itself, and about 1 for a picture without structure.
+        renewed: function of statistics, targets and weights, all by layer; it returns the targets
+            with what depends on the picture and stays the same for a few steps. None if there is
+            nothing of this kind. New targets must never raise the loss.
+    """
+
+    targets: Callable[[Mapping[str, tf.Tensor]], dict[str, dict[str, tf.Tensor]]]
+    statistic: Callable[[tf.Tensor, LayerTarget], Any]
+    loss: Callable[[Mapping[str, Any], Mapping[str, LayerTarget], Mapping[str, Any]], tf.Tensor]
+    renewed: (
+        Callable[[Mapping[str, Any], Mapping[str, LayerTarget], Mapping[str, Any]], Any] | None
+    ) = None
+
+
+def layer_by_layer(
+    target: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+    statistic: Callable[[tf.Tensor, LayerTarget], Any],
+    loss: Callable[[Any, LayerTarget], tf.Tensor],
+) -> StyleLoss:
+    """Return the weighted sum of a loss at each layer.
+
+    Args:
+        target: function of a style's features at a layer; it returns the target.
+        statistic: as in `StyleLoss`.
+        loss: function of a statistic and the target; it returns a float32 scalar.
+    """
+
+    def targets(features: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
+        return {layer: target(of_layer) for layer, of_layer in features.items()}
+
+    def weighted(
+        statistics: Mapping[str, Any],
+        targets: Mapping[str, LayerTarget],
+        weights: Mapping[str, tf.Tensor],
+    ) -> tf.Tensor:
+        return tf.add_n(
+            [weights[layer] * loss(statistics[layer], target) for layer, target in targets.items()]
+        )
+
+    return StyleLoss(targets, statistic, weighted)

@@ -1,0 +1,82 @@
+"""The Wasserstein-2 distance between normal distributions with the features' mean and covariance.
+
+For means m, n and covariances S, T, its square is |m - n|^2 + tr S + tr T - 2 tr (R S R)^(1/2),
+where R is the square root of T (Dowson & Landau 1982; the part of the covariances is the squared
+Bures distance). K. Crowson's style-transfer-pytorch uses it as a style loss.
+
+The square root comes from an eigendecomposition in float64. Newton-Schulz iterations need only
+products of matrices, but they converge slowly for covariances of features, which are nearly
+singular. The gradient of the trace is R (R S R)^(-1/2) R, in closed form, because TensorFlow's
+gradient of eigenvectors is infinite where eigenvalues are equal.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.style_losses.style_loss import LayerTarget, layer_by_layer
+
+NOISE = 1e-3
+"""White noise that is added to both distributions, as a share of the style's mean variance.
+
+Without it, covariances may be singular (at a small octave, a layer has more channels than
+positions), and the gradient infinite."""
+
+
+def _mean_and_covariance(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the mean (channels,) and covariance (channels, channels) of features."""
+    rows = tf.reshape(features, [-1, features.shape[-1]])
+    mean = tf.reduce_mean(rows, axis=0)
+    rows -= mean
+    return mean, tf.matmul(rows, rows, transpose_a=True) / tf.cast(tf.shape(rows)[0], rows.dtype)
+
+
+def _target(features: tf.Tensor) -> dict[str, tf.Tensor]:
+    mean, covariance = _mean_and_covariance(features)
+    covariance = covariance.numpy().astype(np.float64)
+    noise = NOISE * np.trace(covariance) / len(covariance)
+    values, vectors = np.linalg.eigh(covariance)
+    root = (vectors * np.sqrt(np.maximum(values, 0) + noise)) @ vectors.T
+    as_tensor = {"root": root, "noise": noise}
+    return {"mean": mean, **{name: tf.constant(it, tf.float32) for name, it in as_tensor.items()}}
+
+
+def trace_of_root(covariance: tf.Tensor, root: tf.Tensor) -> tf.Tensor:
+    """Return tr (R S R)^(1/2) of positive definite matrices S and R.
+
+    Args:
+        covariance: S, float64 (channels, channels).
+        root: R, likewise; it is a constant for the gradient.
+    """
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def trace(covariance: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        values, vectors = tf.linalg.eigh(root @ covariance @ root)
+        # Rounding may make the smallest eigenvalues negative.
+        smallest = np.finfo(np.float64).eps * values[-1]
+        roots = tf.sqrt(tf.maximum(values, smallest))
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            turned = root @ vectors
+            inverse = tf.math.divide_no_nan(turned, roots) @ tf.transpose(turned)
+            return upstream * inverse / 2
+
+        return tf.reduce_sum(roots), gradient
+
+    result: tf.Tensor = trace(covariance)
+    return result
+
+
+def _loss(found: tuple[tf.Tensor, tf.Tensor], target: LayerTarget) -> tf.Tensor:
+    """Return the squared distance, relative to the style's variance."""
+    mean, covariance = (tf.cast(tensor, tf.float64) for tensor in found)
+    wanted, root, noise = (tf.cast(target[name], tf.float64) for name in ("mean", "root", "noise"))
+    noisy = covariance + noise * tf.eye(root.shape[0], dtype=tf.float64)
+    variance = tf.reduce_sum(tf.square(root))
+    bures = tf.linalg.trace(noisy) + variance - 2 * trace_of_root(noisy, root)
+    distance = tf.reduce_sum(tf.square(mean - wanted)) + bures
+    return tf.cast(tf.math.divide_no_nan(distance, variance), tf.float32)
+
+
+WASSERSTEIN = layer_by_layer(_target, lambda features, _: _mean_and_covariance(features), _loss)
