@@ -5,8 +5,8 @@
     total   = content_weight content + style_weight style + tv_weight tv
 
 F: activations of the picture, P: of the content; G: Gram matrices of the picture, A: of the style,
-each divided by its own picture's number of positions. A convention defines the three losses.
-`TERMS` computes the terms of the total.
+each divided by its own picture's number of positions. A convention defines the three losses
+(`conventions`). `TERMS` computes the terms of the total.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.conventions import Convention, convention_of
 from nst_core.transfer.rematerialization import rematerialized
 from nst_core.transfer.self_similarity import with_channel
 from nst_core.transfer.settings import Normalization, Settings, TvKind
@@ -25,7 +26,6 @@ from nst_core.transfer.style_losses.costs import GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.relative import relative_loss
 from nst_core.transfer.terms import LOSS_TERMS, term_weights
-from nst_core.transfer.variation import VARIATIONS
 
 NOTHING: Mapping[str, Any] = {}
 """A dictionary, because TensorFlow cannot take other mappings apart and build them again."""
@@ -89,90 +89,6 @@ def loss_weights(settings: Settings) -> LossWeights:
 
 def _as_tensors(weights: dict[str, float]) -> dict[str, tf.Tensor]:
     return {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}
-
-
-def mean_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Return mean((value - target)^2), a scalar."""
-    return tf.reduce_mean(tf.square(value - target))
-
-
-def squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Return sum((value - target)^2), a scalar."""
-    return tf.reduce_sum(tf.square(value - target))
-
-
-def total_variation(pixels: tf.Tensor) -> tf.Tensor:
-    """Return mean(dx^2) + mean(dy^2) between neighbors in (height, width, channels), a scalar."""
-    across, down = _differences(pixels)
-    return tf.reduce_mean(tf.square(across)) + tf.reduce_mean(tf.square(down))
-
-
-def summed_variation(pixels: tf.Tensor) -> tf.Tensor:
-    """Return sum(dx^2) / 2 + sum(dy^2) / 2, a scalar."""
-    across, down = _differences(pixels)
-    return tf.nn.l2_loss(across) + tf.nn.l2_loss(down)
-
-
-def common_variation(pixels: tf.Tensor) -> tf.Tensor:
-    """Return `summed_variation` over pixels with a neighbor both to the right and below."""
-    across, down = _differences(pixels)
-    return tf.nn.l2_loss(across[:-1]) + tf.nn.l2_loss(down[:, :-1])
-
-
-def _differences(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return pixels[:, 1:] - pixels[:, :-1], pixels[1:] - pixels[:-1]
-
-
-class Convention(NamedTuple):
-    """The definitions of content loss, style loss and total variation.
-
-    Attributes:
-        content: function of activations (height, width, channels) and their target.
-        style: function of a Gram matrix (channels, channels), divided by positions, and its target.
-        variation: function of pixels (height, width, 3).
-        in_network_units: whether these pixels are scaled like the network's input, not in [0, 1].
-    """
-
-    content: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-    style: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-    variation: Callable[[tf.Tensor], tf.Tensor]
-    in_network_units: bool
-
-
-def _quarter_mean_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    return mean_squared_loss(value, target) / 4
-
-
-def _half_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    return squared_loss(value, target) / 2
-
-
-def _mean_squared_loss_over_channels(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    channels = tf.cast(tf.shape(value)[0], value.dtype)
-    return mean_squared_loss(value / channels, target / channels)
-
-
-CONVENTIONS: Mapping[Normalization, Convention] = {
-    "relative": Convention(relative_loss, relative_loss, total_variation, False),
-    "mean": Convention(mean_squared_loss, mean_squared_loss, total_variation, False),
-    # G. Cucurull, "Neural art style transfer in TensorFlow": sum (F - P)^2 and, for Gram matrices
-    # that are sums over M positions of N channels, sum (G - A)^2 / (N^2 M^2).
-    "article": Convention(squared_loss, mean_squared_loss, summed_variation, True),
-    # Gatys et al. 2016, eq. 1 and 4: the factors are 1/2 and 1 / (4 N^2 M^2).
-    "gatys": Convention(_half_squared_loss, _quarter_mean_squared_loss, summed_variation, True),
-    # J. Johnson's neural-style: means, with Gram matrices divided by N M.
-    "neural-style": Convention(
-        mean_squared_loss, _mean_squared_loss_over_channels, common_variation, True
-    ),
-}
-
-
-def convention_of(normalization: Normalization, tv_kind: TvKind) -> Convention:
-    """Return the convention, with its total variation replaced if it is of another kind."""
-    convention = CONVENTIONS[normalization]
-    if tv_kind == "l2":
-        return convention
-    return convention._replace(variation=VARIATIONS[tv_kind], in_network_units=False)
 
 
 class Seen(NamedTuple):
@@ -263,6 +179,29 @@ def loss_terms(
         rematerialize: keep no activations for the gradient but those of content layers.
     """
     convention = convention_of(normalization, tv_kind)
+    seen = _seen(encoder, convention, pixels, targets, weights, rematerialize=rematerialize)
+    terms = {term: TERMS[term](seen) for term in LOSS_TERMS}
+    return LossTerms(
+        # The order decides the last bits of the total, and so of the pixels.
+        total=reduce(add, (weights.terms[term] * loss for term, loss in terms.items())),
+        terms=terms,
+        style_layers={
+            layer: relative_loss(seen.grams[layer], target)
+            for layer, target in targets.grams.items()
+        },
+    )
+
+
+def _seen(
+    encoder: Encoder,
+    convention: Convention,
+    pixels: tf.Tensor,
+    targets: Targets,
+    weights: LossWeights,
+    *,
+    rematerialize: bool,
+) -> Seen:
+    """Return what the terms are computed from; see `loss_terms`."""
     of_content = {*targets.content, *targets.similarities}
     others = {layer: partial(_statistics, targets, layer) for layer in targets.centers}
     if rematerialize:
@@ -276,16 +215,7 @@ def loss_terms(
         }
         statistics = {layer: measure(layers[layer]) for layer, measure in others.items()}
     scale = encoder.topology.preprocessing.scale if convention.in_network_units else 1.0
-    seen = Seen(pixels, scale, layers, grams, statistics, targets, weights, convention)
-    terms = {term: TERMS[term](seen) for term in LOSS_TERMS}
-    return LossTerms(
-        # The order decides the last bits of the total, and so of the pixels.
-        total=reduce(add, (weights.terms[term] * loss for term, loss in terms.items())),
-        terms=terms,
-        style_layers={
-            layer: relative_loss(grams[layer], target) for layer, target in targets.grams.items()
-        },
-    )
+    return Seen(pixels, scale, layers, grams, statistics, targets, weights, convention)
 
 
 def _statistics(targets: Targets, layer: str, features: tf.Tensor) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Other total variations than that of squares between neighbors, as pure functions of pixels.
+"""Kinds of total variation, as pure functions of pixels.
 
-Each is a mean over the picture, so that its weight means the same at each size, and about as large
-as mean(dx^2) + mean(dy^2) or its root. All have a gradient everywhere, as L-BFGS needs.
+All have a gradient everywhere, as L-BFGS needs. Those in `VARIATIONS` are means over the picture, so
+that their weight means the same at each size, and about as large as mean(dx^2) + mean(dy^2) or its
+root.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,12 +15,34 @@ SMALLEST_STEP = 1 / 255
 value does not jump at 0."""
 
 
+def total_variation(pixels: tf.Tensor) -> tf.Tensor:
+    """Return mean(dx^2) + mean(dy^2) between neighbors in (height, width, channels), a scalar."""
+    across, down = _differences(pixels)
+    return tf.reduce_mean(tf.square(across)) + tf.reduce_mean(tf.square(down))
+
+
+def summed_variation(pixels: tf.Tensor) -> tf.Tensor:
+    """Return sum(dx^2) / 2 + sum(dy^2) / 2, a scalar."""
+    across, down = _differences(pixels)
+    return tf.nn.l2_loss(across) + tf.nn.l2_loss(down)
+
+
+def common_variation(pixels: tf.Tensor) -> tf.Tensor:
+    """Return `summed_variation` over pixels with a neighbor both to the right and below."""
+    across, down = _differences(pixels)
+    return tf.nn.l2_loss(across[:-1]) + tf.nn.l2_loss(down[:, :-1])
+
+
+def _differences(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return pixels[:, 1:] - pixels[:, :-1], pixels[1:] - pixels[:-1]
+
+
 def absolute_variation(pixels: tf.Tensor) -> tf.Tensor:
     """Return mean |dx| + mean |dy| between neighbors in (height, width, channels), a scalar.
 
     |d| is sqrt(d^2 + s^2) - s, where s is `SMALLEST_STEP` (Charbonnier et al. 1994).
     """
-    across, down = pixels[:, 1:] - pixels[:, :-1], pixels[1:] - pixels[:-1]
+    across, down = _differences(pixels)
     return tf.reduce_mean(_absolute(across)) + tf.reduce_mean(_absolute(down))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from nst_core.devices import DeviceError
 from nst_core.storage.places import place
+from nst_core.transfer.settings import Settings
 from tasks.job import Job
 from tasks.store import row_kinds
 from tasks.store.row_kinds import Kind, MeasuredRow, device_kind
@@ -232,3 +233,14 @@ def test_in_a_batch_each_device_compiles_each_kind_once_and_equal_rows_take_no_t
     assert [each.line for each in estimates] == [2, 3, 4, 6, 7, 8]
     assert [each.compilation for each in estimates] == [*[COMPILATION] * 2, 0.0] * 2
     assert estimates[2].seconds == pytest.approx(Speeds().seconds(jobs[2]))
+
+
+def test_rows_with_other_style_losses_are_of_another_kind() -> None:
+    """Their steps take longer, and devices compile them anew."""
+    gram, moments, both = (
+        Kind.of(job_of_size(style_measure=measure), "CPU", "host")
+        for measure in ("gram", "moments", "gram moments")
+    )
+    layers = {**Settings().content_layer_weights, **Settings().style_layer_weights}
+    assert gram.layers == " ".join(sorted(layers))
+    assert len({gram.program, moments.program, both.program}) == 3

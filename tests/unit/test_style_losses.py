@@ -104,6 +104,15 @@ def test_tiny_pictures_and_constant_styles_are_finite(name: str, shape: tuple[in
         assert np.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_features_that_are_not_finite_give_a_loss_that_is_not_finite(name: str) -> None:
+    """The optimization then goes back to its best picture; an exception would end the row."""
+    features = draw_features(8, 12, 1)
+    features[3, 4] = np.nan
+    value, _ = evaluate(name, features, draw_features(16, 12, 2))
+    assert not np.isfinite(value)
+
+
 def settings_of(measure: str, **choices: object) -> Settings:
     layers = {"content_layers": "relu2_1", "style_layers": "relu1_1:1 relu2_1:3"}
     small = {"size": 32, "octaves": 1, "tolerance": 0, "tv_weight": 0}

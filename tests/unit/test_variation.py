@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.ndimage import correlate
 
-from nst_core.transfer.losses import CONVENTIONS, convention_of
+from nst_core.transfer.conventions import CONVENTIONS, convention_of
 from nst_core.transfer.settings import Normalization, TvKind
 from nst_core.transfer.variation import VARIATIONS
 from tests.encoders import random_pixels

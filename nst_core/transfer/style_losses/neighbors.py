@@ -86,7 +86,7 @@ def _of_style(targets: Mapping[str, LayerTarget], weights: Mapping[str, tf.Tenso
 
 
 def nearest(rows: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
-    """Return, for each row, the index of that of the others with the largest product, int32.
+    """Return, for each row, the index of that of the others with the largest product, int64.
 
     Args:
         rows: float32 (rows, channels).
@@ -96,11 +96,9 @@ def nearest(rows: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     chunks = -(-count // CHUNK)
     padded = tf.pad(rows, [[0, chunks * CHUNK - count], [0, 0]])
     found = tf.map_fn(
-        lambda chunk: tf.argmax(
-            tf.matmul(chunk, others, transpose_b=True), axis=1, output_type=tf.int32
-        ),
+        lambda chunk: tf.argmax(tf.matmul(chunk, others, transpose_b=True), axis=1),
         tf.reshape(padded, [chunks, CHUNK, channels]),
-        fn_output_signature=tf.TensorSpec([CHUNK], tf.int32),
+        fn_output_signature=tf.TensorSpec([CHUNK], tf.int64),
         parallel_iterations=1,
     )
     return tf.reshape(found, [-1])[:count]

@@ -10,7 +10,7 @@ LayerTarget = Mapping[str, tf.Tensor]
 
 
 class StyleLoss(NamedTuple):
-    """A style loss as three pure functions.
+    """A style loss as pure functions.
 
     Attributes:
         targets: function of a style's features by layer, float32 (height, width, channels); it

@@ -52,7 +52,10 @@ def trace_of_root(covariance: tf.Tensor, root: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def trace(covariance: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        values, vectors = tf.linalg.eigh(root @ covariance @ root)
+        product = root @ covariance @ root
+        # TensorFlow ends the program if there is no decomposition; the loss is not finite then.
+        is_finite = tf.reduce_all(tf.math.is_finite(product))
+        values, vectors = tf.linalg.eigh(tf.where(is_finite, product, tf.zeros_like(product)))
         # Rounding may make the smallest eigenvalues negative.
         smallest = np.finfo(np.float64).eps * values[-1]
         roots = tf.sqrt(tf.maximum(values, smallest))
