@@ -11,6 +11,7 @@ from nst_core.transfer.chroma import with_chroma_of
 from nst_core.transfer.colors import ColorStatistics, match_colors, match_histograms
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
+from nst_core.transfer.terms import term_weights, weight_name, weights_at_strength
 
 _Pixels = NDArray[np.float32]
 
@@ -27,9 +28,9 @@ def at_strength(settings: Settings) -> Settings:
     """
     if settings.strength == 1:
         return settings
-    names = ("style_weight", "tv_weight")
-    scaled = {name: getattr(settings, name) * settings.strength for name in names}
-    return settings.model_copy(update=scaled)
+    scaled = weights_at_strength(term_weights(settings), settings.strength)
+    weights = {weight_name(term): weight for term, weight in scaled.items()}
+    return settings.model_copy(update=weights)
 
 
 def prepared_content(

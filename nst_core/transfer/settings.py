@@ -72,13 +72,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    strength: Number = Field(
-        1.0, ge=0, le=1, description="strength of the style, from 0 (the content as it is) to 1"
-    )
     size: int = Field(512, ge=16, le=8192, description="longest side of the result, in pixels")
     enlarge: bool = Field(False, description="enlarge pictures that are smaller than size")
     style_scale: Number = Field(
         1.0, ge=0.1, le=4.0, description="longest side of the style picture as a share of size"
+    )
+    strength: Number = Field(
+        1.0, ge=0, le=1, description="strength of the style, from 0 (the content as it is) to 1"
     )
     content_weight: Weight = Field(0.05, description="weight of the content loss")
     style_weight: Weight = Field(1.0, description="weight of the style loss")

@@ -33,6 +33,13 @@ def term_weights(settings: Settings) -> dict[str, float]:
     return {term: getattr(settings, weight_name(term)) for term in LOSS_TERMS}
 
 
+def weights_at_strength(weights: Mapping[str, float], strength: float) -> dict[str, float]:
+    """Return weights by term, with those of all terms but the content multiplied by a strength."""
+    return {
+        term: weight if term == "content" else weight * strength for term, weight in weights.items()
+    }
+
+
 @dataclass(frozen=True)
 class Losses:
     """The losses of one picture.

@@ -59,7 +59,7 @@ class TableRow:
         change, previous_loss: the comparison with the previous table.
         asked: whether the run was asked to run the row.
         last_status: how a row that was not asked for last ended, if it has no picture; else empty.
-        strength, ..., pooling: the settings, as in `Settings`.
+        size, ..., pooling: the settings, as in `Settings`.
         term_weights: the settings that are weights of loss terms, by term.
         degraded: how the picture differs from what was asked for, for lack of memory; else empty.
         warnings: what is odd about the row although it is done; usually empty.
@@ -96,10 +96,10 @@ class TableRow:
     previous_loss: float | None = None
     asked: bool = True
     last_status: Status | Literal[""] = ""
-    strength: float | None = None
     size: int | None = None
     enlarge: bool | None = None
     style_scale: float | None = None
+    strength: float | None = None
     term_weights: Mapping[str, float] = field(default_factory=dict)
     tv_kind: str | None = None
     content_layers: str | None = None

@@ -14,6 +14,7 @@ from nst_core.transfer.terms import (
     loss_name,
     term_weights,
     weight_name,
+    weights_at_strength,
 )
 from tasks.report.table import columns_of, frame_of, read_summary
 from tasks.report.table_row import Table, TableRow
@@ -79,3 +80,10 @@ def test_a_table_that_lacks_a_term_is_read_without_it(tmp_path: Path, term: str)
     assert set(row.term_losses) == set(row.term_weights) == set(LOSS_TERMS) - {term}
     cells = columns_of(Table((row,)))
     assert (cells[loss_name(term)], cells[weight_name(term)]) == ([None], [None])
+
+
+def test_strength_scales_every_weight_but_that_of_the_content() -> None:
+    weights = {"content": 0.05, "style": 2.0, "tv": 0.5, "later": 4.0}
+    assert weights_at_strength(weights, 1) == weights
+    halved = {"content": 0.05, "style": 1.0, "tv": 0.25, "later": 2.0}
+    assert weights_at_strength(weights, 0.5) == halved

@@ -6,7 +6,7 @@ from flows.cli.exit_codes import SUCCESS
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.places import Place, name_of, redacted
-from nst_core.transfer.terms import LOSS_TERMS
+from nst_core.transfer.terms import LOSS_TERMS, weights_at_strength
 from tasks.report.finding import NoResultsError, find_row, table_of
 from tasks.report.plots import SUFFIXES, plot_row, plot_rows, write_plot
 from tasks.report.table_row import Table
@@ -37,7 +37,8 @@ def _plot_one(table: Table, output: OutputFolder, named: str) -> list[Place]:
             f"{output}: line {row.line}, {row.output}, has no loss curve; found "
             f"the status {row.status!r}: {row.error or 'its curve no longer exists'}"
         )
-    weights = {term: row.term_weights.get(term, 0) for term in LOSS_TERMS}
+    asked_for = {term: row.term_weights.get(term, 0) for term in LOSS_TERMS}
+    weights = weights_at_strength(asked_for, 1 if row.strength is None else row.strength)
     pair = " x ".join(PurePosixPath(cell).name for cell in (row.content, row.style))
     loss = "" if row.total_loss is None else f", loss {row.total_loss:.4g}"
     figure = plot_row(read_curve(output.root / row.curve), weights, f"{row.output}: {pair}{loss}")
