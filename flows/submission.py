@@ -14,7 +14,7 @@ from tasks.stopping import Deadline, Limits
 from tasks.store.records import PictureRecord, StyleRecord
 from tasks.style_targets import compute_style_targets
 from tasks.stylize import stylize_row
-from tasks.work.stylization import RowOptions
+from tasks.work.row_options import RowOptions
 
 
 def row_submitter(workers: Workers, batch: CompleteRequest, limits: Limits) -> SubmitRow:

@@ -13,7 +13,8 @@ from tasks.stopping import check_may_continue
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import PictureRecord, StyleRecord
 from tasks.store.style_cache import StyleCache
-from tasks.work.stylization import RowOptions, stylize_job
+from tasks.work.row_options import RowOptions
+from tasks.work.stylization import stylize_job
 from tasks.work.targets import read_or_compute
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """Kinds of total variation, as pure functions of pixels.
 
-All have a gradient everywhere, as L-BFGS needs. Those in `VARIATIONS` are means over the picture, so
-that their weight means the same at each size, and about as large as mean(dx^2) + mean(dy^2) or its
-root.
+All have a gradient everywhere, as L-BFGS needs. Those in `VARIATIONS` are means over the picture,
+so that their weight means the same at each size, and about as large as mean(dx^2) + mean(dy^2) or
+its root.
 """
 
 from collections.abc import Callable, Mapping

@@ -4,9 +4,9 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from nst_core.transfer.octaves import style_sides
 from tasks.engine.progress import Progress, Resumed, Stepped
 from tasks.intake.examine import load_picture
 from tasks.job import Job
-from tasks.stopping import Limits, StoppedError, is_stopped
+from tasks.stopping import StoppedError, is_stopped
 from tasks.store.checkpoints import Checkpoints, RowState
 from tasks.store.curves import Point
 from tasks.store.managed import INTERMEDIATE_MARK, INTERRUPTED_MARK, keep_others, remove_ours
@@ -32,40 +32,13 @@ from tasks.store.records import PictureRecord
 from tasks.work.isolation import isolated
 from tasks.work.ladder import Rung, within_memory
 from tasks.work.results import write_results
+from tasks.work.row_options import RowOptions
 
 if TYPE_CHECKING:
     from nst_core.transfer.statistics import StyleTargets
     from nst_core.transfer.stylize import Iterate, Outcome
 
 logger = logging.getLogger("nst_batch.rows")
-
-
-@dataclass(frozen=True)
-class RowOptions:
-    """How each row of a batch runs.
-
-    Attributes:
-        intermediate_steps: save the current picture after every so many steps of an octave; None
-            if no intermediates are wanted.
-        checkpoint_seconds: seconds between checkpoints; 0 if none are wanted.
-        resume: whether to continue from the checkpoint of an earlier run.
-        limits: when a row must end before it is finished.
-        retries: how often to try again after a failure that may pass.
-        strict: whether a row that needs more memory than there is fails instead of being degraded.
-        isolate: whether rows run in the process of their device instead of this one.
-    """
-
-    intermediate_steps: int | None = None
-    checkpoint_seconds: float = 0
-    resume: bool = True
-    limits: Limits = field(default_factory=Limits)
-    retries: int = 0
-    strict: bool = False
-    isolate: bool = False
-
-    def after(self, attempts: int) -> Self:
-        """Return the same for a row that was tried this often: it continues what it began."""
-        return replace(self, resume=self.resume or attempts > 0)
 
 
 OnProgress = Callable[[Progress], object]
