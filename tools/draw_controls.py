@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/controls.md: one sheet for each control, with its values side by side.
+"""Draw the pictures of docs/controls.md and docs/style-losses.md: sheets of a control's values.
 
     python tools/draw_controls.py color docs/pictures/control-color.jpg
 
@@ -53,6 +53,19 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         ("average = 0.95", {**ADAM, "average": 0.95}),
         ("cosine", {**ADAM, "learning_rate_decay": "cosine"}),
         ("carry_state = on", {**ADAM, "carry_state": True}),
+    ],
+    "style-measure": [
+        ("gram", {}),
+        ("moments, style_weight = 5", {"style_measure": "moments", "style_weight": 5}),
+        ("wasserstein", {"style_measure": "wasserstein"}),
+        ("gram:1 shifted-gram:1", {"style_measure": "gram:1 shifted-gram:1"}),
+    ],
+    "style-measure-2": [
+        (measure, {"style_measure": measure})
+        for measure in ("sliced", "histogram", "neighbors", "gram:1 neighbors:1")
+    ],
+    "content-measure": [
+        (measure, {"content_measure": measure}) for measure in ("features", "self-similarity")
     ],
     "strength": [
         (f"strength = {strength}", {"strength": strength}) for strength in (0.25, 0.5, 0.75, 1)
