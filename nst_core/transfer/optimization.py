@@ -1,5 +1,6 @@
 """The optimization at one octave, and the compiled functions that all octaves and rows share."""
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
@@ -12,20 +13,32 @@ from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.adam import Adam
 from nst_core.transfer.any_size import AnySize
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best, Evaluation
-from nst_core.transfer.extended_adam import carried
-from nst_core.transfer.learning_rate import has_schedule, step_size
+from nst_core.transfer.extended_adam import ExtendedAdam, carried
+from nst_core.transfer.lbfgs import Lbfgs
+from nst_core.transfer.learning_rate import has_schedule, is_extended, step_size
 from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_terms, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
-from nst_core.transfer.optimizers import Optimizer, optimizer_of
 from nst_core.transfer.settings import Normalization, Settings, TvKind
 from nst_core.transfer.statistics import StyleTargets, content_targets
 from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
 
 Pixels = NDArray[np.float32]
 """sRGB in [0, 1], (height, width, 3)."""
+
+Optimizer = Lbfgs | Adam
+
+
+def optimizer_of(settings: Settings) -> Optimizer:
+    """Return the optimizer that these settings choose."""
+    lower, upper = (0.0, 1.0) if settings.clip == "always" else (-math.inf, math.inf)
+    if settings.optimizer == "lbfgs":
+        return Lbfgs(lower, upper)
+    adam = Adam(lower, upper, beta_2=settings.beta_2, best_of_every=settings.best_of_every)
+    return ExtendedAdam(**vars(adam), average=settings.average) if is_extended(settings) else adam
 
 
 class NotFiniteError(ArithmeticError):

@@ -10,8 +10,7 @@ from nst_core.transfer.adam import Adam
 from nst_core.transfer.checkpoint import Checkpoint, Totals
 from nst_core.transfer.extended_adam import ExtendedAdam, carried
 from nst_core.transfer.learning_rate import SMALLER_STEP, step_size
-from nst_core.transfer.optimization import OctaveTask
-from nst_core.transfer.optimizers import optimizer_of
+from nst_core.transfer.optimization import OctaveTask, optimizer_of
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import style_targets
 from nst_core.transfer.stylize import iterates
