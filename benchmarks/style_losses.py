@@ -2,7 +2,7 @@
 
     python benchmarks/style_losses.py [--size 256] [--rounds 2]
 
-The losses take turns with ten steps of Adam each, and the fastest round of each counts, because
+The losses take turns with three steps of Adam each, and the fastest round of each counts, because
 other programs slow a machine down and never speed it up. The script also prints the size of the
 cached targets of one style.
 """
@@ -22,9 +22,11 @@ from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import style_targets
 from nst_core.transfer.style_losses.costs import COSTS
 
+STEPS = 3
 
-def step_of(measure: str, size: int) -> tuple[Callable[[], None], int]:
-    """Return a function that takes ten steps of Adam, and the bytes of the cached targets."""
+
+def steps_of(measure: str, size: int) -> tuple[Callable[[], None], int]:
+    """Return a function that takes some steps of Adam, and the bytes of the cached targets."""
     settings = Settings(size=size, octaves=1, style_measure=measure, optimizer="adam")
     encoder = load_encoder(settings.encoder)
     content = photograph("astronaut").astype(np.float32) / np.float32(255)
@@ -33,13 +35,13 @@ def step_of(measure: str, size: int) -> tuple[Callable[[], None], int]:
     pixels = tf.random.stateless_uniform((size, size, 3), (1, 2))
     common = (task.targets, task.weights)
     state = task.compiled.start(pixels, *common, tf.constant(0.02))
-    count = tf.constant(10)
+    count = tf.constant(STEPS)
 
-    def ten_steps() -> None:
+    def take_steps() -> None:
         task.compiled.advance(state, *common, count).step.numpy()
 
-    ten_steps()
-    return ten_steps, len(targets.to_bytes())
+    take_steps()
+    return take_steps, len(targets.to_bytes())
 
 
 def main() -> None:
@@ -48,12 +50,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    steps = {name: step_of(name, options.size) for name in COSTS}
+    steps = {name: steps_of(name, options.size) for name in COSTS}
     fastest = dict.fromkeys(steps, float("inf"))
     for _ in range(options.rounds):
-        for name, (ten_steps, _) in steps.items():
+        for name, (take_steps, _) in steps.items():
             started = time.perf_counter()
-            ten_steps()
+            take_steps()
             fastest[name] = min(fastest[name], time.perf_counter() - started)
     print("| `style_measure` | time of a step, relative to `gram` | cached targets, MB |")
     print("|---|---|---|")

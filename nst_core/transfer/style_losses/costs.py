@@ -15,7 +15,8 @@ class Cost(NamedTuple):
 
     Attributes:
         version: increased whenever its targets change for the same picture and encoder.
-        arrays: arrays of the size of a style layer that exist for its gradient.
+        arrays: arrays of the size of a style layer that exist for its gradient; rounded up from
+            what was measured at 256 px.
         target: function of a layer's channels, to the most numbers in its target.
         is_local: whether a layer's activations are no longer needed once its statistic is known.
     """
@@ -28,11 +29,11 @@ class Cost(NamedTuple):
 
 COSTS: Mapping[str, Cost] = {
     GRAM: Cost(1, 1, lambda channels: channels * (channels + 1)),
-    "moments": Cost(1, 7, lambda channels: 7 * channels),
+    "moments": Cost(1, 5, lambda channels: 7 * channels),
     "wasserstein": Cost(1, 1, lambda channels: channels * (channels + 1) + 1),
-    "shifted-gram": Cost(1, 9, lambda channels: channels * (4 * channels + 1)),
-    "sliced": Cost(1, 5, lambda channels: channels * (channels + 256)),
-    "histogram": Cost(1, 5, lambda channels: channels * 256),
+    "shifted-gram": Cost(1, 8, lambda channels: channels * (4 * channels + 1)),
+    "sliced": Cost(1, 3, lambda channels: channels * (channels + 256)),
+    "histogram": Cost(1, 3, lambda channels: channels * 256),
     "neighbors": Cost(1, 2, lambda channels: channels * 4097 + 1, is_local=False),
 }
 """The costs of each style loss, by its name, in the order in which losses are added up.
