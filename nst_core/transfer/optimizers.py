@@ -16,9 +16,5 @@ def optimizer_of(settings: Settings) -> Optimizer:
     lower, upper = (0.0, 1.0) if settings.clip == "always" else (-math.inf, math.inf)
     if settings.optimizer == "lbfgs":
         return Lbfgs(lower, upper)
-    beta_2, best_of_every = settings.beta_2, settings.best_of_every
-    if is_extended(settings):
-        return ExtendedAdam(
-            lower, upper, beta_2=beta_2, best_of_every=best_of_every, average=settings.average
-        )
-    return Adam(lower, upper, beta_2=beta_2, best_of_every=best_of_every)
+    adam = Adam(lower, upper, beta_2=settings.beta_2, best_of_every=settings.best_of_every)
+    return ExtendedAdam(**vars(adam), average=settings.average) if is_extended(settings) else adam
