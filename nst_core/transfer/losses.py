@@ -251,21 +251,17 @@ def loss_terms(
         weights: weights of the losses and, within each, of the layers.
         rematerialize: keep no activations for the gradient but those of content layers.
     """
-    convention = CONVENTIONS[normalization]
-    of_content = {*targets.content, *targets.similarities}
-    others = {layer: partial(_statistics, targets, layer) for layer in targets.centers}
+    convention, centers = CONVENTIONS[normalization], targets.centers
+    content = {*targets.content, *targets.similarities}
+    measures = {layer: partial(_statistics, targets, layer) for layer in centers}
     if rematerialize:
-        layers, grams, statistics = rematerialized(
-            *(encoder, pixels, of_content, targets.centers, others)
-        )
+        layers, grams, others = rematerialized(encoder, pixels, content, centers, measures)
     else:
-        layers = activations(encoder, pixels, {*of_content, *targets.grams})
-        grams = {
-            layer: gram_matrix(layers[layer], center) for layer, center in targets.centers.items()
-        }
-        statistics = {layer: measure(layers[layer]) for layer, measure in others.items()}
+        layers = activations(encoder, pixels, {*content, *targets.grams})
+        grams = {layer: gram_matrix(layers[layer], center) for layer, center in centers.items()}
+        others = {layer: measure(layers[layer]) for layer, measure in measures.items()}
     scale = encoder.topology.preprocessing.scale if convention.in_network_units else 1.0
-    seen = Seen(pixels, scale, layers, grams, statistics, targets, weights, convention)
+    seen = Seen(pixels, scale, layers, grams, others, targets, weights, convention)
     terms = {term: TERMS[term](seen) for term in LOSS_TERMS}
     return LossTerms(
         # The order decides the last bits of the total, and so of the pixels.
