@@ -104,7 +104,7 @@ def test_rows_move_away_from_a_failing_device(shell: Shell) -> None:
     assert 1 <= report["seen"].count("CPU:2") <= 2
 
 
-@pytest.mark.nights
+@pytest.mark.torture
 def test_a_missing_gpu_is_refused_before_any_row(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     result = shell.run("run", manifest, "-o", "out", *QUICK, "--devices", "gpu:0")
@@ -116,7 +116,7 @@ def test_a_missing_gpu_is_refused_before_any_row(shell: Shell) -> None:
     assert "found 'gpu0'; expected auto, gpu, cpu, or devices such as gpu:0,gpu:2" in typo.stderr
 
 
-@pytest.mark.nights
+@pytest.mark.torture
 def test_rows_on_the_cpu_do_not_wait_and_report_other_runs(shell: Shell) -> None:
     manifest = write_csv(shell.folder / "m.csv", ("content", "style"), ("a.png", "s.png"))
     folder = Path(shell.environment["NST_BATCH_DEVICE_LOCKS"])

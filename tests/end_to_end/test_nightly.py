@@ -12,7 +12,9 @@ from tests.pictures import write_picture
 
 
 @pytest.mark.nights
-@pytest.mark.parametrize("script", ["nightly.sh", "power_cut.sh"])
+@pytest.mark.parametrize(
+    "script", ["nightly.sh", pytest.param("power_cut.sh", marks=pytest.mark.torture)]
+)
 def test_nightly_runs_by_a_worker(tmp_path: Path, script: str) -> None:
     """All checks are in the scripts, which people can also run and read."""
     for seed, name in enumerate(("a.png", "s.png")):

@@ -141,7 +141,9 @@ def test_a_server_that_stays_down_costs_only_its_page(tmp_path: Path, server: Se
         running.check_rows_and_table()
 
 
-@pytest.mark.parametrize("until", ["12 of 12 rows to run", "[2/12]"])
+@pytest.mark.parametrize(
+    "until", ["12 of 12 rows to run", pytest.param("[2/12]", marks=pytest.mark.torture)]
+)
 def test_a_run_continues_after_its_own_server_dies(tmp_path: Path, until: str) -> None:
     with batch(tmp_path, None, until) as running:
         (server,) = servers_of(running.process.pid)

@@ -101,7 +101,7 @@ def test_of_two_runs_into_one_folder_only_one_works(shell: Shell) -> None:
         _assert_whole(shell, f"out{number}")
 
 
-@pytest.mark.nights
+@pytest.mark.torture
 def test_two_runs_that_share_a_cache_compute_each_style_once_while_it_is_pruned(
     shell: Shell,
 ) -> None:

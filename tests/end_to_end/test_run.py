@@ -162,7 +162,13 @@ def test_a_killed_run_resumes_where_it_was(lone_shell: Shell) -> None:
 
 
 @pytest.mark.nights
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        *(pytest.param(each, marks=pytest.mark.torture) for each in (signal.SIGINT, signal.SIGHUP)),
+    ],
+)
 def test_a_signal_stops_a_run_soon_and_it_reports_how_to_resume(shell: Shell, number: int) -> None:
     rows = [("a.png", "s.png"), ("b.png", "s.png")]
     manifest = write_csv(shell.folder / "m.csv", HEADER, *rows)

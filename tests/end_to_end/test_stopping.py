@@ -193,13 +193,16 @@ def test_ctrl_c_in_a_terminal_stops_a_run_soon_with_its_table(six: Shell) -> Non
 
 WAYS = (stop_in_a_terminal, stop_the_group)
 ALL = [(moment, way) for moment in MOMENTS for way in WAYS]
-SOME = [(moment, WAYS[number % 2]) for number, moment in enumerate(list(MOMENTS)[::2])]
-"""Every other moment, in a terminal and without by turns; NST_BATCH_TEST_STOPS=all tests all."""
+SOME = [(moment, WAYS[number % 2]) for number, moment in enumerate(list(MOMENTS)[::4])]
+"""Every fourth moment, in a terminal and without by turns; `make torture` tests all."""
 
 
-@pytest.mark.nights
 @pytest.mark.parametrize(
-    ("moment", "stop"), ALL if os.environ.get("NST_BATCH_TEST_STOPS") == "all" else SOME
+    ("moment", "stop"),
+    [
+        pytest.param(*case, marks=pytest.mark.nights if case in SOME else pytest.mark.torture)
+        for case in ALL
+    ],
 )
 def test_a_run_resumes_after_a_stop_at_any_moment(
     six: Shell,

@@ -110,7 +110,7 @@ def test_a_batch_in_object_storage_is_made_once(cloud_shell: Shell, bucket: Buck
     assert not any(SECRET.encode() in data for data in written)
 
 
-@pytest.mark.nights
+@pytest.mark.torture
 def test_pictures_equal_those_on_a_disk(cloud_shell: Shell, bucket: Bucket) -> None:
     put_manifest(bucket, "a.png,s.png")
     assert cloud_shell.run(*RUN, *QUICK).returncode == 0
@@ -122,7 +122,7 @@ def test_pictures_equal_those_on_a_disk(cloud_shell: Shell, bucket: Bucket) -> N
     )
 
 
-@pytest.mark.nights
+@pytest.mark.torture
 def test_rows_are_made_again_after_a_loss_or_a_change(cloud_shell: Shell, bucket: Bucket) -> None:
     put_manifest(bucket, "a.png,s.png", "b.png,s.png", "a.png,t.png")
     assert cloud_shell.run(*RUN, *QUICK).returncode == 0
@@ -133,7 +133,7 @@ def test_rows_are_made_again_after_a_loss_or_a_change(cloud_shell: Shell, bucket
     assert set(table_of(bucket)["style_targets"]) == {"hit"}
 
 
-@pytest.mark.nights
+@pytest.mark.torture
 def test_a_changed_picture_of_equal_size_is_noticed(cloud_shell: Shell, bucket: Bucket) -> None:
     """The changed picture has as many bytes as before."""
     put_manifest(bucket, "a.png,s.png", "b.png,s.png")

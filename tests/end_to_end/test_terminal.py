@@ -86,7 +86,7 @@ def test_progress_in_a_terminal_of_80_columns(shell: Shell, started: list[Pseudo
     assert COLOR.search(terminal.written)
 
 
-@pytest.mark.nights
+@pytest.mark.torture
 def test_progress_in_a_narrow_terminal_without_color(
     shell: Shell, started: list[PseudoTerminal]
 ) -> None:

@@ -96,7 +96,7 @@ def undisturbed(batch: Batch) -> tuple[bytes, bytes]:
     params=[
         pytest.param(10, marks=pytest.mark.nights),
         30,
-        pytest.param(50, marks=pytest.mark.nights),
+        pytest.param(50, marks=pytest.mark.torture),
     ]
 )
 def interrupted(
@@ -256,7 +256,7 @@ def _be_a_folder(path: Path) -> None:
     [
         _of_another_stylization,
         *(
-            pytest.param(damage, marks=pytest.mark.nights)
+            pytest.param(damage, marks=pytest.mark.torture)
             for damage in (_tear, _of_other_targets, _be_a_folder)
         ),
     ],

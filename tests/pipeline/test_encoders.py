@@ -111,7 +111,13 @@ def test_damaged_weights_are_reported_before_anything_runs(batch: Batch) -> None
 
 
 @pytest.mark.nights
-@pytest.mark.parametrize("name", ["article", "gatys", "neural-style"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "article",
+        *(pytest.param(each, marks=pytest.mark.torture) for each in ("gatys", "neural-style")),
+    ],
+)
 def test_published_recipes_run(batch: Batch, name: str) -> None:
     encoder = {"article": "vgg16", "gatys": "vgg19-normalized", "neural-style": "vgg19"}[name]
     write_random_weights(batch, encoder)

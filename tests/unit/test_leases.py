@@ -208,7 +208,7 @@ def test_a_dead_claim_does_not_count_and_is_removed(folder: UPath) -> None:
     assert claims() == [str(foreign)]
 
 
-@pytest.mark.nights
+@pytest.mark.torture
 def test_a_killed_holder_loses_the_lease_after_its_length(bucket: Bucket) -> None:
     with holder_in(bucket, "killed", 600) as holder:
         assert line_of(holder) == "held"
