@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from prefect.client.schemas.objects import State
 
-from nst_core.transfer import optimization
+from nst_core.transfer import compiled
 from nst_core.transfer.optimization import OctaveTask
 from tasks.store import checkpoints
 from tasks.work import ladder
@@ -129,18 +129,18 @@ def test_if_no_rung_is_left_the_row_fails_and_the_batch_goes_on(
 def test_a_failure_while_the_gradient_is_compiled(
     batch: Batch, monkeypatch: pytest.MonkeyPatch, strict: bool
 ) -> None:
-    original = optimization.loss_terms
-    optimization.compile_for.cache_clear()
+    original = compiled.loss_terms
+    compiled.compile_for.cache_clear()
 
-    def failing(*arguments: Any, rematerialize: bool) -> Any:
+    def failing(*arguments: Any, rematerialize: bool, **options: Any) -> Any:
         if not rematerialize:
             raise OCTAVE_FAILS
-        return original(*arguments, rematerialize=rematerialize)
+        return original(*arguments, rematerialize=rematerialize, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(optimization, "loss_terms", failing)
+        patch.setattr(compiled, "loss_terms", failing)
         state, table = batch.run(*ROWS, strict=strict, retries=0)
-    optimization.compile_for.cache_clear()
+    compiled.compile_for.cache_clear()
     if strict:
         assert state.name == "AllRowsFailed"
         assert table["error"].str.contains("NotEnoughMemoryError").all()

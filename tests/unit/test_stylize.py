@@ -10,10 +10,12 @@ from PIL import Image
 from nst_core.images.resize import resize
 from nst_core.images.write import encode_png
 from nst_core.networks import loading
+from nst_core.networks.forward import current_device
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer import optimization as module
+from nst_core.transfer import optimizers
 from nst_core.transfer.adam import Adam
 from nst_core.transfer.colors import match_colors
+from nst_core.transfer.compiled import compile_for
 from nst_core.transfer.descent import Evaluation
 from nst_core.transfer.lbfgs import Lbfgs
 from nst_core.transfer.losses import Targets, loss_terms, loss_weights
@@ -198,14 +200,14 @@ def test_pixels_out_of_range_are_refused_before_anything_else(name: str) -> None
 
 
 def test_one_graph_is_used_for_all_shapes_and_weights() -> None:
-    module.compile_for.cache_clear()
+    compile_for.cache_clear()
     # Encoders are then loaded again, as after any change of a weight file.
     loading._encoder.cache_clear()
     for height, width, weight in ((40, 32, 0.1), (24, 40, 0.1), (40, 39, 0.5), (17, 40, 0.7)):
         settings = QUICK.model_copy(update={"steps": 1, "content_weight": weight})
         stylize(smooth_pixels(height, width, 1), STYLE, settings)
-    compiled = module.compile_for(
-        *(COMPACT, Lbfgs(), "relative", module.current_device()),
+    compiled = compile_for(
+        *(COMPACT, Lbfgs(), "relative", current_device()),
         tv_kind="l2",
         rematerialize=False,
     )
@@ -227,14 +229,14 @@ def _break_after(monkeypatch: pytest.MonkeyPatch, evaluations: int, larger_than:
 
             return super()._step(broken, state)
 
-    module.compile_for.cache_clear()
-    monkeypatch.setattr(module, "Adam", Breaking)
+    compile_for.cache_clear()
+    monkeypatch.setattr(optimizers, "Adam", Breaking)
 
 
 @pytest.fixture
 def _fresh_graphs():  # type: ignore[no-untyped-def]
     yield
-    module.compile_for.cache_clear()
+    compile_for.cache_clear()
 
 
 @pytest.mark.usefixtures("_fresh_graphs")
