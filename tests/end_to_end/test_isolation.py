@@ -60,6 +60,7 @@ def checkpoints(shell: Shell) -> list[Path]:
     return [*(shell.folder / "out" / ".nst-batch" / "checkpoints").glob("[0-9a-f]*")]
 
 
+@pytest.mark.nights
 def test_ctrl_c_in_a_terminal_saves_the_row_and_leaves_no_process(one: Shell) -> None:
     terminal = PseudoTerminal([*COMMAND, *ARGUMENTS], one.folder, one.environment)
     try:
@@ -79,6 +80,7 @@ def test_ctrl_c_in_a_terminal_saves_the_row_and_leaves_no_process(one: Shell) ->
     assert "TensorFlow" not in "\n".join(screen)
 
 
+@pytest.mark.nights
 def test_a_run_that_is_killed_leaves_no_process(one: Shell) -> None:
     with one.start(*ARGUMENTS) as run:
         try:

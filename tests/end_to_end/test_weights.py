@@ -283,6 +283,7 @@ def test_normalize_makes_a_normalized_network_that_runs_find(shell: Shell, vgg_f
     assert row["total_loss"] < row["start_loss"]
 
 
+@pytest.mark.nights
 def test_normalize_refuses_unsuitable_networks_and_weights(
     shell: Shell, alexnet_file: Path
 ) -> None:

@@ -149,6 +149,7 @@ def test_a_row_that_is_tried_again_continues_from_its_own_checkpoint(
     assert not checkpoints(batch)
 
 
+@pytest.mark.nights
 def test_a_refresh_that_fails_before_its_first_checkpoint_starts_from_the_beginning(
     batch: Batch,
     interrupted: int,  # noqa: ARG001 - leaves a checkpoint
@@ -196,6 +197,7 @@ def test_a_stop_writes_a_checkpoint_before_one_is_due(
     assert results(batch) == undisturbed
 
 
+@pytest.mark.nights
 def test_none_is_written_if_none_is_wanted(
     batch: Batch, monkeypatch: pytest.MonkeyPatch, seen: list[int]
 ) -> None:

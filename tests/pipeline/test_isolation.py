@@ -136,6 +136,7 @@ def test_a_row_whose_process_is_killed_goes_on_degraded_and_so_does_the_batch(
     assert leaves_no_process()
 
 
+@pytest.mark.nights
 def test_with_strict_a_row_whose_process_is_killed_fails_alone(batch: Batch) -> None:
     with in_steps(kill, "two.png", lambda: True):
         state, table = three(batch, strict=True, retries=0)
@@ -153,6 +154,7 @@ def files(batch: Batch) -> dict[str, Any]:
     return {name: data for name, data in results(batch).items() if not name.startswith(".")}
 
 
+@pytest.mark.nights
 def test_a_stopped_row_writes_its_checkpoint_there_and_continues(batch: Batch) -> None:
     row = ("a.png", "s.png", "one", LONG)
     run(batch, row, isolate=False)
@@ -177,6 +179,7 @@ def test_a_stopped_row_writes_its_checkpoint_there_and_continues(batch: Batch) -
     assert files(batch) == expected
 
 
+@pytest.mark.nights
 def test_a_row_that_fails_there_has_its_error_and_its_traceback_here(batch: Batch) -> None:
     def change(event: Event) -> None:
         if isinstance(event, RowStarted) and event.output == "one.png":
@@ -198,6 +201,7 @@ def dies(_: Say) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.nights
 def test_a_style_whose_process_is_killed_is_tried_again(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

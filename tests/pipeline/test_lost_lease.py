@@ -30,6 +30,7 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[UPath]:
     MemoryStorage.files.clear()
 
 
+@pytest.mark.nights
 def test_rows_stop_and_no_table_is_written_once_the_lease_is_lost(
     batch: Batch, output: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def test_a_picture_of_the_user_is_not_taken_for_an_old_contact_sheet(batch: Batc
     assert sheet.read_bytes() == before
 
 
+@pytest.mark.nights
 def test_pictures_of_the_user_among_intermediates_are_kept(batch: Batch) -> None:
     steps = batch.output / "intermediates" / "a_s"
     content, own, stopped = (

@@ -125,6 +125,7 @@ def test_order_and_neighboring_rows_change_no_picture(batch: Batch) -> None:
         np.testing.assert_array_equal(again, before[original])
 
 
+@pytest.mark.nights
 def test_one_style_is_computed_once_for_twenty_contents(batch: Batch, computed: list[str]) -> None:
     names = [f"{number}.png" for number in range(20)]
     for number, name in enumerate(names):

@@ -57,7 +57,13 @@ def record_in(output: Place, row: str) -> PictureRecord:
     return read_record(OutputFolder(output).records / key_of(row), key_of(row), PictureRecord)
 
 
-@pytest.mark.parametrize("is_old", [False, True], ids=["with SHA-256 of curves", "without"])
+@pytest.mark.parametrize(
+    "is_old",
+    [
+        pytest.param(False, id="with SHA-256 of curves"),
+        pytest.param(True, id="without", marks=pytest.mark.nights),
+    ],
+)
 def test_four_rows_exchange_names_in_all_permutations_twice(output: Place, is_old: bool) -> None:
     for row, name in zip(ROWS, NAMES, strict=True):
         finish(row, name, output, is_old=is_old)

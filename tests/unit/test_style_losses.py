@@ -191,7 +191,7 @@ def test_the_file_of_gram_matrices_is_as_in_version_0_1_0() -> None:
     assert StyleTargets.from_bytes(targets.to_bytes()).others == ()
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("optimizer", ["lbfgs", pytest.param("adam", marks=pytest.mark.nights)])
 @pytest.mark.parametrize("name", NAMES)
 def test_both_optimizers_lower_the_loss(name: str, optimizer: str) -> None:
     settings = settings_of(
