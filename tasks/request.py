@@ -133,8 +133,8 @@ class CheckRequest(BaseModel):
     )
     row_budget: Annotated[str | None, Shown(Group.WHAT)] = Field(
         None,
-        description="end each row at its best picture once it has run for this long, such as 10m, "
-        "over all runs that work on it; the row is then done, with a warning in the table",
+        description="end each row once it has run for this long, such as 10m, over all runs that "
+        "work on it; the row is then done with its best picture so far, and a warning in the table",
     )
     save_every: Annotated[SaveEvery | None, Shown(Group.OUTPUT)] = Field(
         None,

@@ -107,7 +107,7 @@ class Limits:
 
     Attributes:
         deadline: that of the run.
-        row_seconds: the seconds after which a row ends at its best picture, over all runs that
+        row_seconds: the seconds after which a row ends with its best picture, over all runs that
             work on it; infinite if there is no such limit.
     """
 

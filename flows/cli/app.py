@@ -105,7 +105,8 @@ def serve(
 def check(request: CheckRequest, *, json: OutputJson = False) -> int:
     """List every error in every row of a manifest; nothing is run or written.
 
-    Exit code 0: no errors. 1: some rows have errors. 2: the manifest cannot be used at all.
+    Exit code 0: no errors. 1: some rows have errors, or results cannot be written to the output
+    folder. 2: the manifest or an option cannot be used at all.
     """
     from flows.cli.commands.check import check as check_manifest
 

@@ -144,7 +144,7 @@ class Settings(BaseModel):
     )
     learning_rate_decay: Decay = Field(
         "constant",
-        description="how the learning rate falls during each octave, in steps of 10",
+        description="how the learning rate falls during each octave; it changes every 10 steps",
     )
     learning_rate_end: Number = Field(
         0.1, ge=0.001, le=1, description="share of the learning rate that is left at the end"
@@ -157,7 +157,7 @@ class Settings(BaseModel):
         "0: the result is the best iterate",
     )
     carry_state: bool = Field(
-        False, description="let Adam continue with its moments at the next octave, resized"
+        False, description="let Adam continue at the next octave with its moments, resized"
     )
     beta_2: Number = Field(0.99, gt=0, le=0.999999, description="decay of Adam's second moment")
     best_of_every: int = Field(

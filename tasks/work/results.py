@@ -83,8 +83,8 @@ def _warnings_of_end(outcome: "Outcome") -> Iterator[str]:
 
     if outcome.stop_reason == ENDED_EARLY:
         yield (
-            f"row-budget: the row ended at its best picture after {outcome.steps} steps, before it "
-            "was finished; with --refresh, it is made again"
+            f"row-budget: the row ended with its best picture after {outcome.steps} steps, before "
+            "it was finished; with --refresh, it is made again"
         )
 
 

@@ -210,7 +210,7 @@ class _RowRun:
         return self.seconds_before + time.perf_counter() - self._started
 
     def _has_used_its_budget(self) -> bool:
-        """Return whether the row must end at its best picture; not before it took any steps."""
+        """Return whether the row must end with its best picture; not before it took any steps."""
         return self.curve[-1].step > 0 and self._seconds() >= self._limits.row_seconds
 
     def _given_up(self, iterate: "Iterate", why: str) -> StoppedError:

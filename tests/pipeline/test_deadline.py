@@ -175,7 +175,9 @@ def test_a_row_ends_at_its_best_picture_when_its_budget_is_used(
     row = table.loc[2]
     assert (row["steps"], row["stop_reason"]) == (end, "budget")
     assert (row["width"], row["height"]) == (64, 64)
-    assert row["warnings"].startswith(f"row-budget: the row ended at its best picture after {end}")
+    assert row["warnings"].startswith(
+        f"row-budget: the row ended with its best picture after {end}"
+    )
     record = record_of(batch)
     assert record.total_loss == pytest.approx(row["total_loss"], rel=1e-5)
     if end > 30:  # at the result's own size
