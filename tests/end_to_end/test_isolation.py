@@ -94,7 +94,7 @@ def test_a_run_that_is_killed_leaves_no_process(one: Shell) -> None:
     assert not list((one.folder / "out" / "pictures").iterdir())
 
 
-@pytest.mark.nights
+@pytest.mark.torture
 def test_two_devices_have_a_process_each(one: Shell) -> None:
     rows = (("a.png", "s.png", str(number), number) for number in range(1, 5))
     write_csv(one.folder / "m.csv", ("content", "style", "output", "style_weight"), *rows)

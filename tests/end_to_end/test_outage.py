@@ -127,6 +127,7 @@ def test_a_run_waits_for_a_server_that_is_down_at_the_end(tmp_path: Path, server
     assert final_states(server) == ["Completed"]
 
 
+@pytest.mark.torture
 def test_a_server_that_stays_down_costs_only_its_page(tmp_path: Path, server: Server) -> None:
     # The default number of retries would take too long for a test.
     with batch(tmp_path, server, PREFECT_CLIENT_MAX_RETRIES="1") as running:
@@ -159,6 +160,7 @@ def test_a_run_continues_after_its_own_server_dies(tmp_path: Path, until: str) -
         assert servers_of(running.process.pid) == []
 
 
+@pytest.mark.torture
 def test_a_run_continues_without_its_own_server_if_it_keeps_dying(
     tmp_path: Path,
 ) -> None:
