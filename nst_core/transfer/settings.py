@@ -215,12 +215,12 @@ class Settings(BaseModel):
     @property
     def later_defaults(self) -> frozenset[str]:
         """The names of settings that version 0.1.0 did not have and that have their default."""
+        values = dict(self)
         return frozenset(
             name
             for name, field in type(self).model_fields.items()
             if name not in FIRST_SETTINGS
-            and getattr(self, name)
-            == field.get_default(call_default_factory=True, validated_data=dict(self))
+            and values[name] == field.get_default(call_default_factory=True, validated_data=values)
         )
 
     @property
