@@ -2,9 +2,10 @@
 
     python -P device_process.py DESCRIPTOR DEVICE
 
-Only `nst_core.devices.processes` starts it, and describes the messages. It imports nothing of ours
-before it knows where its parent imports from, so it can be run by its path, whatever folder the run
-was started in. It has every stop signal blocked: its parent decides when it ends.
+Only `nst_core.devices.processes` starts it, and describes the messages. DEVICE only tells people
+what they see in a list of processes. It imports nothing of ours before it knows where its parent
+imports from, so it can be run by its path, whatever folder the run was started in. It has every
+stop signal blocked: its parent decides when it ends.
 """
 
 import gc

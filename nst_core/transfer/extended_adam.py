@@ -10,7 +10,7 @@ from nst_core.transfer.descent import Best, Objective, is_finite, select
 
 
 class ExtendedAdamState(NamedTuple):
-    """The state of Adam, and what the additions need.
+    """The fields of `AdamState`, which a named tuple cannot inherit, and what the additions need.
 
     Attributes:
         average: the decayed sum of the iterates, of the point's shape; it begins at 0.
