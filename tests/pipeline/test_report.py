@@ -14,7 +14,8 @@ from prefect.task_engine import SyncTaskRunEngine
 
 from nst_core.images.read import load
 from nst_core.storage.files import list_files
-from tasks.stopping import ask_to_stop
+from tasks.request import BatchRequest
+from tasks.stopping import ask_to_stop, is_stopped
 from tests.pictures import write_csv, write_picture
 from tests.pipeline.conftest import QUICK, Batch
 
@@ -164,7 +165,7 @@ def test_an_unwritable_page_gives_a_warning_and_fails_no_row(
 
 @pytest.fixture
 def stopped_in_the_second_row(
-    monkeypatch: pytest.MonkeyPatch,
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pytest.MonkeyPatch]:
     """Send Ctrl-C when a row of width 31 has done some steps."""
     from nst_core.transfer import stylize
@@ -182,7 +183,7 @@ def stopped_in_the_second_row(
                 return stop.value
             if iterate.step == 10:
                 os.kill(os.getpid(), signal.SIGINT)
-                _wait_until_stopped()
+                _wait_until_stopped(batch)
             yield iterate
 
     monkeypatch.setattr(stylize, "iterates", iterates)
@@ -192,12 +193,11 @@ def stopped_in_the_second_row(
     signal.signal(signal.SIGINT, before)
 
 
-def _wait_until_stopped() -> None:
+def _wait_until_stopped(batch: Batch) -> None:
     """Wait for the interrupt, which reaches the main thread a little later."""
-    from tasks import stopping
-
+    output = BatchRequest(manifest=batch.folder / "m.csv", output=batch.output).output_folder
     for _ in range(300):
-        if stopping._stopped:
+        if is_stopped(output):
             return
         time.sleep(0.1)
     pytest.fail("nobody was told to stop")
