@@ -64,6 +64,14 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         (measure, {"style_measure": measure})
         for measure in ("sliced", "histogram", "neighbors", "gram:1 neighbors:1")
     ],
+    "normalize-gradients": [
+        (f"{name}, normalized" if on else name, {**choices, "normalize_gradients": on})
+        for name, choices in (
+            ("mean", {"normalization": "mean"}),
+            ("moments", {"style_measure": "moments"}),
+        )
+        for on in (False, True)
+    ],
     "content-measure": [
         (measure, {"content_measure": measure}) for measure in ("features", "self-similarity")
     ],

@@ -23,6 +23,7 @@ class Compiled:
     start: AnySize
     advance: AnySize
     measure: AnySize
+    gradients: AnySize
 
 
 @cache
@@ -42,6 +43,7 @@ def compile_for(
         start=AnySize.of(functions.start),
         advance=AnySize.of(functions.advance),
         measure=AnySize.of(functions.measure),
+        gradients=AnySize.of(functions.gradients),
     )
 
 
@@ -70,6 +72,16 @@ class _Functions:
 
     def measure(self, pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
         return self._terms(pixels, self._near(pixels, targets, weights), weights)
+
+    def gradients(
+        self, pixels: tf.Tensor, targets: Targets, weights: LossWeights
+    ) -> dict[str, tf.Tensor]:
+        """Return the gradient of each term before its weight, in the form of the pixels."""
+        near = self._near(pixels, targets, weights)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(pixels)
+            terms = self._terms(pixels, near, weights).terms
+        return {term: tape.gradient(loss, pixels) for term, loss in terms.items()}
 
     def _near(self, pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> Targets:
         """Return the targets of these pixels, and of those that a few steps lead to."""

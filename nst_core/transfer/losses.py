@@ -54,12 +54,15 @@ class LossWeights(NamedTuple):
         terms: by the names in `LOSS_TERMS`.
         content_layers, style_layers: by layer name.
         style_losses: by the names of style losses; empty if `gram` is the only one.
+        scales: factors of the terms before their weights, by the names in `LOSS_TERMS`; empty if
+            the terms are as they are.
     """
 
     terms: dict[str, tf.Tensor]
     content_layers: dict[str, tf.Tensor]
     style_layers: dict[str, tf.Tensor]
     style_losses: Mapping[str, tf.Tensor] = NOTHING
+    scales: Mapping[str, tf.Tensor] = NOTHING
 
 
 class LossTerms(NamedTuple):
@@ -181,6 +184,8 @@ def loss_terms(
     convention = convention_of(normalization, tv_kind)
     seen = _seen(encoder, convention, pixels, targets, weights, rematerialize=rematerialize)
     terms = {term: TERMS[term](seen) for term in LOSS_TERMS}
+    if weights.scales:
+        terms = {term: weights.scales[term] * loss for term, loss in terms.items()}
     return LossTerms(
         # The order decides the last bits of the total, and so of the pixels.
         total=reduce(add, (weights.terms[term] * loss for term, loss in terms.items())),

@@ -15,6 +15,7 @@ from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.compiled import Compiled, compile_for
 from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
 from nst_core.transfer.extended_adam import carried
+from nst_core.transfer.gradient_scales import with_scales
 from nst_core.transfer.learning_rate import has_schedule, step_size
 from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
@@ -105,20 +106,18 @@ class OctaveTask:
             tf.constant, targets.others[octave] if targets.others else {}
         )
         layers = tuple(settings.content_layer_weights)
-        seen = content_targets(encoder, resize(content, *shape), layers)
-        return cls(
-            compiled=compile_for(
-                *(encoder, optimizer_of(settings), settings.normalization, current_device()),
-                tv_kind=settings.tv_kind,
-                rematerialize=rematerialize,
-            ),
-            targets=Targets(
-                **_content(seen, settings), grams=grams, centers=centers, others=others
-            ),
-            weights=loss_weights(settings),
-            settings=settings,
-            shape=shape,
+        resized = resize(content, *shape)
+        seen = content_targets(encoder, resized, layers)
+        compiled = compile_for(
+            *(encoder, optimizer_of(settings), settings.normalization, current_device()),
+            tv_kind=settings.tv_kind,
+            rematerialize=rematerialize,
         )
+        compared = Targets(**_content(seen, settings), grams=grams, centers=centers, others=others)
+        weights = loss_weights(settings)
+        if settings.normalize_gradients:
+            weights = with_scales(compiled, resized, compared, weights)
+        return cls(compiled, compared, weights, settings, shape)
 
     def losses_of(self, pixels: Pixels) -> Losses:
         """Return the losses of any picture of this octave's shape."""

@@ -83,6 +83,11 @@ class Settings(BaseModel):
     content_weight: Weight = Field(0.05, description="weight of the content loss")
     style_weight: Weight = Field(1.0, description="weight of the style loss")
     tv_weight: Weight = Field(0.5, description="weight of the total variation loss")
+    normalize_gradients: bool = Field(
+        False,
+        description="scale the losses by their gradients, so that the same weights have about the "
+        "same effect with every encoder, normalization and style loss",
+    )
     tv_kind: TvKind = Field(
         "l2",
         description="kind of total variation: of squares, as the normalization defines it (l2), of "

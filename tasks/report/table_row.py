@@ -102,6 +102,7 @@ class TableRow:
     strength: float | None = None
     term_weights: Mapping[str, float] = field(default_factory=dict)
     tv_kind: str | None = None
+    normalize_gradients: bool | None = None
     content_layers: str | None = None
     style_layers: str | None = None
     normalization: str | None = None

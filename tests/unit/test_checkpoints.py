@@ -61,6 +61,7 @@ def after_storage(checkpoint: Checkpoint) -> Checkpoint:
                 "learning_rate_decay": "cosine",
                 "color": "content",
                 "start_blend": 0.2,
+                "normalize_gradients": True,
             }
         ),
     ],

@@ -62,6 +62,7 @@ OTHER_VALUES = {
     "style_weight": 9.0,
     "tv_weight": 9.0,
     "tv_kind": "l1",
+    "normalize_gradients": True,
     "content_layers": "relu1_1:1",
     "style_layers": "relu1_1:1",
     "normalization": "mean",

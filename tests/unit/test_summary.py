@@ -127,7 +127,9 @@ COLUMNS = {
     "enlarge": "bool",
     **dict.fromkeys(["style_scale", "strength"], "float64"),
     **dict.fromkeys(["content_weight", "style_weight", "tv_weight"], "float64"),
-    **dict.fromkeys(["tv_kind", "content_layers", "style_layers", "normalization"], "str"),
+    "tv_kind": "str",
+    "normalize_gradients": "bool",
+    **dict.fromkeys(["content_layers", "style_layers", "normalization"], "str"),
     **dict.fromkeys(["gram", "style_measure", "content_measure"], "str"),
     "match_colors": "bool",
     **dict.fromkeys(["color", "color_match", "start"], "str"),
@@ -198,7 +200,7 @@ def test_columns_without_values_have_other_types(tmp_path: Path) -> None:
     without_layers = {name: kind for name, kind in COLUMNS.items() if "relative" not in name}
     assert list(frame.columns) == list(without_layers)
     texts = ("stop_reason", "device", "encoder_fingerprint", "style_targets", "curve", "key")
-    switches = ("enlarge", "match_colors", "carry_state", "keep_alpha")
+    switches = ("enlarge", "normalize_gradients", "match_colors", "carry_state", "keep_alpha")
     changed = dict.fromkeys(texts, "float64") | dict.fromkeys(switches, "str")
     assert types_of(frame) == without_layers | changed
     assert frame["picture"].dtype == object
