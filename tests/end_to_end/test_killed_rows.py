@@ -14,13 +14,17 @@ from nst_core.transfer.octaves import REPORT_EVERY
 from tests.end_to_end.conftest import Shell
 from tests.pictures import write_csv
 
-KILLS, STEPS = 50, 700
+KILLS, SECONDS = 50, 20
+"""How many runs are killed, and about how long a row takes."""
+
+MOST_STEPS = 10_000
 ROWS = [("a.png", "s.png", f"{number}.png", number) for number in range(6)]
-SETTINGS = ["--size", "64", "--steps", str(STEPS), "--octaves", "1", "--tolerance", "0"]
+SETTINGS = ["--size", "64", "--octaves", "1", "--tolerance", "0", "--cache", "cache"]
 SETTINGS += ["--enlarge", "--optimizer", "adam", "--checkpoint-every", "0.25"]
-# It also writes down which steps rows take, because a run that is killed writes no table.
+# It also writes down which steps rows take and when, because a run that is killed writes no table.
 PROGRAM = """
 import sys
+import time
 from pathlib import Path
 from flows.cli.app import main
 from tasks.events import RowStepped, subscribed
@@ -29,16 +33,17 @@ steps = Path(sys.argv.pop(1)).open("a", buffering=1)
 
 def write(event):
     if isinstance(event, RowStepped):
-        steps.write(f"{event.line} {event.step}\\n")
+        steps.write(f"{event.line} {event.step} {time.monotonic()}\\n")
 
 with subscribed(write):
     main()
 """
 
 
-def _start(shell: Shell, output: str, steps: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-P", "-c", PROGRAM, steps]
-    command += ["run", "m.csv", "-o", output, "--cache", "cache", *SETTINGS]
+def _start(shell: Shell, output: str, steps: int, written: str) -> "subprocess.Popen[str]":
+    """Start a run that writes down the steps that rows take, of so many each."""
+    command = [sys.executable, "-P", "-c", PROGRAM, written]
+    command += ["run", "m.csv", "-o", output, "--steps", str(steps), *SETTINGS]
     return subprocess.Popen(
         command,
         cwd=shell.folder,
@@ -55,14 +60,14 @@ def _finish(process: "subprocess.Popen[str]") -> None:
     assert process.returncode == 0, errors
 
 
-def _kill_at_some_moment(process: "subprocess.Popen[str]", steps: Path, moment: float) -> None:
+def _kill_at_some_moment(process: "subprocess.Popen[str]", written: Path, moment: float) -> None:
     """Kill a run some seconds after its first step, or before it if that is negative."""
     with process:
         if moment < 0:
             time.sleep(-moment)
         else:
             deadline = time.monotonic() + 200
-            while not steps.exists() or not steps.stat().st_size:
+            while not written.exists() or not written.stat().st_size:
                 assert process.poll() is None, "it ended before it was killed"
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
@@ -70,6 +75,16 @@ def _kill_at_some_moment(process: "subprocess.Popen[str]", steps: Path, moment: 
         assert process.poll() is None, "it ended before it was killed"
         process.kill()
         process.communicate()
+
+
+def _steps_of_a_row(shell: Shell) -> int:
+    """Return how many steps take about as long as a row should, by the speed of some rows."""
+    _finish(_start(shell, "quick", 500, "quick.txt"))
+    lines = (shell.folder / "quick.txt").read_text().splitlines()
+    last = [line.split() for line in lines if line.startswith(f"{len(ROWS) + 1} ")]
+    reports = {int(step): float(when) for _, step, when in last}
+    pace = (max(reports) - min(reports)) / (reports[max(reports)] - reports[min(reports)])
+    return min(MOST_STEPS, round(pace * SECONDS / REPORT_EVERY) * REPORT_EVERY)
 
 
 def _steps_taken(*files: Path) -> int:
@@ -88,17 +103,19 @@ def test_rows_that_are_killed_fifty_times_cost_few_steps_and_end_with_the_same_b
     shell: Shell, record_property: Callable[[str, object], None]
 ) -> None:
     write_csv(shell.folder / "m.csv", ("content", "style", "output", "seed"), *ROWS)
-    _finish(_start(shell, "calm", "calm.txt"))
+    steps = _steps_of_a_row(shell)
+    _finish(_start(shell, "calm", steps, "calm.txt"))
     moments, killed = random.Random(13), []
     for number in range(KILLS):
         # A third of the kills come while a run starts.
-        moment = moments.uniform(-6, 0) if number % 3 == 0 else moments.uniform(0, 5)
+        moment = moments.uniform(-6, 0) if number % 3 == 0 else moments.uniform(0, 3)
         killed.append(shell.folder / f"{number}.txt")
-        _kill_at_some_moment(_start(shell, "wild", killed[-1].name), killed[-1], moment)
-    _finish(_start(shell, "wild", "last.txt"))
+        run = _start(shell, "wild", steps, killed[-1].name)
+        _kill_at_some_moment(run, killed[-1], moment)
+    _finish(_start(shell, "wild", steps, "last.txt"))
 
     undisturbed = _steps_taken(shell.folder / "calm.txt")
-    assert undisturbed == STEPS * len(ROWS)
+    assert undisturbed == steps * len(ROWS)
     taken = _steps_taken(*killed, shell.folder / "last.txt")
     record_property("steps", f"{taken} with {KILLS} kills, {undisturbed} without")
     # Each kill of an active row may also have cost some steps that were not reported yet.
@@ -106,7 +123,7 @@ def test_rows_that_are_killed_fifty_times_cost_few_steps_and_end_with_the_same_b
     assert undisturbed <= taken <= taken + unreported <= 1.1 * undisturbed
     table = pd.read_csv(shell.folder / "wild" / "summary.csv")
     assert set(table["status"]) <= {"done", "cached"}
-    assert list(table["steps"]) == [STEPS] * len(ROWS)
+    assert list(table["steps"]) == [steps] * len(ROWS)
     files = [
         name for row in range(len(ROWS)) for name in (f"pictures/{row}.png", f"losses/{row}.csv")
     ]
