@@ -39,9 +39,9 @@ class Shell:
             text=True,
         )
 
-    def run(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: object, timeout: float = 280) -> "subprocess.CompletedProcess[str]":
         with self.start(*arguments) as process:
-            output, errors = process.communicate(timeout=280)
+            output, errors = process.communicate(timeout=timeout)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def python(self, program: str) -> "subprocess.CompletedProcess[str]":

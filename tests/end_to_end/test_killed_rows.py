@@ -12,19 +12,17 @@ import pytest
 
 from nst_core.transfer.octaves import REPORT_EVERY
 from tests.end_to_end.conftest import Shell
+from tests.end_to_end.pace import pace_of, steps_in
 from tests.pictures import write_csv
 
 KILLS, SECONDS = 50, 20
 """How many runs are killed, and about how long a row takes."""
-
-MOST_STEPS = 10_000
 ROWS = [("a.png", "s.png", f"{number}.png", number) for number in range(6)]
 SETTINGS = ["--size", "64", "--octaves", "1", "--tolerance", "0", "--cache", "cache"]
 SETTINGS += ["--enlarge", "--optimizer", "adam", "--checkpoint-every", "0.25"]
-# It also writes down which steps rows take and when, because a run that is killed writes no table.
+# It also writes down which steps rows take, because a run that is killed writes no table.
 PROGRAM = """
 import sys
-import time
 from pathlib import Path
 from flows.cli.app import main
 from tasks.events import RowStepped, subscribed
@@ -33,7 +31,7 @@ steps = Path(sys.argv.pop(1)).open("a", buffering=1)
 
 def write(event):
     if isinstance(event, RowStepped):
-        steps.write(f"{event.line} {event.step} {time.monotonic()}\\n")
+        steps.write(f"{event.line} {event.step}\\n")
 
 with subscribed(write):
     main()
@@ -77,16 +75,6 @@ def _kill_at_some_moment(process: "subprocess.Popen[str]", written: Path, moment
         process.communicate()
 
 
-def _steps_of_a_row(shell: Shell) -> int:
-    """Return how many steps take about as long as a row should, by the speed of some rows."""
-    _finish(_start(shell, "quick", 500, "quick.txt"))
-    lines = (shell.folder / "quick.txt").read_text().splitlines()
-    last = [line.split() for line in lines if line.startswith(f"{len(ROWS) + 1} ")]
-    reports = {int(step): float(when) for _, step, when in last}
-    pace = (max(reports) - min(reports)) / (reports[max(reports)] - reports[min(reports)])
-    return min(MOST_STEPS, round(pace * SECONDS / REPORT_EVERY) * REPORT_EVERY)
-
-
 def _steps_taken(*files: Path) -> int:
     """Return how many steps runs reported; each report but the first of a row is of ten steps."""
     steps = [
@@ -103,7 +91,7 @@ def test_rows_that_are_killed_fifty_times_cost_few_steps_and_end_with_the_same_b
     shell: Shell, record_property: Callable[[str, object], None]
 ) -> None:
     write_csv(shell.folder / "m.csv", ("content", "style", "output", "seed"), *ROWS)
-    steps = _steps_of_a_row(shell)
+    steps = steps_in(SECONDS, pace_of(shell, SETTINGS))
     _finish(_start(shell, "calm", steps, "calm.txt"))
     moments, killed = random.Random(13), []
     for number in range(KILLS):
