@@ -48,6 +48,41 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         *((f"start_blend = {share}", {"start_blend": share}) for share in (0, 0.5, 1)),
         ("init = the rocket", {"init": "rocket"}),
     ],
+    "starts": [(f"start = {start}", {"start": start}) for start in ("content", "noise", "gray")],
+    "content-weight": [
+        (f"content_weight = {weight}", {"content_weight": weight})
+        for weight in (0.01, 0.05, 0.2, 1)
+    ],
+    "layers": [
+        ("the defaults", {}),
+        ("style: relu1_1", {"style_layers": "relu1_1"}),
+        ("style: relu4_1", {"style_layers": "relu4_1"}),
+        (
+            "content: relu2_2, relu3_2",
+            {"content_layers": "relu2_2 relu3_2", "content_weight": 0.15},
+        ),
+    ],
+    "gram": [
+        (f"{gram}, pooling = {pooling}", {"gram": gram, "pooling": pooling})
+        for gram, pooling in (
+            ("centered", "trained"),
+            ("raw", "trained"),
+            ("centered", "average"),
+            ("centered", "max"),
+        )
+    ],
+    "octaves": [
+        (f"octaves = {octaves}, steps = {steps}", {"octaves": octaves, "steps": steps})
+        for octaves, steps in ((1, 80), (2, 80), (3, 80), (4, 80))
+    ],
+    "style-scale": [
+        (f"style_scale = {scale}", {"style_scale": scale}) for scale in (0.25, 0.5, 1, 2)
+    ],
+    "optimizer": [
+        ("L-BFGS, 40 steps", {}),
+        ("Adam, 40 steps", {"optimizer": "adam"}),
+        ("Adam, 160 steps", {"optimizer": "adam", "steps": 160}),
+    ],
     "average": [
         ("Adam", ADAM),
         ("average = 0.95", {**ADAM, "average": 0.95}),
