@@ -106,7 +106,7 @@ def test_rows_that_are_killed_fifty_times_cost_few_steps_and_end_with_the_same_b
     assert undisturbed == steps * len(ROWS)
     taken = _steps_taken(*killed, shell.folder / "last.txt")
     record_property("steps", f"{taken} with {KILLS} kills, {undisturbed} without")
-    # Each kill of an active row also cost steps that were not reported yet: of ten, five on average.
+    # Each kill of an active row also cost steps that were not reported yet, on average five of ten.
     active = sum(file.exists() and bool(file.read_text()) for file in killed)
     unreported = REPORT_EVERY // 2 * active
     assert undisturbed <= taken <= taken + unreported <= 1.1 * undisturbed

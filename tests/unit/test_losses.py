@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nst_core.images.resize import resize
 from nst_core.networks.forward import activations
 from nst_core.networks.loading import load_encoder
 from nst_core.transfer.losses import Targets, loss_terms, loss_weights
@@ -87,6 +88,18 @@ def test_style_targets_at_each_octave_equal_the_reference(kind: str) -> None:
         features = full_size[layer]
         center = features.mean(axis=(0, 1)) if kind == "centered" else 0
         np.testing.assert_allclose(gram, reference.gram(features - center), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("scale", "shape"), [(0.5, (16, 12)), (1, (32, 24)), (4, (32, 24))])
+def test_style_scale_is_the_size_of_the_style_which_is_never_enlarged(
+    scale: float, shape: tuple[int, int]
+) -> None:
+    encoder = tiny_encoder()
+    style = random_pixels(32, 24, seed=3)
+    settings = settings_for_tiny(size=32, octaves=1, gram="raw", style_scale=scale)
+    seen = reference.activations(encoder, resize(style, *shape).astype(np.float64))
+    for layer, gram in style_targets(encoder, style, settings).grams[0].items():
+        np.testing.assert_allclose(gram, reference.gram(seen[layer]), rtol=1e-4, atol=1e-5)
 
 
 def test_style_targets_are_read_back_unchanged() -> None:
