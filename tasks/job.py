@@ -20,6 +20,9 @@ class Job(BaseModel):
     Attributes:
         init, init_sha256: the picture that the row starts from, and its digest; None and empty if
             the settings say what it starts from.
+        content_mask, content_mask_sha256, style_mask, style_mask_sha256: the masks that the row
+            uses, and their digests; None and empty if there is none in a file.
+        regions: how many regions the content's mask has; 0 without one.
         content_shape, style_shape: height and width of the original pictures, in pixels.
         encoder: the feature network, with its weights checked.
         style_key: identity of the style's targets.
@@ -48,6 +51,11 @@ class Job(BaseModel):
     priority: float = 0.0
     init: PlaceField | None = None
     init_sha256: str = ""
+    content_mask: PlaceField | None = None
+    content_mask_sha256: str = ""
+    style_mask: PlaceField | None = None
+    style_mask_sha256: str = ""
+    regions: int = 0
 
     @property
     def content_name(self) -> str:

@@ -9,7 +9,10 @@ from nst_core.transfer.settings import Settings
 
 REQUIRED = ("content", "style")
 INIT = "init"
-SOURCES = (*REQUIRED, INIT)
+CONTENT_MASK, STYLE_MASK = "content_mask", "style_mask"
+OPTIONAL = (INIT, CONTENT_MASK, STYLE_MASK)
+"""The columns that name pictures a row may do without."""
+SOURCES = (*REQUIRED, *OPTIONAL)
 """The columns that name pictures; a row without an `init` starts from what its settings say."""
 PRIORITY = "priority"
 
@@ -54,6 +57,7 @@ class Row:
         faults: empty if the row can run.
         priority: rows with a higher number run first; no key or name depends on it.
         init: where the picture is that the row starts from; None if it names none.
+        content_mask, style_mask: where the masks are; None if it names none.
     """
 
     line: int
@@ -65,11 +69,13 @@ class Row:
     faults: tuple[Fault, ...] = ()
     priority: float = 0.0
     init: Place | None = None
+    content_mask: Place | None = None
+    style_mask: Place | None = None
 
     @property
     def sources(self) -> dict[str, Place]:
         """The pictures that the row names, by column."""
-        places = {"content": self.content, "style": self.style, INIT: self.init}
+        places: dict[str, Place | None] = {column: getattr(self, column) for column in SOURCES}
         return {
             column: place
             for column, place in places.items()

@@ -40,8 +40,26 @@ def as_pixels(picture: PictureLike, name: str = "picture") -> NDArray[np.float32
     Raises:
         ValueError: `picture` is anything else; the message says what was found and expected.
     """
+    return pixels_and_alpha(picture, name)[0]
+
+
+def pixels_and_alpha(
+    picture: PictureLike, name: str = "picture"
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return the pixels of a picture, as `as_pixels` does, and its alpha.
+
+    Args:
+        picture, name: as in `as_pixels`.
+
+    Returns:
+        The pixels, and float32 (height, width) in [0, 1], where 0 is transparent; None if
+        everything is opaque.
+
+    Raises:
+        ValueError: as in `as_pixels`.
+    """
     if isinstance(picture, Picture):
-        return picture.rgb
+        return picture.rgb, picture.alpha
     if isinstance(picture, Image.Image):
         return _of_image(picture, name)
     if isinstance(picture, str | os.PathLike):
@@ -52,13 +70,13 @@ def as_pixels(picture: PictureLike, name: str = "picture") -> NDArray[np.float32
     levels = _levels(_checked_shape(np.asarray(picture), name), name)
     if levels.ndim == 2 or levels.shape[-1] == 1:
         gray = levels.reshape(levels.shape[:2])
-        return np.stack([gray] * 3, axis=-1)
+        return np.stack([gray] * 3, axis=-1), None
     if levels.shape[-1] == 3:
-        return levels
+        return levels, None
     alpha = levels[..., 3]
     if alpha.min() == 1:
-        return np.ascontiguousarray(levels[..., :3])
-    return np.stack([on_white(levels[..., band], alpha) for band in range(3)], axis=-1)
+        return np.ascontiguousarray(levels[..., :3]), None
+    return np.stack([on_white(levels[..., band], alpha) for band in range(3)], axis=-1), alpha
 
 
 def _checked_shape(array: NDArray[np.generic], name: str) -> NDArray[np.generic]:
@@ -95,11 +113,13 @@ def _levels(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:
     return array.astype(np.float32, copy=False)
 
 
-def _of_image(image: Image.Image, name: str) -> NDArray[np.float32]:
+def _of_image(
+    image: Image.Image, name: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     info = dict(image.info)
     try:
         with gathered():
-            rgb, _ = pixels_of(plain(image, name))
+            found = pixels_of(plain(image, name))
     except PictureError:
         raise
     except Exception as error:  # decoders raise nearly anything when bytes are damaged
@@ -109,4 +129,4 @@ def _of_image(image: Image.Image, name: str) -> NDArray[np.float32]:
         ) from error
     finally:
         image.info = info
-    return rgb
+    return found

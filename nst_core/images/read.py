@@ -53,6 +53,7 @@ class PictureFacts:
             change with names, compression or other metadata.
         warnings: as in `Picture`.
         hidden: share of the pixels that are fully transparent, from 0 to 1.
+        opacity: the mean of alpha, from 0 to 1.
         is_flat: whether it has just one color, within 2 of 255 levels.
     """
 
@@ -62,6 +63,7 @@ class PictureFacts:
     sha256: str
     warnings: tuple[str, ...] = ()
     hidden: float = 0.0
+    opacity: float = 1.0
     is_flat: bool = False
 
 
@@ -100,6 +102,7 @@ def examine(
             _digest(whole),
             warnings=tuple(picture.notes),
             hidden=_hidden(whole),
+            opacity=_opacity(whole),
             is_flat=_is_flat(whole),
         )
     _warn(picture.shown, facts.warnings if warn else ())
@@ -138,6 +141,13 @@ def _hidden(whole: Image.Image) -> float:
     if "A" not in whole.mode:
         return 0.0
     return whole.getchannel("A").histogram()[0] / (whole.width * whole.height)
+
+
+def _opacity(whole: Image.Image) -> float:
+    if "A" not in whole.mode:
+        return 1.0
+    counts = np.array(whole.getchannel("A").histogram())
+    return float(counts @ np.arange(256)) / (255 * whole.width * whole.height)
 
 
 def _is_flat(whole: Image.Image) -> bool:

@@ -190,6 +190,15 @@ class Topology:
         before = [layer for layer in self.up_to([tap]) if isinstance(layer, Convolution)]
         return before[-1].channels if before else 3
 
+    def shapes(self, height: int, width: int, taps: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return height and width of these layers' activations for a picture of a size."""
+        taps, shapes = set(taps), {}
+        for layer in self.up_to(taps):
+            height, width = layer.result_side(height), layer.result_side(width)
+            if layer.name in taps:
+                shapes[layer.name] = (height, width)
+        return shapes
+
     def smallest_side(self, taps: Iterable[str]) -> int:
         """Return how many pixels a side must have to give two positions at each of these layers.
 

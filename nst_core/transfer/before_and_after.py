@@ -63,24 +63,38 @@ def _matched(
     return match_histograms(content, resize(style, *fit(style.shape[0], style.shape[1], side)))
 
 
-def finished_picture(pixels: _Pixels, content: _Pixels, settings: Settings) -> _Pixels:
+def finished_picture(
+    pixels: _Pixels, content: _Pixels, settings: Settings, coverage: _Pixels | None = None
+) -> _Pixels:
     """Return the result, from the best picture of the optimization.
 
     Below full strength, it is blended with the content: at strength s, its share is s (2 - s), so
-    that at 0 only the content is left.
+    that at 0 only the content is left. With a mask, the rest is the content as it was.
 
     Args:
         pixels: that picture, float32 (height, width, 3); values outside [0, 1] are clipped if
             anything is done to it.
         content: the content as it was passed, sRGB in [0, 1], of any size.
         settings: how to stylize.
+        coverage: how much of each pixel is stylized, float32 (height, width, 1); None without mask.
     """
-    if settings.color != "content" and settings.strength == 1:
+    if coverage is None and settings.color != "content" and settings.strength == 1:
         return pixels
     original = resize(content, *pixels.shape[:2])
     share = settings.strength * (2 - settings.strength)
     blended = _blend(original, np.clip(pixels, 0, 1), share)
-    return with_chroma_of(blended, original) if settings.color == "content" else blended
+    finished = with_chroma_of(blended, original) if settings.color == "content" else blended
+    return finished if coverage is None else within(original, finished, coverage)
+
+
+def within(outside: _Pixels, inside: _Pixels, coverage: _Pixels) -> _Pixels:
+    """Return a picture that is another one where it is stylized.
+
+    Args:
+        outside, inside: sRGB in [0, 1], float32 (height, width, 3).
+        coverage: how much of each pixel is stylized, float32 (height, width, 1) in [0, 1].
+    """
+    return outside + coverage * (inside - outside)
 
 
 def _blend(start: _Pixels, end: _Pixels, share: float) -> _Pixels:

@@ -23,15 +23,26 @@ class ColorStatistics(NamedTuple):
     covariance: NDArray[np.float32]
 
 
-def color_statistics(picture: PictureLike) -> ColorStatistics:
-    """Return the statistics of a picture, in any form that `pixels.as_pixels` takes.
+def color_statistics(
+    picture: PictureLike, weights: NDArray[np.float32] | None = None
+) -> ColorStatistics:
+    """Return the statistics of a picture.
+
+    Args:
+        picture: in any form that `pixels.as_pixels` takes.
+        weights: how much each pixel counts, (height, width), not all 0; None if all count the same.
 
     Raises:
         ValueError: it is not a picture, or its values are out of range.
     """
     rows = as_pixels(picture).reshape(-1, 3).astype(np.float64)
-    covariance = np.cov(rows, rowvar=False, bias=True)
-    return ColorStatistics(rows.mean(axis=0).astype(np.float32), covariance.astype(np.float32))
+    if weights is None:
+        mean, covariance = rows.mean(axis=0), np.cov(rows, rowvar=False, bias=True)
+    else:
+        each = weights.reshape(-1).astype(np.float64)
+        mean = np.average(rows, axis=0, weights=each)
+        covariance = np.cov(rows, rowvar=False, bias=True, aweights=each)
+    return ColorStatistics(mean.astype(np.float32), covariance.astype(np.float32))
 
 
 def match_colors(
@@ -39,6 +50,7 @@ def match_colors(
     wanted: ColorStatistics,
     smallest_variance: float = SMALLEST_VARIANCE,
     method: ColorMatch = "symmetric",
+    weights: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Map a picture's colors linearly to the wanted mean and covariance, then clip them.
 
@@ -56,6 +68,8 @@ def match_colors(
         smallest_variance: a floor for the picture's variance in each direction, so that noise in
             a picture of one color is not amplified.
         method: the map; `histogram` needs a picture instead of statistics (`match_histograms`).
+        weights: how much each pixel counts for the picture's own statistics, as in
+            `color_statistics`; all pixels are mapped.
 
     Returns:
         sRGB in [0, 1], float32, (height, width, 3).
@@ -66,7 +80,7 @@ def match_colors(
     if method not in _MAPS:
         raise ValueError(f"method: found {method!r}, expected one of {', '.join(_MAPS)}")
     pixels = as_pixels(picture)
-    found = color_statistics(pixels)
+    found = color_statistics(pixels, weights)
     mapping = _MAPS[method](found.covariance, wanted.covariance, smallest_variance)
     moved = (pixels - found.mean) @ mapping + wanted.mean
     return np.clip(moved, 0, 1).astype(np.float32)

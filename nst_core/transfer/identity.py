@@ -19,7 +19,13 @@ STYLIZE_VERSION = 1
 """Increased whenever the optimization gives different pixels for the same row."""
 
 
-def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -> str:
+ALPHA = "alpha"
+"""What stands for the digest of a mask that is the picture's own transparency."""
+
+
+def style_key(
+    style_sha256: str, settings: Settings, encoder_fingerprint: str, mask: str = ""
+) -> str:
     """Return the key of a style's targets.
 
     Args:
@@ -27,6 +33,7 @@ def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -
         settings: only the working sizes, the style layers and losses (not their weights) and the
             kind of Gram matrix matter.
         encoder_fingerprint: fingerprint of the encoder that computes the targets.
+        mask: digest of the style's mask, or `ALPHA`; empty if there is none.
 
     Returns:
         64 hexadecimal digits.
@@ -40,6 +47,7 @@ def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -
             "gram": settings.gram,
             "encoder": encoder_fingerprint,
             **_other_losses(settings),
+            **({"mask": mask} if mask else {}),
         }
     )
 
@@ -50,21 +58,26 @@ def _other_losses(settings: Settings) -> dict[str, Any]:
     return {"style_losses": versions} if versions else {}
 
 
-def row_key(content_sha256: str, style: str, settings: Settings, init_sha256: str = "") -> str:
+def row_key(
+    content_sha256: str, style: str, settings: Settings, init_sha256: str = "", mask: str = ""
+) -> str:
     """Return the key of a result, from the content picture, the style's key and the settings.
 
     Args:
         content_sha256: digest of the content picture's decoded content.
         style: the result of `style_key`, which also identifies the encoder.
-        settings: all matter but the encoder's name and pooling, which the style's key covers, and
-            defaults of later settings; see `settings.FIRST_SETTINGS`.
+        settings: all matter but the encoder's name and pooling, which the style's key covers, the
+            settings of masks if there is none, and defaults of later settings; see
+            `settings.FIRST_SETTINGS`.
         init_sha256: digest of the decoded content of the picture to start from; empty if the
             settings say what to start from.
+        mask: digest of the content's mask, or `ALPHA`; empty if there is none.
 
     Returns:
         64 hexadecimal digits.
     """
-    left_out = {"encoder", "pooling", *settings.later_defaults}
+    # The digests of the masks say whether transparency is one.
+    left_out = {"encoder", "pooling", "mask_feather", "alpha_mask", *settings.later_defaults}
     return _digest(
         {
             "version": STYLIZE_VERSION,
@@ -72,6 +85,7 @@ def row_key(content_sha256: str, style: str, settings: Settings, init_sha256: st
             "style": style,
             "settings": settings.model_dump(exclude=left_out),
             **({"init": init_sha256} if init_sha256 else {}),
+            **({"mask": mask, "mask_feather": settings.mask_feather} if mask else {}),
         }
     )
 

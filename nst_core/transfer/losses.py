@@ -9,7 +9,7 @@ each divided by its own picture's number of positions. A convention defines the 
 (`conventions`). `TERMS` computes the terms of the total.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial, reduce
 from operator import add
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.conventions import Convention, convention_of
+from nst_core.transfer.guided import Region, region_statistics
 from nst_core.transfer.rematerialization import rematerialized
 from nst_core.transfer.self_similarity import with_channel
 from nst_core.transfer.settings import Normalization, Settings, TvKind
@@ -38,6 +39,8 @@ class Targets(NamedTuple):
         others: targets of the style losses besides `gram`, by loss, layer and name.
         similarities: self-similarities of the content with a channel axis, float32 (cells, cells,
             1); if there are any, there are no content targets.
+        regions: the regions of a picture with a mask, which have the targets of their styles; there
+            are then no others.
     """
 
     content: dict[str, tf.Tensor]
@@ -45,6 +48,7 @@ class Targets(NamedTuple):
     centers: dict[str, tf.Tensor]
     others: Mapping[str, Mapping[str, Mapping[str, tf.Tensor]]] = NOTHING
     similarities: Mapping[str, tf.Tensor] = NOTHING
+    regions: tuple[Region, ...] = ()
 
 
 class LossWeights(NamedTuple):
@@ -103,20 +107,24 @@ class Seen(NamedTuple):
         activations: (height, width, channels) of each layer that has a target; with
             rematerialization, of each layer with a content target only.
         grams: (channels, channels) of each layer with a style target.
-        statistics: of each style layer, what the style losses besides `gram` compare, by loss.
+        statistics: of each style layer, what the style losses besides `gram` compare, by loss; with
+            regions, what `guided.region_statistics` returns.
         targets: what the losses compare these with.
         weights: weights of the layers, within each loss.
         convention: the formulas of the losses.
+        regions: the same for each region of a picture with a mask, with its own Gram matrices,
+            statistics and targets.
     """
 
     pixels: tf.Tensor
     scale: float
     activations: dict[str, tf.Tensor]
     grams: dict[str, tf.Tensor]
-    statistics: dict[str, dict[str, Any]]
+    statistics: dict[str, Any]
     targets: Targets
     weights: LossWeights
     convention: Convention
+    regions: tuple["Seen", ...] = ()
 
 
 def _content(seen: Seen) -> tf.Tensor:
@@ -128,6 +136,19 @@ def _content(seen: Seen) -> tf.Tensor:
 
 
 def _style(seen: Seen) -> tf.Tensor:
+    if seen.regions:
+        losses = map(_style_of_one, seen.regions)
+        return _sum_by_share(seen.targets.regions, losses)
+    return _style_of_one(seen)
+
+
+def _sum_by_share(regions: Iterable[Region], losses: Iterable[tf.Tensor]) -> tf.Tensor:
+    """Return the sum of each region's loss times the share of the picture that it covers."""
+    return tf.add_n([region.share * loss for region, loss in zip(regions, losses, strict=True)])
+
+
+def _style_of_one(seen: Seen) -> tf.Tensor:
+    """Return the style loss of a picture without regions, or of one region."""
     weights = seen.weights.style_losses
     if not weights:
         return _gram(seen)
@@ -190,11 +211,25 @@ def loss_terms(
         # The order decides the last bits of the total, and so of the pixels.
         total=reduce(add, (weights.terms[term] * loss for term, loss in terms.items())),
         terms=terms,
-        style_layers={
-            layer: relative_loss(seen.grams[layer], target)
-            for layer, target in targets.grams.items()
-        },
+        style_layers=_relative_losses(seen),
     )
+
+
+def _relative_losses(seen: Seen) -> dict[str, tf.Tensor]:
+    """Return the relative losses of Gram matrices by layer; of regions, the mean by their shares.
+
+    So a region counts as a picture of its own would, and rows with and without masks compare.
+    """
+    if not seen.regions:
+        return {
+            layer: relative_loss(seen.grams[layer], target)
+            for layer, target in seen.targets.grams.items()
+        }
+    regions, losses = seen.targets.regions, [*map(_relative_losses, seen.regions)]
+    covered = tf.add_n([region.share for region in regions])
+    return {
+        layer: _sum_by_share(regions, [of[layer] for of in losses]) / covered for layer in losses[0]
+    }
 
 
 def _seen(
@@ -208,19 +243,38 @@ def _seen(
 ) -> Seen:
     """Return what the terms are computed from; see `loss_terms`."""
     of_content = {*targets.content, *targets.similarities}
-    others = {layer: partial(_statistics, targets, layer) for layer in targets.centers}
+    others = _measures(targets)
     if rematerialize:
         layers, grams, statistics = rematerialized(
             *(encoder, pixels, of_content, targets.centers, others)
         )
     else:
-        layers = activations(encoder, pixels, {*of_content, *targets.grams})
+        layers = activations(encoder, pixels, {*of_content, *others})
         grams = {
             layer: gram_matrix(layers[layer], center) for layer, center in targets.centers.items()
         }
         statistics = {layer: measure(layers[layer]) for layer, measure in others.items()}
     scale = encoder.topology.preprocessing.scale if convention.in_network_units else 1.0
-    return Seen(pixels, scale, layers, grams, statistics, targets, weights, convention)
+    seen = Seen(pixels, scale, layers, grams, statistics, targets, weights, convention)
+    regions = enumerate(targets.regions)
+    return seen._replace(regions=tuple(_within(seen, index, region) for index, region in regions))
+
+
+def _within(seen: Seen, index: int, region: Region) -> Seen:
+    """Return what the style loss of a region is computed from."""
+    found = {layer: of_layer[index] for layer, of_layer in seen.statistics.items()}
+    return seen._replace(
+        grams={layer: statistics.gram for layer, statistics in found.items()},
+        statistics={layer: statistics.others for layer, statistics in found.items()},
+        targets=seen.targets._replace(grams=region.grams, others=region.others, regions=()),
+    )
+
+
+def _measures(targets: Targets) -> dict[str, Callable[[tf.Tensor], Any]]:
+    """Return by style layer what is computed from its features, besides Gram matrices of all."""
+    if regions := targets.regions:
+        return {layer: partial(region_statistics, regions, layer) for layer in regions[0].grams}
+    return {layer: partial(_statistics, targets, layer) for layer in targets.centers}
 
 
 def _statistics(targets: Targets, layer: str, features: tf.Tensor) -> dict[str, Any]:

@@ -36,6 +36,10 @@ AVERAGE = 2
 """Arrays of the size of the picture that an average of Adam's iterates adds, before and after a
 call."""
 
+WEIGHTS_OF_REGION = 4
+"""Arrays of one channel of the size of the picture that the weights of a region take: at the size
+of the result, and at each style layer."""
+
 COMPILED: dict[OptimizerName, float] = {"adam": 240e6, "lbfgs": 245e6}
 """Bytes that compiling takes on a CPU, mostly for graphs; a GPU does not hold them."""
 
@@ -76,6 +80,7 @@ def peak_memory(
     *,
     on_gpu: bool = False,
     rematerialize: bool = False,
+    regions: int = 0,
 ) -> int:
     """Return the estimated peak memory of a stylization in bytes.
 
@@ -86,14 +91,15 @@ def peak_memory(
         on_gpu: whether it runs on a GPU, whose memory holds only arrays. On a CPU, the peak is
             that of the process, without what it takes to import this package and TensorFlow.
         rematerialize: as in `iterates`.
+        regions: of the content's mask; 0 if there is none.
     """
-    blocks = [*_blocks(topology, settings, shape)]
+    blocks = [*_blocks(topology, settings, shape, regions)]
     gradient = _rematerialized(blocks) if rematerialize else _kept(blocks, on_gpu=on_gpu)
     content = CONTENT_ARRAYS * sum(block.content for block in blocks)
     if settings.content_measure == "self-similarity":
         content += SIMILARITIES * len(settings.content_layer_weights)
     held = PICTURES[settings.optimizer] + (AVERAGE if is_extended(settings) else 0)
-    pictures = held * math.prod(shape) * 3
+    pictures = held * math.prod(shape) * 3 + WEIGHTS_OF_REGION * regions * math.prod(shape)
     weights = sum(map(math.prod, topology.weight_shapes.values()))
     numbers = gradient + content + pictures
     if on_gpu:
@@ -130,10 +136,13 @@ def _rematerialized(blocks: list[_Block]) -> float:
     return largest
 
 
-def _blocks(topology: Topology, settings: Settings, shape: tuple[int, int]) -> Iterator[_Block]:
+def _blocks(
+    topology: Topology, settings: Settings, shape: tuple[int, int], regions: int
+) -> Iterator[_Block]:
     """Yield the blocks of layers that are used."""
     style, content = settings.style_layer_weights, settings.content_layer_weights
-    arrays = {name: COSTS[name].arrays for name in settings.style_loss_weights}
+    statistics = max(regions, 1)
+    arrays = {name: statistics * COSTS[name].arrays for name in settings.style_loss_weights}
     height, width = shape
     channels = 3
     for layers in topology.blocks({*content, *style}):

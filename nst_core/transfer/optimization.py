@@ -16,13 +16,14 @@ from nst_core.transfer.compiled import Compiled, compile_for
 from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
 from nst_core.transfer.extended_adam import carried
 from nst_core.transfer.gradient_scales import with_scales
+from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.learning_rate import has_schedule, step_size
 from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.optimizers import Optimizer, optimizer_of
 from nst_core.transfer.self_similarity import with_channel
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import StyleTargets, content_targets
+from nst_core.transfer.statistics import StyleTargets, content_targets, octave_targets
 from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
 
 Pixels = NDArray[np.float32]
@@ -95,16 +96,16 @@ class OctaveTask:
         octave: int,
         shape: tuple[int, int],
         *,
+        guidance: Guidance | None = None,
         rematerialize: bool = False,
     ) -> "OctaveTask":
         """Prepare the octave of this index and shape (height, width), with its targets."""
-        grams, centers = (
-            {layer: tf.constant(octaves[octave][layer]) for layer in settings.style_layer_weights}
-            for octaves in (targets.grams, targets.centers)
-        )
-        others = tf.nest.map_structure(
-            tf.constant, targets.others[octave] if targets.others else {}
-        )
+        of_style: dict[str, Any]
+        if guidance is None:
+            of_style = octave_targets(targets, octave, settings.style_layer_weights)
+        else:
+            regions = guidance.regions(encoder.topology, settings, octave, shape)
+            of_style = {"grams": {}, "centers": {}, "regions": regions}
         layers = tuple(settings.content_layer_weights)
         resized = resize(content, *shape)
         seen = content_targets(encoder, resized, layers)
@@ -113,7 +114,7 @@ class OctaveTask:
             tv_kind=settings.tv_kind,
             rematerialize=rematerialize,
         )
-        compared = Targets(**_content(seen, settings), grams=grams, centers=centers, others=others)
+        compared = Targets(**_content(seen, settings), **of_style)
         weights = loss_weights(settings)
         if settings.normalize_gradients:
             weights = with_scales(compiled, resized, compared, weights)

@@ -35,7 +35,7 @@ def rematerialized(
         pixels: sRGB in [0, 1], float32, (height, width, 3).
         kept: the layers whose activations are returned.
         centers: by layer with a Gram matrix, the vector to subtract first, float32 (channels,).
-        others: by layer with a Gram matrix, a function of features to other statistics.
+        others: by style layer, a function of features to other statistics.
 
     Returns:
         What `activations` returns for the kept layers, `gram_matrix` for those with a center, and
@@ -46,7 +46,7 @@ def rematerialized(
     activations: Tensors = {}
     grams: Tensors = {}
     statistics: dict[str, Any] = {}
-    for block in encoder.topology.blocks({*kept, *centers}):
+    for block in encoder.topology.blocks({*kept, *centers, *others}):
         # TensorFlow runs a block again once it knows the gradient of the first of these values.
         # That of the block's result comes first in them, and is the last to be known.
         run = tf.recompute_grad(partial(_run, encoder, block, kept, centers, others))

@@ -133,6 +133,16 @@ class Settings(BaseModel):
         description="how colors are matched: by mean and covariance (symmetric, pca or cholesky), "
         "or by histogram",
     )
+    mask_feather: Number = Field(
+        0.01,
+        ge=0,
+        le=0.5,
+        description="how far the borders of the content's mask fade to each side, as a share of "
+        "the longest side; 0: hard edges",
+    )
+    alpha_mask: bool = Field(
+        False, description="let transparency be the mask of pictures without another mask"
+    )
     start: Start = Field(
         "content",
         description="what the optimization starts from; gray: the network's mean color with noise",

@@ -7,8 +7,11 @@ import numpy as np
 from nst_core.images.pixels import PictureLike, as_pixels
 from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
+from nst_core.transfer.before_and_after import prepared_content, within
+from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.optimization import Pixels
 from nst_core.transfer.settings import Settings
+from nst_core.transfer.statistics import StyleTargets
 
 
 class Pictures(NamedTuple):
@@ -38,6 +41,36 @@ class Pictures(NamedTuple):
             None if style is None else as_pixels(style, "style"),
             None if init is None else as_pixels(init, "init"),
         )
+
+
+def beginning(
+    encoder: Encoder,
+    given: Pictures,
+    targets: StyleTargets,
+    settings: Settings,
+    shape: tuple[int, int],
+    seed: int,
+    guidance: Guidance | None,
+) -> tuple[Pixels, Pixels]:
+    """Return the content as it is optimized, and the picture that the optimization starts from.
+
+    What is not stylized is the photograph in both.
+
+    Args:
+        encoder, settings, shape, seed: as in `starting_picture`.
+        given: the pictures of the stylization as they were passed.
+        targets: those of the style.
+        guidance: which style applies where; None if it is the same everywhere.
+
+    Raises:
+        ValueError: the settings need the style, and there is none.
+    """
+    if guidance is None:
+        prepared = prepared_content(given.content, given.style, targets.colors, settings)
+    else:
+        prepared = guidance.prepared(resize(given.content, *shape), settings)
+    start = starting_picture(encoder, given._replace(content=prepared), settings, shape, seed)
+    return prepared, start if guidance is None else within(prepared, start, guidance.coverage)
 
 
 def starting_picture(

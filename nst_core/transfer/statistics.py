@@ -1,8 +1,8 @@
 """The statistics of features that represent style and content; style targets can be saved."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors.numpy
@@ -14,10 +14,12 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.colors import ColorStatistics, color_statistics
+from nst_core.transfer.masks import Weights, given_mask, scaled, style_regions
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import GramKind, Settings
 from nst_core.transfer.style_losses.costs import GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
+from nst_core.transfer.style_losses.weighted import guided_gram_matrix, mean_over_positions
 
 Array = NDArray[np.float32]
 LossTargets = Mapping[str, Mapping[str, Mapping[str, Array]]]
@@ -111,7 +113,9 @@ def gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
     return tf.matmul(rows, rows, transpose_a=True) / tf.cast(tf.shape(rows)[0], rows.dtype)
 
 
-def style_targets(encoder: Encoder, style: PictureLike, settings: Settings) -> StyleTargets:
+def style_targets(
+    encoder: Encoder, style: PictureLike, settings: Settings, mask: PictureLike | None = None
+) -> StyleTargets:
     """Return the statistics of a style picture at every octave of the settings.
 
     Args:
@@ -119,40 +123,89 @@ def style_targets(encoder: Encoder, style: PictureLike, settings: Settings) -> S
         style: of any size and in any form that `as_pixels` takes.
         settings: determine the working sizes, the layers, the kind of Gram matrix and the style
             losses.
+        mask: of the style: white counts for its statistics, and black does not. Without one, it
+            is the style's transparency if the settings say so.
 
     Raises:
-        ValueError: `style` is not a picture, or its values are out of range.
+        ValueError: `style` or `mask` is not a picture, or its values are out of range.
+        MaskError: the mask does not fit the style or the settings.
     """
-    style = as_pixels(style, "style")
+    given, style = given_mask(mask, style, settings), as_pixels(style, "style")
     layers = tuple(settings.style_layer_weights)
     sized = [_at_side(encoder, style, side, layers) for side in style_sides(settings)]
     seen = [activations(encoder, tf.constant(pixels), layers) for pixels in sized]
+    regions = None if given is None else style_regions(given, style, settings)
+    if regions is None or regions.is_whole:
+        return _targets(seen, sized[-1], settings)
+    return _targets(seen, sized[-1], settings, regions.weights)
+
+
+def _targets(
+    seen: Sequence[Mapping[str, tf.Tensor]],
+    pixels: Array,
+    settings: Settings,
+    weights: Weights | None = None,
+) -> StyleTargets:
+    """Return the statistics of a style, or of a region of it.
+
+    Args:
+        seen: the features of the style layers at each octave.
+        pixels: the style at the last octave.
+        settings: as in `style_targets`.
+        weights: of the region, in [0, 1], (height, width, 1), of any size.
+    """
+    positions = [_weights_at(octave, weights) for octave in seen]
     centers = [
-        {layer: _center(octave[layer], settings.gram) for layer in layers} for octave in seen
+        {layer: _center(of, settings.gram, at.get(layer)) for layer, of in octave.items()}
+        for octave, at in zip(seen, positions, strict=True)
     ]
     grams = [
-        {layer: gram_matrix(octave[layer], center).numpy() for layer, center in around.items()}
-        for octave, around in zip(seen, centers, strict=True)
+        {layer: _gram(octave[layer], center, at.get(layer)) for layer, center in around.items()}
+        for octave, around, at in zip(seen, centers, positions, strict=True)
     ]
-    others = [_other_targets(octave, settings) for octave in seen]
+    others = [
+        _other_targets(octave, settings, at) for octave, at in zip(seen, positions, strict=True)
+    ]
+    of_pixels = None if weights is None else scaled(weights, *pixels.shape[:2])[..., 0]
     return StyleTargets(
-        *(tuple(grams), tuple(centers), color_statistics(sized[-1])),
+        *(tuple(grams), tuple(centers), color_statistics(pixels, of_pixels)),
         others=tuple(others) if any(others) else (),
     )
 
 
-def _other_targets(features: Mapping[str, tf.Tensor], settings: Settings) -> LossTargets:
+def _weights_at(
+    features: Mapping[str, tf.Tensor], weights: Weights | None
+) -> Mapping[str, tf.Tensor]:
+    """Return a region's weights at each layer; nothing if there is no region."""
+    if weights is None:
+        return {}
+    return {layer: tf.constant(scaled(weights, *of.shape[:2])) for layer, of in features.items()}
+
+
+def _other_targets(
+    features: Mapping[str, tf.Tensor], settings: Settings, weights: Mapping[str, tf.Tensor]
+) -> LossTargets:
     """Return the targets of the style losses besides `gram` at one octave."""
     named = {loss: STYLE_LOSSES[loss] for loss in settings.style_loss_weights if loss != GRAM}
+    of_region = (weights,) if weights else ()
     targets: LossTargets = tf.nest.map_structure(
         lambda tensor: tensor.numpy(),
-        {name: loss.targets(features) for name, loss in named.items()},
+        {name: loss.targets(features, *of_region) for name, loss in named.items()},
     )
     return targets
 
 
-def _center(features: tf.Tensor, kind: GramKind) -> Array:
-    mean: Array = tf.reduce_mean(features, axis=(0, 1)).numpy()
+def _gram(features: tf.Tensor, center: Array, weights: tf.Tensor | None) -> Array:
+    if weights is None:
+        gram = gram_matrix(features, center)
+    else:
+        gram = guided_gram_matrix(features, center, weights)
+    matrix: Array = gram.numpy()
+    return matrix
+
+
+def _center(features: tf.Tensor, kind: GramKind, weights: tf.Tensor | None) -> Array:
+    mean: Array = mean_over_positions(features, weights).numpy()
     return mean if kind == "centered" else np.zeros_like(mean)
 
 
@@ -160,6 +213,25 @@ def _at_side(encoder: Encoder, style: Array, side: int, layers: tuple[str, ...])
     height, width = fit(style.shape[0], style.shape[1], side)
     smallest = encoder.topology.smallest_side(layers)
     return resize(style, max(height, smallest), max(width, smallest))
+
+
+def octave_targets(
+    targets: StyleTargets, octave: int, layers: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the targets of the style loss at an octave, by the names of the fields of `Targets`.
+
+    Args:
+        targets: those of a style.
+        octave: its index.
+        layers: the style layers.
+    """
+    return {
+        "grams": {layer: tf.constant(targets.grams[octave][layer]) for layer in layers},
+        "centers": {layer: tf.constant(targets.centers[octave][layer]) for layer in layers},
+        "others": tf.nest.map_structure(
+            tf.constant, targets.others[octave] if targets.others else {}
+        ),
+    }
 
 
 def content_targets(

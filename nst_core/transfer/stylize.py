@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 
 from nst_core.images.levels import from_levels, to_levels
 from nst_core.images.pixels import PictureLike
-from nst_core.images.resize import fit, resize
+from nst_core.images.resize import resize
 from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.before_and_after import at_strength, finished_picture, prepared_content
+from nst_core.transfer.before_and_after import at_strength, finished_picture
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.octaves import octave_shapes
+from nst_core.transfer.guidance import Guidance
+from nst_core.transfer.octaves import octave_shapes, shape_of_result
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.start import Pictures, starting_picture
+from nst_core.transfer.start import Pictures, beginning
 from nst_core.transfer.statistics import StyleTargets, style_targets
 from nst_core.transfer.terms import Losses
 
@@ -93,36 +94,37 @@ def stylize(
     *,
     weights: str | os.PathLike[str] | None = None,
     init: PictureLike | None = None,
+    content_mask: PictureLike | None = None,
+    style_mask: PictureLike | None = None,
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
     """Stylize one picture in the style of another (Gatys et al. 2016).
 
     Args:
-        content, style: of any size and in any form that `images.pixels.as_pixels` takes: arrays
-            of uint8, or of floating point from 0 to 1, gray, RGB or RGBA; Pillow images; or what
-            `nst_core.images.read.load` returns.
+        content, style: of any size and in any form that `images.pixels.as_pixels` takes, such as
+            arrays of uint8 or of floating point from 0 to 1, or what `images.read.load` returns.
         settings: how to stylize; the result's longest side is `settings.size`, or the content's if
             smaller (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
-        init: a picture to start from, whatever `settings.start` is; scaled so that it fills the
-            result without being stretched.
+        init: a picture to start from, whatever `settings.start` is; it fills the result.
+        content_mask, style_mask: what is stylized, and what counts of the style (see `masks`).
         on_iterate: called every few steps with the best picture so far.
 
     Raises:
         ValueError: `content` or `style` is not a picture, or has values out of range; a layer is
-            unknown, or a picture is too small for the deepest layer.
+            unknown, a picture too small for the deepest layer, or a mask unfit (`MaskError`).
         WeightsError: the encoder's weights are missing, or cannot be used.
         NotFiniteError: the loss of the starting picture is not finite.
     """
-    # The pictures are checked before weights are read, or even downloaded.
-    pictures = Pictures.of(content, style, init)
+    pictures = Pictures.of(content, style, init)  # checked before weights are read or downloaded
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
-    targets = style_targets(encoder, style, settings)
+    targets = style_targets(encoder, style, settings, style_mask)
     steps = iterates(
-        *(encoder, pictures.content, targets, settings),
+        *(encoder, content, targets, settings),
         seed=settings.seed or 0,
         style=pictures.style,
         init=pictures.init,
+        content_mask=content_mask,
     )
     return finish(steps, on_iterate)
 
@@ -151,6 +153,7 @@ def iterates(
     seed: int,
     style: PictureLike | None = None,
     init: PictureLike | None = None,
+    content_mask: PictureLike | None = None,
     checkpoint: Checkpoint | None = None,
     is_enough: Callable[[], bool] = lambda: False,
     rematerialize: bool = False,
@@ -159,8 +162,7 @@ def iterates(
 
     Args:
         encoder: the feature network, from `load_encoder`.
-        content, settings, init: as in `stylize`.
-        style: as in `stylize`; only needed if `before_and_after.needs_style` says so.
+        content, style, settings, init, content_mask: as in `stylize`; see also `needs_style`.
         targets: targets of the style, from `style_targets` with the same encoder and settings.
         seed: seed of the noise.
         checkpoint: that of an iterate of the same stylization, from which this one continues. On
@@ -173,14 +175,15 @@ def iterates(
         CheckpointError: the checkpoint belongs to another stylization.
     """
     given, settings = Pictures.of(content, style, init), at_strength(settings)
-    shape = _shape_of_result(encoder, given.content, settings)
-    prepared = prepared_content(given.content, given.style, targets.colors, settings)
-    start = starting_picture(encoder, given._replace(content=prepared), settings, shape, seed)
+    shape = shape_of_result(encoder.topology, given.content.shape[:2], settings)
+    guidance = Guidance.of(content, content_mask, targets, settings, shape)
+    prepared, start = beginning(encoder, given, targets, settings, shape, seed, guidance)
     octaves = octave_shapes(*shape, settings.octaves)
     parts = (encoder, prepared, targets, settings)
-    prepare = partial(OctaveTask.prepare, *parts, rematerialize=rematerialize)
+    prepare = partial(OctaveTask.prepare, *parts, guidance=guidance, rematerialize=rematerialize)
     end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
-    return _outcome(end, start, finished_picture(end.pixels, given.content, settings))
+    covered = None if guidance is None else guidance.coverage
+    return _outcome(end, start, finished_picture(end.pixels, given.content, settings, covered))
 
 
 class _End(NamedTuple):
@@ -283,18 +286,3 @@ def _work_done(shapes: dict[int, tuple[int, int]], octave: int, share: float) ->
     areas = {index: height * width for index, (height, width) in shapes.items()}
     before = sum(area for index, area in areas.items() if index < octave)
     return (before + share * areas[octave]) / sum(areas.values())
-
-
-def _shape_of_result(encoder: Encoder, content: Pixels, settings: Settings) -> tuple[int, int]:
-    """Return height and width of the result, if they are large enough for the encoder."""
-    height, width = fit(content.shape[0], content.shape[1], settings.size, enlarge=settings.enlarge)
-    smallest = encoder.topology.smallest_side(
-        {*settings.content_layer_weights, *settings.style_layer_weights}
-    )
-    if min(height, width) < smallest:
-        raise ValueError(
-            f"the picture would be optimized at {width} x {height} pixels, but the chosen layers "
-            f"need at least {smallest} on each side: raise size, set enlarge, or choose shallower "
-            "layers"
-        )
-    return height, width

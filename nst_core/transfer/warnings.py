@@ -1,13 +1,16 @@
 """Warnings about rows that were still done, for the table, the page and reports."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from nst_core.images.read import PictureFacts
 
 if TYPE_CHECKING:
     from nst_core.transfer.stylize import Outcome
+
+NOTHING: Mapping[str, PictureFacts] = MappingProxyType({})
 
 MOSTLY_HIDDEN = 0.9
 """The share of transparent pixels above which a content is hardly visible."""
@@ -21,11 +24,13 @@ ABSURD_RELATIVE_LOSS = 1000
 
 
 def warnings_of_pictures(
-    content: PictureFacts, style: PictureFacts, init: PictureFacts | None = None
+    content: PictureFacts, style: PictureFacts, others: Mapping[str, PictureFacts] = NOTHING
 ) -> Iterator[str]:
-    """Yield what is odd about a row's pictures; `init` is the one that it starts from, if any."""
-    for column, facts in (("content", content), ("style", style), ("init", init)):
-        for clause in facts.warnings if facts else ():
+    """Yield what is odd about a row's pictures; `others` are those that it may do without, by
+    column.
+    """
+    for column, facts in {"content": content, "style": style, **others}.items():
+        for clause in facts.warnings:
             yield f"{column}: {clause}"
     if content.hidden == 1:
         yield "content: it is completely transparent, so only white is stylized"

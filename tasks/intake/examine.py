@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from nst_core.images.decoding import MAX_DECODING_THREADS
 from nst_core.images.picture_files import PictureError
@@ -11,12 +12,13 @@ from nst_core.networks import CATALOGUE
 from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.places import Place, may_be_url, redacted
-from nst_core.transfer.identity import file_key, row_key, row_seed, style_key
+from nst_core.transfer.identity import ALPHA, file_key, row_key, row_seed, style_key
 from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
+from tasks.intake.masks import Masks, MasksOfRow, examine_masks, mask_faults, masks_of
 from tasks.job import Examined, Job
-from tasks.row import Fault, Row
+from tasks.row import CONTENT_MASK, INIT, OPTIONAL, STYLE_MASK, Fault, Row
 from tasks.store.output_names import format_of
 
 Examination = PictureFacts | PictureError
@@ -41,7 +43,8 @@ def examine_rows(
         path for row in rows for column, path in row.sources.items() if not row.has_fault_in(column)
     }
     found = _examine_all(sorted(paths, key=str), max_pixels, on_picture)
-    examined = [_examine_row(row, encoders, found, max_pixels) for row in rows]
+    masks = examine_masks(rows, found, max_pixels)
+    examined = [_examine_row(row, encoders, found, masks, max_pixels) for row in rows]
     jobs = tuple(job for _, job in examined if job)
     return Examined(tuple(row for row, _ in examined), jobs)
 
@@ -67,7 +70,11 @@ def _examine_all(
 
 
 def _examine_row(
-    row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_pixels: int
+    row: Row,
+    encoders: Encoders,
+    found: Mapping[Place, Examination],
+    masks: Masks,
+    max_pixels: int,
 ) -> tuple[Row, Job | None]:
     """Return the row with all its faults, and its job if it has none."""
     faults: list[Fault] = []
@@ -76,8 +83,9 @@ def _examine_row(
         faults += _encoder_faults(row, encoders)
         faults += _picture_faults(row, found)
         faults += _size_faults(row.with_faults(faults), found)
+        faults += mask_faults(row.with_faults(faults), found, masks)
         if not row.faults and not faults:
-            job = _job(row, encoders, found, max_pixels)
+            job = _job(row, encoders, found, masks_of(row, found, masks), max_pixels)
     return row.with_faults(faults), job
 
 
@@ -119,22 +127,27 @@ def _size_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault
         yield Fault(row.line, "content", row.cells["content"], wrong)
 
 
-def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_pixels: int) -> Job:
-    content, style = found[row.content], found[row.style]
-    init = None if row.init is None else found[row.init]
+def _job(
+    row: Row,
+    encoders: Encoders,
+    found: Mapping[Place, Examination],
+    masks: MasksOfRow,
+    max_pixels: int,
+) -> Job:
+    facts = {column: _facts(found[place]) for column, place in row.sources.items()}
+    content, style = facts["content"], facts["style"]
+    others = {column: facts[column] for column in OPTIONAL if column in facts}
+    init_sha256 = facts[INIT].sha256 if INIT in facts else ""
     encoder = encoders[row.settings.encoder, row.settings.pooling]
-    assert isinstance(content, PictureFacts)
-    assert isinstance(style, PictureFacts)
-    assert init is None or isinstance(init, PictureFacts)
-    init_sha256 = "" if init is None else init.sha256
     assert isinstance(encoder, EncoderReference)
-    targets_key = style_key(style.sha256, row.settings, encoder.fingerprint)
-    pixels_key = row_key(content.sha256, targets_key, row.settings, init_sha256)
+    targets_key = style_key(style.sha256, row.settings, encoder.fingerprint, masks.style)
+    pixels_key = row_key(content.sha256, targets_key, row.settings, init_sha256, masks.content)
     return Job(
         line=row.line,
         content=row.content.absolute(),
         style=row.style.absolute(),
         init=None if row.init is None else row.init.absolute(),
+        **_masks_of_job(row, masks),
         output=row.output,
         settings=row.settings,
         encoder=encoder,
@@ -147,9 +160,31 @@ def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_p
         key=file_key(pixels_key, format_of(row.output).name),
         seed=row_seed(pixels_key, row.settings),
         max_pixels=max_pixels,
-        warnings=tuple(warnings_of_pictures(content, style, init)),
+        warnings=tuple(warnings_of_pictures(content, style, others)),
         priority=row.priority,
     )
+
+
+def _facts(examination: Examination) -> PictureFacts:
+    assert isinstance(examination, PictureFacts)
+    return examination
+
+
+def _masks_of_job(row: Row, masks: MasksOfRow) -> dict[str, Any]:
+    """Return the fields of a job that say which masks it uses."""
+    places = {
+        column: (None if place is None or digest in ("", ALPHA) else place.absolute())
+        for column, place, digest in (
+            (CONTENT_MASK, row.content_mask, masks.content),
+            (STYLE_MASK, row.style_mask, masks.style),
+        )
+    }
+    return {
+        **places,
+        "content_mask_sha256": masks.content if places[CONTENT_MASK] else "",
+        "style_mask_sha256": masks.style if places[STYLE_MASK] else "",
+        "regions": masks.regions,
+    }
 
 
 def load_picture(path: Place, sha256: str, *, size: int, enlarge: bool, max_pixels: int) -> Picture:

@@ -19,10 +19,10 @@ from nst_core.storage.places import Place, PlaceError, join, may_be_url
 from nst_core.transfer.presets import Overrides, resolve
 from nst_core.transfer.settings import Settings
 from tasks.intake.faults import as_fault
-from tasks.row import INIT, PRIORITY, REQUIRED, SOURCES, Fault, Row, expected_by
+from tasks.row import OPTIONAL, PRIORITY, REQUIRED, SOURCES, Fault, Row, expected_by
 from tasks.store.output_names import OutputError, checked_output
 
-COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, INIT, PRIORITY)
+COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, *OPTIONAL, PRIORITY)
 LONGEST_CELL = 8192
 """The longest cell in characters; paths and URLs are shorter on every system."""
 
@@ -61,8 +61,8 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         for name in REQUIRED
         if name not in record.texts
     ]
-    content, style = (_read_place(line, folder, name, cells, faults) for name in REQUIRED)
-    init = _read_place(line, folder, INIT, cells, faults) if INIT in cells else None
+    named = (*REQUIRED, *(name for name in OPTIONAL if name in cells))
+    places = {name: _read_place(line, folder, name, cells, faults) for name in named}
     output = _read_output(line, cells.get("output", ""), faults)
     priority = _read_priority(line, cells.get(PRIORITY, ""), faults)
     # A row without its long cells would be a different row.
@@ -72,13 +72,11 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
     return Row(
         line=line,
         cells=cells | too_long,
-        content=content,
-        style=style,
         output=output,
         settings=settings or resolve(defaults),
         faults=tuple(faults),
         priority=priority,
-        init=init,
+        **places,
     )
 
 

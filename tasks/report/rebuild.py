@@ -22,6 +22,7 @@ from nst_core.transfer.presets import resolve
 from nst_core.transfer.settings import DEFAULT_ENCODER, Settings
 from tasks.report.finding import NoResultsError, table_of
 from tasks.report.table_row import Table
+from tasks.row import SOURCES
 from tasks.store.csv_cells import harmless_path
 from tasks.store.output_folder import PICTURES, OutputFolder
 from tasks.store.output_names import nearest_output
@@ -87,9 +88,8 @@ class Rebuilder:
         stated = {} if folder is None else self._stated_sources(folder, output, provenance.key)
         cells, lost = {}, []
         for column, name, sha256 in (
-            ("content", provenance.content, provenance.content_sha256),
-            ("style", provenance.style, provenance.style_sha256),
-            ("init", provenance.init, provenance.init_sha256),
+            (column, getattr(provenance, column), getattr(provenance, f"{column}_sha256"))
+            for column in SOURCES
         ):
             if not sha256:
                 continue
@@ -127,9 +127,9 @@ class Rebuilder:
             return {}
         row = next((row for row in rows if row.output == output), rows[0])
         return {
-            "content": _beside(table.manifest, row.content),
-            "style": _beside(table.manifest, row.style),
-            "init": _beside(table.manifest, row.init) if row.init else [],
+            column: _beside(table.manifest, cell)
+            for column in SOURCES
+            if (cell := getattr(row, column))
         }
 
     def _table(self, output: OutputFolder) -> Table | None:

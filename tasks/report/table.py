@@ -18,7 +18,7 @@ from nst_core.storage.places import Place
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.terms import LOSS_TERMS, term_weights, weight_name
 from tasks.report.table_row import RELATIVE_LOSS, Table, TableRow, columns_by_key
-from tasks.row import Row
+from tasks.row import SOURCES, Row
 from tasks.store.csv_cells import escape_formula
 from tasks.store.output_folder import CURVES, PICTURES, OutputFolder, curve_name
 from tasks.store.statuses import RowResult
@@ -94,9 +94,7 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
         "same_as": result.same_as,
         "asked": result.asked,
         "last_status": result.last_status,
-        "content": row.cell("content"),
-        "init": row.cell("init"),
-        "style": row.cell("style"),
+        **{column: row.cell(column) for column in SOURCES},
         "output": row.output,
         "error": result.error,
     }

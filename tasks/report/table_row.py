@@ -44,7 +44,7 @@ class TableRow:
         line: the row's first line in the manifest.
         picture, curve: paths relative to the output folder; for an `interrupted` row, the best
             picture so far. `curve` is empty if there is a picture, but no stored curve.
-        content, style, init: the cells of the manifest, redacted.
+        content, style, init, content_mask, style_mask: the cells of the manifest, redacted.
         term_losses: the loss terms before their weights, by term.
         relative_losses: by style layer.
         retries: how often the row was tried again in the run that made its picture; if it failed,
@@ -116,6 +116,10 @@ class TableRow:
     start_noise: float | None = None
     start_blend: float | None = None
     init: str = ""
+    content_mask: str = ""
+    style_mask: str = ""
+    mask_feather: float | None = None
+    alpha_mask: bool | None = None
     optimizer: str | None = None
     learning_rate: float | None = None
     learning_rate_decay: str | None = None

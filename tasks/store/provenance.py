@@ -42,6 +42,7 @@ class Provenance(StylizationFacts):
         content_sha256, style_sha256: of their decoded content.
         init, init_sha256: the same for the picture that the row started from; empty and left out if
             it named none, as in the pictures of earlier versions.
+        content_mask, content_mask_sha256, style_mask, style_mask_sha256: likewise, for its masks.
     """
 
     key: str
@@ -51,6 +52,10 @@ class Provenance(StylizationFacts):
     style_sha256: str
     init: Name = Field("", exclude_if=lambda name: not name)
     init_sha256: str = Field("", exclude_if=lambda digest: not digest)
+    content_mask: Name = Field("", exclude_if=lambda name: not name)
+    content_mask_sha256: str = Field("", exclude_if=lambda digest: not digest)
+    style_mask: Name = Field("", exclude_if=lambda name: not name)
+    style_mask_sha256: str = Field("", exclude_if=lambda digest: not digest)
 
     @classmethod
     def of(cls, picture: Place) -> Self:

@@ -120,4 +120,8 @@ def _sources(job: Job) -> dict[str, str]:
         "style_sha256": job.style_sha256,
         "init": name_of(job.init) if job.init else "",
         "init_sha256": job.init_sha256,
+        "content_mask": name_of(job.content_mask) if job.content_mask else "",
+        "content_mask_sha256": job.content_mask_sha256,
+        "style_mask": name_of(job.style_mask) if job.style_mask else "",
+        "style_mask_sha256": job.style_mask_sha256,
     }

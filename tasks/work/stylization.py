@@ -31,6 +31,7 @@ from tasks.store.provenance import ROW_KEYWORD
 from tasks.store.records import PictureRecord
 from tasks.work.isolation import isolated
 from tasks.work.ladder import Rung, within_memory
+from tasks.work.masks import content_mask, style_mask
 from tasks.work.results import write_results
 from tasks.work.row_options import RowOptions
 
@@ -138,7 +139,7 @@ def _targets_of_rung(job: Job, rung: Rung, targets: "StyleTargets") -> "StyleTar
         enlarge=False,
         max_pixels=job.max_pixels,
     )
-    found = style_targets(job.encoder.load(), style.rgb, smaller)
+    found = style_targets(job.encoder.load(), style.rgb, smaller, style_mask(job, style))
     # The content gets the same colors at each size.
     return replace(found, colors=targets.colors)
 
@@ -183,6 +184,7 @@ class _RowRun:
             seed=job.seed,
             style=_style_if_needed(job),
             init=_init_if_named(job),
+            content_mask=content_mask(job, content),
             checkpoint=self._earlier.checkpoint if self._earlier else None,
             is_enough=self._has_used_its_budget,
             rematerialize=self._rung.rematerialize,

@@ -21,6 +21,7 @@ from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
 from tasks.store.style_cache import StyleCache
 from tasks.work.isolation import isolated
+from tasks.work.masks import style_mask
 
 if TYPE_CHECKING:
     from nst_core.transfer.statistics import StyleTargets
@@ -157,7 +158,8 @@ def _computed(job: Job, _: object = None) -> tuple["StyleTargets", float]:
         enlarge=False,
         max_pixels=job.max_pixels,
     )
-    targets = style_targets(job.encoder.load(), style.rgb, job.settings)
+    mask = style_mask(job, style)
+    targets = style_targets(job.encoder.load(), style.rgb, job.settings, mask)
     return targets, time.perf_counter() - started
 
 

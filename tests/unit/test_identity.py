@@ -2,7 +2,7 @@
 
 import pytest
 
-from nst_core.transfer.identity import file_key, row_key, row_seed, style_key
+from nst_core.transfer.identity import ALPHA, file_key, row_key, row_seed, style_key
 from nst_core.transfer.octaves import octave_shapes, style_sides
 from nst_core.transfer.settings import Settings
 
@@ -94,7 +94,9 @@ OTHER_VALUES = {
 
 def test_every_setting_is_in_the_key_of_a_row() -> None:
     # The encoder and its pooling are in the key of the style, by the encoder's fingerprint.
-    assert set(OTHER_VALUES) | {"encoder", "pooling"} == set(Settings.model_fields)
+    # The settings of masks are there only if there is a mask.
+    elsewhere = {"encoder", "pooling", "mask_feather", "alpha_mask"}
+    assert set(OTHER_VALUES) | elsewhere == set(Settings.model_fields)
     base = Settings()
     keys = {row_key("a", "b", base)}
     for name, value in OTHER_VALUES.items():
@@ -102,6 +104,20 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
         keys.add(row_key("a", "b", base.model_copy(update={name: value})))
     assert len(keys) == len(OTHER_VALUES) + 1
     assert len(keys | {row_key("z", "b", base), row_key("a", "z", base)}) == len(keys) + 2
+
+
+def test_masks_are_in_the_keys_and_their_settings_only_with_a_mask() -> None:
+    plain, soft = Settings(), Settings(mask_feather=0.1)
+    by_alpha = Settings(alpha_mask=True)
+    assert {row_key("a", "b", each) for each in (plain, soft, by_alpha)} == {
+        row_key("a", "b", plain)
+    }
+    masked = {row_key("a", "b", plain, mask=mask) for mask in ("", "m", "n", ALPHA)}
+    assert len(masked | {row_key("a", "b", soft, mask="m")}) == 5
+    assert row_key("a", "b", plain, "m") != row_key("a", "b", plain, mask="m")
+    assert row_key("a", "b", plain, mask="m") == row_key("a", "b", by_alpha, mask="m")
+    assert len({style_key("a", plain, ENCODER, mask) for mask in ("", "m", ALPHA)}) == 3
+    assert style_key("a", plain, ENCODER, "m") == style_key("a", soft, ENCODER, "m")
 
 
 def test_the_key_of_a_file_covers_its_format_and_that_of_a_png_is_the_rows() -> None:

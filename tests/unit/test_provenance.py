@@ -234,6 +234,20 @@ def test_a_picture_to_start_from_is_found_again(
     assert "init" not in provenance_of(*pictures).to_text()
 
 
+def test_masks_are_found_again(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
+    facts: dict[str, str] = {}
+    cells = {"content": "pictures of mine/a.png", "style": "pictures of mine/s.png"}
+    for seed, column in enumerate(("content_mask", "style_mask"), 3):
+        mask = write_picture(tmp_path / "masks" / f"{column}.png", seed)
+        facts |= {column: mask.name, f"{column}_sha256": examine(mask).sha256}
+        cells[column] = f"masks/{mask.name}"
+    result = batch_of(tmp_path, provenance_of(*pictures, **facts), **cells)
+    row = Rebuilder(tmp_path, []).rebuild(result, Provenance.of(result))
+    assert {column: row.cells[column] for column in cells} == cells
+    assert row.lost == ()
+    assert "mask" not in provenance_of(*pictures).to_text()
+
+
 def test_each_file_is_examined_once(
     tmp_path: Path, pictures: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,7 +40,7 @@ def outcome(total: float = 0.5, start: float = 1.0, relative: float = 0.2) -> An
 def test_ordinary_rows_have_no_warning() -> None:
     assert list(warnings_of_pictures(FACTS, FACTS)) == []
     odd = replace(FACTS, warnings=("its end is missing",))
-    assert list(warnings_of_pictures(FACTS, FACTS, odd)) == ["init: its end is missing"]
+    assert list(warnings_of_pictures(FACTS, FACTS, {"init": odd})) == ["init: its end is missing"]
     assert list(warnings_of_pictures(replace(FACTS, hidden=0.5), replace(FACTS, hidden=0.99))) == []
     assert list(warnings_of_losses(outcome())) == []
     assert list(warnings_of_losses(outcome(total=1.2, relative=30))) == []

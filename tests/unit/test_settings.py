@@ -53,6 +53,7 @@ def test_cells_of_a_manifest_are_read_as_text() -> None:
         ("preset", "best"),
         ("start", "elsewhere"),
         ("start_blend", 1.01),
+        ("mask_feather", 0.6),
         ("optimizer", "sgd"),
         ("strength", 1.1),
         ("strength", -0.1),

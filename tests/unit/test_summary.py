@@ -134,7 +134,9 @@ COLUMNS = {
     "match_colors": "bool",
     **dict.fromkeys(["color", "color_match", "start"], "str"),
     **dict.fromkeys(["start_noise", "start_blend"], "float64"),
-    "init": "str",
+    **dict.fromkeys(["init", "content_mask", "style_mask"], "str"),
+    "mask_feather": "float64",
+    "alpha_mask": "bool",
     "optimizer": "str",
     "learning_rate": "float64",
     "learning_rate_decay": "str",
@@ -200,7 +202,10 @@ def test_columns_without_values_have_other_types(tmp_path: Path) -> None:
     without_layers = {name: kind for name, kind in COLUMNS.items() if "relative" not in name}
     assert list(frame.columns) == list(without_layers)
     texts = ("stop_reason", "device", "encoder_fingerprint", "style_targets", "curve", "key")
-    switches = ("enlarge", "normalize_gradients", "match_colors", "carry_state", "keep_alpha")
+    switches = (
+        *("enlarge", "normalize_gradients", "match_colors", "alpha_mask", "carry_state"),
+        "keep_alpha",
+    )
     changed = dict.fromkeys(texts, "float64") | dict.fromkeys(switches, "str")
     assert types_of(frame) == without_layers | changed
     assert frame["picture"].dtype == object

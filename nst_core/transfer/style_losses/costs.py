@@ -19,18 +19,21 @@ class Cost(NamedTuple):
             what was measured at 256 px.
         target: function of a layer's channels, to the most numbers in its target.
         is_local: whether a layer's activations are no longer needed once its statistic is known.
+        has_weights: whether its statistics can be those of a region, in which positions have
+            weights.
     """
 
     version: int
     arrays: float
     target: Callable[[int], int]
     is_local: bool = True
+    has_weights: bool = False
 
 
 COSTS: Mapping[str, Cost] = {
-    GRAM: Cost(1, 1, lambda channels: channels * (channels + 1)),
-    "moments": Cost(1, 5, lambda channels: 7 * channels),
-    "wasserstein": Cost(1, 1, lambda channels: channels * (channels + 1) + 1),
+    GRAM: Cost(1, 1, lambda channels: channels * (channels + 1), has_weights=True),
+    "moments": Cost(1, 5, lambda channels: 7 * channels, has_weights=True),
+    "wasserstein": Cost(1, 1, lambda channels: channels * (channels + 1) + 1, has_weights=True),
     "shifted-gram": Cost(1, 8, lambda channels: channels * (4 * channels + 1)),
     "sliced": Cost(1, 3, lambda channels: channels * (channels + 256)),
     "histogram": Cost(1, 3, lambda channels: channels * 256),

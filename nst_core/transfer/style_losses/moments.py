@@ -10,6 +10,7 @@ that gradients do not vanish for pictures far from the style.
 
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.style_losses.style_loss import LayerTarget, layer_by_layer
+from nst_core.transfer.style_losses.weighted import mean_over_positions
 
 HIGHEST = 5
 """The highest moment, as in the paper."""
@@ -19,30 +20,37 @@ SMALLEST_SHARE = 0.01
 that is nearly constant in the style would otherwise turn noise into large values."""
 
 
-def moments(features: tf.Tensor, target: LayerTarget) -> tf.Tensor:
+def moments(
+    features: tf.Tensor, target: LayerTarget, weights: tf.Tensor | None = None
+) -> tf.Tensor:
     """Return mean and central moments of orders 2 to 5 of each channel, mapped to (-1, 1).
 
     Args:
         features: float32 (height, width, channels).
         target: its `center` and `scale`, each (channels,), define the mapping.
+        weights: of the positions, as in `mean_over_positions`.
 
     Returns:
         float32 (5, channels).
     """
     normal = tf.math.divide_no_nan(features - target["center"], target["scale"])
     bounded = normal * tf.math.rsqrt(1 + tf.square(normal))
-    mean = tf.reduce_mean(bounded, axis=(0, 1))
+    mean = mean_over_positions(bounded, weights)
     powers = [bounded - mean]
     for _ in range(2, HIGHEST + 1):
         powers.append(powers[-1] * powers[0])
-    return tf.stack([mean, *(tf.reduce_mean(power, axis=(0, 1)) for power in powers[1:])])
+    return tf.stack([mean, *(mean_over_positions(power, weights) for power in powers[1:])])
 
 
-def _target(features: tf.Tensor) -> dict[str, tf.Tensor]:
-    center, variance = tf.nn.moments(features, axes=(0, 1))
+def _target(features: tf.Tensor, weights: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    if weights is None:
+        center, variance = tf.nn.moments(features, axes=(0, 1))
+    else:
+        center = mean_over_positions(features, weights)
+        variance = mean_over_positions(tf.square(features - center), weights)
     scale = tf.sqrt(variance + SMALLEST_SHARE * tf.reduce_mean(variance))
     mapping = {"center": center, "scale": scale}
-    return {**mapping, "moments": moments(features, mapping)}
+    return {**mapping, "moments": moments(features, mapping, weights)}
 
 
 def _loss(found: tf.Tensor, target: LayerTarget) -> tf.Tensor:

@@ -16,7 +16,8 @@ class StyleLoss(NamedTuple):
         targets: function of a style's features by layer, float32 (height, width, channels); it
             returns the targets by layer.
         statistic: function of a picture's features at a layer and the target there; it returns what
-            the loss compares.
+            the loss compares. If `COSTS` says that the loss has weights, both functions also take
+            those of a region, in [0, 1], float32 (height, width, 1), `targets` by layer.
         loss: function of statistics, targets and weights, all by layer; it returns a float32
             scalar, which is 0 for the style itself, and about 1 for a picture without structure.
         renewed: function of statistics, targets and weights, all by layer; it returns the targets
@@ -24,8 +25,8 @@ class StyleLoss(NamedTuple):
             nothing of this kind. New targets must never raise the loss.
     """
 
-    targets: Callable[[Mapping[str, tf.Tensor]], dict[str, dict[str, tf.Tensor]]]
-    statistic: Callable[[tf.Tensor, LayerTarget], Any]
+    targets: Callable[..., dict[str, dict[str, tf.Tensor]]]
+    statistic: Callable[..., Any]
     loss: Callable[[Mapping[str, Any], Mapping[str, LayerTarget], Mapping[str, Any]], tf.Tensor]
     renewed: (
         Callable[[Mapping[str, Any], Mapping[str, LayerTarget], Mapping[str, Any]], Any] | None
@@ -33,20 +34,25 @@ class StyleLoss(NamedTuple):
 
 
 def layer_by_layer(
-    target: Callable[[tf.Tensor], dict[str, tf.Tensor]],
-    statistic: Callable[[tf.Tensor, LayerTarget], Any],
+    target: Callable[..., dict[str, tf.Tensor]],
+    statistic: Callable[..., Any],
     loss: Callable[[Any, LayerTarget], tf.Tensor],
 ) -> StyleLoss:
     """Return the weighted sum of a loss at each layer.
 
     Args:
-        target: function of a style's features at a layer; it returns the target.
+        target: function of a style's features at a layer, and of weights, as in `StyleLoss`; it
+            returns the target.
         statistic: as in `StyleLoss`.
         loss: function of a statistic and the target; it returns a float32 scalar.
     """
 
-    def targets(features: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
-        return {layer: target(of_layer) for layer, of_layer in features.items()}
+    def targets(
+        features: Mapping[str, tf.Tensor], weights: Mapping[str, tf.Tensor] | None = None
+    ) -> dict[str, dict[str, tf.Tensor]]:
+        if weights is None:
+            return {layer: target(of_layer) for layer, of_layer in features.items()}
+        return {layer: target(of_layer, weights[layer]) for layer, of_layer in features.items()}
 
     def weighted(
         statistics: Mapping[str, Any],

@@ -16,6 +16,7 @@ import numpy as np
 
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.style_losses.style_loss import LayerTarget, layer_by_layer
+from nst_core.transfer.style_losses.weighted import guided_gram_matrix, mean_over_positions
 
 NOISE = 1e-3
 """White noise that is added to both distributions, as a share of the style's mean variance.
@@ -24,16 +25,22 @@ Without it, covariances may be singular (at a small octave, a layer has more cha
 positions), and the gradient infinite."""
 
 
-def _mean_and_covariance(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _mean_and_covariance(
+    features: tf.Tensor, weights: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the mean (channels,) and covariance (channels, channels) of features."""
+    if weights is not None:
+        mean = mean_over_positions(features, weights)
+        # The gradient for this center is 0, because it is the mean.
+        return mean, guided_gram_matrix(features, mean, weights)
     rows = tf.reshape(features, [-1, features.shape[-1]])
     mean = tf.reduce_mean(rows, axis=0)
     rows -= mean
     return mean, tf.matmul(rows, rows, transpose_a=True) / tf.cast(tf.shape(rows)[0], rows.dtype)
 
 
-def _target(features: tf.Tensor) -> dict[str, tf.Tensor]:
-    mean, covariance = _mean_and_covariance(features)
+def _target(features: tf.Tensor, weights: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    mean, covariance = _mean_and_covariance(features, weights)
     covariance = covariance.numpy().astype(np.float64)
     noise = NOISE * np.trace(covariance) / len(covariance)
     values, vectors = np.linalg.eigh(covariance)
@@ -82,4 +89,6 @@ def _loss(found: tuple[tf.Tensor, tf.Tensor], target: LayerTarget) -> tf.Tensor:
     return tf.cast(tf.math.divide_no_nan(distance, variance), tf.float32)
 
 
-WASSERSTEIN = layer_by_layer(_target, lambda features, _: _mean_and_covariance(features), _loss)
+WASSERSTEIN = layer_by_layer(
+    _target, lambda features, _, weights=None: _mean_and_covariance(features, weights), _loss
+)

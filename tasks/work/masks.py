@@ -1,0 +1,32 @@
+"""The masks of a row, read from their files or taken from the transparency of its pictures."""
+
+from nst_core.images.pixels import PictureLike
+from nst_core.images.read import Picture
+from nst_core.storage.places import Place
+from nst_core.transfer.masks import MASK_SIDE, given_mask
+from tasks.intake.examine import load_picture
+from tasks.job import Job
+
+
+def content_mask(job: Job, content: Picture) -> PictureLike | None:
+    """Return the mask of a job's content; None if it has none.
+
+    Raises:
+        PictureError: the mask cannot be read, or has changed since it was examined.
+    """
+    return given_mask(_load(job, job.content_mask, job.content_mask_sha256), content, job.settings)
+
+
+def style_mask(job: Job, style: Picture) -> PictureLike | None:
+    """Return the mask of a job's style; None if it has none.
+
+    Raises:
+        PictureError: as in `content_mask`.
+    """
+    return given_mask(_load(job, job.style_mask, job.style_mask_sha256), style, job.settings)
+
+
+def _load(job: Job, place: Place | None, sha256: str) -> Picture | None:
+    if place is None:
+        return None
+    return load_picture(place, sha256, size=MASK_SIDE, enlarge=False, max_pixels=job.max_pixels)
