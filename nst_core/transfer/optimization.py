@@ -12,9 +12,10 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.compiled import Compiled, compile_for
+from nst_core.transfer.compiled import AnyTargets, Compiled, compile_for
 from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
 from nst_core.transfer.extended_adam import carried
+from nst_core.transfer.lbfgs import Lbfgs
 from nst_core.transfer.learning_rate import has_schedule, step_size
 from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
@@ -23,6 +24,8 @@ from nst_core.transfer.self_similarity import with_channel
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import StyleTargets, content_targets
 from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
+from nst_core.transfer.tiles.grid import Grid, Tiles
+from nst_core.transfer.tiles.losses import TiledTargets, tiled_content
 
 Pixels = NDArray[np.float32]
 """sRGB in [0, 1], (height, width, 3)."""
@@ -79,7 +82,7 @@ class OctaveTask:
     """The optimization at one octave."""
 
     compiled: Compiled
-    targets: Targets
+    targets: AnyTargets
     weights: LossWeights
     settings: Settings
     shape: tuple[int, int]
@@ -95,26 +98,25 @@ class OctaveTask:
         shape: tuple[int, int],
         *,
         rematerialize: bool = False,
+        tiles: Tiles | None = None,
     ) -> "OctaveTask":
-        """Prepare the octave of this index and shape (height, width), with its targets."""
-        grams, centers = (
-            {layer: tf.constant(octaves[octave][layer]) for layer in settings.style_layer_weights}
-            for octaves in (targets.grams, targets.centers)
-        )
-        others = tf.nest.map_structure(
-            tf.constant, targets.others[octave] if targets.others else {}
-        )
-        layers = tuple(settings.content_layer_weights)
-        seen = content_targets(encoder, resize(content, *shape), layers)
+        """Prepare the octave of this index and shape (height, width), with its targets.
+
+        The arguments that save memory are those of `stylize.iterates`.
+        """
+        grid = Grid.of(encoder.topology, settings, tiles) if tiles else None
+        optimizer = optimizer_of(settings, tiles.pairs if tiles else None)
+        pixels = resize(content, *shape)
+        of_style = _of_style(targets, settings, octave)
+        of_content = _of_content(encoder, pixels, settings, grid)
         return cls(
             compiled=compile_for(
-                *(encoder, optimizer_of(settings), settings.normalization, current_device()),
+                *(encoder, optimizer, settings.normalization, current_device()),
                 tv_kind=settings.tv_kind,
                 rematerialize=rematerialize,
+                grid=grid,
             ),
-            targets=Targets(
-                **_content(seen, settings), grams=grams, centers=centers, others=others
-            ),
+            targets=(TiledTargets if grid else Targets)(**of_content, **of_style),
             weights=loss_weights(settings),
             settings=settings,
             shape=shape,
@@ -203,8 +205,23 @@ class OctaveTask:
         )
 
 
-def _content(features: dict[str, tf.Tensor], settings: Settings) -> dict[str, Any]:
-    """Return the targets of the content loss, by the names of the fields of `Targets`."""
+def _of_style(targets: StyleTargets, settings: Settings, octave: int) -> dict[str, Any]:
+    """Return the targets of the style loss, by the names of the fields of `Targets`."""
+    grams, centers = (
+        {layer: tf.constant(octaves[octave][layer]) for layer in settings.style_layer_weights}
+        for octaves in (targets.grams, targets.centers)
+    )
+    others = tf.nest.map_structure(tf.constant, targets.others[octave] if targets.others else {})
+    return {"grams": grams, "centers": centers, "others": others}
+
+
+def _of_content(
+    encoder: Encoder, content: Pixels, settings: Settings, grid: Grid | None
+) -> dict[str, Any]:
+    """Return the targets of the content loss, by the names of the fields that hold them."""
+    if grid:
+        return tiled_content(encoder, content, settings, grid)
+    features = content_targets(encoder, content, tuple(settings.content_layer_weights))
     if settings.content_measure == "features":
         return {"content": features}
     similarities = {layer: with_channel(of_layer) for layer, of_layer in features.items()}
@@ -229,6 +246,10 @@ def _restored(
     found, expected = state.best.point.shape, (*shape, 3)
     if found != expected:
         raise CheckpointError(f"found a picture of shape {found}, expected {expected}")
+    if isinstance(optimizer, Lbfgs):
+        history = (optimizer.memory, *expected)
+        if (kept := tuple(state.position_deltas.shape)) != history:
+            raise CheckpointError(f"found a history of shape {kept}, expected {history}")
     if others := {array.dtype.name for array in checkpoint.arrays} - {"float32", "int32"}:
         raise CheckpointError(f"found {others.pop()}, expected float32 and int32")
     return state

@@ -24,6 +24,7 @@ from nst_core.transfer.settings import Settings
 from nst_core.transfer.start import Pictures, starting_picture
 from nst_core.transfer.statistics import StyleTargets, style_targets
 from nst_core.transfer.terms import Losses
+from nst_core.transfer.tiles.grid import Tiles
 
 ENDED_EARLY = "budget"
 """The stop reason of a stylization that was ended before it was finished."""
@@ -118,13 +119,8 @@ def stylize(
     pictures = Pictures.of(content, style, init)
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
     targets = style_targets(encoder, style, settings)
-    steps = iterates(
-        *(encoder, pictures.content, targets, settings),
-        seed=settings.seed or 0,
-        style=pictures.style,
-        init=pictures.init,
-    )
-    return finish(steps, on_iterate)
+    given, seed = (encoder, pictures.content, targets, settings), settings.seed or 0
+    return finish(iterates(*given, seed=seed, style=pictures.style, init=pictures.init), on_iterate)
 
 
 def finish(
@@ -132,14 +128,13 @@ def finish(
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
     """Run a generator of iterates to its end, and return the outcome."""
+    show = on_iterate or (lambda _: None)
     while True:
         try:
-            iterate = next(steps)
+            show(next(steps))
         except StopIteration as stop:
             outcome: Outcome = stop.value
             return outcome
-        if on_iterate is not None:
-            on_iterate(iterate)
 
 
 def iterates(
@@ -154,6 +149,7 @@ def iterates(
     checkpoint: Checkpoint | None = None,
     is_enough: Callable[[], bool] = lambda: False,
     rematerialize: bool = False,
+    tiles: Tiles | None = None,
 ) -> Generator[Iterate, None, Outcome]:
     """Yield the iterates of one stylization, every few steps, and return its outcome.
 
@@ -167,6 +163,7 @@ def iterates(
             the same machine, all later iterates are bit-identical to those without an interruption.
         is_enough: asked after each iterate; if true, the best picture, at full size, is the result.
         rematerialize: take less memory and more time.
+        tiles: compute loss and gradient tile by tile; see `tiles.grid.can_be_tiled`.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
@@ -177,8 +174,8 @@ def iterates(
     prepared = prepared_content(given.content, given.style, targets.colors, settings)
     start = starting_picture(encoder, given._replace(content=prepared), settings, shape, seed)
     octaves = octave_shapes(*shape, settings.octaves)
-    parts = (encoder, prepared, targets, settings)
-    prepare = partial(OctaveTask.prepare, *parts, rematerialize=rematerialize)
+    saving: dict[str, Any] = {"rematerialize": rematerialize, "tiles": tiles}
+    prepare = partial(OctaveTask.prepare, encoder, prepared, targets, settings, **saving)
     end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
     return _outcome(end, start, finished_picture(end.pixels, given.content, settings))
 

@@ -29,8 +29,7 @@ def moments(features: tf.Tensor, target: LayerTarget) -> tf.Tensor:
     Returns:
         float32 (5, channels).
     """
-    normal = tf.math.divide_no_nan(features - target["center"], target["scale"])
-    bounded = normal * tf.math.rsqrt(1 + tf.square(normal))
+    bounded = mapped(features, target)
     mean = tf.reduce_mean(bounded, axis=(0, 1))
     powers = [bounded - mean]
     for _ in range(2, HIGHEST + 1):
@@ -38,11 +37,21 @@ def moments(features: tf.Tensor, target: LayerTarget) -> tf.Tensor:
     return tf.stack([mean, *(tf.reduce_mean(power, axis=(0, 1)) for power in powers[1:])])
 
 
-def _target(features: tf.Tensor) -> dict[str, tf.Tensor]:
-    center, variance = tf.nn.moments(features, axes=(0, 1))
+def mapped(features: tf.Tensor, target: LayerTarget) -> tf.Tensor:
+    """Return features (..., channels) mapped to (-1, 1); see `moments`."""
+    normal = tf.math.divide_no_nan(features - target["center"], target["scale"])
+    return normal * tf.math.rsqrt(1 + tf.square(normal))
+
+
+def mapping(center: tf.Tensor, variance: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Return the target's `center` and `scale` from a style's mean and variance, (channels,)."""
     scale = tf.sqrt(variance + SMALLEST_SHARE * tf.reduce_mean(variance))
-    mapping = {"center": center, "scale": scale}
-    return {**mapping, "moments": moments(features, mapping)}
+    return {"center": center, "scale": scale}
+
+
+def _target(features: tf.Tensor) -> dict[str, tf.Tensor]:
+    to_interval = mapping(*tf.nn.moments(features, axes=(0, 1)))
+    return {**to_interval, "moments": moments(features, to_interval)}
 
 
 def _loss(found: tf.Tensor, target: LayerTarget) -> tf.Tensor:

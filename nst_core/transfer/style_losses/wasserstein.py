@@ -33,7 +33,11 @@ def _mean_and_covariance(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _target(features: tf.Tensor) -> dict[str, tf.Tensor]:
-    mean, covariance = _mean_and_covariance(features)
+    return normal_distribution(*_mean_and_covariance(features))
+
+
+def normal_distribution(mean: tf.Tensor, covariance: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Return the target from a style's mean (channels,) and covariance (channels, channels)."""
     covariance = covariance.numpy().astype(np.float64)
     noise = NOISE * np.trace(covariance) / len(covariance)
     values, vectors = np.linalg.eigh(covariance)
