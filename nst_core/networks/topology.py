@@ -1,6 +1,7 @@
 """Encoders without their weights: layers, preprocessing, and what follows from them."""
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -215,6 +216,25 @@ class Topology:
             return True
 
         return next(filter(suffices, itertools.count(2)))
+
+    def stride(self, tap: str) -> int:
+        """Return how many pixels apart the positions of a layer are."""
+        layers = self.up_to([tap])
+        return math.prod(layer.stride for layer in layers if isinstance(layer, Convolution | Pool))
+
+    def reach(self, taps: Iterable[str]) -> int:
+        """Return how far the pixels are, at most, that change an activation at these layers.
+
+        A position begins at the pixel whose coordinates are its own times the layer's stride.
+        """
+        reach, stride = 0, 1
+        for layer in self.up_to(taps):
+            if isinstance(layer, Convolution):
+                reach += layer.kernel // 2 * stride
+            elif isinstance(layer, Pool):
+                reach += (layer.size - 1) * stride
+            stride *= layer.stride if isinstance(layer, Convolution | Pool) else 1
+        return reach
 
     def work_per_pixel(self, taps: Iterable[str]) -> float:
         """Return the number of multiplications in a forward pass per pixel of the picture."""

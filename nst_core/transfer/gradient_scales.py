@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.compiled import Compiled
-from nst_core.transfer.losses import LossWeights, Targets
+from nst_core.transfer.compiled import AnyTargets, Compiled
+from nst_core.transfer.loss_weights import LossWeights
 from nst_core.transfer.terms import LOSS_TERMS
 
 STEP = 0.05
@@ -27,7 +27,7 @@ found, so that the default weights mean about the same with scales as without.
 
 
 def with_scales(
-    compiled: Compiled, content: NDArray[np.float32], targets: Targets, weights: LossWeights
+    compiled: Compiled, content: NDArray[np.float32], targets: AnyTargets, weights: LossWeights
 ) -> LossWeights:
     """Return weights with scales, by which the sizes of all gradients are as in `SHARES`.
 

@@ -19,17 +19,15 @@ from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.conventions import Convention, convention_of
 from nst_core.transfer.guided import Region, region_statistics
+from nst_core.transfer.loss_weights import NOTHING, LossWeights
 from nst_core.transfer.rematerialization import rematerialized
 from nst_core.transfer.self_similarity import with_channel
-from nst_core.transfer.settings import Normalization, Settings, TvKind
+from nst_core.transfer.settings import Normalization, TvKind
 from nst_core.transfer.statistics import gram_matrix
 from nst_core.transfer.style_losses.costs import GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.relative import relative_loss
-from nst_core.transfer.terms import LOSS_TERMS, term_weights
-
-NOTHING: Mapping[str, Any] = {}
-"""A dictionary, because TensorFlow cannot take other mappings apart and build them again."""
+from nst_core.transfer.terms import LOSS_TERMS
 
 
 class Targets(NamedTuple):
@@ -51,24 +49,6 @@ class Targets(NamedTuple):
     regions: tuple[Region, ...] = ()
 
 
-class LossWeights(NamedTuple):
-    """The weights as tensors, so that different weights need no new compilation.
-
-    Attributes:
-        terms: by the names in `LOSS_TERMS`.
-        content_layers, style_layers: by layer name.
-        style_losses: by the names of style losses; empty if `gram` is the only one.
-        scales: factors of the terms before their weights, by the names in `LOSS_TERMS`; empty if
-            the terms are as they are.
-    """
-
-    terms: dict[str, tf.Tensor]
-    content_layers: dict[str, tf.Tensor]
-    style_layers: dict[str, tf.Tensor]
-    style_losses: Mapping[str, tf.Tensor] = NOTHING
-    scales: Mapping[str, tf.Tensor] = NOTHING
-
-
 class LossTerms(NamedTuple):
     """Losses as float32 scalars.
 
@@ -81,21 +61,6 @@ class LossTerms(NamedTuple):
     total: tf.Tensor
     terms: dict[str, tf.Tensor]
     style_layers: dict[str, tf.Tensor]
-
-
-def loss_weights(settings: Settings) -> LossWeights:
-    """Return the weights of these settings as float32 tensors."""
-    style_losses = settings.style_loss_weights
-    return LossWeights(
-        terms=_as_tensors(term_weights(settings)),
-        content_layers=_as_tensors(settings.content_layer_weights),
-        style_layers=_as_tensors(settings.style_layer_weights),
-        style_losses={} if [*style_losses] == [GRAM] else _as_tensors(style_losses),
-    )
-
-
-def _as_tensors(weights: dict[str, float]) -> dict[str, tf.Tensor]:
-    return {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}
 
 
 class Seen(NamedTuple):
@@ -204,9 +169,7 @@ def loss_terms(
     """
     convention = convention_of(normalization, tv_kind)
     seen = _seen(encoder, convention, pixels, targets, weights, rematerialize=rematerialize)
-    terms = {term: TERMS[term](seen) for term in LOSS_TERMS}
-    if weights.scales:
-        terms = {term: weights.scales[term] * loss for term, loss in terms.items()}
+    terms = weights.scaled({term: TERMS[term](seen) for term in LOSS_TERMS})
     return LossTerms(
         # The order decides the last bits of the total, and so of the pixels.
         total=reduce(add, (weights.terms[term] * loss for term, loss in terms.items())),

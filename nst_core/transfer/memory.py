@@ -13,6 +13,7 @@ from nst_core.networks.topology import Convolution, Topology
 from nst_core.transfer.learning_rate import is_extended
 from nst_core.transfer.settings import OptimizerName, Settings
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
+from nst_core.transfer.tiles.grid import Grid, Tiles
 
 BYTES = 4
 """The size of a number: everything is float32."""
@@ -39,6 +40,16 @@ call."""
 WEIGHTS_OF_REGION = 4
 """Arrays of one channel of the size of the picture that the weights of a region take: at the size
 of the result, and at each style layer."""
+
+TILED_PICTURES: dict[OptimizerName, float] = {"adam": 20, "lbfgs": 20}
+"""The same for rows that are computed tile by tile, without the history of L-BFGS. There, these
+arrays are nearly all of the memory, so the number was measured apart."""
+
+PAIRS = 10
+"""How many earlier steps L-BFGS remembers, unless memory is short."""
+
+PAIR = 6
+"""Arrays of the size of the picture that each of them adds: two of each state that exists."""
 
 COMPILED: dict[OptimizerName, float] = {"adam": 240e6, "lbfgs": 245e6}
 """Bytes that compiling takes on a CPU, mostly for graphs; a GPU does not hold them."""
@@ -81,6 +92,7 @@ def peak_memory(
     on_gpu: bool = False,
     rematerialize: bool = False,
     regions: int = 0,
+    tiles: Tiles | None = None,
 ) -> int:
     """Return the estimated peak memory of a stylization in bytes.
 
@@ -90,21 +102,31 @@ def peak_memory(
         shape: height and width of the result, in pixels.
         on_gpu: whether it runs on a GPU, whose memory holds only arrays. On a CPU, the peak is
             that of the process, without what it takes to import this package and TensorFlow.
-        rematerialize: as in `iterates`.
+        rematerialize, tiles: as in `iterates`.
         regions: of the content's mask; 0 if there is none.
     """
-    blocks = [*_blocks(topology, settings, shape, regions)]
+    grid = Grid.of(topology, settings, tiles) if tiles else None
+    blocks = [*_blocks(topology, settings, grid.shape(*shape) if grid else shape, regions)]
     gradient = _rematerialized(blocks) if rematerialize else _kept(blocks, on_gpu=on_gpu)
     content = CONTENT_ARRAYS * sum(block.content for block in blocks)
     if settings.content_measure == "self-similarity":
         content += SIMILARITIES * len(settings.content_layer_weights)
-    held = PICTURES[settings.optimizer] + (AVERAGE if is_extended(settings) else 0)
+    held = _pictures(settings.optimizer, tiles)
+    held += AVERAGE if is_extended(settings) else 0
     pictures = held * math.prod(shape) * 3 + WEIGHTS_OF_REGION * regions * math.prod(shape)
     weights = sum(map(math.prod, topology.weight_shapes.values()))
     numbers = gradient + content + pictures
     if on_gpu:
         return round(BYTES * (numbers + weights))
     return round(BYTES * (numbers + COPIES_OF_WEIGHTS * weights) + COMPILED[settings.optimizer])
+
+
+def _pictures(optimizer: OptimizerName, tiles: Tiles | None) -> float:
+    """Return how many arrays of the size of the picture the optimizer holds."""
+    if not tiles:
+        return PICTURES[optimizer]
+    pairs = PAIRS if tiles.pairs is None else tiles.pairs
+    return TILED_PICTURES[optimizer] + (PAIR * pairs if optimizer == "lbfgs" else 0)
 
 
 def _kept(blocks: list[_Block], *, on_gpu: bool) -> float:

@@ -12,19 +12,23 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.compiled import Compiled, compile_for
+from nst_core.transfer.compiled import AnyTargets, Compiled, compile_for
 from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
 from nst_core.transfer.extended_adam import carried
 from nst_core.transfer.gradient_scales import with_scales
 from nst_core.transfer.guidance import Guidance
+from nst_core.transfer.lbfgs import Lbfgs
 from nst_core.transfer.learning_rate import has_schedule, step_size
-from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_weights
+from nst_core.transfer.loss_weights import LossWeights, loss_weights
+from nst_core.transfer.losses import LossTerms, Targets
 from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.optimizers import Optimizer, optimizer_of
 from nst_core.transfer.self_similarity import with_channel
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import StyleTargets, content_targets, octave_targets
 from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
+from nst_core.transfer.tiles.grid import Grid, Tiles
+from nst_core.transfer.tiles.losses import TiledTargets, tiled_content
 
 Pixels = NDArray[np.float32]
 """sRGB in [0, 1], (height, width, 3)."""
@@ -81,7 +85,7 @@ class OctaveTask:
     """The optimization at one octave."""
 
     compiled: Compiled
-    targets: Targets
+    targets: AnyTargets
     weights: LossWeights
     settings: Settings
     shape: tuple[int, int]
@@ -98,26 +102,28 @@ class OctaveTask:
         *,
         guidance: Guidance | None = None,
         rematerialize: bool = False,
+        tiles: Tiles | None = None,
     ) -> "OctaveTask":
-        """Prepare the octave of this index and shape (height, width), with its targets."""
-        of_style: dict[str, Any]
-        if guidance is None:
-            of_style = octave_targets(targets, octave, settings.style_layer_weights)
-        else:
-            regions = guidance.regions(encoder.topology, settings, octave, shape)
-            of_style = {"grams": {}, "centers": {}, "regions": regions}
-        layers = tuple(settings.content_layer_weights)
-        resized = resize(content, *shape)
-        seen = content_targets(encoder, resized, layers)
+        """Prepare the octave of this index and shape (height, width), with its targets.
+
+        The arguments that save memory are those of `stylize.iterates`.
+        """
+        grid = Grid.of(encoder.topology, settings, tiles) if tiles else None
+        pixels = resize(content, *shape)
         compiled = compile_for(
-            *(encoder, optimizer_of(settings), settings.normalization, current_device()),
+            encoder,
+            optimizer_of(settings, tiles.pairs if tiles else None),
+            *(settings.normalization, current_device()),
             tv_kind=settings.tv_kind,
             rematerialize=rematerialize,
+            grid=grid,
         )
-        compared = Targets(**_content(seen, settings), **of_style)
+        of_style = _of_style(targets, guidance, encoder, settings, octave, shape)
+        of_content = _of_content(encoder, pixels, settings, grid)
+        compared = (TiledTargets if grid else Targets)(**of_content, **of_style)
         weights = loss_weights(settings)
         if settings.normalize_gradients:
-            weights = with_scales(compiled, resized, compared, weights)
+            weights = with_scales(compiled, pixels, compared, weights)
         return cls(compiled, compared, weights, settings, shape)
 
     def losses_of(self, pixels: Pixels) -> Losses:
@@ -203,8 +209,28 @@ class OctaveTask:
         )
 
 
-def _content(features: dict[str, tf.Tensor], settings: Settings) -> dict[str, Any]:
-    """Return the targets of the content loss, by the names of the fields of `Targets`."""
+def _of_style(
+    targets: StyleTargets,
+    guidance: Guidance | None,
+    encoder: Encoder,
+    settings: Settings,
+    octave: int,
+    shape: tuple[int, int],
+) -> dict[str, Any]:
+    """Return the targets of the style loss, by the names of the fields of `Targets`."""
+    if guidance is None:
+        return octave_targets(targets, octave, settings.style_layer_weights)
+    regions = guidance.regions(encoder.topology, settings, octave, shape)
+    return {"grams": {}, "centers": {}, "regions": regions}
+
+
+def _of_content(
+    encoder: Encoder, content: Pixels, settings: Settings, grid: Grid | None
+) -> dict[str, Any]:
+    """Return the targets of the content loss, by the names of the fields that hold them."""
+    if grid:
+        return tiled_content(encoder, content, settings, grid)
+    features = content_targets(encoder, content, tuple(settings.content_layer_weights))
     if settings.content_measure == "features":
         return {"content": features}
     similarities = {layer: with_channel(of_layer) for layer, of_layer in features.items()}
@@ -229,6 +255,10 @@ def _restored(
     found, expected = state.best.point.shape, (*shape, 3)
     if found != expected:
         raise CheckpointError(f"found a picture of shape {found}, expected {expected}")
+    if isinstance(optimizer, Lbfgs):
+        history = (optimizer.memory, *expected)
+        if (kept := tuple(state.position_deltas.shape)) != history:
+            raise CheckpointError(f"found a history of shape {kept}, expected {history}")
     if others := {array.dtype.name for array in checkpoint.arrays} - {"float32", "int32"}:
         raise CheckpointError(f"found {others.pop()}, expected float32 and int32")
     return state

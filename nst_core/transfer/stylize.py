@@ -25,6 +25,7 @@ from nst_core.transfer.settings import Settings
 from nst_core.transfer.start import Pictures, beginning
 from nst_core.transfer.statistics import StyleTargets, style_targets
 from nst_core.transfer.terms import Losses
+from nst_core.transfer.tiles.grid import Tiles
 
 ENDED_EARLY = "budget"
 """The stop reason of a stylization that was ended before it was finished."""
@@ -134,14 +135,13 @@ def finish(
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
     """Run a generator of iterates to its end, and return the outcome."""
+    show = on_iterate or (lambda _: None)
     while True:
         try:
-            iterate = next(steps)
+            show(next(steps))
         except StopIteration as stop:
             outcome: Outcome = stop.value
             return outcome
-        if on_iterate is not None:
-            on_iterate(iterate)
 
 
 def iterates(
@@ -157,6 +157,7 @@ def iterates(
     checkpoint: Checkpoint | None = None,
     is_enough: Callable[[], bool] = lambda: False,
     rematerialize: bool = False,
+    tiles: Tiles | None = None,
 ) -> Generator[Iterate, None, Outcome]:
     """Yield the iterates of one stylization, every few steps, and return its outcome.
 
@@ -169,6 +170,7 @@ def iterates(
             the same machine, all later iterates are bit-identical to those without an interruption.
         is_enough: asked after each iterate; if true, the best picture, at full size, is the result.
         rematerialize: take less memory and more time.
+        tiles: compute loss and gradient tile by tile; see `tiles.grid.can_be_tiled`.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
@@ -180,7 +182,8 @@ def iterates(
     prepared, start = beginning(encoder, given, targets, settings, shape, seed, guidance)
     octaves = octave_shapes(*shape, settings.octaves)
     parts = (encoder, prepared, targets, settings)
-    prepare = partial(OctaveTask.prepare, *parts, guidance=guidance, rematerialize=rematerialize)
+    saving: dict[str, Any] = {"rematerialize": rematerialize, "tiles": tiles}
+    prepare = partial(OctaveTask.prepare, *parts, guidance=guidance, **saving)
     end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
     covered = None if guidance is None else guidance.coverage
     return _outcome(end, start, finished_picture(end.pixels, given.content, settings, covered))

@@ -6,6 +6,7 @@ should have fitted, the row goes on with the next rung.
 
 import gc
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,14 +15,20 @@ from nst_core.devices import ProcessKilledError, is_allocation_failure, reserved
 from nst_core.errors import UserError
 from nst_core.images.resize import fit
 from nst_core.networks import CATALOGUE
-from nst_core.transfer.memory import peak_memory
+from nst_core.networks.topology import Topology
+from nst_core.transfer.memory import PAIRS, peak_memory
 from nst_core.transfer.octaves import without_finest
 from nst_core.transfer.settings import Settings
+from nst_core.transfer.tiles.grid import Tiles, can_be_tiled, is_worth_it, layers_of
 from tasks.job import Job
 
 logger = logging.getLogger("nst_batch.rows")
 
 Result = TypeVar("Result")
+
+
+FEW_PAIRS = 3
+"""How many earlier steps L-BFGS remembers if there is no memory for more."""
 
 
 class NotEnoughMemoryError(UserError, MemoryError):
@@ -35,10 +42,12 @@ class Rung:
     Attributes:
         left_out: how many of the finest octaves are left out; each halves the sides of the result.
         rematerialize: whether activations are computed twice instead of being kept.
+        tiles: how it is computed tile by tile; None if the whole picture is computed at once.
     """
 
     left_out: int = 0
     rematerialize: bool = False
+    tiles: Tiles | None = None
 
     def settings(self, job: Job) -> Settings:
         """Return the settings with which a row runs on this rung."""
@@ -52,21 +61,50 @@ class Rung:
     def degraded(self, job: Job) -> str:
         """Return how a row's result differs from what was asked for; empty if it does not."""
         parts = ["rematerialization"] if self.rematerialize else []
+        if self.tiles:
+            pairs = self.tiles.pairs
+            few = (
+                "" if pairs is None else f" and {pairs} instead of {PAIRS} steps in L-BFGS's memory"
+            )
+            parts.append(f"tiles{few}")
         if self.left_out:
             (height, width), (tall, wide) = self.shape(job), job.shape
             parts.append(f"{width} x {height} instead of {wide} x {tall}")
         return ", ".join(parts)
 
 
-def rungs(job: Job) -> Iterator[Rung]:
-    """Yield the rungs of a row's ladder, down to the smallest picture that its encoder takes."""
+def rungs(job: Job, device: str = "CPU:0") -> Iterator[Rung]:
+    """Yield the rungs of a row's ladder on a device, none of which needs more than those before.
+
+    They go down to the smallest picture that the row's encoder takes.
+    """
+    least = math.inf
+    for rung in _all_rungs(job):
+        needed = needed_memory(job, device, rung)
+        if needed <= least:
+            yield rung
+            least = needed
+
+
+def _all_rungs(job: Job) -> Iterator[Rung]:
+    """Yield all rungs of a row, in the order of preference."""
     settings, left_out = job.settings, 0
-    layers = {*settings.content_layer_weights, *settings.style_layer_weights}
-    smallest = CATALOGUE[settings.encoder].topology.smallest_side(layers)
+    topology = CATALOGUE[settings.encoder].topology
+    smallest = topology.smallest_side(layers_of(settings))
     while not left_out or min(Rung(left_out).shape(job)) >= smallest:
         yield Rung(left_out)
         yield Rung(left_out, rematerialize=True)
+        if not job.regions and is_worth_it(topology, settings, Rung(left_out).shape(job)):
+            yield from (Rung(left_out, tiles=tiles) for tiles in _tiles(topology, settings))
         left_out += 1
+
+
+def _tiles(topology: Topology, settings: Settings) -> Iterator[Tiles]:
+    """Yield the ways in which a row can be computed tile by tile."""
+    if can_be_tiled(topology, settings):
+        yield Tiles()
+        if settings.optimizer == "lbfgs":
+            yield Tiles(pairs=FEW_PAIRS)
 
 
 def needed_memory(job: Job, device: str, rung: Rung = Rung()) -> int:
@@ -79,6 +117,7 @@ def needed_memory(job: Job, device: str, rung: Rung = Rung()) -> int:
         on_gpu=is_gpu,
         rematerialize=rung.rematerialize,
         regions=job.regions,
+        tiles=rung.tiles,
     )
 
 
@@ -102,7 +141,7 @@ def within_memory(
     Raises:
         NotEnoughMemoryError: the memory suffices on no rung.
     """
-    ladder, failed = [Rung()] if strict else [*rungs(job)], ""
+    ladder, failed = [Rung()] if strict else [*rungs(job, device)], ""
     while True:
         needed = [needed_memory(job, device, rung) for rung in ladder]
         with reserved_memory(device, needed, isolated=isolated) as (choice, free):

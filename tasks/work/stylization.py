@@ -188,6 +188,7 @@ class _RowRun:
             checkpoint=self._earlier.checkpoint if self._earlier else None,
             is_enough=self._has_used_its_budget,
             rematerialize=self._rung.rematerialize,
+            tiles=self._rung.tiles,
         )
         return finish(steps, self._follow)
 

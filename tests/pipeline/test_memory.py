@@ -42,11 +42,11 @@ def _observe(
     original: Prepare = OctaveTask.prepare
     seen: list[tuple[int, bool]] = []
 
-    def prepare(*arguments: Any, rematerialize: bool) -> OctaveTask:
+    def prepare(*arguments: Any, rematerialize: bool, **options: Any) -> OctaveTask:
         height = arguments[-1][0]
         seen.append((height, rematerialize))
         each(height, rematerialize)
-        return original(*arguments, rematerialize=rematerialize)
+        return original(*arguments, rematerialize=rematerialize, **options)
 
     patch.setattr(OctaveTask, "prepare", prepare)
     return seen

@@ -13,6 +13,7 @@ from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import style_targets
 from nst_core.transfer.stylize import stylize
 from nst_core.transfer.terms import term_weights
+from nst_core.transfer.tiles.grid import Tiles
 from tests import reference
 from tests.encoders import random_pixels, tiny_encoder
 from tests.unit.test_stylize import smooth_pixels
@@ -87,6 +88,20 @@ def test_losses_are_scaled_before_they_are_weighted() -> None:
     assert found.style == before.style
     assert found.style_layers == before.style_layers
     assert not plain.weights.scales
+
+
+def test_they_are_the_same_tile_by_tile() -> None:
+    settings = settings_of(optimizer="adam", steps=10, tolerance=0)
+    content, start = random_pixels(41, 47, 1), random_pixels(41, 47, 6)
+    targets = style_targets(ENCODER, STYLE, settings)
+    given = (ENCODER, content, targets, settings, 0, (41, 47))
+    plain, tiled = (OctaveTask.prepare(*given, tiles=tiles) for tiles in (None, Tiles(16)))
+    for term, scale in plain.weights.scales.items():
+        assert float(tiled.weights.scales[term]) == pytest.approx(float(scale), rel=1e-4)
+    ends = [[*task.reports(start)][-1] for task in (plain, tiled)]
+    assert ends[0].losses.total < 0.9 * plain.losses_of(start).total
+    assert ends[1].losses.total == pytest.approx(ends[0].losses.total, rel=1e-4)
+    np.testing.assert_allclose(ends[1].pixels, ends[0].pixels, atol=1e-3)
 
 
 def test_scales_do_not_depend_on_weights_nor_on_the_start() -> None:

@@ -14,6 +14,7 @@ from nst_core.devices.free_memory import Reservation
 from nst_core.errors import UserError
 from nst_core.transfer.octaves import octave_shapes, style_sides, without_finest
 from nst_core.transfer.settings import Settings
+from nst_core.transfer.tiles.grid import Tiles
 from tasks.job import Job
 from tasks.work import ladder
 from tasks.work.ladder import (
@@ -72,9 +73,11 @@ def failing(times: int, error: BaseException) -> tuple[list[Rung], Callable[[Run
 def test_each_rung_says_what_it_does_and_needs_less_than_the_one_before() -> None:
     asked = job()
     ladder = [*rungs(asked)]
-    assert [rung.degraded(asked) for rung in ladder[:5]] == [
+    assert [rung.degraded(asked) for rung in ladder[:7]] == [
         "",
         "rematerialization",
+        "tiles",
+        "tiles and 3 instead of 10 steps in L-BFGS's memory",
         "768 x 512 instead of 1536 x 1024",
         "rematerialization, 768 x 512 instead of 1536 x 1024",
         "384 x 256 instead of 1536 x 1024",
@@ -83,6 +86,32 @@ def test_each_rung_says_what_it_does_and_needs_less_than_the_one_before() -> Non
         needed = [needed_memory(asked, device, rung) for rung in ladder]
         assert needed == sorted(needed, reverse=True)
         assert len({*needed}) == len(needed)
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({"optimizer": "adam"}, [Tiles()]),
+        ({"optimizer": "lbfgs"}, [Tiles(), Tiles(pairs=3)]),
+        ({"style_measure": "sliced"}, []),
+        ({"content_measure": "self-similarity"}, []),
+        ({"size": 800}, []),
+    ],
+)
+def test_large_rows_are_tiled_if_their_losses_allow_it(
+    choices: dict[str, Any], expected: list[Tiles]
+) -> None:
+    asked = job(Settings(**{"size": 1536, "octaves": 2, **choices}))
+    assert [rung.tiles for rung in rungs(asked) if rung.tiles] == expected
+
+
+def test_a_large_row_keeps_its_size_as_long_as_tiles_fit() -> None:
+    asked = job(Settings(size=8192), (8192, 8192))
+    needed = [needed_memory(asked, "CPU:0", rung) for rung in rungs(asked)]
+    assert needed == sorted(needed, reverse=True)
+    full = [rung for rung in rungs(asked) if not rung.left_out]
+    assert [*rungs(asked)][: len(full)] == full
+    assert full[-1].tiles == Tiles(pairs=3)
 
 
 def test_the_ladder_ends_at_the_smallest_picture_of_the_encoder() -> None:

@@ -7,7 +7,8 @@ import tensorflow as tf
 from nst_core.images.resize import resize
 from nst_core.networks.forward import activations
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.losses import Targets, loss_terms, loss_weights
+from nst_core.transfer.loss_weights import loss_weights
+from nst_core.transfer.losses import Targets, loss_terms
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import StyleTargets, content_targets, gram_matrix, style_targets
 from nst_core.transfer.variation import total_variation

@@ -11,7 +11,8 @@ from nst_core.images.read import Picture
 from nst_core.images.resize import resize
 from nst_core.transfer.colors import color_statistics, match_colors
 from nst_core.transfer.guidance import Guidance
-from nst_core.transfer.losses import LossTerms, Targets, loss_terms, loss_weights
+from nst_core.transfer.loss_weights import loss_weights
+from nst_core.transfer.losses import LossTerms, Targets, loss_terms
 from nst_core.transfer.masks import WHITE, MaskError, Regions, fits, scaled
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import StyleTargets, content_targets, style_targets

@@ -10,7 +10,8 @@ from nst_core.images.resize import resize
 from nst_core.networks import CATALOGUE, forward
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
-from nst_core.transfer.losses import LossTerms, Targets, loss_terms, loss_weights
+from nst_core.transfer.loss_weights import loss_weights
+from nst_core.transfer.losses import LossTerms, Targets, loss_terms
 from nst_core.transfer.presets import PRESETS
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import gram_matrix

@@ -14,7 +14,8 @@ from nst_core.networks.topology import (
     Topology,
 )
 from nst_core.transfer import rematerialization
-from nst_core.transfer.losses import Targets, loss_terms, loss_weights
+from nst_core.transfer.loss_weights import loss_weights
+from nst_core.transfer.losses import Targets, loss_terms
 from nst_core.transfer.rematerialization import rematerialized
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import content_targets, gram_matrix, style_targets

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from nst_core.networks import CATALOGUE
-from nst_core.transfer.losses import LossTerms, Targets, loss_terms, loss_weights
+from nst_core.transfer.loss_weights import loss_weights
+from nst_core.transfer.losses import LossTerms, Targets, loss_terms
 from nst_core.transfer.memory import peak_memory
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import StyleTargets, content_targets, style_targets

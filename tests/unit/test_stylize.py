@@ -18,7 +18,8 @@ from nst_core.transfer.colors import match_colors
 from nst_core.transfer.compiled import compile_for
 from nst_core.transfer.descent import Evaluation
 from nst_core.transfer.lbfgs import Lbfgs
-from nst_core.transfer.losses import Targets, loss_terms, loss_weights
+from nst_core.transfer.loss_weights import loss_weights
+from nst_core.transfer.losses import Targets, loss_terms
 from nst_core.transfer.optimization import NotFiniteError
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import content_targets, style_targets

@@ -21,6 +21,9 @@ class Cost(NamedTuple):
         is_local: whether a layer's activations are no longer needed once its statistic is known.
         has_weights: whether its statistics can be those of a region, in which positions have
             weights.
+        is_summed: whether its statistics follow from sums over positions, one for each layer, so
+            that it can be computed tile by tile (`tiles.sums`).
+        halo: how many positions below and to the right such a sum needs besides a position itself.
     """
 
     version: int
@@ -28,13 +31,19 @@ class Cost(NamedTuple):
     target: Callable[[int], int]
     is_local: bool = True
     has_weights: bool = False
+    is_summed: bool = False
+    halo: int = 0
 
 
 COSTS: Mapping[str, Cost] = {
-    GRAM: Cost(1, 1, lambda channels: channels * (channels + 1), has_weights=True),
-    "moments": Cost(1, 5, lambda channels: 7 * channels, has_weights=True),
-    "wasserstein": Cost(1, 1, lambda channels: channels * (channels + 1) + 1, has_weights=True),
-    "shifted-gram": Cost(1, 8, lambda channels: channels * (4 * channels + 1)),
+    GRAM: Cost(1, 1, lambda channels: channels * (channels + 1), has_weights=True, is_summed=True),
+    "moments": Cost(1, 5, lambda channels: 7 * channels, has_weights=True, is_summed=True),
+    "wasserstein": Cost(
+        1, 1, lambda channels: channels * (channels + 1) + 1, has_weights=True, is_summed=True
+    ),
+    "shifted-gram": Cost(
+        1, 8, lambda channels: channels * (4 * channels + 1), is_summed=True, halo=4
+    ),
     "sliced": Cost(1, 3, lambda channels: channels * (channels + 256)),
     "histogram": Cost(1, 3, lambda channels: channels * 256),
     "neighbors": Cost(1, 2, lambda channels: channels * 4097 + 1, is_local=False),

@@ -33,13 +33,24 @@ def moments(
     Returns:
         float32 (5, channels).
     """
-    normal = tf.math.divide_no_nan(features - target["center"], target["scale"])
-    bounded = normal * tf.math.rsqrt(1 + tf.square(normal))
+    bounded = mapped(features, target)
     mean = mean_over_positions(bounded, weights)
     powers = [bounded - mean]
     for _ in range(2, HIGHEST + 1):
         powers.append(powers[-1] * powers[0])
     return tf.stack([mean, *(mean_over_positions(power, weights) for power in powers[1:])])
+
+
+def mapped(features: tf.Tensor, target: LayerTarget) -> tf.Tensor:
+    """Return features (..., channels) mapped to (-1, 1); see `moments`."""
+    normal = tf.math.divide_no_nan(features - target["center"], target["scale"])
+    return normal * tf.math.rsqrt(1 + tf.square(normal))
+
+
+def mapping(center: tf.Tensor, variance: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Return the target's `center` and `scale` from a style's mean and variance, (channels,)."""
+    scale = tf.sqrt(variance + SMALLEST_SHARE * tf.reduce_mean(variance))
+    return {"center": center, "scale": scale}
 
 
 def _target(features: tf.Tensor, weights: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -48,9 +59,8 @@ def _target(features: tf.Tensor, weights: tf.Tensor | None = None) -> dict[str, 
     else:
         center = mean_over_positions(features, weights)
         variance = mean_over_positions(tf.square(features - center), weights)
-    scale = tf.sqrt(variance + SMALLEST_SHARE * tf.reduce_mean(variance))
-    mapping = {"center": center, "scale": scale}
-    return {**mapping, "moments": moments(features, mapping, weights)}
+    to_interval = mapping(center, variance)
+    return {**to_interval, "moments": moments(features, to_interval, weights)}
 
 
 def _loss(found: tf.Tensor, target: LayerTarget) -> tf.Tensor:

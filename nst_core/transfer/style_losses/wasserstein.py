@@ -40,7 +40,11 @@ def _mean_and_covariance(
 
 
 def _target(features: tf.Tensor, weights: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-    mean, covariance = _mean_and_covariance(features, weights)
+    return normal_distribution(*_mean_and_covariance(features, weights))
+
+
+def normal_distribution(mean: tf.Tensor, covariance: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Return the target from a style's mean (channels,) and covariance (channels, channels)."""
     covariance = covariance.numpy().astype(np.float64)
     noise = NOISE * np.trace(covariance) / len(covariance)
     values, vectors = np.linalg.eigh(covariance)

@@ -1,0 +1,56 @@
+"""The weights of the loss as tensors, which follow from `Settings`."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.settings import Settings
+from nst_core.transfer.style_losses.costs import GRAM
+from nst_core.transfer.terms import term_weights
+
+NOTHING: Mapping[str, Any] = {}
+"""A dictionary, because TensorFlow cannot take other mappings apart and build them again."""
+
+
+class LossWeights(NamedTuple):
+    """The weights as tensors, so that different weights need no new compilation.
+
+    Attributes:
+        terms: by the names in `LOSS_TERMS`.
+        content_layers, style_layers: by layer name.
+        style_losses: by the names of style losses; empty if `gram` is the only one.
+        scales: factors of the terms before their weights, by the names in `LOSS_TERMS`; empty if
+            the terms are as they are.
+    """
+
+    terms: dict[str, tf.Tensor]
+    content_layers: dict[str, tf.Tensor]
+    style_layers: dict[str, tf.Tensor]
+    style_losses: Mapping[str, tf.Tensor] = NOTHING
+    scales: Mapping[str, tf.Tensor] = NOTHING
+
+    def alone(self, term: str) -> "LossWeights":
+        """Return weights with which the total is this term, as it is."""
+        terms = {name: tf.constant(float(name == term)) for name in self.terms}
+        return self._replace(terms=terms, scales={})
+
+    def scaled(self, losses: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Return losses, by term, multiplied by the scales."""
+        if not self.scales:
+            return {**losses}
+        return {term: self.scales[term] * loss for term, loss in losses.items()}
+
+
+def loss_weights(settings: Settings) -> LossWeights:
+    """Return the weights of these settings as float32 tensors."""
+    style_losses = settings.style_loss_weights
+    return LossWeights(
+        terms=_as_tensors(term_weights(settings)),
+        content_layers=_as_tensors(settings.content_layer_weights),
+        style_layers=_as_tensors(settings.style_layer_weights),
+        style_losses={} if [*style_losses] == [GRAM] else _as_tensors(style_losses),
+    )
+
+
+def _as_tensors(weights: dict[str, float]) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}

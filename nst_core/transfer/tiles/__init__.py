@@ -1,0 +1,1 @@
+"""Losses, gradients and style targets of large pictures, computed tile by tile."""
