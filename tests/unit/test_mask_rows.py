@@ -92,7 +92,7 @@ def test_faults_name_the_column_and_say_what_was_found(folder: Path) -> None:
     (folder / "text.png").write_text("not a picture")
     (fault,) = faults_of(folder, "black.png", "")
     assert (fault.column, fault.found) == ("content_mask", "black.png")
-    assert fault.expected.startswith("it is black; expected white")
+    assert fault.expected.startswith("found no region; expected white")
     (fault,) = faults_of(folder, "", "square.png")
     assert fault.column == "style_mask"
     assert "found a mask of 40 x 40 pixels, expected the aspect" in fault.expected
