@@ -22,7 +22,7 @@ class Job(BaseModel):
             the settings say what it starts from.
         content_mask, content_mask_sha256, style_mask, style_mask_sha256: the masks that the row
             uses, and their digests; None and empty if there is none in a file.
-        regions: how many regions the content's mask has; 0 without one.
+        regions, style_regions: how many regions the masks have, as in `intake.masks.MasksOfRow`.
         content_shape, style_shape: height and width of the original pictures, in pixels.
         encoder: the feature network, with its weights checked.
         style_key: identity of the style's targets.
@@ -56,6 +56,7 @@ class Job(BaseModel):
     style_mask: PlaceField | None = None
     style_mask_sha256: str = ""
     regions: int = 0
+    style_regions: int = 0
 
     @property
     def content_name(self) -> str:

@@ -26,7 +26,7 @@ GAP, LABEL = 8, 18
 LARGEST_FILE = 60_000
 """In bytes; the quality of the JPEG is lowered until the file is small enough."""
 
-CONTENT, STYLE = "coffee", "swirls"
+CONTENT, STYLE, OTHER_STYLE = "coffee", "swirls", "stained_glass"
 
 Choices = Mapping[str, Any]
 
@@ -117,8 +117,59 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
 """The labels and the settings of each sheet's pictures, by the name of the control."""
 
 
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+Paint = str | tuple[int, ...]
+
+
+def cup_mask(cup: Paint, table: Paint) -> Image.Image:
+    """Return a mask of the photograph `coffee`: the cup with its saucer, and the table."""
+    mask = Image.new("RGB", (600, 400), table)
+    draw = ImageDraw.Draw(mask)
+    for corners in ((77, 63, 479, 387), (172, 17, 409, 211)):
+        draw.ellipse(corners, cup)
+    draw.polygon([(402, 75), (418, 66), (425, 80), (400, 130)], cup)
+    return mask
+
+
+def gray_masks(content: Image.Image, style: Image.Image) -> dict[str, Image.Image]:
+    """Return results with gray masks, and what they are made from."""
+    settings = nst.resolve({"preset": "draft", "seed": 1})
+    pictures = {"the photograph": content}
+    for name, mask in (
+        ("the table", cup_mask("black", "white")),
+        ("the cup", cup_mask("white", "black")),
+    ):
+        outcome = nst.stylize(content, style, settings, content_mask=mask)
+        pictures |= {f"content_mask: {name}": mask, f"{name} is stylized": outcome.image}
+    return pictures
+
+
+def colored_masks(content: Image.Image, style: Image.Image) -> dict[str, Image.Image]:
+    """Return a result with color-coded masks, and what it is made from."""
+    half = (SIDE // 2, 0, SIDE, SIDE)
+    both, style_mask = style.copy(), Image.new("RGB", style.size, RED)
+    both.paste(Image.fromarray(PAINTINGS[OTHER_STYLE](SIDE, 1)).crop(half), half)
+    style_mask.paste(BLUE, half)
+    mask, settings = cup_mask(RED, BLUE), nst.resolve({"preset": "draft", "seed": 1})
+    outcome = nst.stylize(content, both, settings, content_mask=mask, style_mask=style_mask)
+    return {
+        "content_mask": mask,
+        "the style": both,
+        "style_mask": style_mask,
+        "the result": outcome.image,
+    }
+
+
+MASKS = {"masks": gray_masks, "masks-2": colored_masks}
+"""The sheets that show masks, by name."""
+
+
 def sheet_of(pictures: Mapping[str, Image.Image]) -> Image.Image:
     """Return pictures of one size side by side, with their labels below them."""
+    pictures = {label: picture.copy() for label, picture in pictures.items()}
+    for picture in pictures.values():
+        picture.thumbnail((SIDE, SIDE))
     height = max(picture.height for picture in pictures.values())
     size = (GAP + (SIDE + GAP) * len(pictures), GAP + height + LABEL)
     sheet = Image.new("RGB", size, "white")
@@ -136,6 +187,8 @@ def draw(name: str) -> Image.Image:
     photo = Image.fromarray(photograph(CONTENT))
     height, width = fit(photo.height, photo.width, SIDE)
     content, style = photo.resize((width, height)), PAINTINGS[STYLE](SIDE, 1)
+    if name in MASKS:
+        return sheet_of(MASKS[name](content, Image.fromarray(style)))
     pictures = {"the photograph": content}
     for label, choices in CONTROLS[name]:
         print(label, flush=True)

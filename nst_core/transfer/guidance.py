@@ -10,14 +10,9 @@ from nst_core.networks.topology import Topology
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.colors import match_colors
 from nst_core.transfer.guided import Region
-from nst_core.transfer.masks import (
-    Regions,
-    Weights,
-    check_aspect,
-    check_settings,
-    given_mask,
-    scaled,
-)
+from nst_core.transfer.mask_checks import check_aspect, check_colors, check_settings
+from nst_core.transfer.mask_colors import Color, nearest
+from nst_core.transfer.masks import Regions, Weights, given_mask, scaled
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import StyleTargets, octave_targets
 
@@ -60,14 +55,16 @@ class Guidance:
         """
         given, pixels = given_mask(mask, content, settings), as_pixels(content)
         if given is None:
+            check_colors(None, targets.regions)
             return None
         regions = Regions.of(given, "content_mask")
         check_aspect(regions.weights.shape[:2], pixels.shape[:2], "content_mask")
-        if regions.is_whole:
+        check_colors(regions.colors, targets.regions)
+        if regions.is_whole and not targets.regions:
             return None
         check_settings(settings)
         weights = regions.scaled(*shape).feathered(settings.mask_feather).weights
-        return cls(weights, (targets,) * len(regions.colors))
+        return cls(weights, tuple(_targets_of(color, targets) for color in regions.colors))
 
     @property
     def coverage(self) -> _Pixels:
@@ -121,3 +118,9 @@ class Guidance:
             )
             for index, style in enumerate(self.styles)
         )
+
+
+def _targets_of(color: Color, targets: StyleTargets) -> StyleTargets:
+    """Return the targets of the style's region of a color; of all if the style has no regions."""
+    found = nearest(color, targets.regions)
+    return targets if found is None else targets.regions[found]

@@ -6,6 +6,7 @@ color-coded mask, each color is a region (`mask_colors`), and black is none.
 This module loads no TensorFlow.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,17 +15,32 @@ from numpy.typing import NDArray
 from nst_core.errors import UserError
 from nst_core.images.pixels import PictureLike, pixels_and_alpha
 from nst_core.images.resize import fit, resize
+from nst_core.transfer.mask_colors import (
+    MOST_REGIONS,
+    NOISE,
+    Color,
+    as_text,
+    color_regions,
+    nearest,
+)
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.style_losses.costs import COSTS
 
 Weights = NDArray[np.float32]
 """Weights in [0, 1], (height, width, regions), whose sums over regions are at most 1."""
 
-Color = tuple[int, int, int]
-"""Red, green and blue, from 0 to 255."""
-
 WHITE: Color = (255, 255, 255)
 """The color of the region of a gray mask."""
+
+NAMES: Mapping[Color, str] = {
+    WHITE: "white",
+    (255, 0, 0): "red",
+    (0, 255, 0): "green",
+    (0, 0, 255): "blue",
+    (255, 255, 0): "yellow",
+    (255, 0, 255): "magenta",
+    (0, 255, 255): "cyan",
+    (128, 128, 128): "gray",
+}
 
 MASK_SIDE = 2048
 """Larger masks are first reduced to this longest side, so that what is checked before a batch runs
@@ -39,9 +55,6 @@ NEARLY = 4 / 255
 
 LARGEST_CHROMA = 48 / 255
 """The largest difference between the channels of a gray pixel, because of JPEG."""
-
-CLOSE_ASPECT = 1.5
-"""How many of its own pixels a mask may be too long for its picture, because sizes are rounded."""
 
 
 class MaskError(UserError, ValueError):
@@ -69,16 +82,16 @@ class Regions:
             name: the mask's name in messages.
 
         Raises:
-            MaskError: it has no region, or one that is too small.
+            MaskError: it has no region, too many, or one that is too small.
             ValueError: it is not a picture, or its values are out of range.
         """
         pixels = _on_black(mask, name)
         chroma = pixels.max(axis=-1) - pixels.min(axis=-1)
-        if chroma.max() > LARGEST_CHROMA:
-            raise MaskError(f"{name}: found colors; expected a gray mask")
+        if (chroma > LARGEST_CHROMA).mean() >= NOISE:
+            return cls(*color_regions(pixels)).checked(name)
         level = (pixels.mean(axis=-1) - NEARLY) / (1 - 2 * NEARLY)
-        regions = cls((WHITE,), np.clip(level, 0, 1)[..., np.newaxis].astype(np.float32))
-        return regions.checked(name)
+        weights = np.clip(level, 0, 1)[..., np.newaxis].astype(np.float32)
+        return cls((WHITE,), weights).checked(name)
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -94,15 +107,24 @@ class Regions:
         """Return these regions.
 
         Raises:
-            MaskError: there is none, or one is too small.
+            MaskError: there is none, there are too many, or one is too small.
         """
+        if len(self.colors) > MOST_REGIONS:
+            raise MaskError(
+                f"{name}: found more than {MOST_REGIONS} colors; expected a gray mask, or at most "
+                f"{MOST_REGIONS} colors that do not fade into each other (mask_feather softens "
+                "borders)"
+            )
         if not self.colors or max(self.shares) == 0:
-            raise MaskError(f"{name}: it is black; expected white or a color where a style applies")
+            raise MaskError(
+                f"{name}: found no region; expected white, or flat areas of color, where a style "
+                "applies (black is none)"
+            )
         for color, share in zip(self.colors, self.shares, strict=True):
             if share < SMALLEST_SHARE:
                 raise MaskError(
                     f"{name}: found a region {shown(color)} that covers {share:.2%} of it; "
-                    f"expected at least {SMALLEST_SHARE:.1%}"
+                    f"expected at least {SMALLEST_SHARE:.1%}: enlarge it, or paint it black"
                 )
         return self
 
@@ -150,8 +172,9 @@ def scaled(weights: Weights, height: int, width: int) -> Weights:
 
 
 def shown(color: Color) -> str:
-    """Return a color for people, such as `#ff0000`."""
-    return "#" + "".join(f"{level:02x}" for level in color)
+    """Return a color for people, such as `#fe0000 (red)`."""
+    near = nearest(color, NAMES)
+    return as_text(color) + (f" ({NAMES[near]})" if near else "")
 
 
 def given_mask(
@@ -161,71 +184,6 @@ def given_mask(
     if mask is not None or not settings.alpha_mask:
         return mask
     return pixels_and_alpha(picture)[1]
-
-
-def fits(mask: tuple[int, int], picture: tuple[int, int]) -> bool:
-    """Return whether a mask has the aspect of a picture; both are (height, width) in pixels."""
-    (height, width), (tall, wide) = sorted((mask, picture))
-    too_wide, too_tall = abs(width - height * wide / tall), abs(height - width * tall / wide)
-    return min(too_wide, too_tall) <= CLOSE_ASPECT
-
-
-def check_aspect(mask: tuple[int, int], picture: tuple[int, int], name: str) -> None:
-    """Check the aspect of a mask.
-
-    Args:
-        mask, picture: height and width, in pixels.
-        name: of the mask in messages.
-
-    Raises:
-        MaskError: the mask has another aspect than the picture.
-    """
-    if not fits(mask, picture):
-        (height, width), (tall, wide) = mask, picture
-        raise MaskError(
-            f"{name}: found a mask of {width} x {height} pixels, expected the aspect of its "
-            f"picture, which has {wide} x {tall}"
-        )
-
-
-def incompatible_settings(settings: Settings) -> dict[str, str]:
-    """Return the settings that cannot be used with a mask, with what is expected instead."""
-    wrong = {}
-    unguided = [name for name in settings.style_loss_weights if not COSTS[name].has_weights]
-    if unguided:
-        known = ", ".join(name for name, cost in COSTS.items() if cost.has_weights)
-        wrong["style_measure"] = f"{unguided[0]} knows no masks; expected any of {known}"
-    if settings.match_colors and settings.color_match == "histogram":
-        wrong["color_match"] = "histogram knows no masks; expected symmetric, pca or cholesky"
-    return wrong
-
-
-def style_regions(mask: PictureLike, style: NDArray[np.float32], settings: Settings) -> Regions:
-    """Return the regions of a style's mask.
-
-    Args:
-        mask: in any form that `Regions.of` takes.
-        style: the style picture, (height, width, 3).
-        settings: how to stylize.
-
-    Raises:
-        MaskError: the mask does not fit the style or the settings.
-    """
-    regions = Regions.of(mask, "style_mask")
-    check_aspect(regions.weights.shape[:2], style.shape[:2], "style_mask")
-    if not regions.is_whole:
-        check_settings(settings)
-    return regions
-
-
-def check_settings(settings: Settings) -> None:
-    """Check settings that are to be used with a mask.
-
-    Raises:
-        MaskError: one of them knows no masks.
-    """
-    for name, why in incompatible_settings(settings).items():
-        raise MaskError(f"{name}: with a mask, {why}")
 
 
 def _on_black(mask: PictureLike, name: str) -> NDArray[np.float32]:

@@ -184,7 +184,9 @@ def _blocks(
             # The gradient of a convolution needs its weights, and not what it was given.
             kept=sum(size for layer, size in sizes.items() if not isinstance(layer, Convolution)),
             style=of_style * sum(arrays.values()),
-            others=of_style * sum(count for name, count in arrays.items() if name != GRAM),
+            # The gradients of guided Gram matrices exist for a moment, one for each region.
+            others=of_style
+            * sum(count for name, count in arrays.items() if regions or name != GRAM),
             lasting=of_style * sum(arrays[name] for name in arrays if not COSTS[name].is_local),
             content=sum(size for layer, size in sizes.items() if layer.name in content),
         )

@@ -1,7 +1,7 @@
 """The statistics of features that represent style and content; style targets can be saved."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,7 +14,9 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.colors import ColorStatistics, color_statistics
-from nst_core.transfer.masks import Weights, given_mask, scaled, style_regions
+from nst_core.transfer.mask_checks import style_regions
+from nst_core.transfer.mask_colors import Color, as_color, as_text
+from nst_core.transfer.masks import WHITE, Weights, given_mask, scaled
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import GramKind, Settings
 from nst_core.transfer.style_losses.costs import GRAM
@@ -35,18 +37,22 @@ class StyleTargets:
         centers: likewise; the vectors to subtract from activations first, float32 (channels,).
         colors: statistics of the style at its largest working size.
         others: likewise; the targets of the style losses besides `gram`, if the settings name any.
+        regions: the targets of each region of a color-coded mask, by its color. Everything else is
+            then that of all regions together.
     """
 
     grams: tuple[Mapping[str, Array], ...]
     centers: tuple[Mapping[str, Array], ...]
     colors: ColorStatistics
     others: tuple[LossTargets, ...] = ()
+    regions: Mapping[Color, "StyleTargets"] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Return a safetensors file.
 
         Its arrays are `<octave>.<layer>.gram` and `.center`, `<octave>.<layer>.<loss>/<array>` for
-        other style losses, and `colors.<statistic>`.
+        other style losses, and `colors.<statistic>`. For each region, there is such a file as an
+        array of bytes, `#<color>`.
         """
         arrays = {
             f"{octave}.{layer}.{kind}": array
@@ -62,6 +68,8 @@ class StyleTargets:
             for name, array in named.items()
         }
         arrays |= {f"colors.{name}": array for name, array in self.colors._asdict().items()}
+        files = {as_text(color): region.to_bytes() for color, region in self.regions.items()}
+        arrays |= {name: np.frombuffer(file, np.uint8) for name, file in files.items()}
         return safetensors.numpy.save(
             {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         )
@@ -71,6 +79,11 @@ class StyleTargets:
         """Read the targets that `to_bytes` wrote."""
         arrays = safetensors.numpy.load(data)
         colors = {name: arrays.pop(f"colors.{name}") for name in ColorStatistics._fields}
+        regions = {
+            as_color(name): cls.from_bytes(arrays.pop(name).tobytes())
+            for name in [*arrays]
+            if name.startswith("#")
+        }
         grams: dict[int, dict[str, Array]] = {}
         centers: dict[int, dict[str, Array]] = {}
         others: dict[int, dict[str, dict[str, dict[str, Array]]]] = {}
@@ -83,8 +96,17 @@ class StyleTargets:
             else:
                 {"gram": grams, "center": centers}[kind].setdefault(int(octave), {})[layer] = array
         return cls(
-            *(_in_order(grams), _in_order(centers), ColorStatistics(**colors), _in_order(others))
+            *(_in_order(grams), _in_order(centers), ColorStatistics(**colors), _in_order(others)),
+            regions=regions,
         )
+
+    def with_colors_of(self, other: "StyleTargets") -> "StyleTargets":
+        """Return these targets with the colors of others of the same style, in all regions."""
+        regions = {
+            color: region.with_colors_of(other.regions[color])
+            for color, region in self.regions.items()
+        }
+        return replace(self, colors=other.colors, regions=regions)
 
 
 Item = TypeVar("Item")
@@ -123,8 +145,8 @@ def style_targets(
         style: of any size and in any form that `as_pixels` takes.
         settings: determine the working sizes, the layers, the kind of Gram matrix and the style
             losses.
-        mask: of the style: white counts for its statistics, and black does not. Without one, it
-            is the style's transparency if the settings say so.
+        mask: of the style: what is black does not count for its statistics, and each color is a
+            region of its own. Without one, it is the style's transparency if the settings say so.
 
     Raises:
         ValueError: `style` or `mask` is not a picture, or its values are out of range.
@@ -137,7 +159,12 @@ def style_targets(
     regions = None if given is None else style_regions(given, style, settings)
     if regions is None or regions.is_whole:
         return _targets(seen, sized[-1], settings)
-    return _targets(seen, sized[-1], settings, regions.weights)
+    whole = _targets(seen, sized[-1], settings, regions.weights.sum(axis=-1, keepdims=True))
+    if regions.colors == (WHITE,):
+        return whole
+    planes = np.moveaxis(regions.weights, -1, 0)[..., np.newaxis]
+    each = (_targets(seen, sized[-1], settings, plane) for plane in planes)
+    return replace(whole, regions=dict(zip(regions.colors, each, strict=True)))
 
 
 def _targets(

@@ -184,6 +184,7 @@ def _masks_of_job(row: Row, masks: MasksOfRow) -> dict[str, Any]:
         "content_mask_sha256": masks.content if places[CONTENT_MASK] else "",
         "style_mask_sha256": masks.style if places[STYLE_MASK] else "",
         "regions": masks.regions,
+        "style_regions": masks.style_regions,
     }
 
 

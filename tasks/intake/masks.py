@@ -9,15 +9,9 @@ from nst_core.images.picture_files import PictureError
 from nst_core.images.read import PictureFacts, load
 from nst_core.storage.places import Place, redacted
 from nst_core.transfer.identity import ALPHA
-from nst_core.transfer.masks import (
-    MASK_SIDE,
-    SMALLEST_SHARE,
-    Color,
-    MaskError,
-    Regions,
-    check_aspect,
-    incompatible_settings,
-)
+from nst_core.transfer.mask_checks import check_aspect, incompatible_settings, wrong_colors
+from nst_core.transfer.mask_colors import Color
+from nst_core.transfer.masks import MASK_SIDE, SMALLEST_SHARE, WHITE, MaskError, Regions
 from tasks.intake.faults import reason_of
 from tasks.row import CONTENT_MASK, STYLE_MASK, Fault, Row
 
@@ -52,12 +46,14 @@ class MasksOfRow:
     Attributes:
         content, style: the digest of each mask, or `ALPHA`; empty if there is none, or if it is
             white, which is the same.
-        regions: how many regions the content has; 0 without a mask.
+        regions, style_regions: how many regions the content's mask has, and the style's; 0 without
+            a mask, and for the style also with a gray one.
     """
 
     content: str = ""
     style: str = ""
     regions: int = 0
+    style_regions: int = 0
 
 
 def examine_masks(rows: Sequence[Row], found: Found, max_pixels: int) -> Masks:
@@ -97,48 +93,95 @@ def mask_faults(row: Row, found: Found, masks: Masks) -> Iterator[Fault]:
         found: what is known about its pictures.
         masks: what `examine_masks` returned.
     """
-    for column, picture in PICTURES.items():
-        if column not in row.sources or row.has_fault_in(column):
-            continue
-        place, facts = row.sources[column], masks.get(row.sources[column])
-        if isinstance(facts, MaskError):
-            yield Fault(row.line, column, row.cells[column], str(facts))
-        mask, of = found.get(place), found.get(row.sources.get(picture, place))
-        if isinstance(mask, PictureFacts) and isinstance(of, PictureFacts):
-            try:
-                check_aspect((mask.height, mask.width), (of.height, of.width), MASK)
-            except MaskError as error:
-                yield Fault(row.line, column, row.cells[column], _without_name(error))
+    for column in PICTURES:
+        if column in row.sources and not row.has_fault_in(column):
+            yield from _faults_of_mask(row, column, found, masks)
+    yield from _color_faults(row, found, masks)
     yield from _alpha_faults(row, found)
     yield from _setting_faults(row, found, masks)
 
 
+def _faults_of_mask(row: Row, column: str, found: Found, masks: Masks) -> Iterator[Fault]:
+    place, cell = row.sources[column], row.cells[column]
+    if isinstance(facts := masks.get(place), MaskError):
+        yield Fault(row.line, column, cell, str(facts))
+    mask, picture = found.get(place), _picture(row, column, found)
+    if isinstance(mask, PictureFacts) and isinstance(picture, PictureFacts):
+        try:
+            check_aspect((mask.height, mask.width), (picture.height, picture.width), MASK)
+        except MaskError as error:
+            yield Fault(row.line, column, cell, _without_name(error))
+
+
+def _color_faults(row: Row, found: Found, masks: Masks) -> Iterator[Fault]:
+    """Yield that the style has no region of a color that the content has."""
+    named = (row.sources[column] for column in PICTURES if column in row.sources)
+    if any(not isinstance(masks.get(place), MaskFacts) for place in named):
+        return
+    content, style = (_used(row, column, found, masks) for column in PICTURES)
+    if style is None or style.digest == ALPHA or (content is None and style.is_gray):
+        return
+    for column, why in wrong_colors(content.colors if content else None, style.colors).items():
+        yield Fault(row.line, column, row.cell(column), why)
+
+
 def masks_of(row: Row, found: Found, masks: Masks) -> MasksOfRow:
     """Return the masks that a row uses, of which none has a fault."""
-    digests = {column: _digest(row, column, found, masks) for column in PICTURES}
-    regions = 1
-    if row.content_mask is not None and isinstance(facts := masks[row.content_mask], MaskFacts):
-        regions = len(facts.colors)
-    content = digests[CONTENT_MASK]
-    return MasksOfRow(content, digests[STYLE_MASK], regions if content else 0)
+    content, style = (_used(row, column, found, masks) for column in PICTURES)
+    if style and style.is_whole and not style.replaces_alpha:
+        style = None
+    style_colors = style.colors if style and not style.is_gray else ()
+    if content and content.is_whole and not content.replaces_alpha and not style_colors:
+        content = None
+    return MasksOfRow(
+        content=content.digest if content else "",
+        style=style.digest if style else "",
+        regions=len(content.colors) if content else 0,
+        style_regions=len(style_colors),
+    )
 
 
-def _digest(row: Row, column: str, found: Found, masks: Masks) -> str:
-    """Return the digest of a mask that changes something, or `ALPHA`; empty if there is none."""
-    place, picture = row.sources.get(column), found.get(row.sources[PICTURES[column]])
+@dataclass(frozen=True)
+class _Used:
+    """A mask that a row uses.
+
+    Attributes:
+        digest: of the mask, or `ALPHA`.
+        colors, is_whole: as in `MaskFacts`.
+        replaces_alpha: whether the transparency of the picture would be the mask without it.
+    """
+
+    digest: str
+    colors: tuple[Color, ...]
+    is_whole: bool
+    replaces_alpha: bool
+
+    @property
+    def is_gray(self) -> bool:
+        return self.colors == (WHITE,)
+
+
+def _used(row: Row, column: str, found: Found, masks: Masks) -> _Used | None:
+    """Return the mask of a picture; None if it has none, or none that can be used."""
+    picture, place = _picture(row, column, found), row.sources.get(column)
     by_alpha = row.settings.alpha_mask and isinstance(picture, PictureFacts) and picture.opacity < 1
     if place is None:
-        return ALPHA if by_alpha else ""
+        return _Used(ALPHA, (WHITE,), is_whole=False, replaces_alpha=False) if by_alpha else None
     facts, mask = masks.get(place), found.get(place)
-    # A white mask says that the transparency of the picture is not one.
-    if not isinstance(facts, MaskFacts) or (facts.is_whole and not by_alpha):
-        return ""
-    return mask.sha256 if isinstance(mask, PictureFacts) else ""
+    if not isinstance(facts, MaskFacts) or not isinstance(mask, PictureFacts):
+        return None
+    return _Used(mask.sha256, facts.colors, facts.is_whole, by_alpha)
+
+
+def _picture(row: Row, column: str, found: Found) -> PictureFacts | PictureError | None:
+    """Return what is known about the picture that a mask belongs to."""
+    place = row.sources.get(PICTURES[column])
+    return None if place is None else found.get(place)
 
 
 def _alpha_faults(row: Row, found: Found) -> Iterator[Fault]:
     for column, picture in PICTURES.items():
-        facts = found.get(row.sources.get(picture, row.content))
+        facts = _picture(row, column, found)
         if not row.settings.alpha_mask or column in row.sources:
             continue
         if isinstance(facts, PictureFacts) and facts.opacity < SMALLEST_SHARE:
@@ -150,9 +193,10 @@ def _alpha_faults(row: Row, found: Found) -> Iterator[Fault]:
 
 
 def _setting_faults(row: Row, found: Found, masks: Masks) -> Iterator[Fault]:
-    if {*row.sources} >= {*PICTURES.values()} and any(
-        _digest(row, column, found, masks) for column in PICTURES
-    ):
-        for setting, why in incompatible_settings(row.settings).items():
+    if not {*row.sources} >= {*PICTURES.values()}:
+        return
+    used = masks_of(row, found, masks)
+    for setting, why in incompatible_settings(row.settings).items():
+        if used.content or used.style:
             cell = row.cell(setting) or str(getattr(row.settings, setting))
             yield Fault(row.line, setting, cell, f"the row has a mask, and {why}")

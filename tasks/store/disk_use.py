@@ -138,7 +138,8 @@ def targets_bytes(job: Job) -> int:
     # The file also has a header, which describes each array, and a record beside it.
     losses = {GRAM, *settings.style_loss_weights}
     arrays = sum(4 * COSTS[loss].target(count) + 300 for loss in losses for count in channels)
-    return settings.octaves * arrays + BLOCK
+    # Each region of a color-coded mask has its own, and so have all of them together.
+    return (1 + job.style_regions) * settings.octaves * arrays + BLOCK
 
 
 def _octaves(job: Job) -> dict[int, tuple[int, int]]:

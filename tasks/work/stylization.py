@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -141,7 +141,7 @@ def _targets_of_rung(job: Job, rung: Rung, targets: "StyleTargets") -> "StyleTar
     )
     found = style_targets(job.encoder.load(), style.rgb, smaller, style_mask(job, style))
     # The content gets the same colors at each size.
-    return replace(found, colors=targets.colors)
+    return found.with_colors_of(targets)
 
 
 class _RowRun:

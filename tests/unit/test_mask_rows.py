@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nst_core.images.read import load
 from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.transfer.identity import ALPHA
+from nst_core.transfer.statistics import style_targets
 from tasks.job import Job
 from tasks.row import Fault
+from tasks.work.ladder import Rung, needed_memory
+from tasks.work.stylization import _targets_of_rung
 from tests.pictures import write_picture
 from tests.unit.test_jobs import examine
 
@@ -92,7 +96,7 @@ def test_faults_name_the_column_and_say_what_was_found(folder: Path) -> None:
     (folder / "text.png").write_text("not a picture")
     (fault,) = faults_of(folder, "black.png", "")
     assert (fault.column, fault.found) == ("content_mask", "black.png")
-    assert fault.expected.startswith("it is black; expected white")
+    assert fault.expected.startswith("found no region; expected white")
     (fault,) = faults_of(folder, "", "square.png")
     assert fault.column == "style_mask"
     assert "found a mask of 40 x 40 pixels, expected the aspect" in fault.expected
@@ -147,3 +151,17 @@ def test_a_warning_about_a_mask_names_its_column(folder: Path) -> None:
     (folder / "cut.png").write_bytes(whole[:-8])
     (job,) = jobs_of(folder, ("cut.png", ""))
     assert any(warning.startswith("content_mask: ") for warning in job.warnings)
+
+
+def test_a_smaller_rung_of_the_ladder_has_the_style_of_the_mask(folder: Path) -> None:
+    (job,) = jobs_of(folder, ("left.png", "left.png"), size=48, octaves=1)
+    encoder, style = job.encoder.load(), load(folder / "s.png", size=48).rgb
+    mask = load(folder / "left.png")
+    targets = style_targets(encoder, style, job.settings, mask)
+    found = _targets_of_rung(job, Rung(left_out=1), targets)
+    smaller = job.settings.model_copy(update={"size": 24})
+    expected = style_targets(encoder, load(folder / "s.png", size=24).rgb, smaller, mask)
+    assert found.to_bytes() == expected.with_colors_of(targets).to_bytes()
+    assert needed_memory(job, "CPU:0") > needed_memory(
+        job.model_copy(update={"regions": 0}), "CPU:0"
+    )
