@@ -82,10 +82,11 @@ class Adam:
 
     def advance(self, objective: Objective, state: AdamState, steps: tf.Tensor) -> AdamState:
         """Take up to this many steps, or fewer if the value stops being finite."""
-        advanced: AdamState = repeat(lambda now: self._step(objective, now), state, steps)
+        advanced: AdamState = repeat(lambda now: self.step(objective, now), state, steps)
         return advanced
 
-    def _step(self, objective: Objective, state: AdamState) -> AdamState:
+    def step(self, objective: Objective, state: AdamState) -> AdamState:
+        """Return the state after one step."""
         evaluation = objective(state.point)
         finite = is_finite(evaluation)
         reached = Best(state.point, evaluation.value, evaluation.terms)

@@ -1,7 +1,10 @@
 """Adam with two additions: the average of its iterates, and moments from the octave before."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
 
 from nst_core.images.resize import resize
 from nst_core.quiet_tensorflow import tf
@@ -53,9 +56,7 @@ class ExtendedAdam(Adam):
         advanced: Any = super().advance(objective, state, steps)
         if not self.average:
             return advanced
-        decay = tf.constant(self.average, advanced.average.dtype)
-        share = 1 - tf.pow(decay, tf.cast(advanced.step, decay.dtype))
-        mean = advanced.average / share
+        mean = self.mean(advanced)
         evaluation = objective(mean)
         is_better = is_finite(evaluation) & (evaluation.value < advanced.best.value)
         reached = Best(mean, evaluation.value, evaluation.terms)
@@ -63,8 +64,15 @@ class ExtendedAdam(Adam):
             best=select(is_better, reached, advanced.best), evaluations=advanced.evaluations + 1
         )
 
-    def _step(self, objective: Objective, state: Any) -> Any:
-        after: Any = super()._step(objective, state)
+    def mean(self, state: Any) -> Any:
+        """Return the average, corrected for its beginning at 0."""
+        decay = tf.constant(self.average, state.average.dtype)
+        share = 1 - tf.pow(decay, tf.cast(state.step, decay.dtype))
+        return state.average / share
+
+    def step(self, objective: Objective, state: Any) -> Any:
+        """Return the state after one step."""
+        after: Any = super().step(objective, state)
         average = self.average * state.average + (1 - self.average) * after.point
         return after._replace(average=average, best=state.best if self.average else after.best)
 
@@ -82,9 +90,9 @@ def carried(state: Any, earlier: Any) -> Any:
     if not isinstance(state, ExtendedAdamState):
         return state
     height, width = state.point.shape[:2]
-    ratio = earlier.point.shape.num_elements() / state.point.shape.num_elements()
+    ratio = math.prod(earlier.point.shape) / math.prod(state.point.shape)
     moments = (earlier.first_moment, earlier.second_moment)
-    first, second = (resize(moment.numpy(), height, width) for moment in moments)
+    first, second = (resize(np.asarray(moment), height, width) for moment in moments)
     return state._replace(
         first_moment=tf.constant(first * ratio, tf.float32),
         second_moment=tf.constant(second * ratio**2, tf.float32),

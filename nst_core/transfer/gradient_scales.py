@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.compiled import AnyTargets, Compiled
+from nst_core.transfer.compiled import Compiled
 from nst_core.transfer.loss_weights import LossWeights
 from nst_core.transfer.terms import LOSS_TERMS
+
+_Pixels = NDArray[np.float32]
 
 STEP = 0.05
 """How far the content moves toward the style before gradients are measured: the root mean square of
@@ -27,7 +29,7 @@ found, so that the default weights mean about the same with scales as without.
 
 
 def with_scales(
-    compiled: Compiled, content: NDArray[np.float32], targets: AnyTargets, weights: LossWeights
+    compiled: Compiled, content: _Pixels, targets: Any, weights: LossWeights
 ) -> LossWeights:
     """Return weights with scales, by which the sizes of all gradients are as in `SHARES`.
 
@@ -44,27 +46,20 @@ def with_scales(
         targets: those of the octave.
         weights: without scales.
     """
-    start = tf.constant(content)
-    style = compiled.gradients(start, targets, weights)[UNIT]
-    moved = start - STEP / _positive(size_of(style)) * style
-    sizes = {
-        term: float(size_of(gradient))
-        for term, gradient in compiled.gradients(moved, targets, weights).items()
-    }
+
+    def gradient_of(term: str, pixels: _Pixels) -> _Pixels:
+        found = compiled.gradient(tf.constant(pixels), targets, weights.alone(term))
+        return np.asarray(found)
+
+    style = gradient_of(UNIT, content)
+    moved = content - np.float32(STEP / (size_of(style) or 1)) * style
+    sizes = {term: size_of(gradient_of(term, moved)) for term in LOSS_TERMS}
     return weights._replace(scales=_scales(sizes))
 
 
-def size_of(gradient: tf.Tensor) -> tf.Tensor:
-    """Return the root mean square of a gradient, a scalar.
-
-    It is divided by its largest value first, because squares of small values would be 0.
-    """
-    largest = _positive(tf.reduce_max(tf.abs(gradient)))
-    return largest * tf.sqrt(tf.reduce_mean(tf.square(gradient / largest)))
-
-
-def _positive(value: tf.Tensor) -> tf.Tensor:
-    return tf.where(value > 0, value, tf.ones_like(value))
+def size_of(gradient: _Pixels) -> float:
+    """Return the root mean square of a gradient."""
+    return float(np.sqrt(np.mean(np.square(gradient, dtype=np.float64))))
 
 
 def _scales(sizes: Mapping[str, float]) -> dict[str, Any]:

@@ -21,6 +21,10 @@ from nst_core.transfer.descent import (
     select,
 )
 
+SMALLEST_CURVATURE = 1e-8
+"""A move is remembered if the cosine of its angle to the change of the gradient is above
+this, in losses of any unit."""
+
 
 class LbfgsState(NamedTuple):
     """The state of L-BFGS between two steps; its point is the best: the value only falls."""
@@ -181,8 +185,7 @@ class Lbfgs:
     def _accept(self, state: LbfgsState, trial: _Trial, knows_curvature: tf.Tensor) -> LbfgsState:
         move = trial.best_point - state.best.point
         change = trial.best.gradient - state.gradient
-        # This is a condition on the angle, so that it applies to losses of any unit.
-        curved = _dot(move, change) > 1e-8 * tf.norm(move) * tf.norm(change)
+        curved = _dot(move, change) > SMALLEST_CURVATURE * tf.norm(move) * tf.norm(change)
         memory = (state.position_deltas, state.gradient_deltas)
         position_deltas, gradient_deltas = tf.cond(
             trial.lowered & curved,

@@ -34,6 +34,11 @@ class LossWeights(NamedTuple):
         terms = {name: tf.constant(float(name == term)) for name in self.terms}
         return self._replace(terms=terms, scales={})
 
+    @property
+    def merged(self) -> "LossWeights":
+        """Weights without scales, with which the total is the same."""
+        return self._replace(terms=self.scaled(self.terms), scales={})
+
     def scaled(self, losses: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Return losses, by term, multiplied by the scales."""
         if not self.scales:

@@ -12,7 +12,7 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.compiled import AnyTargets, Compiled, compile_for
+from nst_core.transfer.compiled import Compiled, compile_for
 from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
 from nst_core.transfer.extended_adam import carried
 from nst_core.transfer.gradient_scales import with_scales
@@ -76,7 +76,7 @@ class Report(NamedTuple):
             before: counts of the octaves before it.
         """
         state, recovered, history = self.progress
-        arrays = [tensor.numpy() for tensor in tf.nest.flatten(state)]
+        arrays = [np.asarray(tensor) for tensor in tf.nest.flatten(state)]
         return Checkpoint(octave, before, recovered, history, arrays)
 
 
@@ -85,7 +85,7 @@ class OctaveTask:
     """The optimization at one octave."""
 
     compiled: Compiled
-    targets: AnyTargets
+    targets: Targets | TiledTargets
     weights: LossWeights
     settings: Settings
     shape: tuple[int, int]
@@ -128,7 +128,7 @@ class OctaveTask:
 
     def losses_of(self, pixels: Pixels) -> Losses:
         """Return the losses of any picture of this octave's shape."""
-        return _on_host(self.compiled.measure(tf.constant(pixels), self.targets, self.weights))
+        return _on_host(self.compiled.measure(self._taken(pixels), self.targets, self.weights))
 
     def reports(self, start: Pixels, before: Report | None = None) -> Generator[Report, None, None]:
         """Yield the state at the start and after every few steps; the last has a stop reason.
@@ -140,7 +140,7 @@ class OctaveTask:
         state = self._begin(start)
         if before is not None and self.settings.carry_state:
             state = carried(state, before.progress.state)
-        if not np.isfinite(state.best.value.numpy()):
+        if not np.isfinite(float(state.best.value)):
             weights = (f"{term} {value:g}" for term, value in term_weights(self.settings).items())
             raise NotFiniteError(
                 "the loss of the starting picture is not finite; lower the weights or start from "
@@ -184,7 +184,11 @@ class OctaveTask:
 
     def _begin(self, start: Pixels, recoveries: int = 0) -> Any:
         size = self._step_size(recoveries, 0)
-        return self.compiled.start(tf.constant(start), self.targets, self.weights, size)
+        return self.compiled.start(self._taken(start), self.targets, self.weights, size)
+
+    def _taken(self, pixels: Any) -> Any:
+        """Return a picture in the form that the compiled functions take."""
+        return pixels if isinstance(self.targets, TiledTargets) else tf.constant(pixels)
 
     def _stop_reason(self, status: int, steps: int, history: tuple[float, ...]) -> str:
         if status != RUNNING:
@@ -203,7 +207,7 @@ class OctaveTask:
             evaluations=recovered.evaluations + int(state.evaluations),
             recoveries=recovered.recoveries,
             losses=_on_host(state.best.terms),
-            pixels=state.best.point.numpy(),
+            pixels=np.asarray(state.best.point),
             stop_reason=self._stop_reason(int(state.status), steps, history),
             progress=progress,
         )
@@ -252,7 +256,7 @@ def _restored(
         state = tf.nest.pack_sequence_as(form, [*map(tf.constant, checkpoint.arrays)])
     except ValueError as error:
         raise CheckpointError(f"found {len(checkpoint.arrays)} arrays: {error}") from error
-    found, expected = state.best.point.shape, (*shape, 3)
+    found, expected = tuple(state.best.point.shape), (*shape, 3)
     if found != expected:
         raise CheckpointError(f"found a picture of shape {found}, expected {expected}")
     if isinstance(optimizer, Lbfgs):

@@ -170,7 +170,8 @@ def iterates(
             the same machine, all later iterates are bit-identical to those without an interruption.
         is_enough: asked after each iterate; if true, the best picture, at full size, is the result.
         rematerialize: take less memory and more time.
-        tiles: compute loss and gradient tile by tile; see `tiles.grid.can_be_tiled`.
+        tiles: compute loss and gradient tile by tile; see `tiles.grid.can_be_tiled`. A checkpoint
+            must then be taken before the next iterate, because the state changes in place.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.

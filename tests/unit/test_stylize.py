@@ -221,14 +221,14 @@ def _break_after(monkeypatch: pytest.MonkeyPatch, evaluations: int, larger_than:
     import tensorflow as tf
 
     class Breaking(Adam):
-        def _step(self, objective, state):  # type: ignore[no-untyped-def]
+        def step(self, objective, state):  # type: ignore[no-untyped-def]
             def broken(point):  # type: ignore[no-untyped-def]
                 evaluation = objective(point)
                 breaks = (state.evaluations >= evaluations) & (state.step_size > larger_than)
                 value = tf.where(breaks, float("nan"), evaluation.value)
                 return Evaluation(value, evaluation.gradient, evaluation.terms)
 
-            return super()._step(broken, state)
+            return super().step(broken, state)
 
     compile_for.cache_clear()
     monkeypatch.setattr(optimizers, "Adam", Breaking)

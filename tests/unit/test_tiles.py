@@ -26,7 +26,7 @@ from nst_core.transfer.tiles.losses import (
     tiled_content,
 )
 from nst_core.transfer.tiles.sums import SUMMED
-from nst_core.transfer.tiles.walk import Tile, core_of, fold
+from nst_core.transfer.tiles.walk import core_of, tiles_of
 from tests.encoders import TINY, random_encoder, random_pixels, tiny_encoder
 
 LAYERS = {"style_layers": "relu1_1 conv2_1 relu2_1", "content_layers": "conv2_1 relu2_1"}
@@ -69,8 +69,8 @@ def evaluate(
 ) -> tuple[Any, np.ndarray]:
     """Return losses and gradient of a picture, at once or tile by tile."""
     style = style_targets(encoder, random_pixels(40, 37, 1), settings)
-    content, pixels = random_pixels(*shape, 2), tf.constant(random_pixels(*shape, 3))
-    weights, of_style = loss_weights(settings), finest(style)
+    content, array = random_pixels(*shape, 2), random_pixels(*shape, 3)
+    weights, of_style, pixels = loss_weights(settings), finest(style), tf.constant(array)
     if tiles is None:
         layers = tuple(settings.content_layer_weights)
         targets = Targets(content_targets(encoder, content, layers), **of_style)
@@ -84,12 +84,12 @@ def evaluate(
     grid = Grid.of(encoder.topology, settings, tiles)
     tiled = TiledLosses(encoder, settings.normalization, settings.tv_kind, grid)
     of_content = tiled_content(encoder, content, settings, grid)
-    found = tiled.evaluation(pixels, TiledTargets(**of_content, **of_style), weights)
-    again = tiled.terms(pixels, TiledTargets(**of_content, **of_style), weights)
+    found = tiled.evaluation(array, TiledTargets(**of_content, **of_style), weights)
+    again = tiled.terms(array, TiledTargets(**of_content, **of_style), weights)
     tf.nest.map_structure(
         partial(np.testing.assert_allclose, rtol=1e-6), found.terms, again, check_types=False
     )
-    return found.terms, found.gradient.numpy()
+    return found.terms, found.gradient
 
 
 def assert_same(encoder: Encoder, settings: Settings, shape: tuple[int, int], tiles: Tiles) -> None:
@@ -140,12 +140,12 @@ def test_the_gradient_equals_finite_differences() -> None:
     targets = TiledTargets(**tiled_content(encoder, content, settings, grid), **finest(style))
     tiled = TiledLosses(encoder, "relative", "l2", grid)
     weights = loss_weights(settings)
-    gradient = tiled.evaluation(tf.constant(pixels), targets, weights).gradient.numpy()
+    gradient = tiled.evaluation(pixels, targets, weights).gradient
     # Along the gradient, the slope is its norm, which is larger than the error of rounding.
     direction = gradient / np.linalg.norm(gradient)
     step = 0.02
     ahead, behind = (
-        float(tiled.terms(tf.constant(pixels + way * step * direction), targets, weights).total)
+        float(tiled.terms(pixels + np.float32(way * step) * direction, targets, weights).total)
         for way in (1, -1)
     )
     assert (ahead - behind) / (2 * step) == pytest.approx(np.linalg.norm(gradient), rel=2e-3)
@@ -160,22 +160,20 @@ def test_the_tiles_have_the_activations_of_the_whole_picture_each_once(
     names = [layer.name for layer in topology.layers]
     settings = SETTINGS.model_copy(update={"style_layers": names[-1], "content_layers": names[0]})
     grid = Grid.of(topology, settings, Tiles(8))
-    pixels = tf.constant(random_pixels(*shape))
-    whole = activations(encoder, pixels, names)
+    pixels = random_pixels(*shape)
+    whole = activations(encoder, tf.constant(pixels), names)
     found = {name: np.zeros(features.shape) for name, features in whole.items()}
 
-    def add(so_far: tf.Tensor, tile: Tile) -> tf.Tensor:
-        features = activations(encoder, tile.of(pixels), names)
+    tiles = [*tiles_of(pixels, grid)]
+    assert len(tiles) == np.prod([-(-side // grid.core) for side in shape])
+    for tile in tiles:
+        features = activations(encoder, tf.constant(tile.of(pixels)), names)
         for name in names:
             stride = topology.stride(name)
             core = core_of(features[name], tile, stride)
-            top, left = (int(span.begin) // stride for span in tile)
+            top, left = (span.begin // stride for span in tile)
             height, width = int(core.height), int(core.width)
             found[name][top : top + height, left : left + width] += core.features
-        return so_far + 1
-
-    count = fold(pixels, grid, add, tf.constant(0))
-    assert count == np.prod([-(-side // grid.core) for side in shape])
     for name in names:
         np.testing.assert_allclose(found[name], whole[name], rtol=1e-4, atol=1e-5)
 

@@ -5,12 +5,14 @@ follow from them, such as its Gram matrices. The gradient of the style loss with
 sums is small and the same for all tiles. A second walk computes each tile again, and multiplies its
 derivatives by that gradient. By the chain rule, the sum over the tiles is the gradient of the whole
 picture, except for rounding, and no tile has a seam. The content loss is itself a sum over
-positions, so it only needs the second walk. All other losses are computed from the whole picture.
+positions, so it only needs the second walk. Total variation is computed from the whole picture.
+
+Whole pictures are NumPy arrays in the computer's memory, and only tiles are on the device.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any, NamedTuple
 
@@ -18,26 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.networks.encoder import Encoder
-from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.conventions import convention_of
+from nst_core.transfer.any_size import AnySize
 from nst_core.transfer.descent import Evaluation
 from nst_core.transfer.loss_weights import NOTHING, LossWeights
-from nst_core.transfer.losses import TERMS, LossTerms, Seen, Targets
+from nst_core.transfer.losses import LossTerms
 from nst_core.transfer.settings import Normalization, Settings, TvKind
-from nst_core.transfer.style_losses.costs import COSTS, GRAM
-from nst_core.transfer.style_losses.relative import relative_loss
 from nst_core.transfer.terms import LOSS_TERMS
 from nst_core.transfer.tiles.grid import Grid
-from nst_core.transfer.tiles.sums import SUMMED, Sums, added, product
-from nst_core.transfer.tiles.walk import Tile, core_of, fold
+from nst_core.transfer.tiles.sums import added
+from nst_core.transfer.tiles.tile import LayerSums, TileLosses
+from nst_core.transfer.tiles.walk import tiles_of
 
-LayerSums = dict[str, dict[str, Sums]]
-"""Sums by layer and style loss."""
+Pixels = NDArray[np.float32]
+"""sRGB in [0, 1], or a gradient with respect to it, (height, width, 3)."""
 
-NO_LOSS = np.float64(0)
-
-CONTENT_FACTORS: Mapping[Normalization, Callable[[float, int], float]] = {
+CONTENT_FACTORS: Mapping[Normalization, Callable[[float, float], float]] = {
     "relative": lambda squares, _: 1 / squares if squares else 0.0,
     "mean": lambda _, count: 1 / count,
     "article": lambda _, __: 1.0,
@@ -58,146 +56,122 @@ class TiledTargets(NamedTuple):
         grams, centers, others: as in `losses.Targets`.
     """
 
-    content: tf.Tensor
+    content: Pixels
     content_factors: dict[str, tf.Tensor]
     grams: dict[str, tf.Tensor]
     centers: dict[str, tf.Tensor]
     others: Mapping[str, Mapping[str, Mapping[str, tf.Tensor]]] = NOTHING
 
+    @property
+    def small(self) -> "TiledTargets":
+        """The same without the content's pixels, for compiled functions of tiles."""
+        return self._replace(content=np.zeros([1, 1, 3], np.float32))
+
 
 @dataclass(frozen=True)
+class _Style:
+    """The style loss of a whole picture."""
+
+    loss: Any
+    layers: dict[str, Any]
+    of_sums: LayerSums
+
+
 class TiledLosses:
     """The losses of pictures of any size, as functions of pixels, targets and weights."""
 
-    encoder: Encoder
-    normalization: Normalization
-    tv_kind: TvKind
-    grid: Grid
+    def __init__(
+        self, encoder: Encoder, normalization: Normalization, tv_kind: TvKind, grid: Grid
+    ) -> None:
+        tile = TileLosses(encoder, normalization, tv_kind)
+        self._grid, self._none = grid, tile.no_sums
+        self._sums, self._gradient = AnySize.of(tile.sums), AnySize.of(tile.gradient)
+        self._content, self._style = AnySize.of(tile.content), AnySize.of(tile.style)
+        self._channels = partial(_of_channels, AnySize.of(tile.variation), tile.share_of_channel)
 
-    def terms(self, pixels: tf.Tensor, targets: TiledTargets, weights: LossWeights) -> LossTerms:
+    def terms(self, pixels: Pixels, targets: TiledTargets, weights: LossWeights) -> LossTerms:
         """Return what `losses.loss_terms` returns without tiles, except for rounding."""
-        seen = self._seen(pixels, self._totals(pixels, targets), targets, weights)
-        others = {term: TERMS[term](seen) for term in _besides_content()}
+        small, content = _tensors(targets.small), np.float64(0)
+        for tile in tiles_of(pixels, self._grid):
+            parts = (tf.constant(tile.of(each)) for each in (pixels, targets.content))
+            content += float(self._content(*parts, tile.as_tensors(), small, weights))
+        style, variation = self._of_style(pixels, small, weights), self._channels(pixels)
+        return _terms(content, style, variation, weights)
 
-        def content(so_far: tf.Tensor, tile: Tile) -> tf.Tensor:
-            features = activations(self.encoder, tile.of(pixels), targets.content_factors)
-            return added(so_far, self._content(features, tile, targets, weights))
-
-        return _terms(fold(pixels, self.grid, content, NO_LOSS), others, seen)
-
-    def evaluation(
-        self, pixels: tf.Tensor, targets: TiledTargets, weights: LossWeights
-    ) -> Evaluation:
-        """Return the losses of a picture, and the gradient of their weighted sum."""
-        totals = self._totals(pixels, targets)
-        with tf.GradientTape() as tape:
-            tape.watch([pixels, totals])
-            seen = self._seen(pixels, totals, targets, weights)
-            others = {term: TERMS[term](seen) for term in _besides_content()}
-            scaled = weights.scaled(others)
-            weighted = tf.add_n([weights.terms[term] * loss for term, loss in scaled.items()])
-        of_pixels, of_sums = tape.gradient(
-            weighted, (pixels, totals), unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-
-        def both(so_far: tuple[tf.Tensor, tf.Tensor], tile: Tile) -> tuple[tf.Tensor, tf.Tensor]:
-            part = tile.of(pixels)
-            with tf.GradientTape() as tape:
-                tape.watch(part)
-                content, whole = self._tile(part, tile, targets, weights, of_sums)
-            return added(so_far[0], content), tile.added(so_far[1], tape.gradient(whole, part))
-
-        content, gradient = fold(pixels, self.grid, both, (NO_LOSS, of_pixels))
-        terms = _terms(content, others, seen)
+    def evaluation(self, pixels: Pixels, targets: TiledTargets, weights: LossWeights) -> Evaluation:
+        """Return the losses of a picture, and the gradient of their weighted sum, as arrays."""
+        small, content, gradient = _tensors(targets.small), np.float64(0), np.zeros_like(pixels)
+        merged = weights.merged
+        variation = self._channels(pixels, gradient, float(merged.terms["tv"]))
+        style = self._of_style(pixels, small, merged)
+        for tile in tiles_of(pixels, self._grid):
+            parts = (tf.constant(tile.of(each)) for each in (pixels, targets.content))
+            loss, of_tile = self._gradient(
+                *(*parts, tile.as_tensors(), small, merged, style.of_sums)
+            )
+            content += float(loss)
+            place = tile.of(gradient)
+            place += of_tile.numpy()
+        terms = _terms(content, style, variation, weights)
         return Evaluation(terms.total, gradient, terms)
 
-    def _tile(
-        self,
-        part: tf.Tensor,
-        tile: Tile,
-        targets: TiledTargets,
-        weights: LossWeights,
-        of_sums: LayerSums,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the content loss of a tile, and a scalar with the tile's share of the gradient."""
-        features = activations(self.encoder, part, {*targets.content_factors, *targets.grams})
-        content = self._content(features, tile, targets, weights)
-        style = product(self._sums(features, tile, targets), of_sums)
-        scaled = weights.scaled({"content": content})["content"]
-        return content, weights.terms["content"] * scaled + style
+    def _of_style(self, pixels: Pixels, small: TiledTargets, weights: LossWeights) -> _Style:
+        totals = self._none(small)
+        for tile in tiles_of(pixels, self._grid):
+            part = tf.constant(tile.of(pixels))
+            totals = added(totals, self._sums(part, tile.as_tensors(), small))
+        return _Style(*self._style(totals, small, weights))
 
-    def _content(
-        self,
-        features: Mapping[str, tf.Tensor],
-        tile: Tile,
-        targets: TiledTargets,
-        weights: LossWeights,
-    ) -> tf.Tensor:
-        """Return the content loss of a tile, a float32 scalar."""
-        factors = targets.content_factors
-        wanted = activations(self.encoder, tile.of(targets.content), factors)
-        losses = []
-        for layer, factor in factors.items():
-            errors = features[layer] - tf.stop_gradient(wanted[layer])
-            inner = core_of(errors, tile, self.encoder.topology.stride(layer)).rows
-            losses.append(weights.content_layers[layer] * factor * tf.reduce_sum(tf.square(inner)))
-        return tf.add_n(losses)
 
-    def _totals(self, pixels: tf.Tensor, targets: TiledTargets) -> LayerSums:
-        """Return the sums of the whole picture, float64."""
-        topology = self.encoder.topology
-        names = [GRAM, *targets.others]
-        none = {
-            layer: {name: SUMMED[name].none(topology.channels(layer)) for name in names}
-            for layer in targets.grams
-        }
+def _tensors(targets: TiledTargets) -> TiledTargets:
+    tensors: TiledTargets = tf.nest.map_structure(tf.convert_to_tensor, targets)
+    return tensors
 
-        def sums(so_far: LayerSums, tile: Tile) -> Any:
-            features = activations(self.encoder, tile.of(pixels), targets.grams)
-            return added(so_far, self._sums(features, tile, targets))
 
-        totals: LayerSums = fold(pixels, self.grid, sums, none)
-        return totals
+def _of_channels(
+    variation: Callable[..., Any],
+    share: float,
+    pixels: Pixels,
+    gradient: Pixels | None = None,
+    weight: float = 0.0,
+) -> np.float32:
+    """Return the total variation, one channel at a time, which takes a third of the memory.
 
-    def _sums(
-        self, features: Mapping[str, tf.Tensor], tile: Tile, targets: TiledTargets
-    ) -> LayerSums:
-        """Return the sums of a tile."""
-        return {
-            layer: {
-                name: sums_at_layer(self.encoder, name, features[layer], tile, layer, target)
-                for name, target in _targets_at(targets, layer).items()
-            }
-            for layer in targets.grams
-        }
+    Args:
+        variation: function of (height, width, 1), to a loss and its gradient.
+        share: what the losses of the channels are multiplied by before they are added.
+        pixels: the picture.
+        gradient: an array to which the gradient is added, if there is one.
+        weight: what the gradient is multiplied by first.
+    """
+    total = np.float64(0)
+    for channel in range(pixels.shape[-1]):
+        loss, of_channel = variation(tf.constant(pixels[..., channel : channel + 1]))
+        total += share * float(loss)
+        if gradient is not None:
+            scaled = of_channel.numpy()
+            scaled *= np.float32(share * weight)
+            gradient[..., channel : channel + 1] += scaled
+    return np.float32(total)
 
-    def _seen(
-        self, pixels: tf.Tensor, totals: LayerSums, targets: TiledTargets, weights: LossWeights
-    ) -> Seen:
-        """Return what all terms but the content's are computed from."""
-        statistics = {
-            layer: {
-                name: SUMMED[name].statistic(totals[layer][name], target)
-                for name, target in _targets_at(targets, layer).items()
-            }
-            for layer in targets.grams
-        }
-        convention = convention_of(self.normalization, self.tv_kind)
-        preprocessing = self.encoder.topology.preprocessing
-        return Seen(
-            pixels=pixels,
-            scale=preprocessing.scale if convention.in_network_units else 1.0,
-            activations={},
-            grams={layer: of_layer[GRAM] for layer, of_layer in statistics.items()},
-            statistics=statistics,
-            targets=Targets({}, targets.grams, targets.centers, targets.others),
-            weights=weights,
-            convention=convention,
-        )
+
+def _terms(
+    content: np.float64, style: _Style, variation: np.float32, weights: LossWeights
+) -> LossTerms:
+    """Return all losses as NumPy scalars, float32; those that are not tiled have the weight 0."""
+    found = {"content": np.float32(content), "style": np.float32(style.loss), "tv": variation}
+    before = {term: found.get(term, np.float32(0)) for term in LOSS_TERMS}
+    terms = {term: np.float32(loss) for term, loss in weights.scaled(before).items()}
+    factors = {term: np.float32(weight) for term, weight in weights.terms.items()}
+    return LossTerms(
+        total=reduce(add, (factors[term] * loss for term, loss in terms.items())),
+        terms=terms,
+        style_layers={layer: np.float32(loss) for layer, loss in style.layers.items()},
+    )
 
 
 def tiled_content(
-    encoder: Encoder, content: NDArray[np.float32], settings: Settings, grid: Grid
+    encoder: Encoder, content: Pixels, settings: Settings, grid: Grid
 ) -> dict[str, Any]:
     """Return the targets of the content loss, by the names of the fields of `TiledTargets`.
 
@@ -207,62 +181,15 @@ def tiled_content(
         settings: determine the layers and the convention.
         grid: the tiles.
     """
-    pixels, topology = tf.constant(content), encoder.topology
-    layers = [*settings.content_layer_weights]
-
-    def squares(so_far: Any, tile: Tile) -> Any:
-        features = activations(encoder, tile.of(pixels), layers)
-        inner = {
-            layer: core_of(features[layer], tile, topology.stride(layer)).rows for layer in layers
-        }
-        sums = {
-            layer: (tf.reduce_sum(tf.square(rows)), tf.size(rows, out_type=tf.int64))
-            for layer, rows in inner.items()
-        }
-        return added(so_far, sums)
-
-    found = fold(pixels, grid, squares, dict.fromkeys(layers, (NO_LOSS, NO_LOSS)))
+    layers = tuple(settings.content_layer_weights)
+    losses = TileLosses(encoder, settings.normalization, settings.tv_kind)
+    found = {layer: np.zeros(2) for layer in layers}
+    for tile in tiles_of(content, grid):
+        for layer, squares in losses.squares(tf.constant(tile.of(content)), tile, layers).items():
+            found[layer] += squares.numpy()
     factor = CONTENT_FACTORS[settings.normalization]
     factors = {
-        layer: tf.constant(factor(float(total), int(count)), tf.float32)
-        for layer, (total, count) in found.items()
+        layer: tf.constant(factor(float(squares), float(count)), tf.float32)
+        for layer, (squares, count) in found.items()
     }
-    return {"content": pixels, "content_factors": factors}
-
-
-def _targets_at(targets: TiledTargets, layer: str) -> dict[str, Mapping[str, tf.Tensor]]:
-    """Return the target of each style loss at a layer; `gram` comes first."""
-    gram = {"center": targets.centers[layer]}
-    return {GRAM: gram, **{name: of_style[layer] for name, of_style in targets.others.items()}}
-
-
-def sums_at_layer(
-    encoder: Encoder,
-    name: str,
-    features: tf.Tensor,
-    tile: Tile,
-    layer: str,
-    target: Mapping[str, tf.Tensor],
-) -> Sums:
-    """Return the sums of a style loss over the positions of a tile at a layer."""
-    stride, halo = encoder.topology.stride(layer), COSTS[name].halo
-    return SUMMED[name].sums(core_of(features, tile, stride, halo), target)
-
-
-def _besides_content() -> list[str]:
-    return [term for term in LOSS_TERMS if term != "content"]
-
-
-def _terms(content: tf.Tensor, others: Mapping[str, tf.Tensor], seen: Seen) -> LossTerms:
-    """Return all losses from the content loss, float64, and the others by term."""
-    found = {**others, "content": tf.cast(content, tf.float32)}
-    terms = seen.weights.scaled({term: found[term] for term in LOSS_TERMS})
-    weights = seen.weights.terms
-    return LossTerms(
-        total=reduce(add, (weights[term] * loss for term, loss in terms.items())),
-        terms=terms,
-        style_layers={
-            layer: relative_loss(seen.grams[layer], target)
-            for layer, target in seen.targets.grams.items()
-        },
-    )
+    return {"content": content, "content_factors": factors}

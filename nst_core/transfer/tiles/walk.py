@@ -1,26 +1,37 @@
-"""Walks over the tiles of a picture, in TensorFlow operations, for pictures of any size."""
+"""Walks over the tiles of a picture, and the activations of a tile without its margins."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.tiles.grid import Grid
 
 
 class Span(NamedTuple):
-    """A tile along one side of a picture, in pixels, as int32 scalars.
+    """A tile along one side of a picture, in pixels.
+
+    Each is an integer, or an int32 scalar; compiled functions take them as tensors.
 
     Attributes:
         start, stop: where its margins begin and end, within the picture.
         begin, end: where the tile itself begins and ends.
-        is_last: whether no tile comes after it, as a boolean scalar.
+        is_last: 1 if no tile comes after it, or else 0.
     """
 
-    start: tf.Tensor
-    begin: tf.Tensor
-    end: tf.Tensor
-    stop: tf.Tensor
-    is_last: tf.Tensor
+    start: Any
+    begin: Any
+    end: Any
+    stop: Any
+    is_last: Any
+
+    @property
+    def whole(self) -> slice:
+        """Where the tile is with its margins."""
+        return slice(self.start, self.stop)
 
     def positions(self, length: tf.Tensor, stride: int, halo: int) -> tuple[tf.Tensor, ...]:
         """Return begin and end of the tile at a layer, and the end with positions beyond it.
@@ -31,7 +42,7 @@ class Span(NamedTuple):
             halo: how many positions beyond the tile are asked for; there may be fewer.
         """
         begin = (self.begin - self.start) // stride
-        end = tf.where(self.is_last, length, (self.end - self.start) // stride)
+        end = tf.where(tf.equal(self.is_last, 1), length, (self.end - self.start) // stride)
         return begin, end, tf.minimum(end + halo, length)
 
 
@@ -41,15 +52,27 @@ class Tile(NamedTuple):
     rows: Span
     columns: Span
 
-    def of(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Return the tile of a picture (height, width, channels), with its margins."""
-        return pixels[self.rows.start : self.rows.stop, self.columns.start : self.columns.stop]
+    def of(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the tile of a picture (height, width, channels), with its margins, as a view."""
+        return pixels[self.rows.whole, self.columns.whole]
 
-    def added(self, pixels: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
-        """Return a picture to which a tile with its margins, as `of` returns it, is added."""
-        rows, columns = (tf.range(span.start, span.stop) for span in self)
-        places = tf.stack(tf.meshgrid(rows, columns, indexing="ij"), axis=-1)
-        return tf.tensor_scatter_nd_add(pixels, places, part)
+    def as_tensors(self) -> "Tile":
+        """Return the same with int32 scalars as tensors."""
+        tile: Tile = tf.nest.map_structure(tf.constant, self)
+        return tile
+
+
+def tiles_of(pixels: NDArray[np.float32], grid: Grid) -> Iterator[Tile]:
+    """Yield the tiles of a picture (height, width, 3), from the top left to the bottom right."""
+    rows, columns = ([*_spans(side, grid)] for side in pixels.shape[:2])
+    yield from (Tile(*spans) for spans in product(rows, columns))
+
+
+def _spans(side: int, grid: Grid) -> Iterator[Span]:
+    for begin in range(0, side, grid.core):
+        end = min(begin + grid.core, side)
+        start, stop = max(begin - grid.margin, 0), min(end + grid.margin, side)
+        yield Span(start, begin, end, stop, int(end == side))
 
 
 class Core(NamedTuple):
@@ -85,37 +108,3 @@ def core_of(features: tf.Tensor, tile: Tile, stride: int, halo: int = 0) -> Core
         span.positions(tf.shape(features)[axis], stride, halo) for axis, span in enumerate(tile)
     )
     return Core(features[top:below, left:beyond], bottom - top, right - left)
-
-
-def fold(pixels: tf.Tensor, grid: Grid, add: Callable[[Any, Tile], Any], state: Any) -> Any:
-    """Return the state after all tiles of a picture, from the top left to the bottom right.
-
-    Args:
-        pixels: the picture, (height, width, channels).
-        grid: its tiles.
-        add: function of a state and a tile; it returns the next state.
-        state: tensors in any structure, whose shapes stay the same.
-    """
-    height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
-    down, across = (-(-side // grid.core) for side in (height, width))
-
-    def step(index: tf.Tensor, so_far: Any) -> tuple[tf.Tensor, Any]:
-        rows = _span(index // across, height, grid)
-        return index + 1, add(so_far, Tile(rows, _span(index % across, width, grid)))
-
-    _, final = tf.while_loop(
-        lambda index, _: index < down * across, step, (tf.constant(0), state), parallel_iterations=1
-    )
-    return final
-
-
-def _span(index: tf.Tensor, side: tf.Tensor, grid: Grid) -> Span:
-    begin = index * grid.core
-    end = tf.minimum(begin + grid.core, side)
-    return Span(
-        start=tf.maximum(begin - grid.margin, 0),
-        begin=begin,
-        end=end,
-        stop=tf.minimum(end + grid.margin, side),
-        is_last=tf.equal(end, side),
-    )
