@@ -6,11 +6,13 @@ format of a result, unless it is PNG.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
+from nst_core.transfer.style_shares import weights_of_styles
 
 STATISTICS_VERSION = 1
 """Increased whenever the numbers in style targets change for the same picture and encoder."""
@@ -19,14 +21,34 @@ STYLIZE_VERSION = 1
 """Increased whenever the optimization gives different pixels for the same row."""
 
 
-def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -> str:
+BLEND_VERSION = 1
+"""Increased whenever the same targets of several styles are blended into other numbers."""
+
+
+def style_digest(pictures: Sequence[str]) -> str:
+    """Return the digest of a style from those of its pictures, whose order does not matter.
+
+    Args:
+        pictures: digests of the decoded content of one or more pictures.
+
+    Returns:
+        64 hexadecimal digits; for one picture, its own.
+    """
+    return pictures[0] if len(pictures) == 1 else _digest({"pictures": sorted(pictures)})
+
+
+def style_key(
+    style_sha256: str, settings: Settings, encoder_fingerprint: str, *, to_blend: bool = False
+) -> str:
     """Return the key of a style's targets.
 
     Args:
-        style_sha256: digest of the style picture's decoded content.
-        settings: only the working sizes, the style layers and losses (not their weights) and the
-            kind of Gram matrix matter.
+        style_sha256: digest of the style picture's decoded content, or of a style's pictures.
+        settings: only the working sizes, the style layers and losses (not their weights), the
+            kind of Gram matrix and the rotations matter.
         encoder_fingerprint: fingerprint of the encoder that computes the targets.
+        to_blend: whether the row has other styles, too. This matters only for style losses whose
+            targets must then differ.
 
     Returns:
         64 hexadecimal digits.
@@ -40,6 +62,7 @@ def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -
             "gram": settings.gram,
             "encoder": encoder_fingerprint,
             **_other_losses(settings),
+            **_later_facts(settings, to_blend=to_blend),
         }
     )
 
@@ -50,21 +73,52 @@ def _other_losses(settings: Settings) -> dict[str, Any]:
     return {"style_losses": versions} if versions else {}
 
 
+def _later_facts(settings: Settings, *, to_blend: bool) -> dict[str, Any]:
+    """Return the facts that version 0.1.0 did not have, where they differ from what it did."""
+    facts: dict[str, Any] = {}
+    if settings.style_rotations != 1:
+        facts["rotations"] = settings.style_rotations
+    if to_blend and any(COSTS[name].differs_in_blends for name in settings.style_loss_weights):
+        facts["to_blend"] = True
+    return facts
+
+
+def blend_key(keys: Sequence[str], settings: Settings) -> str:
+    """Return the key of the targets of all styles of a row; for one style, it is that style's.
+
+    Args:
+        keys: the results of `style_key` for different styles. Their order matters unless
+            `style_mix` is `blend`.
+        settings: has their weights and how they are put together.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    if len(keys) == 1:
+        return keys[0]
+    styles = [*zip(keys, weights_of_styles(settings, len(keys)), strict=True)]
+    if settings.style_mix == "blend":
+        styles.sort()
+    return _digest({"version": BLEND_VERSION, "mix": settings.style_mix, "styles": styles})
+
+
 def row_key(content_sha256: str, style: str, settings: Settings, init_sha256: str = "") -> str:
     """Return the key of a result, from the content picture, the style's key and the settings.
 
     Args:
         content_sha256: digest of the content picture's decoded content.
-        style: the result of `style_key`, which also identifies the encoder.
-        settings: all matter but the encoder's name and pooling, which the style's key covers, and
-            defaults of later settings; see `settings.FIRST_SETTINGS`.
+        style: the result of `blend_key`, which also identifies the encoder.
+        settings: all matter but the encoder's name and pooling and how styles are blended, which
+            the key of the styles covers, and defaults of later settings; see
+            `settings.FIRST_SETTINGS`.
         init_sha256: digest of the decoded content of the picture to start from; empty if the
             settings say what to start from.
 
     Returns:
         64 hexadecimal digits.
     """
-    left_out = {"encoder", "pooling", *settings.later_defaults}
+    of_styles = {"encoder", "pooling", "style_blend", "style_mix"}
+    left_out = {*of_styles, *settings.later_defaults}
     return _digest(
         {
             "version": STYLIZE_VERSION,

@@ -1,14 +1,17 @@
 """The picture that an optimization starts from."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from nst_core.images.pixels import PictureLike, as_pixels
-from nst_core.images.resize import resize
+from nst_core.images.resize import fit, resize
 from nst_core.networks.encoder import Encoder
 from nst_core.transfer.optimization import Pixels
 from nst_core.transfer.settings import Settings
+from nst_core.transfer.style_shares import start_shares
+from nst_core.transfer.styles import Blend, Samples, pictures_of
 
 
 class Pictures(NamedTuple):
@@ -16,28 +19,48 @@ class Pictures(NamedTuple):
 
     Attributes:
         content: the picture that is stylized.
-        style: needed if the optimization starts from it, or if its histograms are matched.
+        styles: the pictures of each style; needed if the optimization starts from them, or if their
+            histograms are matched. Empty if there is none.
         init: what the optimization starts from, whatever the settings say; None if they say it.
     """
 
     content: Pixels
-    style: Pixels | None = None
+    styles: Sequence[Sequence[Pixels]] = ()
     init: Pixels | None = None
 
     @classmethod
     def of(
-        cls, content: PictureLike, style: PictureLike | None, init: PictureLike | None
+        cls,
+        content: PictureLike,
+        style: PictureLike | Samples | Blend | None,
+        init: PictureLike | None,
     ) -> "Pictures":
         """Return pictures from any form that `images.pixels.as_pixels` takes.
 
         Raises:
             ValueError: one of them is not a picture, or has values out of range.
         """
+        styles = style.styles if isinstance(style, Blend) else [] if style is None else [style]
         return cls(
             as_pixels(content, "content"),
-            None if style is None else as_pixels(style, "style"),
+            [[as_pixels(each, "style") for each in pictures_of(one)] for one in styles],
             None if init is None else as_pixels(init, "init"),
         )
+
+
+def shape_of_result(encoder: Encoder, content: Pixels, settings: Settings) -> tuple[int, int]:
+    """Return height and width of the result, if they are large enough for the encoder."""
+    height, width = fit(content.shape[0], content.shape[1], settings.size, enlarge=settings.enlarge)
+    smallest = encoder.topology.smallest_side(
+        {*settings.content_layer_weights, *settings.style_layer_weights}
+    )
+    if min(height, width) < smallest:
+        raise ValueError(
+            f"the picture would be optimized at {width} x {height} pixels, but the chosen layers "
+            f"need at least {smallest} on each side: raise size, set enlarge, or choose shallower "
+            "layers"
+        )
+    return height, width
 
 
 def starting_picture(
@@ -71,15 +94,33 @@ def _without_blend(
     if settings.start == "content":
         return resize(pictures.content, *shape)
     if settings.start == "style":
-        if pictures.style is None:
+        if not pictures.styles:
             raise ValueError("start is 'style', but no style picture was passed")
-        return _cover(pictures.style, *shape)
+        return _covers(pictures.styles, start_shares(settings, len(pictures.styles)), shape)
     if settings.start == "noise":
         return _noise(shape, seed)
     gray = encoder.topology.preprocessing.neutral_color
     draw = np.random.default_rng(seed)
     noise = draw.normal(gray, settings.start_noise / 255, (*shape, 3))
     return noise.astype(np.float32)
+
+
+def _covers(
+    styles: Sequence[Sequence[Pixels]], shares: Sequence[float], shape: tuple[int, int]
+) -> Pixels:
+    """Return the weighted mean of all pictures of the styles, each as in `_cover`."""
+    parts = [
+        (share / len(pictures), picture)
+        for pictures, share in zip(styles, shares, strict=True)
+        for picture in pictures
+        if share
+    ]
+    if len(parts) == 1:
+        return _cover(parts[0][1], *shape)
+    total = np.zeros((*shape, 3))
+    for share, picture in parts:
+        total += share * _cover(picture, *shape)
+    return total.astype(np.float32)
 
 
 def _noise(shape: tuple[int, int], seed: int) -> Pixels:

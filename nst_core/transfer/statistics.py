@@ -1,6 +1,6 @@
 """The statistics of features that represent style and content; style targets can be saved."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,11 +13,12 @@ from nst_core.images.resize import fit, resize
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.colors import ColorStatistics, color_statistics
+from nst_core.transfer.colors import ColorStatistics, color_statistics, pooled_statistics
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import GramKind, Settings
 from nst_core.transfer.style_losses.costs import GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
+from nst_core.transfer.styles import Samples, pictures_of
 
 Array = NDArray[np.float32]
 LossTargets = Mapping[str, Mapping[str, Mapping[str, Array]]]
@@ -111,44 +112,122 @@ def gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
     return tf.matmul(rows, rows, transpose_a=True) / tf.cast(tf.shape(rows)[0], rows.dtype)
 
 
-def style_targets(encoder: Encoder, style: PictureLike, settings: Settings) -> StyleTargets:
-    """Return the statistics of a style picture at every octave of the settings.
+def style_targets(
+    encoder: Encoder,
+    style: PictureLike | Samples,
+    settings: Settings,
+    *,
+    to_blend: bool = False,
+) -> StyleTargets:
+    """Return the statistics of a style at every octave of the settings.
 
     Args:
         encoder: the feature network.
-        style: of any size and in any form that `as_pixels` takes.
-        settings: determine the working sizes, the layers, the kind of Gram matrix and the style
-            losses.
+        style: a picture of any size and in any form that `as_pixels` takes, or several (`Samples`).
+        settings: determine the working sizes, the layers, the kind of Gram matrix, the style losses
+            and the rotations.
+        to_blend: whether the targets are to be blended with those of other styles
+            (`blending.blended_targets`).
 
     Raises:
         ValueError: `style` is not a picture, or its values are out of range.
     """
-    style = as_pixels(style, "style")
-    layers = tuple(settings.style_layer_weights)
-    sized = [_at_side(encoder, style, side, layers) for side in style_sides(settings)]
-    seen = [activations(encoder, tf.constant(pixels), layers) for pixels in sized]
-    centers = [
-        {layer: _center(octave[layer], settings.gram) for layer in layers} for octave in seen
+    octaves = [
+        _Features(encoder, pictures_of(style), side, settings) for side in style_sides(settings)
     ]
-    grams = [
-        {layer: gram_matrix(octave[layer], center).numpy() for layer, center in around.items()}
-        for octave, around in zip(seen, centers, strict=True)
-    ]
-    others = [_other_targets(octave, settings) for octave in seen]
+    grams, centers, others = [], [], []
+    for octave, features in enumerate(octaves):
+        gram, center = _grams(features, settings.gram)
+        grams.append(gram)
+        centers.append(center)
+        others.append(_other_targets(features, settings, octave if to_blend else None))
+    colors = pooled_statistics([*map(color_statistics, octaves[-1].pictures())])
     return StyleTargets(
-        *(tuple(grams), tuple(centers), color_statistics(sized[-1])),
-        others=tuple(others) if any(others) else (),
+        *(tuple(grams), tuple(centers), colors), others=tuple(others) if any(others) else ()
     )
 
 
-def _other_targets(features: Mapping[str, tf.Tensor], settings: Settings) -> LossTargets:
-    """Return the targets of the style losses besides `gram` at one octave."""
-    named = {loss: STYLE_LOSSES[loss] for loss in settings.style_loss_weights if loss != GRAM}
-    targets: LossTargets = tf.nest.map_structure(
-        lambda tensor: tensor.numpy(),
-        {name: loss.targets(features) for name, loss in named.items()},
+class _Features:
+    """The features of a style at one size: by layer, for each of its pictures and rotations.
+
+    They are computed as it is iterated, and only those of a single picture are kept.
+    """
+
+    def __init__(
+        self, encoder: Encoder, given: Sequence[PictureLike], side: int, settings: Settings
+    ) -> None:
+        self._encoder, self._given, self._side = encoder, given, side
+        self._layers = tuple(settings.style_layer_weights)
+        self._turns = range(0, 4, 4 // settings.style_rotations)
+        self.only = next(self._computed()) if len(given) * len(self._turns) == 1 else None
+
+    def pictures(self) -> Iterator[Array]:
+        """Yield the pictures at this size, upright."""
+        for picture in self._given:
+            yield _at_side(self._encoder, as_pixels(picture, "style"), self._side, self._layers)
+
+    def __iter__(self) -> Iterator[Mapping[str, tf.Tensor]]:
+        return iter([self.only]) if self.only is not None else self._computed()
+
+    def _computed(self) -> Iterator[Mapping[str, tf.Tensor]]:
+        for pixels in self.pictures():
+            for turns in self._turns:
+                turned = np.ascontiguousarray(np.rot90(pixels, turns))
+                yield activations(self._encoder, tf.constant(turned), self._layers)
+
+
+def _grams(
+    samples: Iterable[Mapping[str, tf.Tensor]], kind: GramKind
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the Gram matrices and centers of a style by layer, each picture weighing the same."""
+    found: dict[str, list[tuple[Array, Array]]] = {}
+    for features in samples:
+        for layer, of_layer in features.items():
+            center = _center(of_layer, kind)
+            gram = gram_matrix(of_layer, center).numpy()
+            found.setdefault(layer, []).append((gram, center))
+    pooled = {layer: _pooled_gram(each) for layer, each in found.items()}
+    return (
+        {layer: gram for layer, (gram, _) in pooled.items()},
+        {layer: center for layer, (_, center) in pooled.items()},
     )
-    return targets
+
+
+def _pooled_gram(found: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Return the Gram matrix of all pictures around their common center, and that center.
+
+    It is the mean of their own Gram matrices, and the covariance of their centers.
+    """
+    if len(found) == 1:
+        return found[0]
+    grams, centers = (np.asarray(each, np.float64) for each in zip(*found, strict=True))
+    center = centers.mean(axis=0)
+    shifts = centers - center
+    gram = grams.mean(axis=0) + shifts.T @ shifts / len(found)
+    return gram.astype(np.float32), center.astype(np.float32)
+
+
+def _other_targets(samples: _Features, settings: Settings, octave: int | None) -> LossTargets:
+    """Return the targets of the style losses besides `gram` at one octave.
+
+    Args:
+        samples: the features of the style.
+        settings: name the style losses.
+        octave: its index if the targets are to be blended; otherwise None.
+    """
+    targets = {}
+    for name in settings.style_loss_weights:
+        if name == GRAM:
+            continue
+        loss = STYLE_LOSSES[name]
+        if loss.to_blend and octave is not None:
+            targets[name] = loss.to_blend(samples, octave)
+        elif samples.only is not None:
+            targets[name] = loss.targets(samples.only)
+        else:
+            targets[name] = loss.pooled(samples)
+    found: LossTargets = tf.nest.map_structure(lambda tensor: tensor.numpy(), targets)
+    return found
 
 
 def _center(features: tf.Tensor, kind: GramKind) -> Array:

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 
 from nst_core.images.levels import from_levels, to_levels
 from nst_core.images.pixels import PictureLike
-from nst_core.images.resize import fit, resize
+from nst_core.images.resize import resize
 from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
 from nst_core.transfer.before_and_after import at_strength, finished_picture, prepared_content
+from nst_core.transfer.blending import targets_of
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.octaves import octave_shapes
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.start import Pictures, starting_picture
-from nst_core.transfer.statistics import StyleTargets, style_targets
+from nst_core.transfer.start import Pictures, shape_of_result, starting_picture
+from nst_core.transfer.statistics import StyleTargets
+from nst_core.transfer.styles import Blend, Samples
 from nst_core.transfer.terms import Losses
 
 ENDED_EARLY = "budget"
@@ -88,7 +90,7 @@ class Outcome(WithPicture):
 
 def stylize(
     content: PictureLike,
-    style: PictureLike,
+    style: PictureLike | Samples | Blend,
     settings: Settings = PRESETS[DEFAULT_PRESET],
     *,
     weights: str | os.PathLike[str] | None = None,
@@ -100,7 +102,8 @@ def stylize(
     Args:
         content, style: of any size and in any form that `images.pixels.as_pixels` takes: arrays
             of uint8, or of floating point from 0 to 1, gray, RGB or RGBA; Pillow images; or what
-            `nst_core.images.read.load` returns.
+            `nst_core.images.read.load` returns. A style may also be `Samples`, several pictures of
+            one style, or a `Blend` of several styles, which `settings.style_blend` weighs.
         settings: how to stylize; the result's longest side is `settings.size`, or the content's if
             smaller (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
@@ -117,11 +120,11 @@ def stylize(
     # The pictures are checked before weights are read, or even downloaded.
     pictures = Pictures.of(content, style, init)
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
-    targets = style_targets(encoder, style, settings)
+    targets = targets_of(encoder, style, settings)
     steps = iterates(
         *(encoder, pictures.content, targets, settings),
         seed=settings.seed or 0,
-        style=pictures.style,
+        style=style,
         init=pictures.init,
     )
     return finish(steps, on_iterate)
@@ -149,7 +152,7 @@ def iterates(
     settings: Settings,
     *,
     seed: int,
-    style: PictureLike | None = None,
+    style: PictureLike | Samples | Blend | None = None,
     init: PictureLike | None = None,
     checkpoint: Checkpoint | None = None,
     is_enough: Callable[[], bool] = lambda: False,
@@ -161,7 +164,8 @@ def iterates(
         encoder: the feature network, from `load_encoder`.
         content, settings, init: as in `stylize`.
         style: as in `stylize`; only needed if `before_and_after.needs_style` says so.
-        targets: targets of the style, from `style_targets` with the same encoder and settings.
+        targets: targets of the style, from `style_targets` with the same encoder and settings, or
+            of several styles, from `blending.blended_targets`.
         seed: seed of the noise.
         checkpoint: that of an iterate of the same stylization, from which this one continues. On
             the same machine, all later iterates are bit-identical to those without an interruption.
@@ -173,8 +177,8 @@ def iterates(
         CheckpointError: the checkpoint belongs to another stylization.
     """
     given, settings = Pictures.of(content, style, init), at_strength(settings)
-    shape = _shape_of_result(encoder, given.content, settings)
-    prepared = prepared_content(given.content, given.style, targets.colors, settings)
+    shape = shape_of_result(encoder, given.content, settings)
+    prepared = prepared_content(given.content, given.styles, targets.colors, settings)
     start = starting_picture(encoder, given._replace(content=prepared), settings, shape, seed)
     octaves = octave_shapes(*shape, settings.octaves)
     parts = (encoder, prepared, targets, settings)
@@ -283,18 +287,3 @@ def _work_done(shapes: dict[int, tuple[int, int]], octave: int, share: float) ->
     areas = {index: height * width for index, (height, width) in shapes.items()}
     before = sum(area for index, area in areas.items() if index < octave)
     return (before + share * areas[octave]) / sum(areas.values())
-
-
-def _shape_of_result(encoder: Encoder, content: Pixels, settings: Settings) -> tuple[int, int]:
-    """Return height and width of the result, if they are large enough for the encoder."""
-    height, width = fit(content.shape[0], content.shape[1], settings.size, enlarge=settings.enlarge)
-    smallest = encoder.topology.smallest_side(
-        {*settings.content_layer_weights, *settings.style_layer_weights}
-    )
-    if min(height, width) < smallest:
-        raise ValueError(
-            f"the picture would be optimized at {width} x {height} pixels, but the chosen layers "
-            f"need at least {smallest} on each side: raise size, set enlarge, or choose shallower "
-            "layers"
-        )
-    return height, width

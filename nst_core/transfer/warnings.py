@@ -1,7 +1,7 @@
 """Warnings about rows that were still done, for the table, the page and reports."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from nst_core.images.read import PictureFacts
@@ -21,18 +21,28 @@ ABSURD_RELATIVE_LOSS = 1000
 
 
 def warnings_of_pictures(
-    content: PictureFacts, style: PictureFacts, init: PictureFacts | None = None
+    content: PictureFacts,
+    styles: Iterable[tuple[str, PictureFacts]],
+    init: PictureFacts | None = None,
 ) -> Iterator[str]:
-    """Yield what is odd about a row's pictures; `init` is the one that it starts from, if any."""
-    for column, facts in (("content", content), ("style", style), ("init", init)):
-        for clause in facts.warnings if facts else ():
+    """Yield what is odd about a row's pictures.
+
+    Args:
+        content: the picture that is stylized.
+        styles: the pictures of its styles, and what each is called: `style` if it is the only one.
+        init: the picture that the row starts from, if any.
+    """
+    styles, starts = [*styles], [] if init is None else [("init", init)]
+    for column, facts in (("content", content), *styles, *starts):
+        for clause in facts.warnings:
             yield f"{column}: {clause}"
     if content.hidden == 1:
         yield "content: it is completely transparent, so only white is stylized"
     elif content.hidden > MOSTLY_HIDDEN:
         yield f"content: {content.hidden:.0%} of it is transparent"
-    if style.is_flat:
-        yield "style: it has just one color, and no texture that could be transferred"
+    for name, style in styles:
+        if style.is_flat:
+            yield f"{name}: it has just one color, and no texture that could be transferred"
 
 
 def warnings_of_losses(outcome: "Outcome") -> Iterator[str]:

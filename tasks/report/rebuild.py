@@ -25,7 +25,9 @@ from tasks.report.table_row import Table
 from tasks.store.csv_cells import harmless_path
 from tasks.store.output_folder import PICTURES, OutputFolder
 from tasks.store.output_names import nearest_output
-from tasks.store.provenance import Provenance, _as_utf_8
+from tasks.store.picture_folders import is_folder_of_pictures, pictures_in
+from tasks.store.provenance import Provenance, StyleSource, _as_utf_8
+from tasks.store.style_cells import split_styles
 
 
 def cells_of(settings: Settings) -> dict[str, str]:
@@ -85,31 +87,55 @@ class Rebuilder:
         folder = self._pictures_folder(picture)
         output = name_of(picture) if folder is None else path_below(folder, picture)
         stated = {} if folder is None else self._stated_sources(folder, output, provenance.key)
-        cells, lost = {}, []
-        for column, name, sha256 in (
-            ("content", provenance.content, provenance.content_sha256),
-            ("style", provenance.style, provenance.style_sha256),
-            ("init", provenance.init, provenance.init_sha256),
-        ):
-            if not sha256:
-                continue
-            candidates = chain(stated.get(column, ()), self._named_first(name))
-            found = next((there for there in candidates if self._digest(there) == sha256), None)
-            path = name if found is None else as_seen_from(self.seen_from, found)
-            cells[column] = harmless_path(path)
-            if found is None:
-                pixels = f"SHA-256 of its pixels {sha256[:12]}..."
-                lost.append(
-                    f"{column}: {name!r} ({pixels}) was not found; name its folder with "
-                    "--look-in, or put its path into the row"
-                )
-            elif (text := _as_utf_8(cells[column])) != cells[column]:
-                cells[column] = text
-                lost.append(
-                    f"{column}: {text} cannot be in a manifest, which is UTF-8; rename the file"
-                )
+        cells: dict[str, str] = {}
+        lost: list[str] = []
+        for column, sources in _sources_of(provenance).items():
+            paths = [self._path(column, source, stated.get(column, []), lost) for source in sources]
+            if paths:
+                cells[column] = harmless_path("; ".join(paths))
         cells["output"] = harmless_path(nearest_output(output))
         return Rebuilt({**cells, **cells_of(provenance.settings)}, tuple(lost))
+
+    def _path(self, column: str, source: StyleSource, stated: list[Place], lost: list[str]) -> str:
+        """Return the path of a source for the row; if there is none, its name, and add why."""
+        if len(source.pictures) == 1:
+            found = self._picture(source, stated)
+        else:
+            found = self._folder(source, stated)
+        if found is None:
+            pixels = f"SHA-256 of its pixels {source.pictures[0][:12]}..."
+            if len(source.pictures) > 1:
+                pixels = f"a folder of {len(source.pictures)} pictures"
+            lost.append(
+                f"{column}: {source.name!r} ({pixels}) was not found; name its folder with "
+                "--look-in, or put its path into the row"
+            )
+            return source.name
+        path = as_seen_from(self.seen_from, found)
+        text = _as_utf_8(path)
+        if text != path:
+            lost.append(
+                f"{column}: {text} cannot be in a manifest, which is UTF-8; rename the file"
+            )
+        return text
+
+    def _picture(self, source: StyleSource, stated: list[Place]) -> Place | None:
+        """Return where a picture is that has the pixels of the source."""
+        of_folders = (picture for folder in stated for picture in _pictures_of_folder(folder))
+        candidates = chain(stated, of_folders, self._named_first(source.name))
+        return next((one for one in candidates if self._digest(one) == source.pictures[0]), None)
+
+    def _folder(self, source: StyleSource, stated: list[Place]) -> Place | None:
+        """Return a folder whose pictures have the pixels of the source, and no other."""
+        parents = dict.fromkeys(file.parent for file in self._named_first(""))
+        named_first = sorted(parents, key=lambda folder: folder.name != source.name)
+        for folder in chain(stated, named_first):
+            pictures = _pictures_of_folder(folder)
+            if len(pictures) == len(source.pictures):
+                found = map(self._digest, pictures)
+                if sorted(found) == sorted(source.pictures):
+                    return folder
+        return None
 
     def _pictures_folder(self, picture: Place) -> Place | None:
         """Return the pictures folder of the picture's batch, if the picture is still in it."""
@@ -128,7 +154,7 @@ class Rebuilder:
         row = next((row for row in rows if row.output == output), rows[0])
         return {
             "content": _beside(table.manifest, row.content),
-            "style": _beside(table.manifest, row.style),
+            "style": _styles_beside(table.manifest, row.style),
             "init": _beside(table.manifest, row.init) if row.init else [],
         }
 
@@ -156,6 +182,34 @@ class Rebuilder:
             except PictureError:
                 self._digests[candidate] = ""
         return self._digests[candidate]
+
+
+def _sources_of(provenance: Provenance) -> dict[str, tuple[StyleSource, ...]]:
+    """Return the sources of a picture by column, each with the digests of its pictures."""
+    content, init = (
+        (StyleSource(name=name, pictures=(sha256,)),) if sha256 else ()
+        for name, sha256 in (
+            (provenance.content, provenance.content_sha256),
+            (provenance.init, provenance.init_sha256),
+        )
+    )
+    return {"content": content, "style": provenance.all_styles, "init": init}
+
+
+def _pictures_of_folder(folder: Place) -> list[Place]:
+    """Return the pictures in a folder; none if it is no folder, or cannot be read."""
+    with suppress(OSError):
+        if is_folder_of_pictures(folder):
+            return pictures_in(folder)
+    return []
+
+
+def _styles_beside(manifest: str, cell: str) -> list[Place]:
+    """Return the places of the styles that a cell of a manifest names."""
+    with suppress(PlaceError):
+        texts = split_styles(place(manifest).parent, cell)
+        return [named for text in texts for named in _beside(manifest, text)]
+    return []
 
 
 def _beside(manifest: str, cell: str) -> list[Place]:

@@ -58,6 +58,7 @@ OTHER_VALUES = {
     "size": 100,
     "enlarge": True,
     "style_scale": 0.5,
+    "style_rotations": 2,
     "content_weight": 9.0,
     "style_weight": 9.0,
     "tv_weight": 9.0,
@@ -92,8 +93,10 @@ OTHER_VALUES = {
 
 
 def test_every_setting_is_in_the_key_of_a_row() -> None:
-    # The encoder and its pooling are in the key of the style, by the encoder's fingerprint.
-    assert set(OTHER_VALUES) | {"encoder", "pooling"} == set(Settings.model_fields)
+    # The encoder and its pooling are in the key of the styles, by the encoder's fingerprint, and so
+    # are the weights of the styles.
+    of_styles = {"encoder", "pooling", "style_blend", "style_mix"}
+    assert set(OTHER_VALUES) | of_styles == set(Settings.model_fields)
     base = Settings()
     keys = {row_key("a", "b", base)}
     for name, value in OTHER_VALUES.items():

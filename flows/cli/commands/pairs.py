@@ -1,42 +1,15 @@
 """`nst-batch manifest`: all pairs of two sets of pictures."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-
-from PIL import Image
+from dataclasses import asdict
 
 from flows.cli.exit_codes import SUCCESS, UNUSABLE
 from flows.cli.terminal import Terminal
-from nst_core.images.picture_files import FORMATS
-from nst_core.storage.files import exists, find_files, write_atomic
-from nst_core.storage.local import why_no_file
-from nst_core.storage.places import Place, as_seen_from, place, redacted
+from nst_core.storage.files import exists, write_atomic
+from nst_core.storage.places import Place, as_seen_from, redacted
 from tasks.store.csv_cells import harmless_path, to_csv
-
-SUFFIXES = frozenset(
-    suffix for suffix, file_format in Image.EXTENSION.items() if file_format in FORMATS
-)
-"""The suffixes of the files that can be read."""
-
-NOT_TEXT = "with a name that is not UTF-8"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A file that does not become a row, and the reason."""
-
-    path: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Found:
-    """The pictures that were found (IMG_2 before IMG_10), and the files that were left out."""
-
-    pictures: list[Place]
-    left_out: list[LeftOut]
+from tasks.store.picture_folders import NOT_TEXT, SUFFIXES, Found, find_pictures
 
 
 def write_pairs(
@@ -89,44 +62,3 @@ def _report_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
         for one in seen.left_out:
             if one.why == NOT_TEXT:
                 terminal.fail(f"{one.path}: left out: its name is not UTF-8; rename the file")
-
-
-def find_pictures(named: str) -> Found:
-    """Return the pictures in a folder, or those that match a glob, which may contain `**`.
-
-    Args:
-        named: a path or a URL. It is a glob only if nothing has exactly this name, so a folder may
-            be called `photos [2024]`.
-
-    Raises:
-        OSError: there is no such folder, or it cannot be read.
-        PlaceError: a URL cannot be used.
-    """
-    seen = sorted(find_files(place(named)), key=_natural)
-    why = {path: _why_left_out(path) for path in seen}
-    return Found(
-        pictures=[path for path in seen if not why[path]],
-        left_out=[LeftOut(_shown(path), why[path]) for path in seen if why[path]],
-    )
-
-
-def _natural(path: Place) -> tuple[list[object], str]:
-    """Return a sort key that compares numbers in names as numbers."""
-    words = re.split(r"(\d+)", str(path))
-    return [int(word) if at % 2 else word.casefold() for at, word in enumerate(words)], str(path)
-
-
-def _why_left_out(path: Place) -> str:
-    """Return why a file cannot be in a manifest; an empty text if it can."""
-    if path.name.startswith("."):
-        return "hidden"
-    if why := why_no_file(path):
-        return why
-    if path.suffix.lower() not in SUFFIXES:
-        return path.suffix.lower() or "without an extension"
-    return "" if _shown(path) == str(path) else NOT_TEXT
-
-
-def _shown(path: Place) -> str:
-    """Return a path as text, whatever bytes it contains."""
-    return str(path).encode("utf-8", "backslashreplace").decode()

@@ -19,12 +19,14 @@ class Cost(NamedTuple):
             what was measured at 256 px.
         target: function of a layer's channels, to the most numbers in its target.
         is_local: whether a layer's activations are no longer needed once its statistic is known.
+        differs_in_blends: whether a style that is blended with others has other targets than alone.
     """
 
     version: int
     arrays: float
     target: Callable[[int], int]
     is_local: bool = True
+    differs_in_blends: bool = False
 
 
 COSTS: Mapping[str, Cost] = {
@@ -32,7 +34,7 @@ COSTS: Mapping[str, Cost] = {
     "moments": Cost(1, 5, lambda channels: 7 * channels),
     "wasserstein": Cost(1, 1, lambda channels: channels * (channels + 1) + 1),
     "shifted-gram": Cost(1, 8, lambda channels: channels * (4 * channels + 1)),
-    "sliced": Cost(1, 3, lambda channels: channels * (channels + 256)),
+    "sliced": Cost(1, 3, lambda channels: channels * (channels + 256), differs_in_blends=True),
     "histogram": Cost(1, 3, lambda channels: channels * 256),
     "neighbors": Cost(1, 2, lambda channels: channels * 4097 + 1, is_local=False),
 }
