@@ -80,6 +80,7 @@ def test_pictures_of_several_styles_can_be_rebuilt(batch: Batch) -> None:
     assert again["status"].tolist() == ["cached"] * 3
 
 
+@pytest.mark.nights
 def test_a_row_with_several_styles_continues_and_ends_with_the_same_picture(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_style_that_fails_is_named(batch: Batch, monkeypatch: pytest.MonkeyPat
     assert "style t.png: " in table["error"].iloc[0]
 
 
+@pytest.mark.nights
 def test_colors_and_starts_come_from_all_styles(batch: Batch) -> None:
     header = ("content", "style", "output", "start", "color_match", "style_measure")
     rows = [
@@ -157,6 +159,6 @@ def test_colors_and_starts_come_from_all_styles(batch: Batch) -> None:
         for number, style in enumerate(("s.png; t.png", "t.png; s.png", "s.png"))
     ]
     _, table = batch.run(header, *rows)
-    assert set(table["status"]) == {"done"}
+    assert table["error"].fillna("").tolist() == [""] * 3
     assert table["same_as"].fillna(0).tolist() == [0, 2, 0]
     assert Path(batch.output / "pictures" / "p1.png").exists()

@@ -64,6 +64,15 @@ def test_a_style_that_has_all_the_weight_stays_as_it_is(weights: str) -> None:
     assert blend.to_bytes() == of_style(B if weights == "0;1" else A, **choices).to_bytes()
 
 
+def test_targets_from_files_are_blended_like_those_that_were_just_computed() -> None:
+    choices = {"style_measure": EVERY_LOSS, "style_blend": "1;3"}
+    own = [of_style(style, **choices) for style in (A, B)]
+    read = [StyleTargets.from_bytes(one.to_bytes()) for one in own]
+    shares = shares_of_styles(settings_of(**choices), 2)
+    blended = [blended_targets(targets, shares) for targets in (own, read)]
+    assert blended[0].to_bytes() == blended[1].to_bytes()
+
+
 def test_a_style_blended_with_itself_is_that_style() -> None:
     choices = {"style_measure": EVERY_LOSS, "style_blend": "1;3"}
     blend = targets_of(ENCODER, Blend([A, A]), settings_of(**choices))

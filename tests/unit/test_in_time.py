@@ -128,7 +128,7 @@ def run(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
         in_flight = InFlight({}, OUTPUT, runner)
         seconds = gather_in_time(
             *(in_flight, jobs, schedule_of(jobs, end, **how)),
-            (lambda _: Future(), submit),  # type: ignore[arg-type,return-value]
+            (lambda *_: Future(), submit),  # type: ignore[arg-type,return-value]
             lambda: at_once,
         )
         return in_flight.results, begun, seconds

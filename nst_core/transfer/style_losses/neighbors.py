@@ -119,10 +119,12 @@ def _scale_of_all(targets: Sequence[Named], shares: Sequence[float], center: Arr
     """Return the scale of the union: its power is that of each around the center of all."""
     power = 0.0
     for target, share in zip(targets, shares, strict=True):
-        scale = float(target["scale"])
-        own = 1 / scale**2 if scale else 0.0
+        own_scale = float(target["scale"].item())
+        own = 1 / own_scale**2 if own_scale else 0.0
         power += share * (own + float(np.sum(np.square(target["center"] - center))))
-    return np.asarray(1 / np.sqrt(power) if power else 0.0, np.float32)
+    scale = np.asarray(1 / np.sqrt(power) if power else 0.0, np.float32)
+    # A scalar that was read from a file is an array of one number.
+    return np.reshape(scale, targets[0]["scale"].shape)
 
 
 def _directions(

@@ -171,7 +171,8 @@ def _blended(targets: Sequence[Named], shares: Sequence[float]) -> dict[str, Arr
     return {
         "mean": weighted_mean([target["mean"] for target in targets], shares),
         "root": root.astype(np.float32),
-        "noise": np.asarray(noise, np.float32),
+        # A scalar that was read from a file is an array of one number.
+        "noise": np.asarray(noise, np.float32).reshape(targets[0]["noise"].shape),
     }
 
 
