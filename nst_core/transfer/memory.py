@@ -37,15 +37,15 @@ AVERAGE = 2
 """Arrays of the size of the picture that an average of Adam's iterates adds, before and after a
 call."""
 
-TILED_PICTURES: dict[OptimizerName, float] = {"adam": 20, "lbfgs": 20}
+TILED_PICTURES: dict[OptimizerName, float] = {"adam": 11, "lbfgs": 12}
 """The same for rows that are computed tile by tile, without the history of L-BFGS. There, these
 arrays are nearly all of the memory, so the number was measured apart."""
 
 PAIRS = 10
 """How many earlier steps L-BFGS remembers, unless memory is short."""
 
-PAIR = 6
-"""Arrays of the size of the picture that each of them adds: two of each state that exists."""
+PAIR = 2
+"""Arrays of the size of the picture that each of them adds if the row is tiled."""
 
 COMPILED: dict[OptimizerName, float] = {"adam": 240e6, "lbfgs": 245e6}
 """Bytes that compiling takes on a CPU, mostly for graphs; a GPU does not hold them."""

@@ -106,7 +106,7 @@ class OctaveTask:
         """
         grid = Grid.of(encoder.topology, settings, tiles) if tiles else None
         optimizer = optimizer_of(settings, tiles.pairs if tiles else None)
-        pixels = resize(content, *shape)
+        pixels = content if content.shape[:2] == shape else resize(content, *shape)
         of_style = _of_style(targets, settings, octave)
         of_content = _of_content(encoder, pixels, settings, grid)
         return cls(
