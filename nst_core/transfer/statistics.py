@@ -125,7 +125,7 @@ def style_targets(encoder: Encoder, style: PictureLike, settings: Settings) -> S
     """
     style = as_pixels(style, "style")
     layers = tuple(settings.style_layer_weights)
-    sized = [_at_side(encoder, style, side, layers) for side in style_sides(settings)]
+    sized = [at_side(encoder, style, side, layers) for side in style_sides(settings)]
     seen = [activations(encoder, tf.constant(pixels), layers) for pixels in sized]
     centers = [
         {layer: _center(octave[layer], settings.gram) for layer in layers} for octave in seen
@@ -156,7 +156,8 @@ def _center(features: tf.Tensor, kind: GramKind) -> Array:
     return mean if kind == "centered" else np.zeros_like(mean)
 
 
-def _at_side(encoder: Encoder, style: Array, side: int, layers: tuple[str, ...]) -> Array:
+def at_side(encoder: Encoder, style: Array, side: int, layers: tuple[str, ...]) -> Array:
+    """Return a style with a longest side, or the smallest that the layers take, in pixels."""
     height, width = fit(style.shape[0], style.shape[1], side)
     smallest = encoder.topology.smallest_side(layers)
     return resize(style, max(height, smallest), max(width, smallest))

@@ -12,6 +12,7 @@ from nst_core.storage.files import make_durable
 from nst_core.storage.locks import LockError
 from nst_core.storage.places import redacted
 from nst_core.transfer.octaves import style_sides
+from nst_core.transfer.tiles.grid import Tiles
 from tasks.engine.row_report import RowReport, wait_for_device
 from tasks.intake.examine import load_picture
 from tasks.job import Job
@@ -21,6 +22,7 @@ from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
 from tasks.store.style_cache import StyleCache
 from tasks.work.isolation import isolated
+from tasks.work.style_memory import within_style_memory
 
 if TYPE_CHECKING:
     from nst_core.transfer.statistics import StyleTargets
@@ -133,10 +135,12 @@ def compute(
     """
     from nst_core.devices import on_asked_devices
 
-    work = partial(_computed, report.job)
-
     def compute(device: str) -> "tuple[StyleTargets, float]":
-        return isolated(device, output, work) if isolate else work()
+        def with_tiles(tiles: Tiles | None) -> "tuple[StyleTargets, float]":
+            work = partial(_computed, report.job, tiles)
+            return isolated(device, output, work) if isolate else work()
+
+        return within_style_memory(report.job, device, with_tiles, isolated=isolate)
 
     # Another run may have held the style's lock until the deadline.
     check_may_continue(output, deadline, WAITING)
@@ -145,9 +149,10 @@ def compute(
     )
 
 
-def _computed(job: Job, _: object = None) -> tuple["StyleTargets", float]:
-    """Compute the targets of a job's style in this process."""
+def _computed(job: Job, tiles: Tiles | None, _: object = None) -> tuple["StyleTargets", float]:
+    """Compute the targets of a job's style in this process, at once or tile by tile."""
     from nst_core.transfer.statistics import style_targets
+    from nst_core.transfer.tiles.style import tiled_style_targets
 
     started = time.perf_counter()
     style = load_picture(
@@ -157,7 +162,8 @@ def _computed(job: Job, _: object = None) -> tuple["StyleTargets", float]:
         enlarge=False,
         max_pixels=job.max_pixels,
     )
-    targets = style_targets(job.encoder.load(), style.rgb, job.settings)
+    what = (job.encoder.load(), style.rgb, job.settings)
+    targets = tiled_style_targets(*what, tiles) if tiles else style_targets(*what)
     return targets, time.perf_counter() - started
 
 
