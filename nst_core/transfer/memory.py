@@ -58,6 +58,9 @@ of a style are computed; counted, not measured."""
 COMPILED: dict[OptimizerName, float] = {"adam": 240e6, "lbfgs": 245e6}
 """Bytes that compiling takes on a CPU, mostly for graphs; a GPU does not hold them."""
 
+TILED_COMPILED = 120e6
+"""The same for the smaller functions of a tile."""
+
 COPIES_OF_WEIGHTS = 2
 """On a CPU, the weights exist as NumPy arrays and as tensors; a GPU holds only tensors."""
 
@@ -122,7 +125,8 @@ def peak_memory(
     numbers = gradient + content + pictures
     if on_gpu:
         return round(BYTES * (numbers + weights))
-    return round(BYTES * (numbers + COPIES_OF_WEIGHTS * weights) + COMPILED[settings.optimizer])
+    compiled = TILED_COMPILED if tiles else COMPILED[settings.optimizer]
+    return round(BYTES * (numbers + COPIES_OF_WEIGHTS * weights) + compiled)
 
 
 def style_memory(
