@@ -39,16 +39,8 @@ def write_pairs(
         terminal.fail(f"{error.filename}: cannot be read: {error.strerror}")
         return UNUSABLE
     _report_left_out(terminal, found)
-    for named, seen in found.items():
-        if not seen.pictures:
-            endings = " ".join(sorted(SUFFIXES))
-            terminal.fail(f"{named}: no pictures; expected a folder or a glob of {endings} files")
-            return UNUSABLE
-    count = len(found[styles].pictures)
-    if blend_steps is not None and not FEWEST_STYLES <= count <= MOST_STYLES:
-        terminal.fail(
-            f"{styles}: found {count} styles; --blend-steps needs {FEWEST_STYLES} to {MOST_STYLES}"
-        )
+    if wrong := _wrong_with(found, styles, blend_steps):
+        terminal.fail(wrong)
         return UNUSABLE
     header, *rows = _table(found[contents].pictures, found[styles].pictures, manifest, blend_steps)
     try:
@@ -59,11 +51,25 @@ def write_pairs(
     terminal.say(
         f"{manifest}: {len(rows)} rows, {len(found[contents].pictures)} contents x "
         f"{f'{len(rows) // len(found[contents].pictures)} blends of ' if blend_steps else ''}"
-        f"{count} styles"
+        f"{len(found[styles].pictures)} styles"
     )
     left_out = [asdict(one) for seen in found.values() for one in seen.left_out]
     terminal.result({"manifest": str(manifest), "rows": len(rows), "left_out": left_out})
     return SUCCESS
+
+
+def _wrong_with(found: Mapping[str, Found], styles: str, blend_steps: int | None) -> str:
+    """Return why the pictures that were found make no manifest; empty if they do."""
+    for named, seen in found.items():
+        if not seen.pictures:
+            endings = " ".join(sorted(SUFFIXES))
+            return f"{named}: no pictures; expected a folder or a glob of {endings} files"
+    count = len(found[styles].pictures)
+    if blend_steps is not None and not FEWEST_STYLES <= count <= MOST_STYLES:
+        return (
+            f"{styles}: found {count} styles; --blend-steps needs {FEWEST_STYLES} to {MOST_STYLES}"
+        )
+    return ""
 
 
 def _table(
