@@ -124,7 +124,8 @@ def peak_memory(
     weights = sum(map(math.prod, topology.weight_shapes.values()))
     numbers = gradient + content + pictures
     if on_gpu:
-        return round(BYTES * (numbers + weights))
+        # With tiles, whole pictures stay in the computer's memory.
+        return round(BYTES * (numbers - (pictures if tiles else 0) + weights))
     compiled = TILED_COMPILED if tiles else COMPILED[settings.optimizer]
     return round(BYTES * (numbers + COPIES_OF_WEIGHTS * weights) + compiled)
 

@@ -84,9 +84,10 @@ def test_each_rung_says_what_it_does_and_needs_less_than_the_one_before() -> Non
         "rematerialization, 384 x 256 instead of 1536 x 1024",
     ]
     for device in ("CPU:0", "GPU:0"):
-        needed = [needed_memory(asked, device, rung) for rung in ladder]
+        needed = [needed_memory(asked, device, rung) for rung in rungs(asked, device)]
         assert needed == sorted(needed, reverse=True)
-        assert len({*needed}) == len(needed)
+        # A GPU holds no whole pictures with tiles, so L-BFGS's memory is not in its own.
+        assert len({*needed}) == len(needed) - (device == "GPU:0")
 
 
 @pytest.mark.parametrize(
