@@ -110,7 +110,7 @@ class OctaveTask:
         The arguments that save memory are those of `stylize.iterates`.
         """
         grid = Grid.of(encoder.topology, settings, tiles) if tiles else None
-        pixels = resize(content, *shape)
+        pixels = content if content.shape[:2] == shape else resize(content, *shape)
         compiled = compile_for(
             encoder,
             optimizer_of(settings, tiles.pairs if tiles else None),

@@ -235,7 +235,8 @@ def _through(
             reports = task.resume(checkpoint)
             report = next(reports)
         else:
-            reports = task.reports(resize(pixels, *shape), before=report)
+            pixels = pixels if pixels.shape[:2] == shape else resize(pixels, *shape)
+            reports = task.reports(pixels, before=report)
         for report in reports:
             yield _iterate(report, totals, shapes, index, steps)
             if is_enough() and not (report.stop_reason and index == last):
