@@ -200,7 +200,7 @@ def computed_targets(job: Job, style: JobStyle, settings: Settings) -> "StyleTar
 
     pictures = StylePictures(job, style, max(style_sides(settings)), enlarge=False)
     # A single picture is loaded only once.
-    given = pictures[0] if len(pictures) == 1 else Samples(pictures)
+    given = pictures[0].rgb if len(pictures) == 1 else Samples(pictures)
     return style_targets(job.encoder.load(), given, settings, to_blend=len(job.styles) > 1)
 
 
