@@ -8,7 +8,7 @@ from tasks.engine.caching import with_records
 from tasks.engine.collect import Style
 from tasks.engine.in_flight import SubmitRow, SubmitStyle
 from tasks.engine.runners import Workers
-from tasks.job import Job
+from tasks.job import Job, JobStyle
 from tasks.request import CompleteRequest
 from tasks.stopping import Deadline, Limits
 from tasks.store.records import PictureRecord, StyleRecord
@@ -31,10 +31,10 @@ def row_submitter(workers: Workers, batch: CompleteRequest, limits: Limits) -> S
         isolate=batch.isolate,
     )
 
-    def submit(job: Job, style: Style) -> PrefectFuture[PictureRecord]:
+    def submit(job: Job, styles: list[Style]) -> PrefectFuture[PictureRecord]:
         parameters = {
             "job": job,
-            "style": style,
+            "styles": styles,
             "output": batch.output_folder,
             "cache": batch.style_cache,
             "options": options,
@@ -47,26 +47,27 @@ def row_submitter(workers: Workers, batch: CompleteRequest, limits: Limits) -> S
 def style_submitter(
     workers: Workers, use_style: Callable[[str], None], batch: CompleteRequest, deadline: Deadline
 ) -> SubmitStyle:
-    """Return a function that finds the targets of a job's style, or submits the task for them.
+    """Return a function that finds the targets of a style, or submits the task for them.
 
     The function first passes the style's key to `use_style`, so that no prune removes the targets.
     """
     cache, refresh = batch.style_cache, batch.refresh
     records, locks = cache.records, cache.locks
     compute = with_records(
-        *(compute_style_targets, records, "job", "style_key"),
+        *(compute_style_targets, records, "style", "key"),
         refresh=refresh,
         once_under=locks,
         deadline=deadline,
     )
 
-    def submit(job: Job) -> Style:
-        use_style(job.style_key)
-        if not refresh and (found := cache.find(job.style_key)):
-            cache.mark_used(job.style_key)
+    def submit(job: Job, style: JobStyle) -> Style:
+        use_style(style.key)
+        if not refresh and (found := cache.find(style.key)):
+            cache.mark_used(style.key)
             return found
         parameters = {
             "job": job,
+            "style": style,
             "cache": cache,
             "output": batch.output_folder,
             "deadline": deadline,

@@ -11,6 +11,7 @@
   of its settings. `Settings` lists them all.
 * `stylize` makes one picture. Its parts are `load_encoder`, `style_targets` (once for each style),
   `iterates` (which yields the best picture so far) and `finish`.
+* `Blend` is several styles, and `Samples` several pictures of one; `stylize` takes both.
 * `Outcome` and `Iterate` have `pixels`, `losses`, a Pillow `image` and `save(path)`.
 * Errors meant for users are subclasses of `UserError`, such as `PictureError`, `SaveError` and
   `WeightsError`; their messages say what to do. A loss that is not finite raises `NotFiniteError`.
@@ -34,13 +35,16 @@ if TYPE_CHECKING:
     from nst_core.transfer.optimization import NotFiniteError
     from nst_core.transfer.presets import presets, resolve
     from nst_core.transfer.settings import Settings
-    from nst_core.transfer.statistics import StyleTargets, style_targets
+    from nst_core.transfer.statistics import style_targets
+    from nst_core.transfer.styles import Blend, Samples
     from nst_core.transfer.stylize import Iterate, Outcome, finish, iterates, stylize
+    from nst_core.transfer.targets import StyleTargets
     from nst_core.transfer.terms import Losses
 
     __version__: str
 
 __all__ = [
+    "Blend",
     "Encoder",
     "Iterate",
     "Losses",
@@ -49,6 +53,7 @@ __all__ = [
     "Picture",
     "PictureError",
     "PictureLike",
+    "Samples",
     "SaveError",
     "Settings",
     "StyleTargets",
@@ -66,6 +71,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Blend": "nst_core.transfer.styles",
     "Encoder": "nst_core.networks.encoder",
     "Iterate": "nst_core.transfer.stylize",
     "Losses": "nst_core.transfer.terms",
@@ -74,9 +80,10 @@ _MODULES = {
     "Picture": "nst_core.images.read",
     "PictureError": "nst_core.images.picture_files",
     "PictureLike": "nst_core.images.pixels",
+    "Samples": "nst_core.transfer.styles",
     "SaveError": "nst_core.images.saving",
     "Settings": "nst_core.transfer.settings",
-    "StyleTargets": "nst_core.transfer.statistics",
+    "StyleTargets": "nst_core.transfer.targets",
     "UserError": "nst_core.errors",
     "WeightsError": "nst_core.networks.weight_files",
     "finish": "nst_core.transfer.stylize",

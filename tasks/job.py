@@ -14,18 +14,62 @@ from nst_core.transfer.settings import Settings
 from tasks.row import Fault, Row
 
 
+class StylePicture(BaseModel):
+    """A picture of a style.
+
+    Attributes:
+        place: where it is.
+        sha256: digest of its decoded content.
+        shape: height and width of the original, in pixels.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    place: PlaceField
+    sha256: str
+    shape: tuple[int, int]
+
+
+class JobStyle(BaseModel):
+    """A style of a row: one picture, or all pictures of a folder.
+
+    Attributes:
+        place: the picture or the folder.
+        pictures: in the order of their digests, so that names change nothing.
+        sha256: digest of the style: of its picture, or of those of its pictures.
+        key: identity of its targets.
+        position: its place among the styles in the row's cell, from 0.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    place: PlaceField
+    pictures: tuple[StylePicture, ...]
+    sha256: str
+    key: str
+    position: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its name, for people."""
+        return name_of(self.place)
+
+
 class Job(BaseModel):
     """A row that can run; small and plain, because it crosses task boundaries.
 
     Attributes:
+        styles: those with a weight above 0, all different. With `style_mix = blend`, their order
+            is that of their digests, since a blend in another order is the same; otherwise, it is
+            that of the cell.
+        settings: those of the row, with the weights of these styles, in their order.
         init, init_sha256: the picture that the row starts from, and its digest; None and empty if
             the settings say what it starts from.
         content_mask, content_mask_sha256, style_mask, style_mask_sha256: the masks that the row
             uses, and their digests; None and empty if there is none in a file.
         regions, style_regions: how many regions the masks have, as in `intake.masks.MasksOfRow`.
-        content_shape, style_shape: height and width of the original pictures, in pixels.
+        content_shape: height and width of the original picture, in pixels.
         encoder: the feature network, with its weights checked.
-        style_key: identity of the style's targets.
         key: identity of the result.
         warnings: what is odd about the pictures.
         priority: jobs with a higher number run first.
@@ -35,15 +79,12 @@ class Job(BaseModel):
 
     line: int
     content: PlaceField
-    style: PlaceField
+    styles: tuple[JobStyle, ...]
     output: str
     settings: Settings
     encoder: EncoderReference
     content_sha256: str
-    style_sha256: str
     content_shape: tuple[int, int]
-    style_shape: tuple[int, int]
-    style_key: str
     key: str
     seed: int
     max_pixels: int
@@ -65,8 +106,13 @@ class Job(BaseModel):
 
     @property
     def style_name(self) -> str:
-        """The style's name, for people."""
-        return name_of(self.style)
+        """The names of the styles, for people, in the order of the row's cell."""
+        return "; ".join(style.name for style in self.styles_as_named)
+
+    @property
+    def styles_as_named(self) -> tuple[JobStyle, ...]:
+        """The styles in the order of the row's cell."""
+        return tuple(sorted(self.styles, key=lambda style: style.position))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """A row of a manifest, and the faults of its cells."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nst_core.storage.places import Place, redacted
@@ -44,13 +44,32 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class NamedStyle:
+    """A style that a row names.
+
+    Attributes:
+        place: a picture, or a folder of pictures; relative paths start from the manifest's folder.
+        pictures: that picture, or those of the folder.
+    """
+
+    place: Place
+    pictures: tuple[Place, ...]
+
+    @classmethod
+    def of_picture(cls, place: Place) -> "NamedStyle":
+        """Return a style that is one picture."""
+        return cls(place, (place,))
+
+
+@dataclass(frozen=True)
 class Row:
     """A row of a manifest.
 
     Attributes:
         line: where the row starts in the file; the header is line 1.
         cells: the text of its cells that are not empty, by column.
-        content, style: where the pictures are; relative paths start from the manifest's folder.
+        content: where the picture is; relative paths start from the manifest's folder.
+        styles: those that the cell names, at least one.
         output: where the picture goes below `pictures/`, with `/` between folders; ends in the
             suffix of its format, such as `.png`.
         settings: from the preset, the batch and the row; the default where there is a fault.
@@ -63,7 +82,7 @@ class Row:
     line: int
     cells: Mapping[str, str]
     content: Place
-    style: Place
+    styles: tuple[NamedStyle, ...]
     output: str
     settings: Settings
     faults: tuple[Fault, ...] = ()
@@ -73,14 +92,20 @@ class Row:
     style_mask: Place | None = None
 
     @property
-    def sources(self) -> dict[str, Place]:
-        """The pictures that the row names, by column."""
-        places: dict[str, Place | None] = {column: getattr(self, column) for column in SOURCES}
-        return {
-            column: place
-            for column, place in places.items()
-            if place is not None and column in self.cells
+    def sources(self) -> tuple[tuple[str, Place], ...]:
+        """The pictures that the row names, with their columns."""
+        styles = [picture for style in self.styles for picture in style.pictures]
+        places: dict[str, Sequence[Place | None]] = {
+            "content": [self.content],
+            "style": styles,
+            **{column: [getattr(self, column)] for column in OPTIONAL},
         }
+        return tuple(
+            (column, place)
+            for column, named in places.items()
+            for place in named
+            if place is not None and column in self.cells
+        )
 
     def with_faults(self, faults: Iterable[Fault]) -> "Row":
         """Return the row with additional faults."""

@@ -7,7 +7,7 @@ from prefect import task
 from nst_core.storage.write_errors import writing_to
 from tasks.engine.retries import with_retries
 from tasks.engine.row_report import RowReport
-from tasks.job import Job
+from tasks.job import Job, JobStyle
 from tasks.stopping import Deadline, check_may_continue
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
@@ -15,9 +15,10 @@ from tasks.store.style_cache import StyleCache
 from tasks.work.targets import compute, write
 
 
-@task(name="style-targets", task_run_name="style {job.style_name}")
+@task(name="style-targets", task_run_name="style {style.name}")
 def compute_style_targets(
     job: Job,
+    style: JobStyle,
     cache: StyleCache,
     output: OutputFolder,
     devices: str,
@@ -25,10 +26,11 @@ def compute_style_targets(
     retries: int = 0,
     isolate: bool = False,
 ) -> StyleRecord:
-    """Compute the Gram matrices of a job's style, and write them to a safetensors file.
+    """Compute the targets of one of a job's styles, and write them to a safetensors file.
 
     Args:
         job: the first row that needs them.
+        style: the style.
         cache: where the file goes.
         output: the batch's output folder, by which the task learns that it must stop.
         devices: those that may be used, as the user asked for them.
@@ -39,12 +41,12 @@ def compute_style_targets(
     Raises:
         StoppedError: the batch was stopped while this waited, or the deadline has passed.
     """
-    report, subject = RowReport(job), f"style {job.style_name}"
+    report, subject = RowReport(job), f"style {style.name}"
 
     def attempt(_: int) -> StyleRecord:
-        targets, seconds = compute(report, output, devices, deadline, isolate=isolate)
+        targets, seconds = compute(report, style, output, devices, deadline, isolate=isolate)
         with writing_to({"the cache": cache.root}):
-            return write(job, targets, cache, seconds)
+            return write(style, targets, cache, seconds)
 
     outcome = with_retries(
         attempt,

@@ -15,26 +15,26 @@ from tasks.store.records import PictureRecord, StyleRecord
 from tasks.store.style_cache import StyleCache
 from tasks.work.row_options import RowOptions
 from tasks.work.stylization import stylize_job
-from tasks.work.targets import read_or_compute
+from tasks.work.targets import targets_of_row
 
 if TYPE_CHECKING:
-    from nst_core.transfer.statistics import StyleTargets
+    from nst_core.transfer.targets import StyleTargets
 
 
 @task(name="stylize", task_run_name="{job.output}")
 def stylize_row(
     job: Job,
-    style: StyleRecord,
+    styles: list[StyleRecord],
     output: OutputFolder,
     cache: StyleCache,
     devices: str,
     options: RowOptions = RowOptions(),  # noqa: B008 - frozen, so it can be shared
 ) -> PictureRecord:
-    """Stylize a job's content with its style's targets, into the output folder.
+    """Stylize a job's content with its styles' targets, into the output folder.
 
     Args:
         job: the job of the row.
-        style: the targets, as they were when the row was submitted.
+        styles: the targets of its styles, as they were when the row was submitted.
         output: the batch's output folder.
         cache: where targets are cached.
         devices: those that may be used, as the user asked for them.
@@ -48,7 +48,7 @@ def stylize_row(
 
     def attempt(earlier: int) -> PictureRecord:
         isolate = options.isolate
-        targets = read_or_compute(report, style, cache, output, devices, deadline, isolate)
+        targets = targets_of_row(report, styles, cache, output, devices, deadline, isolate)
         return _stylize(report, targets, output, devices, options.after(earlier))
 
     with report.running():

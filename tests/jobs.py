@@ -5,7 +5,7 @@ from typing import Any
 
 from nst_core.networks.loading import EncoderReference
 from nst_core.transfer.settings import Settings
-from tasks.job import Job
+from tasks.job import Job, JobStyle, StylePicture
 
 
 def job_of_size(side: int = 256, line: int = 2, **settings: Any) -> Job:
@@ -14,16 +14,18 @@ def job_of_size(side: int = 256, line: int = 2, **settings: Any) -> Job:
         name: settings.pop(name) for name in ("output", "key", "style_key") if name in settings
     }
     facts = {"output": f"{line}.png", "key": f"row {line}", "style_key": "style", **named}
+    picture = StylePicture(place=Path("s.png"), sha256="style", shape=(300, 200))
+    style = JobStyle(
+        place=picture.place, pictures=(picture,), sha256="style", key=facts.pop("style_key")
+    )
     return Job(
         line=line,
         content=Path(f"c{line}.png"),
-        style=Path("s.png"),
+        styles=(style,),
         settings=Settings(size=side, **settings),
         encoder=EncoderReference("compact", "trained", None, "f"),
         content_sha256=f"content {line}",
-        style_sha256="style",
         content_shape=(side, side),
-        style_shape=(300, 200),
         seed=0,
         max_pixels=10**8,
         **facts,

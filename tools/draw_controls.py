@@ -27,6 +27,7 @@ LARGEST_FILE = 60_000
 """In bytes; the quality of the JPEG is lowered until the file is small enough."""
 
 CONTENT, STYLE, OTHER_STYLE = "coffee", "swirls", "stained_glass"
+BLENDED = (STYLE, OTHER_STYLE)
 
 Choices = Mapping[str, Any]
 
@@ -107,6 +108,16 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         )
         for on in (False, True)
     ],
+    "styles": [
+        *(
+            (f"style_blend = {blend}", {"styles": BLENDED, "style_blend": blend})
+            for blend in ("1; 0", "3; 1", "1; 1", "1; 3", "0; 1")
+        ),
+    ],
+    "style-mix": [
+        *((mix, {"styles": BLENDED, "style_mix": mix}) for mix in ("blend", "octaves", "layers")),
+        ("style_rotations = 4", {"style_rotations": 4}),
+    ],
     "content-measure": [
         (measure, {"content_measure": measure}) for measure in ("features", "self-similarity")
     ],
@@ -186,15 +197,18 @@ def draw(name: str) -> Image.Image:
     """Return the sheet of a control: the content, and the results with its values."""
     photo = Image.fromarray(photograph(CONTENT))
     height, width = fit(photo.height, photo.width, SIDE)
-    content, style = photo.resize((width, height)), PAINTINGS[STYLE](SIDE, 1)
+    content = photo.resize((width, height))
     if name in MASKS:
-        return sheet_of(MASKS[name](content, Image.fromarray(style)))
+        return sheet_of(MASKS[name](content, Image.fromarray(PAINTINGS[STYLE](SIDE, 1))))
     pictures = {"the photograph": content}
     for label, choices in CONTROLS[name]:
         print(label, flush=True)
         chosen = {"preset": "draft", "seed": 1, **choices}
         init = photograph(chosen.pop("init")) if "init" in chosen else None
-        pictures[label] = nst.stylize(content, style, nst.resolve(chosen), init=init).image
+        styles = [PAINTINGS[style](SIDE, 1) for style in chosen.pop("styles", (STYLE,))]
+        pictures[label] = nst.stylize(
+            content, nst.Blend(styles), nst.resolve(chosen), init=init
+        ).image
     return sheet_of(pictures)
 
 

@@ -214,6 +214,9 @@ def write_manifest(
     *,
     output: Annotated[PlaceOption, Parameter(alias="-o", help="the CSV file to write")],
     overwrite: Annotated[bool, Flag] = False,
+    blend_steps: Annotated[
+        int | None, Parameter(validator=validators.Number(gte=2, lte=32))
+    ] = None,
     json: Json = False,
 ) -> int:
     """Write a manifest that pairs every content with every style, from two folders or globs.
@@ -222,10 +225,15 @@ def write_manifest(
         contents: folder, or quoted glob such as 'photos/**/*.jpg'
         styles: folder, or quoted glob
         overwrite: replace the file if it exists
+        blend_steps: instead of pairs, write so many blends that lead from one of two styles to the
+            other, or a square of so many blends along each side between three or four styles
     """
     from flows.cli.commands.pairs import write_pairs
 
-    return write_pairs(Terminal(as_json=json), contents, styles, output, overwrite=overwrite)
+    terminal = Terminal(as_json=json)
+    return write_pairs(
+        terminal, contents, styles, output, overwrite=overwrite, blend_steps=blend_steps
+    )
 
 
 @app.command

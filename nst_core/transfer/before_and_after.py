@@ -3,14 +3,22 @@
 This module loads no TensorFlow.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.images.resize import fit, resize
 from nst_core.transfer.chroma import with_chroma_of
-from nst_core.transfer.colors import ColorStatistics, match_colors, match_histograms
+from nst_core.transfer.colors import (
+    ColorStatistics,
+    blended_distribution,
+    match_colors,
+    match_histograms,
+)
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
+from nst_core.transfer.style_shares import color_shares
 from nst_core.transfer.terms import term_weights, weight_name, weights_at_strength
 
 _Pixels = NDArray[np.float32]
@@ -34,12 +42,16 @@ def at_strength(settings: Settings) -> Settings:
 
 
 def prepared_content(
-    content: _Pixels, style: _Pixels | None, colors: ColorStatistics, settings: Settings
+    content: _Pixels,
+    styles: Sequence[Sequence[_Pixels]],
+    colors: ColorStatistics,
+    settings: Settings,
 ) -> _Pixels:
     """Return the content with the colors that it is optimized with.
 
     Args:
-        content, style: sRGB in [0, 1], of any size; the style is needed to match histograms.
+        content: sRGB in [0, 1], of any size.
+        styles: the pictures of each style, likewise; they are needed to match histograms.
         colors: statistics of the style's colors.
         settings: how to stylize.
 
@@ -48,19 +60,29 @@ def prepared_content(
     """
     if not settings.match_colors:
         return content
-    return _blend(content, _matched(content, style, colors, settings), settings.strength)
+    return _blend(content, _matched(content, styles, colors, settings), settings.strength)
 
 
 def _matched(
-    content: _Pixels, style: _Pixels | None, colors: ColorStatistics, settings: Settings
+    content: _Pixels,
+    styles: Sequence[Sequence[_Pixels]],
+    colors: ColorStatistics,
+    settings: Settings,
 ) -> _Pixels:
     """Return the content with all of the style's colors."""
     if not _matches_histograms(settings):
         return match_colors(content, colors, method=settings.color_match)
-    if style is None:
+    if not styles:
         raise ValueError("color_match is 'histogram', but no style picture was passed")
     side = min(settings.size, max(style_sides(settings)))
-    return match_histograms(content, resize(style, *fit(style.shape[0], style.shape[1], side)))
+    sized = [
+        [resize(each, *fit(each.shape[0], each.shape[1], side)) for each in style]
+        for style in styles
+    ]
+    if len(sized) == len(sized[0]) == 1:
+        return match_histograms(content, sized[0][0])
+    shares = color_shares(settings, len(sized))
+    return match_histograms(content, blended_distribution(sized, shares))
 
 
 def finished_picture(

@@ -1,6 +1,6 @@
 """Color statistics, and transfers of one picture's colors to another."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,9 @@ from nst_core.transfer.settings import ColorMatch
 SMALLEST_VARIANCE = 1e-5
 """The floor for a picture's variance in each direction, so that noise in a picture of one color is
 not amplified."""
+
+QUANTILES = 4096
+"""The number of values in a blended distribution of colors."""
 
 _Matrix = NDArray[np.float64]
 
@@ -43,6 +46,17 @@ def color_statistics(
         mean = np.average(rows, axis=0, weights=each)
         covariance = np.cov(rows, rowvar=False, bias=True, aweights=each)
     return ColorStatistics(mean.astype(np.float32), covariance.astype(np.float32))
+
+
+def pooled_statistics(found: Sequence[ColorStatistics]) -> ColorStatistics:
+    """Return the statistics of all pictures of a style together, each weighing the same."""
+    if len(found) == 1:
+        return found[0]
+    means = np.stack([each.mean for each in found]).astype(np.float64)
+    shifts = means - means.mean(axis=0)
+    covariances = np.stack([each.covariance for each in found]).astype(np.float64)
+    covariance = covariances.mean(axis=0) + shifts.T @ shifts / len(found)
+    return ColorStatistics(means.mean(axis=0).astype(np.float32), covariance.astype(np.float32))
 
 
 def match_colors(
@@ -102,6 +116,37 @@ def match_histograms(picture: PictureLike, wanted: PictureLike) -> NDArray[np.fl
 
     pixels = matched(as_pixels(picture), as_pixels(wanted, "wanted"), channel_axis=-1)
     return np.asarray(pixels, np.float32).clip(0, 1)
+
+
+def blended_distribution(
+    styles: Sequence[Sequence[NDArray[np.float32]]], shares: Sequence[float]
+) -> NDArray[np.float32]:
+    """Return a picture whose channels have distributions between those of several styles.
+
+    The values of a channel are the weighted means of the styles' quantiles, which is the
+    Wasserstein barycenter. The pictures of one style are pooled.
+
+    Args:
+        styles: the pictures of each style, sRGB in [0, 1], float32 (height, width, 3), of any size.
+        shares: the weight of each style; they add up to 1.
+
+    Returns:
+        float32 (64, 64, 3), the values of each channel in ascending order.
+    """
+    total = np.zeros((QUANTILES, 3))
+    for pictures, share in zip(styles, shares, strict=True):
+        if share:
+            total += share * _quantiles(pictures)
+    return total.clip(0, 1).astype(np.float32).reshape(64, 64, 3)
+
+
+def _quantiles(pictures: Sequence[NDArray[np.float32]]) -> _Matrix:
+    """Return 4096 quantiles of each channel, of all pictures with the same weight."""
+    ranks = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    each = [np.quantile(picture.reshape(-1, 3), ranks, axis=0) for picture in pictures]
+    ascending = np.sort(np.concatenate(each).astype(np.float64), axis=0)
+    quantiles: _Matrix = ascending.reshape(QUANTILES, len(pictures), 3).mean(axis=1)
+    return quantiles
 
 
 def _symmetric(

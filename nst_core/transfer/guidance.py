@@ -14,7 +14,8 @@ from nst_core.transfer.mask_checks import check_aspect, check_colors, check_sett
 from nst_core.transfer.mask_colors import Color, nearest
 from nst_core.transfer.masks import Regions, Weights, given_mask, scaled
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import StyleTargets, octave_targets
+from nst_core.transfer.statistics import octave_targets
+from nst_core.transfer.targets import StyleTargets
 
 _Pixels = NDArray[np.float32]
 

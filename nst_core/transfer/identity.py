@@ -6,11 +6,13 @@ format of a result, unless it is PNG.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
+from nst_core.transfer.style_shares import weights_of_styles
 
 STATISTICS_VERSION = 1
 """Increased whenever the numbers in style targets change for the same picture and encoder."""
@@ -22,18 +24,40 @@ STYLIZE_VERSION = 1
 ALPHA = "alpha"
 """What stands for the digest of a mask that is the picture's own transparency."""
 
+BLEND_VERSION = 1
+"""Increased whenever the same targets of several styles are blended into other numbers."""
+
+
+def style_digest(pictures: Sequence[str]) -> str:
+    """Return the digest of a style from those of its pictures, whose order does not matter.
+
+    Args:
+        pictures: digests of the decoded content of one or more pictures.
+
+    Returns:
+        64 hexadecimal digits; for one picture, its own.
+    """
+    return pictures[0] if len(pictures) == 1 else _digest({"pictures": sorted(pictures)})
+
 
 def style_key(
-    style_sha256: str, settings: Settings, encoder_fingerprint: str, mask: str = ""
+    style_sha256: str,
+    settings: Settings,
+    encoder_fingerprint: str,
+    mask: str = "",
+    *,
+    to_blend: bool = False,
 ) -> str:
     """Return the key of a style's targets.
 
     Args:
-        style_sha256: digest of the style picture's decoded content.
-        settings: only the working sizes, the style layers and losses (not their weights) and the
-            kind of Gram matrix matter.
+        style_sha256: digest of the style picture's decoded content, or of a style's pictures.
+        settings: only the working sizes, the style layers and losses (not their weights), the
+            kind of Gram matrix and the rotations matter.
         encoder_fingerprint: fingerprint of the encoder that computes the targets.
         mask: digest of the style's mask, or `ALPHA`; empty if there is none.
+        to_blend: whether the row has other styles, too. This matters only for style losses whose
+            targets must then differ.
 
     Returns:
         64 hexadecimal digits.
@@ -47,7 +71,7 @@ def style_key(
             "gram": settings.gram,
             "encoder": encoder_fingerprint,
             **_other_losses(settings),
-            **({"mask": mask} if mask else {}),
+            **_later_facts(settings, mask, to_blend=to_blend),
         }
     )
 
@@ -58,6 +82,35 @@ def _other_losses(settings: Settings) -> dict[str, Any]:
     return {"style_losses": versions} if versions else {}
 
 
+def _later_facts(settings: Settings, mask: str, *, to_blend: bool) -> dict[str, Any]:
+    """Return the facts that version 0.1.0 did not have, where they differ from what it did."""
+    facts: dict[str, Any] = {"mask": mask} if mask else {}
+    if settings.style_rotations != 1:
+        facts["rotations"] = settings.style_rotations
+    if to_blend and any(COSTS[name].differs_in_blends for name in settings.style_loss_weights):
+        facts["to_blend"] = True
+    return facts
+
+
+def blend_key(keys: Sequence[str], settings: Settings) -> str:
+    """Return the key of the targets of all styles of a row; for one style, it is that style's.
+
+    Args:
+        keys: the results of `style_key` for different styles. Their order matters unless
+            `style_mix` is `blend`.
+        settings: has their weights and how they are put together.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    if len(keys) == 1:
+        return keys[0]
+    styles = [*zip(keys, weights_of_styles(settings, len(keys)), strict=True)]
+    if settings.style_mix == "blend":
+        styles.sort()
+    return _digest({"version": BLEND_VERSION, "mix": settings.style_mix, "styles": styles})
+
+
 def row_key(
     content_sha256: str, style: str, settings: Settings, init_sha256: str = "", mask: str = ""
 ) -> str:
@@ -65,10 +118,10 @@ def row_key(
 
     Args:
         content_sha256: digest of the content picture's decoded content.
-        style: the result of `style_key`, which also identifies the encoder.
-        settings: all matter but the encoder's name and pooling, which the style's key covers, the
-            settings of masks if there is none, and defaults of later settings; see
-            `settings.FIRST_SETTINGS`.
+        style: the result of `blend_key`, which also identifies the encoder.
+        settings: all matter but the encoder's name and pooling and how styles are blended, which
+            the key of the styles covers, the settings of masks if there is none, and defaults of
+            later settings; see `settings.FIRST_SETTINGS`.
         init_sha256: digest of the decoded content of the picture to start from; empty if the
             settings say what to start from.
         mask: digest of the content's mask, or `ALPHA`; empty if there is none.
@@ -76,8 +129,10 @@ def row_key(
     Returns:
         64 hexadecimal digits.
     """
+    of_styles = {"encoder", "pooling", "style_blend", "style_mix"}
     # The digests of the masks say whether transparency is one.
-    left_out = {"encoder", "pooling", "mask_feather", "alpha_mask", *settings.later_defaults}
+    of_masks = {"mask_feather", "alpha_mask"}
+    left_out = {*of_styles, *of_masks, *settings.later_defaults}
     return _digest(
         {
             "version": STYLIZE_VERSION,

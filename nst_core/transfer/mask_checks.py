@@ -5,17 +5,21 @@ This module loads no TensorFlow.
 
 from collections.abc import Collection, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nst_core.images.pixels import PictureLike
+from nst_core.images.pixels import PictureLike, as_pixels, pixels_and_alpha
 from nst_core.transfer.mask_colors import Color, nearest
-from nst_core.transfer.masks import MaskError, Regions, shown
+from nst_core.transfer.masks import MaskError, Regions, given_mask, shown
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS
 
 CLOSE_ASPECT = 1.5
 """How many of its own pixels a mask may be too long for its picture, because sizes are rounded."""
+
+NO_MASK = "or no mask of the style (a content_mask goes with any styles)"
+ONE_PICTURE = (
+    "the mask of a style belongs to one picture, and the row has several of them as its style; "
+    f"expected one, {NO_MASK}"
+)
+"""Why several styles, or several pictures of one style, have no mask."""
 
 
 def fits(mask: tuple[int, int], picture: tuple[int, int]) -> bool:
@@ -87,21 +91,54 @@ def incompatible_settings(settings: Settings) -> dict[str, str]:
     return wrong
 
 
-def style_regions(mask: PictureLike, style: NDArray[np.float32], settings: Settings) -> Regions:
-    """Return the regions of a style's mask.
+def why_unmasked(settings: Settings, *, is_picture: bool) -> str:
+    """Return why no mask of the style can be used; empty if one can.
 
     Args:
-        mask: in any form that `Regions.of` takes.
-        style: the style picture, (height, width, 3).
         settings: how to stylize.
+        is_picture: whether the style is a single picture.
+    """
+    if not is_picture:
+        return ONE_PICTURE
+    if settings.style_rotations != 1:
+        return (
+            "the mask of a style is not turned, and style_rotations is "
+            f"{settings.style_rotations}; expected 1, {NO_MASK}"
+        )
+    return ""
+
+
+def style_regions(
+    mask: PictureLike | None, pictures: Sequence[PictureLike], settings: Settings, *, to_blend: bool
+) -> Regions | None:
+    """Return the regions of a style's mask; None if all of the style counts.
+
+    Args:
+        mask: in any form that `Regions.of` takes; without one, it is the style's transparency if
+            the settings say so.
+        pictures: those of the style.
+        settings: how to stylize.
+        to_blend: whether the style is blended with others.
 
     Raises:
         MaskError: the mask does not fit the style or the settings.
     """
-    regions = Regions.of(mask, "style_mask")
-    check_aspect(regions.weights.shape[:2], style.shape[:2], "style_mask")
-    if not regions.is_whole:
-        check_settings(settings)
+    if why := why_unmasked(settings, is_picture=len(pictures) == 1 and not to_blend):
+        is_clear = settings.alpha_mask and any(
+            pixels_and_alpha(picture, "style")[1] is not None for picture in pictures
+        )
+        if mask is not None or is_clear:
+            raise MaskError(f"style_mask: {why}")
+        return None
+    style = pictures[0]
+    given = given_mask(mask, style, settings)
+    if given is None:
+        return None
+    regions = Regions.of(given, "style_mask")
+    check_aspect(regions.weights.shape[:2], as_pixels(style, "style").shape[:2], "style_mask")
+    if regions.is_whole:
+        return None
+    check_settings(settings)
     return regions
 
 

@@ -25,7 +25,8 @@ from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.optimizers import Optimizer, optimizer_of
 from nst_core.transfer.self_similarity import with_channel
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import StyleTargets, content_targets, octave_targets
+from nst_core.transfer.statistics import content_targets, octave_targets
+from nst_core.transfer.targets import StyleTargets
 from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
 from nst_core.transfer.tiles.grid import Grid, Tiles
 from nst_core.transfer.tiles.losses import TiledTargets, tiled_content

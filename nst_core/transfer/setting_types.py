@@ -1,6 +1,6 @@
 """Types of settings: numbers and weights in one canonical form, and weights of layers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -10,6 +10,10 @@ from nst_core.transfer.style_losses.costs import COSTS
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15
 """Limits of nonzero weights of losses and layers, because weighted losses are summed in float32."""
 
+ROTATIONS = (1, 2, 4)
+"""Into how many directions a style may be turned: evenly distributed ones, from its own."""
+
+_ROTATIONS_TEXT = ", ".join(map(str, ROTATIONS[:-1])) + f" or {ROTATIONS[-1]}"
 _RANGE = f"0, or a number from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}".replace("e+", "e")
 
 
@@ -35,6 +39,32 @@ def parse_style_losses(text: str) -> dict[str, float]:
     if unknown := weights.keys() - COSTS.keys():
         raise ValueError(f"no style loss is called {min(unknown)!r}; expected {', '.join(COSTS)}")
     return {name: weights[name] for name in COSTS if weights.get(name)}
+
+
+def parse_style_blend(text: str) -> tuple[float, ...]:
+    """Parse `1; 3` to the weights of styles, in the order of the styles; an empty text has none.
+
+    Raises:
+        ValueError: a weight is not a number or out of range, or all are 0.
+    """
+    if not text.strip():
+        return ()
+    weights = []
+    for item in text.split(";"):
+        try:
+            weights.append(float(item))
+        except ValueError:
+            raise ValueError(
+                f"{item.strip()!r} is not a number (expected weights such as '1; 3')"
+            ) from None
+    if not all(map(_is_weight, weights)) or not any(weights):
+        raise ValueError(f"weights of styles must be {_RANGE}, and at least one must be above 0")
+    return tuple(map(_plain_zero, weights))
+
+
+def style_blend_text(weights: Iterable[float]) -> str:
+    """Return weights of styles as a text that `parse_style_blend` takes."""
+    return "; ".join(f"{weight:.12g}" for weight in weights)
 
 
 def _parse_weights(text: str, noun: str, examples: tuple[str, str, str]) -> dict[str, float]:
@@ -91,12 +121,28 @@ def _canonical_style_losses(text: str) -> str:
     return next(iter(weights)) if len(weights) == 1 else _as_text(weights)
 
 
+def _canonical_style_blend(text: str) -> str:
+    return style_blend_text(parse_style_blend(text))
+
+
+def _rotations(number: int) -> int:
+    if number not in ROTATIONS:
+        raise ValueError(f"expected {_ROTATIONS_TEXT}")
+    return number
+
+
 def _as_text(weights: Mapping[str, float]) -> str:
     return " ".join(f"{name}:{weight:.12g}" for name, weight in weights.items())
 
 
 LayerWeights = Annotated[str, AfterValidator(_canonical_layer_weights)]
 StyleLosses = Annotated[str, AfterValidator(_canonical_style_losses)]
+StyleBlend = Annotated[str, AfterValidator(_canonical_style_blend)]
+Rotations = Annotated[
+    int,
+    AfterValidator(_rotations),
+    WithJsonSchema({"type": "integer", "enum": [*ROTATIONS], "allowed": _ROTATIONS_TEXT}),
+]
 Number = Annotated[float, AfterValidator(_plain_zero)]
 Weight = Annotated[
     float,

@@ -18,6 +18,8 @@ from nst_core.networks.topology import Pooling
 from nst_core.transfer.setting_types import (
     LayerWeights,
     Number,
+    Rotations,
+    StyleBlend,
     StyleLosses,
     Weight,
     parse_layer_weights,
@@ -39,6 +41,7 @@ GramKind = Literal["centered", "raw"]
 Decay = Literal["constant", "exponential", "cosine"]
 ContentMeasure = Literal["features", "self-similarity"]
 Clip = Literal["always", "end"]
+StyleMix = Literal["blend", "octaves", "layers"]
 
 DEFAULT_ENCODER: EncoderName = "compact"
 
@@ -76,6 +79,21 @@ class Settings(BaseModel):
     enlarge: bool = Field(False, description="enlarge pictures that are smaller than size")
     style_scale: Number = Field(
         1.0, ge=0.1, le=4.0, description="longest side of the style picture as a share of size"
+    )
+    style_blend: StyleBlend = Field(
+        "",
+        description="weights of a row's styles, such as '1; 3'; if empty, all weigh the same",
+    )
+    style_mix: StyleMix = Field(
+        "blend",
+        description="how a row's styles are put together: each has its share of everything "
+        "(blend), or the first has the coarse octaves and the last the fine ones (octaves), or the "
+        "first has the deep layers and the last the shallow ones (layers)",
+    )
+    style_rotations: Rotations = Field(
+        1,
+        description="directions in which the style is seen: its own, also turned by 180 degrees "
+        "(2), or turned by 90, 180 and 270 degrees (4)",
     )
     strength: Number = Field(
         1.0, ge=0, le=1, description="strength of the style, from 0 (the content as it is) to 1"

@@ -1,5 +1,6 @@
 """The picture that an optimization starts from."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,9 @@ from nst_core.transfer.before_and_after import prepared_content, within
 from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.optimization import Pixels
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import StyleTargets
+from nst_core.transfer.style_shares import start_shares
+from nst_core.transfer.styles import Blend, Samples, pictures_of
+from nst_core.transfer.targets import StyleTargets
 
 
 class Pictures(NamedTuple):
@@ -19,26 +22,31 @@ class Pictures(NamedTuple):
 
     Attributes:
         content: the picture that is stylized.
-        style: needed if the optimization starts from it, or if its histograms are matched.
+        styles: the pictures of each style; needed if the optimization starts from them, or if their
+            histograms are matched. Empty if there is none.
         init: what the optimization starts from, whatever the settings say; None if they say it.
     """
 
     content: Pixels
-    style: Pixels | None = None
+    styles: Sequence[Sequence[Pixels]] = ()
     init: Pixels | None = None
 
     @classmethod
     def of(
-        cls, content: PictureLike, style: PictureLike | None, init: PictureLike | None
+        cls,
+        content: PictureLike,
+        style: PictureLike | Samples | Blend | None,
+        init: PictureLike | None,
     ) -> "Pictures":
         """Return pictures from any form that `images.pixels.as_pixels` takes.
 
         Raises:
             ValueError: one of them is not a picture, or has values out of range.
         """
+        styles = style.styles if isinstance(style, Blend) else [] if style is None else [style]
         return cls(
             as_pixels(content, "content"),
-            None if style is None else as_pixels(style, "style"),
+            [[as_pixels(each, "style") for each in pictures_of(one)] for one in styles],
             None if init is None else as_pixels(init, "init"),
         )
 
@@ -66,7 +74,7 @@ def beginning(
         ValueError: the settings need the style, and there is none.
     """
     if guidance is None:
-        prepared = prepared_content(given.content, given.style, targets.colors, settings)
+        prepared = prepared_content(given.content, given.styles, targets.colors, settings)
     else:
         prepared = guidance.prepared(resize(given.content, *shape), settings)
     start = starting_picture(encoder, given._replace(content=prepared), settings, shape, seed)
@@ -104,15 +112,33 @@ def _without_blend(
     if settings.start == "content":
         return resize(pictures.content, *shape)
     if settings.start == "style":
-        if pictures.style is None:
+        if not pictures.styles:
             raise ValueError("start is 'style', but no style picture was passed")
-        return _cover(pictures.style, *shape)
+        return _covers(pictures.styles, start_shares(settings, len(pictures.styles)), shape)
     if settings.start == "noise":
         return _noise(shape, seed)
     gray = encoder.topology.preprocessing.neutral_color
     draw = np.random.default_rng(seed)
     noise = draw.normal(gray, settings.start_noise / 255, (*shape, 3))
     return noise.astype(np.float32)
+
+
+def _covers(
+    styles: Sequence[Sequence[Pixels]], shares: Sequence[float], shape: tuple[int, int]
+) -> Pixels:
+    """Return the weighted mean of all pictures of the styles, each as in `_cover`."""
+    parts = [
+        (share / len(pictures), picture)
+        for pictures, share in zip(styles, shares, strict=True)
+        for picture in pictures
+        if share
+    ]
+    if len(parts) == 1:
+        return _cover(parts[0][1], *shape)
+    total = np.zeros((*shape, 3))
+    for share, picture in parts:
+        total += share * _cover(picture, *shape)
+    return total.astype(np.float32)
 
 
 def _noise(shape: tuple[int, int], seed: int) -> Pixels:

@@ -1,119 +1,29 @@
-"""The statistics of features that represent style and content; style targets can be saved."""
+"""The statistics of features that represent style and content."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import safetensors.numpy
-from numpy.typing import NDArray
 
 from nst_core.images.pixels import PictureLike, as_pixels
 from nst_core.images.resize import fit, resize
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.colors import ColorStatistics, color_statistics
+from nst_core.transfer.colors import color_statistics, pooled_statistics
 from nst_core.transfer.mask_checks import style_regions
-from nst_core.transfer.mask_colors import Color, as_color, as_text
-from nst_core.transfer.masks import WHITE, Weights, given_mask, scaled
+from nst_core.transfer.masks import WHITE, Weights, scaled
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import GramKind, Settings
 from nst_core.transfer.style_losses.costs import GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.weighted import guided_gram_matrix, mean_over_positions
+from nst_core.transfer.styles import Samples, pictures_of
+from nst_core.transfer.targets import Array, LossTargets, StyleTargets
 
-Array = NDArray[np.float32]
-LossTargets = Mapping[str, Mapping[str, Mapping[str, Array]]]
-"""The targets of style losses at one octave, by loss, layer and name of the array."""
-
-
-@dataclass(frozen=True)
-class StyleTargets:
-    """The targets of a style, by octave and layer, and its colors.
-
-    Attributes:
-        grams: one mapping per octave, coarse to fine; layer name -> float32 (channels, channels).
-        centers: likewise; the vectors to subtract from activations first, float32 (channels,).
-        colors: statistics of the style at its largest working size.
-        others: likewise; the targets of the style losses besides `gram`, if the settings name any.
-        regions: the targets of each region of a color-coded mask, by its color. Everything else is
-            then that of all regions together.
-    """
-
-    grams: tuple[Mapping[str, Array], ...]
-    centers: tuple[Mapping[str, Array], ...]
-    colors: ColorStatistics
-    others: tuple[LossTargets, ...] = ()
-    regions: Mapping[Color, "StyleTargets"] = field(default_factory=dict)
-
-    def to_bytes(self) -> bytes:
-        """Return a safetensors file.
-
-        Its arrays are `<octave>.<layer>.gram` and `.center`, `<octave>.<layer>.<loss>/<array>` for
-        other style losses, and `colors.<statistic>`. For each region, there is such a file as an
-        array of bytes, `#<color>`.
-        """
-        arrays = {
-            f"{octave}.{layer}.{kind}": array
-            for kind, octaves in (("gram", self.grams), ("center", self.centers))
-            for octave, layers in enumerate(octaves)
-            for layer, array in layers.items()
-        }
-        arrays |= {
-            f"{octave}.{layer}.{loss}/{name}": array
-            for octave, losses in enumerate(self.others)
-            for loss, layers in losses.items()
-            for layer, named in layers.items()
-            for name, array in named.items()
-        }
-        arrays |= {f"colors.{name}": array for name, array in self.colors._asdict().items()}
-        files = {as_text(color): region.to_bytes() for color, region in self.regions.items()}
-        arrays |= {name: np.frombuffer(file, np.uint8) for name, file in files.items()}
-        return safetensors.numpy.save(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        )
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "StyleTargets":
-        """Read the targets that `to_bytes` wrote."""
-        arrays = safetensors.numpy.load(data)
-        colors = {name: arrays.pop(f"colors.{name}") for name in ColorStatistics._fields}
-        regions = {
-            as_color(name): cls.from_bytes(arrays.pop(name).tobytes())
-            for name in [*arrays]
-            if name.startswith("#")
-        }
-        grams: dict[int, dict[str, Array]] = {}
-        centers: dict[int, dict[str, Array]] = {}
-        others: dict[int, dict[str, dict[str, dict[str, Array]]]] = {}
-        for name, array in arrays.items():
-            octave, layer, kind = name.split(".")
-            loss, _, part = kind.partition("/")
-            if part:
-                losses = others.setdefault(int(octave), {})
-                losses.setdefault(loss, {}).setdefault(layer, {})[part] = array
-            else:
-                {"gram": grams, "center": centers}[kind].setdefault(int(octave), {})[layer] = array
-        return cls(
-            *(_in_order(grams), _in_order(centers), ColorStatistics(**colors), _in_order(others)),
-            regions=regions,
-        )
-
-    def with_colors_of(self, other: "StyleTargets") -> "StyleTargets":
-        """Return these targets with the colors of others of the same style, in all regions."""
-        regions = {
-            color: region.with_colors_of(other.regions[color])
-            for color, region in self.regions.items()
-        }
-        return replace(self, colors=other.colors, regions=regions)
-
-
-Item = TypeVar("Item")
-
-
-def _in_order(octaves: Mapping[int, Item]) -> tuple[Item, ...]:
-    return tuple(octaves[octave] for octave in sorted(octaves))
+_OfRegion = Mapping[str, tf.Tensor]
+"""The weights of a region by layer, float32 (height, width, 1); empty if there is no region."""
 
 
 def gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
@@ -136,90 +46,173 @@ def gram_matrix(features: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
 
 
 def style_targets(
-    encoder: Encoder, style: PictureLike, settings: Settings, mask: PictureLike | None = None
+    encoder: Encoder,
+    style: PictureLike | Samples,
+    settings: Settings,
+    mask: PictureLike | None = None,
+    *,
+    to_blend: bool = False,
 ) -> StyleTargets:
-    """Return the statistics of a style picture at every octave of the settings.
+    """Return the statistics of a style at every octave of the settings.
 
     Args:
         encoder: the feature network.
-        style: of any size and in any form that `as_pixels` takes.
-        settings: determine the working sizes, the layers, the kind of Gram matrix and the style
-            losses.
-        mask: of the style: what is black does not count for its statistics, and each color is a
-            region of its own. Without one, it is the style's transparency if the settings say so.
+        style: a picture of any size and in any form that `as_pixels` takes, or several (`Samples`).
+        settings: determine the working sizes, the layers, the kind of Gram matrix, the style losses
+            and the rotations.
+        mask: of a style that is a single picture: what is black does not count for its statistics,
+            and each color is a region of its own. Without one, it is the style's transparency if
+            the settings say so.
+        to_blend: whether the targets are to be blended with those of other styles
+            (`blending.blended_targets`).
 
     Raises:
         ValueError: `style` or `mask` is not a picture, or its values are out of range.
         MaskError: the mask does not fit the style or the settings.
     """
-    given, style = given_mask(mask, style, settings), as_pixels(style, "style")
-    layers = tuple(settings.style_layer_weights)
-    sized = [_at_side(encoder, style, side, layers) for side in style_sides(settings)]
-    seen = [activations(encoder, tf.constant(pixels), layers) for pixels in sized]
-    regions = None if given is None else style_regions(given, style, settings)
-    if regions is None or regions.is_whole:
-        return _targets(seen, sized[-1], settings)
-    whole = _targets(seen, sized[-1], settings, regions.weights.sum(axis=-1, keepdims=True))
+    given = pictures_of(style)
+    regions = style_regions(mask, given, settings, to_blend=to_blend)
+    octaves = [_Features(encoder, given, side, settings) for side in style_sides(settings)]
+    if regions is None:
+        return _targets(octaves, settings, to_blend=to_blend)
+    whole = _targets(octaves, settings, regions.weights.sum(axis=-1, keepdims=True))
     if regions.colors == (WHITE,):
         return whole
     planes = np.moveaxis(regions.weights, -1, 0)[..., np.newaxis]
-    each = (_targets(seen, sized[-1], settings, plane) for plane in planes)
+    each = (_targets(octaves, settings, plane) for plane in planes)
     return replace(whole, regions=dict(zip(regions.colors, each, strict=True)))
 
 
+class _Features:
+    """The features of a style at one size: by layer, for each of its pictures and rotations.
+
+    They are computed as it is iterated, and only those of a single picture are kept.
+    """
+
+    def __init__(
+        self, encoder: Encoder, given: Sequence[PictureLike], side: int, settings: Settings
+    ) -> None:
+        self._encoder, self._given, self._side = encoder, given, side
+        self._layers = tuple(settings.style_layer_weights)
+        self._turns = range(0, 4, 4 // settings.style_rotations)
+        self.only = next(self._computed()) if len(given) * len(self._turns) == 1 else None
+
+    def pictures(self) -> Iterator[Array]:
+        """Yield the pictures at this size, upright."""
+        for picture in self._given:
+            yield _at_side(self._encoder, as_pixels(picture, "style"), self._side, self._layers)
+
+    def __iter__(self) -> Iterator[Mapping[str, tf.Tensor]]:
+        return iter([self.only]) if self.only is not None else self._computed()
+
+    def _computed(self) -> Iterator[Mapping[str, tf.Tensor]]:
+        for pixels in self.pictures():
+            for turns in self._turns:
+                turned = np.ascontiguousarray(np.rot90(pixels, turns))
+                yield activations(self._encoder, tf.constant(turned), self._layers)
+
+
 def _targets(
-    seen: Sequence[Mapping[str, tf.Tensor]],
-    pixels: Array,
+    octaves: Sequence[_Features],
     settings: Settings,
     weights: Weights | None = None,
+    *,
+    to_blend: bool = False,
 ) -> StyleTargets:
     """Return the statistics of a style, or of a region of it.
 
     Args:
-        seen: the features of the style layers at each octave.
-        pixels: the style at the last octave.
-        settings: as in `style_targets`.
-        weights: of the region, in [0, 1], (height, width, 1), of any size.
+        octaves: the features of the style at each octave.
+        settings, to_blend: as in `style_targets`.
+        weights: of the region of a single picture, in [0, 1], (height, width, 1), of any size; None
+            for the whole style.
     """
-    positions = [_weights_at(octave, weights) for octave in seen]
-    centers = [
-        {layer: _center(of, settings.gram, at.get(layer)) for layer, of in octave.items()}
-        for octave, at in zip(seen, positions, strict=True)
+    grams, centers, others = [], [], []
+    for octave, features in enumerate(octaves):
+        of_region = _weights_at(features, weights)
+        gram, center = _grams(features, settings.gram, of_region)
+        grams.append(gram)
+        centers.append(center)
+        others.append(_other_targets(features, settings, octave if to_blend else None, of_region))
+    colors = [
+        color_statistics(
+            pixels, None if weights is None else scaled(weights, *pixels.shape[:2])[..., 0]
+        )
+        for pixels in octaves[-1].pictures()
     ]
-    grams = [
-        {layer: _gram(octave[layer], center, at.get(layer)) for layer, center in around.items()}
-        for octave, around, at in zip(seen, centers, positions, strict=True)
-    ]
-    others = [
-        _other_targets(octave, settings, at) for octave, at in zip(seen, positions, strict=True)
-    ]
-    of_pixels = None if weights is None else scaled(weights, *pixels.shape[:2])[..., 0]
     return StyleTargets(
-        *(tuple(grams), tuple(centers), color_statistics(pixels, of_pixels)),
+        *(tuple(grams), tuple(centers), pooled_statistics(colors)),
         others=tuple(others) if any(others) else (),
     )
 
 
-def _weights_at(
-    features: Mapping[str, tf.Tensor], weights: Weights | None
-) -> Mapping[str, tf.Tensor]:
-    """Return a region's weights at each layer; nothing if there is no region."""
+def _weights_at(samples: _Features, weights: Weights | None) -> _OfRegion:
+    """Return a region's weights at each layer of a single picture; nothing without a region."""
     if weights is None:
         return {}
-    return {layer: tf.constant(scaled(weights, *of.shape[:2])) for layer, of in features.items()}
+    assert samples.only is not None
+    return {
+        layer: tf.constant(scaled(weights, *features.shape[:2]))
+        for layer, features in samples.only.items()
+    }
+
+
+def _grams(
+    samples: Iterable[Mapping[str, tf.Tensor]], kind: GramKind, weights: _OfRegion
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the Gram matrices and centers of a style by layer, each picture weighing the same."""
+    found: dict[str, list[tuple[Array, Array]]] = {}
+    for features in samples:
+        for layer, of_layer in features.items():
+            center = _center(of_layer, kind, weights.get(layer))
+            gram = _gram(of_layer, center, weights.get(layer))
+            found.setdefault(layer, []).append((gram, center))
+    pooled = {layer: _pooled_gram(each) for layer, each in found.items()}
+    return (
+        {layer: gram for layer, (gram, _) in pooled.items()},
+        {layer: center for layer, (_, center) in pooled.items()},
+    )
+
+
+def _pooled_gram(found: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Return the Gram matrix of all pictures around their common center, and that center.
+
+    It is the mean of their own Gram matrices, and the covariance of their centers.
+    """
+    if len(found) == 1:
+        return found[0]
+    grams, centers = (np.asarray(each, np.float64) for each in zip(*found, strict=True))
+    center = centers.mean(axis=0)
+    shifts = centers - center
+    gram = grams.mean(axis=0) + shifts.T @ shifts / len(found)
+    return gram.astype(np.float32), center.astype(np.float32)
 
 
 def _other_targets(
-    features: Mapping[str, tf.Tensor], settings: Settings, weights: Mapping[str, tf.Tensor]
+    samples: _Features, settings: Settings, octave: int | None, weights: _OfRegion
 ) -> LossTargets:
-    """Return the targets of the style losses besides `gram` at one octave."""
-    named = {loss: STYLE_LOSSES[loss] for loss in settings.style_loss_weights if loss != GRAM}
+    """Return the targets of the style losses besides `gram` at one octave.
+
+    Args:
+        samples: the features of the style.
+        settings: name the style losses.
+        octave: its index if the targets are to be blended; otherwise None.
+        weights: those of a region.
+    """
     of_region = (weights,) if weights else ()
-    targets: LossTargets = tf.nest.map_structure(
-        lambda tensor: tensor.numpy(),
-        {name: loss.targets(features, *of_region) for name, loss in named.items()},
-    )
-    return targets
+    targets = {}
+    for name in settings.style_loss_weights:
+        if name == GRAM:
+            continue
+        loss = STYLE_LOSSES[name]
+        if loss.to_blend and octave is not None:
+            targets[name] = loss.to_blend(samples, octave)
+        elif samples.only is not None:
+            targets[name] = loss.targets(samples.only, *of_region)
+        else:
+            targets[name] = loss.pooled(samples)
+    found: LossTargets = tf.nest.map_structure(lambda tensor: tensor.numpy(), targets)
+    return found
 
 
 def _gram(features: tf.Tensor, center: Array, weights: tf.Tensor | None) -> Array:

@@ -16,6 +16,7 @@ from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
 from nst_core.transfer.before_and_after import at_strength, finished_picture
+from nst_core.transfer.blending import targets_of
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.octaves import octave_shapes, shape_of_result
@@ -23,7 +24,8 @@ from nst_core.transfer.optimization import OctaveTask, Pixels, Report
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.start import Pictures, beginning
-from nst_core.transfer.statistics import StyleTargets, style_targets
+from nst_core.transfer.styles import Blend, Samples
+from nst_core.transfer.targets import StyleTargets
 from nst_core.transfer.terms import Losses
 from nst_core.transfer.tiles.grid import Tiles
 
@@ -90,7 +92,7 @@ class Outcome(WithPicture):
 
 def stylize(
     content: PictureLike,
-    style: PictureLike,
+    style: PictureLike | Samples | Blend,
     settings: Settings = PRESETS[DEFAULT_PRESET],
     *,
     weights: str | os.PathLike[str] | None = None,
@@ -103,7 +105,9 @@ def stylize(
 
     Args:
         content, style: of any size and in any form that `images.pixels.as_pixels` takes, such as
-            arrays of uint8 or of floating point from 0 to 1, or what `images.read.load` returns.
+            arrays of uint8 or of floating point from 0 to 1, or what `images.read.load` returns. A
+            style may also be `Samples`, several pictures of one style, or a `Blend` of several
+            styles, which `settings.style_blend` weighs.
         settings: how to stylize; the result's longest side is `settings.size`, or the content's if
             smaller (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
@@ -119,11 +123,11 @@ def stylize(
     """
     pictures = Pictures.of(content, style, init)  # checked before weights are read or downloaded
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
-    targets = style_targets(encoder, style, settings, style_mask)
+    targets = targets_of(encoder, style, settings, style_mask)
     steps = iterates(
         *(encoder, content, targets, settings),
         seed=settings.seed or 0,
-        style=pictures.style,
+        style=style,
         init=pictures.init,
         content_mask=content_mask,
     )
@@ -151,7 +155,7 @@ def iterates(
     settings: Settings,
     *,
     seed: int,
-    style: PictureLike | None = None,
+    style: PictureLike | Samples | Blend | None = None,
     init: PictureLike | None = None,
     content_mask: PictureLike | None = None,
     checkpoint: Checkpoint | None = None,
@@ -164,7 +168,8 @@ def iterates(
     Args:
         encoder: the feature network, from `load_encoder`.
         content, style, settings, init, content_mask: as in `stylize`; see also `needs_style`.
-        targets: targets of the style, from `style_targets` with the same encoder and settings.
+        targets: targets of the style, from `style_targets` with the same encoder and settings, or
+            of several styles, from `blending.blended_targets`.
         seed: seed of the noise.
         checkpoint: that of an iterate of the same stylization, from which this one continues. On
             the same machine, all later iterates are bit-identical to those without an interruption.

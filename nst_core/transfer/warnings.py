@@ -1,7 +1,7 @@
 """Warnings about rows that were still done, for the table, the page and reports."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -24,20 +24,28 @@ ABSURD_RELATIVE_LOSS = 1000
 
 
 def warnings_of_pictures(
-    content: PictureFacts, style: PictureFacts, others: Mapping[str, PictureFacts] = NOTHING
+    content: PictureFacts,
+    styles: Iterable[tuple[str, PictureFacts]],
+    others: Mapping[str, PictureFacts] = NOTHING,
 ) -> Iterator[str]:
-    """Yield what is odd about a row's pictures; `others` are those that it may do without, by
-    column.
+    """Yield what is odd about a row's pictures.
+
+    Args:
+        content: the picture that is stylized.
+        styles: the pictures of its styles, and what each is called: `style` if it is the only one.
+        others: those that the row may do without, by column.
     """
-    for column, facts in {"content": content, "style": style, **others}.items():
+    styles = [*styles]
+    for column, facts in (("content", content), *styles, *others.items()):
         for clause in facts.warnings:
             yield f"{column}: {clause}"
     if content.hidden == 1:
         yield "content: it is completely transparent, so only white is stylized"
     elif content.hidden > MOSTLY_HIDDEN:
         yield f"content: {content.hidden:.0%} of it is transparent"
-    if style.is_flat:
-        yield "style: it has just one color, and no texture that could be transferred"
+    for name, style in styles:
+        if style.is_flat:
+            yield f"{name}: it has just one color, and no texture that could be transferred"
 
 
 def warnings_of_losses(outcome: "Outcome") -> Iterator[str]:

@@ -57,10 +57,12 @@ class RecordSerializer(Serializer):
         task_run = TaskRunContext.get()
         if task_run is None:
             raise RecordError("a record can be read only in the task run that it belongs to")
-        job, record = task_run.parameters["job"], parse_record(blob)
+        record = parse_record(blob)
         if isinstance(record, StyleRecord):
-            path = task_run.parameters["cache"].targets(job.style_key)
-            return verified_style(checked_record(record, job.style_key, StyleRecord), path)
+            key = task_run.parameters["style"].key
+            path = task_run.parameters["cache"].targets(key)
+            return verified_style(checked_record(record, key, StyleRecord), path)
+        job = task_run.parameters["job"]
         output = FilesBySize(task_run.parameters["output"])
         return look_for(checked_record(record, job.key, PictureRecord), [job.output], output).found
 

@@ -3,7 +3,7 @@
 import logging
 import traceback
 from asyncio import CancelledError as AsyncCancelledError
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 
 from prefect.futures import PrefectFuture
@@ -29,42 +29,55 @@ Style = StyleRecord | PrefectFuture[StyleRecord]
 
 
 def gather(
-    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: OutputFolder
+    job: Job, picture: PrefectFuture[PictureRecord], styles: Sequence[Style], output: OutputFolder
 ) -> RowResult:
-    """Wait for a job's picture and return its result; no failure of one row affects another."""
+    """Wait for a job's picture and return its result; no failure of one row affects another.
+
+    Args:
+        job: the job.
+        picture: the future of its picture.
+        styles: the targets of its styles, in their order, or their futures.
+        output: the batch's output folder.
+    """
     try:
         if not ended(picture).is_completed():
-            return failed_result(job, picture, style, output)
-        return result_of(job, picture, style, output)
+            return failed_result(job, picture, styles, output)
+        return result_of(job, picture, styles, output)
     except (OSError, RecordError) as error:
         return RowResult("failed", error=in_a_line(error))
 
 
 def result_of(
-    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: OutputFolder
+    job: Job, picture: PrefectFuture[PictureRecord], styles: Sequence[Style], output: OutputFolder
 ) -> RowResult:
     """Return the result of a job whose task run completed, even if another run made the picture."""
     record = picture.result()
     warn_if_not_stored(job, output)
     forget_checkpoint_of(output.checkpoint(job.key), record.seconds)
-    computed = isinstance(style, PrefectFuture) and ended(style).name != "Cached"
+    computed = any(map(is_computed, styles))
     is_cached = picture.state.name == "Cached"
     return RowResult(
         "cached" if is_cached else "done",
         copied_to(job.output, record, output),
         "computed" if computed else "hit",
-        notes=() if is_cached else tuple(notes_on_retries(job, record, style)),
+        notes=() if is_cached else tuple(notes_on_retries(job, record, styles)),
     )
 
 
-def notes_on_retries(job: Job, record: PictureRecord, style: Style | None) -> Iterator[str]:
+def is_computed(style: Style) -> bool:
+    """Return whether this run computed the targets of a style."""
+    return isinstance(style, PrefectFuture) and ended(style).name != "Cached"
+
+
+def notes_on_retries(job: Job, record: PictureRecord, styles: Sequence[Style]) -> Iterator[str]:
     """Yield what failed before a row was done, if anything did."""
     if record.failures:
         yield tried(record.failures)
-    if isinstance(style, PrefectFuture) and ended(style).name != "Cached":
-        failures = style.result().failures
-        if failures:
-            yield f"style {job.style_name}: {tried(failures)}"
+    for named, style in zip(job.styles, styles, strict=True):
+        if isinstance(style, PrefectFuture) and is_computed(style):
+            failures = style.result().failures
+            if failures:
+                yield f"style {named.name}: {tried(failures)}"
 
 
 def warn_if_not_stored(job: Job, output: OutputFolder) -> None:
@@ -83,12 +96,13 @@ def warn_if_not_stored(job: Job, output: OutputFolder) -> None:
 
 
 def failed_result(
-    job: Job, picture: PrefectFuture[PictureRecord], style: Style | None, output: OutputFolder
+    job: Job, picture: PrefectFuture[PictureRecord], styles: Sequence[Style], output: OutputFolder
 ) -> RowResult:
     """Return why a row failed, on one line; write the traceback to a file beside the pictures."""
     failed, subject = ended(picture), ""
-    if isinstance(style, PrefectFuture) and not ended(style).is_completed():
-        failed, subject = ended(style), f"style {job.style_name}: "
+    for named, style in zip(job.styles, styles, strict=True):
+        if not subject and isinstance(style, PrefectFuture) and not ended(style).is_completed():
+            failed, subject = ended(style), f"style {named.name}: "
     error = failed.result(raise_on_failure=False)
     if isinstance(error, StoppedError):
         return RowResult("interrupted", error=str(error), interrupted_picture=error.picture)

@@ -10,7 +10,7 @@ from prefect.futures import PrefectFuture
 from nst_core.storage.files import StorageError
 from tasks.engine.collect import Style, gather, has_begun, report_end
 from tasks.engine.runner_choice import LOCAL, RunnerName
-from tasks.job import Job
+from tasks.job import Job, JobStyle
 from tasks.stopping import raise_if_asked_to_stop
 from tasks.store.finished import result_of_equal
 from tasks.store.output_folder import OutputFolder
@@ -26,11 +26,11 @@ MAX_STORAGE_FAILURES = 3
 A later run resumes it.
 """
 
-SubmitStyle = Callable[[Job], Style]
-"""Returns the targets of a job's style, or the future of the task that computes them."""
+SubmitStyle = Callable[[Job, JobStyle], Style]
+"""Returns the targets of one of a job's styles, or the future of the task that computes them."""
 
-SubmitRow = Callable[[Job, Style], PrefectFuture[PictureRecord]]
-"""Submits a job's own task, which waits for its style."""
+SubmitRow = Callable[[Job, list[Style]], PrefectFuture[PictureRecord]]
+"""Submits a job's own task, which waits for its styles."""
 
 Item = TypeVar("Item")
 
@@ -64,9 +64,10 @@ class InFlight:
         """
         for job in jobs:
             if job.key not in self.pictures and job.key not in self.ended:
-                if job.style_key not in self.styles:
-                    self.styles[job.style_key] = submit_style(job)
-                self.pictures[job.key] = submit_row(job, self.styles[job.style_key])
+                for style in job.styles:
+                    if style.key not in self.styles:
+                        self.styles[style.key] = submit_style(job, style)
+                self.pictures[job.key] = submit_row(job, self._styles_of(job))
             yield job
 
     def gather(self, submitted: Iterable[Job], most_ahead: int | None = None) -> None:
@@ -95,11 +96,15 @@ class InFlight:
         """Wait for a job, or for its equal in an earlier line, and return how it ended."""
         if job.key in self.ended:
             return result_of_equal(job, *self.ended[job.key], self.output)
-        result = gather(job, self.pictures[job.key], self.styles.get(job.style_key), self.output)
+        result = gather(job, self.pictures[job.key], self._styles_of(job), self.output)
         self.ended[job.key] = (job.line, result)
         # Without the future, Prefect can free what it holds of the task run.
         del self.pictures[job.key]
         return result
+
+    def _styles_of(self, job: Job) -> list[Style]:
+        """Return the styles of a job that was submitted, in their order."""
+        return [self.styles[style.key] for style in job.styles]
 
     def gather_what_is_there(self, jobs: Iterable[Job]) -> None:
         """Store how the other jobs of a stopped batch ended, without waiting for a cluster."""

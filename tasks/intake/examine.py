@@ -12,11 +12,12 @@ from nst_core.networks import CATALOGUE
 from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.places import Place, may_be_url, redacted
-from nst_core.transfer.identity import ALPHA, file_key, row_key, row_seed, style_key
+from nst_core.transfer.identity import ALPHA, blend_key, file_key, row_key, row_seed
 from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
 from tasks.intake.masks import Masks, MasksOfRow, examine_masks, mask_faults, masks_of
+from tasks.intake.styles import facts_of_styles, octave_faults, styles_of_row
 from tasks.job import Examined, Job
 from tasks.row import CONTENT_MASK, INIT, OPTIONAL, STYLE_MASK, Fault, Row
 from tasks.store.output_names import format_of
@@ -39,9 +40,7 @@ def examine_rows(
         max_pixels: a picture with more pixels is refused.
         on_picture: called after each picture with how many are done and how many there are.
     """
-    paths = {
-        path for row in rows for column, path in row.sources.items() if not row.has_fault_in(column)
-    }
+    paths = {path for row in rows for column, path in row.sources if not row.has_fault_in(column)}
     found = _examine_all(sorted(paths, key=str), max_pixels, on_picture)
     masks = examine_masks(rows, found, max_pixels)
     examined = [_examine_row(row, encoders, found, masks, max_pixels) for row in rows]
@@ -86,7 +85,8 @@ def _examine_row(
         faults += mask_faults(row.with_faults(faults), found, masks)
         if not row.faults and not faults:
             job = _job(row, encoders, found, masks_of(row, found, masks), max_pixels)
-    return row.with_faults(faults), job
+            faults += octave_faults(job)
+    return row.with_faults(faults), None if faults else job
 
 
 def _encoder_faults(row: Row, encoders: Encoders) -> Iterable[Fault]:
@@ -97,7 +97,7 @@ def _encoder_faults(row: Row, encoders: Encoders) -> Iterable[Fault]:
 
 
 def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault]:
-    for column, path in row.sources.items():
+    for column, path in row.sources:
         examination = None if row.has_fault_in(column) else found.get(path)
         if isinstance(examination, PictureError):
             cell, why = row.cells[column], str(examination)
@@ -134,33 +134,30 @@ def _job(
     masks: MasksOfRow,
     max_pixels: int,
 ) -> Job:
-    facts = {column: _facts(found[place]) for column, place in row.sources.items()}
-    content, style = facts["content"], facts["style"]
-    others = {column: facts[column] for column in OPTIONAL if column in facts}
-    init_sha256 = facts[INIT].sha256 if INIT in facts else ""
     encoder = encoders[row.settings.encoder, row.settings.pooling]
     assert isinstance(encoder, EncoderReference)
-    targets_key = style_key(style.sha256, row.settings, encoder.fingerprint, masks.style)
-    pixels_key = row_key(content.sha256, targets_key, row.settings, init_sha256, masks.content)
+    content = _facts(found[row.content])
+    others = {column: _facts(found[place]) for column, place in row.sources if column in OPTIONAL}
+    init_sha256 = others[INIT].sha256 if INIT in others else ""
+    styles, settings = styles_of_row(row, encoder.fingerprint, found, masks.style)
+    targets_key = blend_key([style.key for style in styles], settings)
+    pixels_key = row_key(content.sha256, targets_key, settings, init_sha256, masks.content)
     return Job(
         line=row.line,
         content=row.content.absolute(),
-        style=row.style.absolute(),
+        styles=styles,
         init=None if row.init is None else row.init.absolute(),
         **_masks_of_job(row, masks),
         output=row.output,
-        settings=row.settings,
+        settings=settings,
         encoder=encoder,
         content_sha256=content.sha256,
-        style_sha256=style.sha256,
         init_sha256=init_sha256,
         content_shape=(content.height, content.width),
-        style_shape=(style.height, style.width),
-        style_key=targets_key,
         key=file_key(pixels_key, format_of(row.output).name),
-        seed=row_seed(pixels_key, row.settings),
+        seed=row_seed(pixels_key, settings),
         max_pixels=max_pixels,
-        warnings=tuple(warnings_of_pictures(content, style, others)),
+        warnings=tuple(warnings_of_pictures(content, facts_of_styles(row, styles, found), others)),
         priority=row.priority,
     )
 

@@ -15,6 +15,7 @@ from nst_core.storage.places import Place, redacted
 from nst_core.transfer.presets import Overrides, resolve
 from tasks.intake.outputs import with_outputs
 from tasks.intake.rows import COLUMNS, Cells, check_layers, read_row
+from tasks.intake.styles import with_style_folders
 from tasks.row import REQUIRED, Row
 from tasks.store.csv_cells import CsvError, Record, read_records
 from tasks.store.managed import ManagedPlaces
@@ -33,7 +34,7 @@ def read_manifest(path: Place, defaults: BaseModel | None = None) -> list[Row]:
             `preset` and any setting, or a pipe that gives one. An empty cell means the default.
             Whatever spreadsheets write is accepted: byte order marks, CRLF, quoted cells,
             semicolons or tabs between cells, an unnamed first column of numbers, more empty cells
-            than the header has.
+            than the header has. Folders that are named as styles are listed.
         defaults: `Overrides` for all rows; a row's own cells take precedence.
 
     Raises:
@@ -48,7 +49,7 @@ def read_manifest(path: Place, defaults: BaseModel | None = None) -> list[Row]:
     # Paths from a pipe are relative to the folder in which both its writer and this process run.
     folder = Path.cwd() if is_pipe else path.parent
     rows = [read_row(folder, _cells_of(record, columns, has_index), defaults) for record in records]
-    return with_outputs(rows)
+    return with_style_folders(with_outputs(rows))
 
 
 def _read_table(path: Place, is_pipe: bool) -> tuple[list[str], list[Record]]:

@@ -8,10 +8,17 @@ from nst_core.images.decoding import MAX_DECODING_THREADS
 from nst_core.images.picture_files import PictureError
 from nst_core.images.read import PictureFacts, load
 from nst_core.storage.places import Place, redacted
-from nst_core.transfer.identity import ALPHA
-from nst_core.transfer.mask_checks import check_aspect, incompatible_settings, wrong_colors
+from nst_core.transfer.identity import ALPHA, style_digest
+from nst_core.transfer.mask_checks import (
+    check_aspect,
+    incompatible_settings,
+    why_unmasked,
+    wrong_colors,
+)
 from nst_core.transfer.mask_colors import Color
 from nst_core.transfer.masks import MASK_SIDE, SMALLEST_SHARE, WHITE, MaskError, Regions
+from nst_core.transfer.presets import Overrides
+from nst_core.transfer.style_shares import weights_of_styles
 from tasks.intake.faults import reason_of
 from tasks.row import CONTENT_MASK, STYLE_MASK, Fault, Row
 
@@ -64,7 +71,7 @@ def examine_masks(rows: Sequence[Row], found: Found, max_pixels: int) -> Masks:
         found: what is known about their pictures.
         max_pixels: a picture with more pixels is refused.
     """
-    named = {row.sources[column] for row in rows for column in PICTURES if column in row.sources}
+    named = {place for row in rows for place in _named(row).values()}
     places = [each for each in named if isinstance(found.get(each), PictureFacts)]
 
     def look(place: Place) -> MaskFacts | MaskError:
@@ -93,16 +100,37 @@ def mask_faults(row: Row, found: Found, masks: Masks) -> Iterator[Fault]:
         found: what is known about its pictures.
         masks: what `examine_masks` returned.
     """
-    for column in PICTURES:
-        if column in row.sources and not row.has_fault_in(column):
-            yield from _faults_of_mask(row, column, found, masks)
-    yield from _color_faults(row, found, masks)
+    if not _may_have_masks(row):
+        return
+    for column, place in _named(row).items():
+        if not row.has_fault_in(column):
+            yield from _faults_of_mask(row, column, place, found, masks)
     yield from _alpha_faults(row, found)
+    if unmasked := [*_unmasked_faults(row, found)]:
+        yield from unmasked
+        return
+    yield from _color_faults(row, found, masks)
     yield from _setting_faults(row, found, masks)
 
 
-def _faults_of_mask(row: Row, column: str, found: Found, masks: Masks) -> Iterator[Fault]:
-    place, cell = row.sources[column], row.cells[column]
+def _may_have_masks(row: Row) -> bool:
+    return bool(_named(row)) or row.settings.alpha_mask
+
+
+def _named(row: Row) -> dict[str, Place]:
+    """Return the masks that a row names, by column."""
+    masks = {CONTENT_MASK: row.content_mask, STYLE_MASK: row.style_mask}
+    return {
+        column: place
+        for column, place in masks.items()
+        if place is not None and column in row.cells
+    }
+
+
+def _faults_of_mask(
+    row: Row, column: str, place: Place, found: Found, masks: Masks
+) -> Iterator[Fault]:
+    cell = row.cells[column]
     if isinstance(facts := masks.get(place), MaskError):
         yield Fault(row.line, column, cell, str(facts))
     mask, picture = found.get(place), _picture(row, column, found)
@@ -115,8 +143,7 @@ def _faults_of_mask(row: Row, column: str, found: Found, masks: Masks) -> Iterat
 
 def _color_faults(row: Row, found: Found, masks: Masks) -> Iterator[Fault]:
     """Yield that the style has no region of a color that the content has."""
-    named = (row.sources[column] for column in PICTURES if column in row.sources)
-    if any(not isinstance(masks.get(place), MaskFacts) for place in named):
+    if any(not isinstance(masks.get(place), MaskFacts) for place in _named(row).values()):
         return
     content, style = (_used(row, column, found, masks) for column in PICTURES)
     if style is None or style.digest == ALPHA or (content is None and style.is_gray):
@@ -127,6 +154,8 @@ def _color_faults(row: Row, found: Found, masks: Masks) -> Iterator[Fault]:
 
 def masks_of(row: Row, found: Found, masks: Masks) -> MasksOfRow:
     """Return the masks that a row uses, of which none has a fault."""
+    if not _may_have_masks(row):
+        return MasksOfRow()
     content, style = (_used(row, column, found, masks) for column in PICTURES)
     if style and style.is_whole and not style.replaces_alpha:
         style = None
@@ -163,8 +192,8 @@ class _Used:
 
 def _used(row: Row, column: str, found: Found, masks: Masks) -> _Used | None:
     """Return the mask of a picture; None if it has none, or none that can be used."""
-    picture, place = _picture(row, column, found), row.sources.get(column)
-    by_alpha = row.settings.alpha_mask and isinstance(picture, PictureFacts) and picture.opacity < 1
+    picture, place = _picture(row, column, found), _named(row).get(column)
+    by_alpha = row.settings.alpha_mask and picture is not None and picture.opacity < 1
     if place is None:
         return _Used(ALPHA, (WHITE,), is_whole=False, replaces_alpha=False) if by_alpha else None
     facts, mask = masks.get(place), found.get(place)
@@ -173,18 +202,56 @@ def _used(row: Row, column: str, found: Found, masks: Masks) -> _Used | None:
     return _Used(mask.sha256, facts.colors, facts.is_whole, by_alpha)
 
 
-def _picture(row: Row, column: str, found: Found) -> PictureFacts | PictureError | None:
-    """Return what is known about the picture that a mask belongs to."""
-    place = row.sources.get(PICTURES[column])
-    return None if place is None else found.get(place)
+def _picture(row: Row, column: str, found: Found) -> PictureFacts | None:
+    """Return what is known about the picture that a mask belongs to; None if it is not one."""
+    if column == STYLE_MASK:
+        styles = _styles(row, found)
+        return styles[0][0] if [len(style) for style in styles] == [1] else None
+    facts = found.get(row.content) if "content" in row.cells else None
+    return facts if isinstance(facts, PictureFacts) else None
+
+
+def _styles(row: Row, found: Found) -> list[list[PictureFacts]]:
+    """Return the pictures of each style that counts, equal ones once; none if one is unknown."""
+    if "style" not in row.cells or row.has_fault_in("style"):
+        return []
+    try:
+        weights = weights_of_styles(row.settings, len(row.styles))
+    except ValueError:
+        return []
+    styles = {}
+    for style, weight in zip(row.styles, weights, strict=True):
+        examined = [found.get(picture) for picture in style.pictures] if weight else []
+        facts = [each for each in examined if isinstance(each, PictureFacts)]
+        if len(facts) < len(examined):
+            return []
+        if weight:
+            styles[style_digest([each.sha256 for each in facts])] = facts
+    return [*styles.values()]
+
+
+def _unmasked_faults(row: Row, found: Found) -> Iterator[Fault]:
+    """Yield that a row has a mask of its style, and the style is not a single upright picture."""
+    if any(fault.column in Overrides.model_fields for fault in row.faults):
+        return
+    styles = _styles(row, found)
+    is_picture = [len(style) for style in styles] == [1]
+    why = why_unmasked(row.settings, is_picture=is_picture) if styles else ""
+    if not why:
+        return
+    if STYLE_MASK in _named(row):
+        yield Fault(row.line, STYLE_MASK, row.cells[STYLE_MASK], why)
+    elif row.settings.alpha_mask and any(each.opacity < 1 for style in styles for each in style):
+        why = f"with alpha_mask, the transparency of a style is its mask; {why}"
+        yield Fault(row.line, "style", row.cells["style"], why)
 
 
 def _alpha_faults(row: Row, found: Found) -> Iterator[Fault]:
     for column, picture in PICTURES.items():
         facts = _picture(row, column, found)
-        if not row.settings.alpha_mask or column in row.sources:
+        if not row.settings.alpha_mask or column in _named(row):
             continue
-        if isinstance(facts, PictureFacts) and facts.opacity < SMALLEST_SHARE:
+        if facts is not None and facts.opacity < SMALLEST_SHARE:
             wrong = (
                 f"{facts.opacity:.2%} of it is opaque, and its transparency is its mask; expected "
                 f"at least {SMALLEST_SHARE:.1%}: switch alpha_mask off, or name a {column}"
@@ -193,7 +260,7 @@ def _alpha_faults(row: Row, found: Found) -> Iterator[Fault]:
 
 
 def _setting_faults(row: Row, found: Found, masks: Masks) -> Iterator[Fault]:
-    if not {*row.sources} >= {*PICTURES.values()}:
+    if not row.cells.keys() >= {*PICTURES.values()}:
         return
     used = masks_of(row, found, masks)
     for setting, why in incompatible_settings(row.settings).items():

@@ -88,7 +88,8 @@ def _output_faults(
 
 
 def _unnamed(digest: str, row: Row) -> Unnamed:
-    return Unnamed(name_of(row.content), name_of(row.style), digest)
+    styles = tuple(name_of(style.place) for style in row.styles)
+    return Unnamed(name_of(row.content), styles, digest)
 
 
 def _digest(cells: Mapping[str, str]) -> str:
@@ -105,7 +106,7 @@ def check_places(rows: Iterable[Row], output: OutputFolder) -> list[Row]:
         output: the output folder; it need not exist.
     """
     rows = list(rows)
-    sources = {without_links(path) for row in rows for path in row.sources.values()}
+    sources = {without_links(path) for row in rows for _, path in row.sources}
     limits = path_limits(output.root)
     managed = ManagedPlaces(output)
     return [
@@ -124,7 +125,7 @@ def _faults_of_places(
     with as_fault(faults, row.line, "output", row.cell("output")):
         faults += _length_faults(row, output, limits)
         faults += [] if faults else _place_faults(row, output, sources)
-    for column, source in row.sources.items():
+    for column, source in row.sources:
         with as_fault(faults, row.line, column, row.cell(column)):
             if name := managed.name_at(source):
                 wrong = (

@@ -19,6 +19,7 @@ from nst_core.storage.places import Place, PlaceError, join, may_be_url
 from nst_core.transfer.presets import Overrides, resolve
 from nst_core.transfer.settings import Settings
 from tasks.intake.faults import as_fault
+from tasks.intake.styles import OF_BLENDS, blend_faults, read_styles
 from tasks.row import OPTIONAL, PRIORITY, REQUIRED, SOURCES, Fault, Row, expected_by
 from tasks.store.output_names import OutputError, checked_output
 
@@ -61,8 +62,11 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         for name in REQUIRED
         if name not in record.texts
     ]
-    named = (*REQUIRED, *(name for name in OPTIONAL if name in cells))
+    named = ("content", *(name for name in OPTIONAL if name in cells))
     places = {name: _read_place(line, folder, name, cells, faults) for name in named}
+    styles = read_styles(line, folder, cells.get("style", ""), faults)
+    if settings and not any(fault.column in ("style", *OF_BLENDS) for fault in faults):
+        faults += blend_faults(line, settings, len(styles), cells)
     output = _read_output(line, cells.get("output", ""), faults)
     priority = _read_priority(line, cells.get(PRIORITY, ""), faults)
     # A row without its long cells would be a different row.
@@ -72,6 +76,7 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
     return Row(
         line=line,
         cells=cells | too_long,
+        styles=styles,
         output=output,
         settings=settings or resolve(defaults),
         faults=tuple(faults),

@@ -22,11 +22,13 @@ from nst_core.transfer.presets import resolve
 from nst_core.transfer.settings import DEFAULT_ENCODER, Settings
 from tasks.report.finding import NoResultsError, table_of
 from tasks.report.table_row import Table
-from tasks.row import SOURCES
+from tasks.row import OPTIONAL
 from tasks.store.csv_cells import harmless_path
 from tasks.store.output_folder import PICTURES, OutputFolder
 from tasks.store.output_names import nearest_output
-from tasks.store.provenance import Provenance, _as_utf_8
+from tasks.store.picture_folders import is_folder_of_pictures, pictures_in
+from tasks.store.provenance import Provenance, StyleSource, _as_utf_8
+from tasks.store.style_cells import split_styles
 
 
 def cells_of(settings: Settings) -> dict[str, str]:
@@ -86,30 +88,55 @@ class Rebuilder:
         folder = self._pictures_folder(picture)
         output = name_of(picture) if folder is None else path_below(folder, picture)
         stated = {} if folder is None else self._stated_sources(folder, output, provenance.key)
-        cells, lost = {}, []
-        for column, name, sha256 in (
-            (column, getattr(provenance, column), getattr(provenance, f"{column}_sha256"))
-            for column in SOURCES
-        ):
-            if not sha256:
-                continue
-            candidates = chain(stated.get(column, ()), self._named_first(name))
-            found = next((there for there in candidates if self._digest(there) == sha256), None)
-            path = name if found is None else as_seen_from(self.seen_from, found)
-            cells[column] = harmless_path(path)
-            if found is None:
-                pixels = f"SHA-256 of its pixels {sha256[:12]}..."
-                lost.append(
-                    f"{column}: {name!r} ({pixels}) was not found; name its folder with "
-                    "--look-in, or put its path into the row"
-                )
-            elif (text := _as_utf_8(cells[column])) != cells[column]:
-                cells[column] = text
-                lost.append(
-                    f"{column}: {text} cannot be in a manifest, which is UTF-8; rename the file"
-                )
+        cells: dict[str, str] = {}
+        lost: list[str] = []
+        for column, sources in _sources_of(provenance).items():
+            paths = [self._path(column, source, stated.get(column, []), lost) for source in sources]
+            if paths:
+                cells[column] = harmless_path("; ".join(paths))
         cells["output"] = harmless_path(nearest_output(output))
         return Rebuilt({**cells, **cells_of(provenance.settings)}, tuple(lost))
+
+    def _path(self, column: str, source: StyleSource, stated: list[Place], lost: list[str]) -> str:
+        """Return the path of a source for the row; if there is none, its name, and add why."""
+        if len(source.pictures) == 1:
+            found = self._picture(source, stated)
+        else:
+            found = self._folder(source, stated)
+        if found is None:
+            pixels = f"SHA-256 of its pixels {source.pictures[0][:12]}..."
+            if len(source.pictures) > 1:
+                pixels = f"a folder of {len(source.pictures)} pictures"
+            lost.append(
+                f"{column}: {source.name!r} ({pixels}) was not found; name its folder with "
+                "--look-in, or put its path into the row"
+            )
+            return source.name
+        path = as_seen_from(self.seen_from, found)
+        text = _as_utf_8(path)
+        if text != path:
+            lost.append(
+                f"{column}: {text} cannot be in a manifest, which is UTF-8; rename the file"
+            )
+        return text
+
+    def _picture(self, source: StyleSource, stated: list[Place]) -> Place | None:
+        """Return where a picture is that has the pixels of the source."""
+        of_folders = (picture for folder in stated for picture in _pictures_of_folder(folder))
+        candidates = chain(stated, of_folders, self._named_first(source.name))
+        return next((one for one in candidates if self._digest(one) == source.pictures[0]), None)
+
+    def _folder(self, source: StyleSource, stated: list[Place]) -> Place | None:
+        """Return a folder whose pictures have the pixels of the source, and no other."""
+        parents = dict.fromkeys(file.parent for file in self._named_first(""))
+        named_first = sorted(parents, key=lambda folder: folder.name != source.name)
+        for folder in chain(stated, named_first):
+            pictures = _pictures_of_folder(folder)
+            if len(pictures) == len(source.pictures):
+                found = map(self._digest, pictures)
+                if sorted(found) == sorted(source.pictures):
+                    return folder
+        return None
 
     def _pictures_folder(self, picture: Place) -> Place | None:
         """Return the pictures folder of the picture's batch, if the picture is still in it."""
@@ -127,9 +154,13 @@ class Rebuilder:
             return {}
         row = next((row for row in rows if row.output == output), rows[0])
         return {
-            column: _beside(table.manifest, cell)
-            for column in SOURCES
-            if (cell := getattr(row, column))
+            "content": _beside(table.manifest, row.content),
+            "style": _styles_beside(table.manifest, row.style),
+            **{
+                column: _beside(table.manifest, cell)
+                for column in OPTIONAL
+                if (cell := getattr(row, column))
+            },
         }
 
     def _table(self, output: OutputFolder) -> Table | None:
@@ -156,6 +187,33 @@ class Rebuilder:
             except PictureError:
                 self._digests[candidate] = ""
         return self._digests[candidate]
+
+
+def _sources_of(provenance: Provenance) -> dict[str, tuple[StyleSource, ...]]:
+    """Return the sources of a picture by column, each with the digests of its pictures."""
+    pictures = {
+        column: StyleSource(name=getattr(provenance, column), pictures=(sha256,))
+        for column in ("content", *OPTIONAL)
+        if (sha256 := getattr(provenance, f"{column}_sha256"))
+    }
+    others = {column: (source,) for column, source in pictures.items()}
+    return {"content": others.pop("content"), "style": provenance.all_styles, **others}
+
+
+def _pictures_of_folder(folder: Place) -> list[Place]:
+    """Return the pictures in a folder; none if it is no folder, or cannot be read."""
+    with suppress(OSError):
+        if is_folder_of_pictures(folder):
+            return pictures_in(folder)
+    return []
+
+
+def _styles_beside(manifest: str, cell: str) -> list[Place]:
+    """Return the places of the styles that a cell of a manifest names."""
+    with suppress(PlaceError):
+        texts = split_styles(place(manifest).parent, cell)
+        return [named for text in texts for named in _beside(manifest, text)]
+    return []
 
 
 def _beside(manifest: str, cell: str) -> list[Place]:

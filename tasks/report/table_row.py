@@ -99,6 +99,9 @@ class TableRow:
     size: int | None = None
     enlarge: bool | None = None
     style_scale: float | None = None
+    style_blend: str | None = None
+    style_mix: str | None = None
+    style_rotations: int | None = None
     strength: float | None = None
     term_weights: Mapping[str, float] = field(default_factory=dict)
     tv_kind: str | None = None

@@ -98,7 +98,7 @@ def disk_use(
     Args:
         rows: the jobs to run.
         copies: the jobs that get a copy of an earlier row's picture and loss curve.
-        styles: one job for each style whose targets are to be computed.
+        styles: a job for each style whose targets are to be computed.
         finished: records of finished pictures to learn from.
         at_once: how many rows run at once.
     """
@@ -151,7 +151,8 @@ def _previews(rows: Iterable[Job]) -> int:
     contents = {(job.content_sha256, job.shape) for job in rows}
     thumbnails = [job.shape for job in rows]
     thumbnails += {job.content_sha256: job.content_shape for job in rows}.values()
-    thumbnails += {job.style_sha256: job.style_shape for job in rows}.values()
+    styles = [style.pictures[0] for job in rows for style in job.styles]
+    thumbnails += {picture.sha256: picture.shape for picture in styles}.values()
     shapes = [*(shape for _, shape in contents)]
     shapes += [fit(*shape, THUMBNAIL_SIDE) for shape in thumbnails]
     return sum(

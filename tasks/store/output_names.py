@@ -21,6 +21,7 @@ OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 """Suffixes that no result may have, unless its format is one of `result_formats`."""
 
 LONGEST_STEM = 80
+MOST_STYLES_IN_NAME = 3
 LONGEST_NAME = 200
 """The longest name in bytes; file systems allow 255, but additions to a name need some of them."""
 
@@ -157,18 +158,22 @@ class Unnamed:
     """A row whose result we name.
 
     Attributes:
-        content, style: file names.
+        content: a file name.
+        styles: file names, of which a name that we make contains at most three.
         digest: hexadecimal digits that depend on everything that the row says, and nothing else.
     """
 
     content: str
-    style: str
+    styles: tuple[str, ...]
     digest: str
 
     def output(self, digits: int) -> str:
         """Return its name, with this number of digits to distinguish it from others."""
-        stems = (PurePosixPath(name).stem for name in (self.content, self.style))
-        content, style = (_cut(_allowed(stem).strip(), LONGEST_STEM) for stem in stems)
+        more_styles = len(self.styles) - MOST_STYLES_IN_NAME
+        names = (self.content, *self.styles[:MOST_STYLES_IN_NAME])
+        stems = [_allowed(PurePosixPath(name).stem).strip() for name in names]
+        content, *styles = (_cut(stem, LONGEST_STEM // max(1, len(stems) - 1)) for stem in stems)
+        style = "+".join([*styles, *([f"{more_styles} more"] if more_styles > 0 else [])])
         more = f"_{self.digest[:digits]}" if digits else ""
         return f"{content}_{style}{more}{DEFAULT_SUFFIX}"
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nst_core.errors import UserError
 from nst_core.images.write import read_text
@@ -32,6 +32,20 @@ class ProvenanceError(UserError, ValueError):
     """A picture that does not say how it was made; the message says what to do."""
 
 
+class StyleSource(BaseModel):
+    """One of the styles of a picture.
+
+    Attributes:
+        name: the name of the picture or of the folder, without the folder that it is in.
+        pictures: the digests of the decoded content of its pictures.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Name
+    pictures: tuple[str, ...]
+
+
 class Provenance(StylizationFacts):
     """What a picture says about how it was made.
 
@@ -40,6 +54,9 @@ class Provenance(StylizationFacts):
         content, style: the file names of its sources, without their folders, because people share
             pictures.
         content_sha256, style_sha256: of their decoded content.
+        styles: the styles, in the order of the weights in the settings, if there are several or a
+            folder of pictures; empty and left out if the style is one picture, as in the pictures
+            of earlier versions.
         init, init_sha256: the same for the picture that the row started from; empty and left out if
             it named none, as in the pictures of earlier versions.
         content_mask, content_mask_sha256, style_mask, style_mask_sha256: likewise, for its masks.
@@ -50,6 +67,7 @@ class Provenance(StylizationFacts):
     content_sha256: str
     style: Name
     style_sha256: str
+    styles: tuple[StyleSource, ...] = Field((), exclude_if=lambda styles: not styles)
     init: Name = Field("", exclude_if=lambda name: not name)
     init_sha256: str = Field("", exclude_if=lambda digest: not digest)
     content_mask: Name = Field("", exclude_if=lambda name: not name)
@@ -81,6 +99,11 @@ class Provenance(StylizationFacts):
                 f"{redacted(picture)}: {where}: {fault['msg']}; the picture was made by another "
                 "version of nst-batch"
             ) from error
+
+    @property
+    def all_styles(self) -> tuple[StyleSource, ...]:
+        """The styles, even if there is only one."""
+        return self.styles or (StyleSource(name=self.style, pictures=(self.style_sha256,)),)
 
     def to_text(self) -> str:
         """Return the text that the picture contains."""

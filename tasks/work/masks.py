@@ -17,13 +17,13 @@ def content_mask(job: Job, content: Picture) -> PictureLike | None:
     return given_mask(_load(job, job.content_mask, job.content_mask_sha256), content, job.settings)
 
 
-def style_mask(job: Job, style: Picture) -> PictureLike | None:
-    """Return the mask of a job's style; None if it has none.
+def style_mask(job: Job) -> PictureLike | None:
+    """Return the mask of a job's style in a file; None if it has none.
 
     Raises:
         PictureError: as in `content_mask`.
     """
-    return given_mask(_load(job, job.style_mask, job.style_mask_sha256), style, job.settings)
+    return _load(job, job.style_mask, job.style_mask_sha256)
 
 
 def _load(job: Job, place: Place | None, sha256: str) -> Picture | None:

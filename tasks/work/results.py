@@ -10,6 +10,7 @@ from nst_core.images.levels import from_levels
 from nst_core.images.read import Picture
 from nst_core.storage.files import make_durable
 from nst_core.storage.places import name_of
+from nst_core.transfer.identity import style_digest
 from nst_core.transfer.terms import loss_name
 from nst_core.transfer.warnings import warnings_of_losses
 from tasks.job import Job
@@ -18,7 +19,7 @@ from tasks.store.curves import Point, curve_csv
 from tasks.store.file_reference import FileReference
 from tasks.store.output_folder import OutputFolder
 from tasks.store.output_names import format_of
-from tasks.store.provenance import KEYWORD, Provenance
+from tasks.store.provenance import KEYWORD, Provenance, StyleSource
 from tasks.store.records import PictureRecord
 
 if TYPE_CHECKING:
@@ -111,13 +112,23 @@ def _recordable(loss: float) -> float:
     return loss if math.isfinite(loss) else LARGEST_LOSS
 
 
-def _sources(job: Job) -> dict[str, str]:
+def _sources(job: Job) -> dict[str, Any]:
+    styles = [
+        StyleSource(
+            name=style.name,
+            pictures=tuple(picture.sha256 for picture in style.pictures),
+        )
+        for style in job.styles
+    ]
+    is_picture = len(styles) == len(job.styles[0].pictures) == 1
+    first = job.styles[0].pictures[0]
     return {
         "key": job.key,
         "content": job.content_name,
         "content_sha256": job.content_sha256,
-        "style": job.style_name,
-        "style_sha256": job.style_sha256,
+        "style": name_of(first.place) if is_picture else "; ".join(each.name for each in styles),
+        "style_sha256": style_digest([style.sha256 for style in job.styles]),
+        "styles": () if is_picture else styles,
         "init": name_of(job.init) if job.init else "",
         "init_sha256": job.init_sha256,
         "content_mask": name_of(job.content_mask) if job.content_mask else "",

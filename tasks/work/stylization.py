@@ -17,7 +17,8 @@ from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.before_and_after import needs_style
 from nst_core.transfer.checkpoint import CheckpointError
-from nst_core.transfer.octaves import style_sides
+from nst_core.transfer.style_shares import shares_of_styles
+from nst_core.transfer.styles import Blend
 from tasks.engine.progress import Progress, Resumed, Stepped
 from tasks.intake.examine import load_picture
 from tasks.job import Job
@@ -31,13 +32,15 @@ from tasks.store.provenance import ROW_KEYWORD
 from tasks.store.records import PictureRecord
 from tasks.work.isolation import isolated
 from tasks.work.ladder import Rung, within_memory
-from tasks.work.masks import content_mask, style_mask
+from tasks.work.masks import content_mask
 from tasks.work.results import write_results
 from tasks.work.row_options import RowOptions
+from tasks.work.style_pictures import styles_of
+from tasks.work.targets import computed_targets
 
 if TYPE_CHECKING:
-    from nst_core.transfer.statistics import StyleTargets
     from nst_core.transfer.stylize import Iterate, Outcome
+    from nst_core.transfer.targets import StyleTargets
 
 logger = logging.getLogger("nst_batch.rows")
 
@@ -64,11 +67,11 @@ def stylize_job(
     options: RowOptions,
     on_progress: OnProgress,
 ) -> PictureRecord:
-    """Stylize a job's content with its style's targets; return the record of the result.
+    """Stylize a job's content with its styles' targets; return the record of the result.
 
     Args:
         job: the job of the row.
-        targets: those of its style.
+        targets: those of its styles.
         output: the batch's output folder.
         device: the device that this runs on.
         options: how the row runs.
@@ -125,23 +128,20 @@ def _optimized(
 
 
 def _targets_of_rung(job: Job, rung: Rung, targets: "StyleTargets") -> "StyleTargets":
-    """Return the style's targets for the octaves of a rung, computed if there are none yet."""
-    from nst_core.transfer.statistics import style_targets
+    """Return the styles' targets for the octaves of a rung, computed if there are none yet."""
+    from nst_core.transfer.blending import blended_targets
 
     settings = job.settings
     if rung.left_out < settings.octaves:
         return targets
     size = max(1, round(settings.size / 2**rung.left_out))
     smaller = settings.model_copy(update={"size": size, "octaves": 1})
-    style = load_picture(
-        *(job.style, job.style_sha256),
-        size=max(style_sides(smaller)),
-        enlarge=False,
-        max_pixels=job.max_pixels,
-    )
-    found = style_targets(job.encoder.load(), style.rgb, smaller, style_mask(job, style))
+    found = [computed_targets(job, style, smaller) for style in job.styles]
+    # This size is coarser than the coarsest octave, whose styles it has.
+    shares = shares_of_styles(settings, len(found))
+    coarsest = blended_targets(found, shares._replace(octaves=shares.octaves[:1]))
     # The content gets the same colors at each size.
-    return found.with_colors_of(targets)
+    return coarsest.with_colors_of(targets)
 
 
 class _RowRun:
@@ -182,7 +182,7 @@ class _RowRun:
             targets,
             self._rung.settings(job),
             seed=job.seed,
-            style=_style_if_needed(job),
+            style=_styles_if_needed(job),
             init=_init_if_named(job),
             content_mask=content_mask(job, content),
             checkpoint=self._earlier.checkpoint if self._earlier else None,
@@ -261,10 +261,8 @@ def _load(job: Job, path: Place, sha256: str, size: int) -> Picture:
     return load_picture(path, sha256, size=size, enlarge=enlarge, max_pixels=max_pixels)
 
 
-def _style_if_needed(job: Job) -> NDArray[np.float32] | None:
-    if not needs_style(job.settings):
-        return None
-    return _load(job, job.style, job.style_sha256, job.settings.size).rgb
+def _styles_if_needed(job: Job) -> Blend | None:
+    return styles_of(job) if needs_style(job.settings) else None
 
 
 def _init_if_named(job: Job) -> NDArray[np.float32] | None:

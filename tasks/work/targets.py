@@ -1,9 +1,9 @@
-"""The work of one style: its targets, from the cache or from its picture."""
+"""The work of styles: the targets of each, from the cache or from its pictures, and of a row."""
 
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,9 +12,11 @@ from nst_core.storage.files import make_durable
 from nst_core.storage.locks import LockError
 from nst_core.storage.places import redacted
 from nst_core.transfer.octaves import style_sides
+from nst_core.transfer.settings import Settings
+from nst_core.transfer.style_shares import shares_of_styles
+from nst_core.transfer.styles import Samples
 from tasks.engine.row_report import RowReport, wait_for_device
-from tasks.intake.examine import load_picture
-from tasks.job import Job
+from tasks.job import Job, JobStyle
 from tasks.stopping import Deadline, check_may_continue
 from tasks.store.file_reference import FileReference, RecordError
 from tasks.store.output_folder import OutputFolder
@@ -22,9 +24,10 @@ from tasks.store.records import StyleRecord
 from tasks.store.style_cache import StyleCache
 from tasks.work.isolation import isolated
 from tasks.work.masks import style_mask
+from tasks.work.style_pictures import StylePictures
 
 if TYPE_CHECKING:
-    from nst_core.transfer.statistics import StyleTargets
+    from nst_core.transfer.targets import StyleTargets
 
 logger = logging.getLogger("nst_batch.style_targets")
 
@@ -34,8 +37,41 @@ LOOK_EVERY = 0.1
 WAITING = "while it waited for its style's targets"
 
 
+def targets_of_row(
+    report: RowReport,
+    computed: Sequence[StyleRecord],
+    cache: StyleCache,
+    output: OutputFolder,
+    devices: str,
+    deadline: Deadline,
+    isolate: bool = False,
+) -> "StyleTargets":
+    """Return the targets of all styles of a row, put together as its settings say.
+
+    The targets of each style are cached, and not those of a blend, so that other weights compute
+    nothing again.
+
+    Args:
+        report: the reporter of the row.
+        computed: the targets of its styles, in their order; the rest is as in `read_or_compute`.
+        cache, output, devices, deadline, isolate: see there.
+
+    Raises:
+        StoppedError, StorageError: as in `read_or_compute`.
+    """
+    from nst_core.transfer.blending import blended_targets
+
+    job = report.job
+    targets = [
+        read_or_compute(report, style, record, cache, output, devices, deadline, isolate)
+        for style, record in zip(job.styles, computed, strict=True)
+    ]
+    return blended_targets(targets, shares_of_styles(job.settings, len(targets)))
+
+
 def read_or_compute(
     report: RowReport,
+    style: JobStyle,
     computed: StyleRecord,
     cache: StyleCache,
     output: OutputFolder,
@@ -53,6 +89,7 @@ def read_or_compute(
 
     Args:
         report: the reporter of the row.
+        style: the style.
         computed: the targets as they were when the row was submitted.
         cache, output: where they are cached; the batch's output folder.
         devices: those that may be used, as the user asked for them.
@@ -62,37 +99,36 @@ def read_or_compute(
         StoppedError: the batch was stopped while this waited, or the deadline has passed.
         StorageError: the cache's storage refuses a request or does not answer.
     """
-    job = report.job
-    if found := _read(job, computed, cache):
+    if found := _read(style, computed, cache):
         return found
-    with _locked(job, cache, output, deadline):
-        if found := _read(job, computed, cache):
+    with _locked(style, cache, output, deadline):
+        if found := _read(style, computed, cache):
             return found
         logger.warning(
-            "style %s: its targets are no longer in the cache; computing them again", job.style_name
+            "style %s: its targets are no longer in the cache; computing them again", style.name
         )
-        targets, seconds = compute(report, output, devices, deadline, isolate=isolate)
-        _cache_targets(job, targets, cache, seconds)
+        targets, seconds = compute(report, style, output, devices, deadline, isolate=isolate)
+        _cache_targets(style, targets, cache, seconds)
         return targets
 
 
-def _read(job: Job, computed: StyleRecord, cache: StyleCache) -> "StyleTargets | None":
+def _read(style: JobStyle, computed: StyleRecord, cache: StyleCache) -> "StyleTargets | None":
     """Return the targets that the row was submitted with, or else those that are cached now."""
-    from nst_core.transfer.statistics import StyleTargets
+    from nst_core.transfer.targets import StyleTargets
 
     record: StyleRecord | None = computed
     for _ in range(2):
         try:
             return StyleTargets.from_bytes(record.file.read()) if record else None
         except RecordError as error:
-            logger.debug("style %s: %s", job.style_name, error)
-            record = cache.find(job.style_key)
+            logger.debug("style %s: %s", style.name, error)
+            record = cache.find(style.key)
     return None
 
 
 @contextmanager
 def _locked(
-    job: Job, cache: StyleCache, output: OutputFolder, deadline: Deadline
+    style: JobStyle, cache: StyleCache, output: OutputFolder, deadline: Deadline
 ) -> Iterator[None]:
     """Hold the lock under which a style's targets are computed, so that others wait for them.
 
@@ -101,7 +137,7 @@ def _locked(
     descriptor = None
     with suppress(LockError, OSError):
         while descriptor is None:
-            descriptor = cache.lock(job.style_key, LOOK_EVERY)
+            descriptor = cache.lock(style.key, LOOK_EVERY)
             if descriptor is None:
                 check_may_continue(output, deadline, WAITING)
     try:
@@ -113,16 +149,18 @@ def _locked(
 
 def compute(
     report: RowReport,
+    style: JobStyle,
     output: OutputFolder,
     devices: str,
     deadline: Deadline,
     *,
     isolate: bool = False,
 ) -> tuple["StyleTargets", float]:
-    """Compute the targets; also return how many seconds that took.
+    """Compute the targets of a style; also return how many seconds that took.
 
     Args:
         report: the reporter of the first row that needs them.
+        style: one of the row's styles.
         output: the batch's output folder.
         devices: those that may be used, as the user asked for them.
         deadline: that of the run.
@@ -134,7 +172,7 @@ def compute(
     """
     from nst_core.devices import on_asked_devices
 
-    work = partial(_computed, report.job)
+    work = partial(_computed, report.job, style)
 
     def compute(device: str) -> "tuple[StyleTargets, float]":
         return isolated(device, output, work) if isolate else work()
@@ -146,28 +184,36 @@ def compute(
     )
 
 
-def _computed(job: Job, _: object = None) -> tuple["StyleTargets", float]:
-    """Compute the targets of a job's style in this process."""
-    from nst_core.transfer.statistics import style_targets
-
+def _computed(job: Job, style: JobStyle, _: object = None) -> tuple["StyleTargets", float]:
+    """Compute the targets of one of a job's styles in this process."""
     started = time.perf_counter()
-    style = load_picture(
-        job.style,
-        job.style_sha256,
-        size=max(style_sides(job.settings)),
-        enlarge=False,
-        max_pixels=job.max_pixels,
-    )
-    mask = style_mask(job, style)
-    targets = style_targets(job.encoder.load(), style.rgb, job.settings, mask)
+    targets = computed_targets(job, style, job.settings)
     return targets, time.perf_counter() - started
 
 
-def write(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float) -> StyleRecord:
+def computed_targets(job: Job, style: JobStyle, settings: Settings) -> "StyleTargets":
+    """Compute the targets of one of a job's styles with these settings.
+
+    Raises:
+        PictureError: one of its pictures or its mask cannot be read, or changed while the batch
+            ran.
+    """
+    from nst_core.transfer.statistics import style_targets
+
+    pictures = StylePictures(job, style, max(style_sides(settings)), enlarge=False)
+    # A single picture is loaded only once.
+    given = pictures[0] if len(pictures) == 1 else Samples(pictures)
+    mask, to_blend = style_mask(job), len(job.styles) > 1
+    return style_targets(job.encoder.load(), given, settings, mask, to_blend=to_blend)
+
+
+def write(
+    style: JobStyle, targets: "StyleTargets", cache: StyleCache, seconds: float
+) -> StyleRecord:
     """Write a style's targets to the cache; return their record, which is still to be stored.
 
     Args:
-        job: a row that needs them.
+        style: the style.
         targets: what `compute` returned.
         cache: where the file goes.
         seconds: how long they took to compute.
@@ -175,17 +221,19 @@ def write(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float) 
     Raises:
         OSError: the file cannot be written.
     """
-    file = FileReference.write(cache.targets(job.style_key), targets.to_bytes())
+    file = FileReference.write(cache.targets(style.key), targets.to_bytes())
     make_durable(file.path)
-    return StyleRecord(key=job.style_key, file=file, seconds=seconds)
+    return StyleRecord(key=style.key, file=file, seconds=seconds)
 
 
-def _cache_targets(job: Job, targets: "StyleTargets", cache: StyleCache, seconds: float) -> None:
+def _cache_targets(
+    style: JobStyle, targets: "StyleTargets", cache: StyleCache, seconds: float
+) -> None:
     """Cache targets for later rows; this row has them already."""
     try:
-        cache.keep(write(job, targets, cache, seconds))
+        cache.keep(write(style, targets, cache, seconds))
     except OSError as error:
         logger.warning(
             "style %s: its targets cannot be cached: %s: %s",
-            *(job.style_name, redacted(error.filename or cache.root), error.strerror),
+            *(style.name, redacted(error.filename or cache.root), error.strerror),
         )

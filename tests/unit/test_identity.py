@@ -58,6 +58,7 @@ OTHER_VALUES = {
     "size": 100,
     "enlarge": True,
     "style_scale": 0.5,
+    "style_rotations": 2,
     "content_weight": 9.0,
     "style_weight": 9.0,
     "tv_weight": 9.0,
@@ -93,10 +94,11 @@ OTHER_VALUES = {
 
 
 def test_every_setting_is_in_the_key_of_a_row() -> None:
-    # The encoder and its pooling are in the key of the style, by the encoder's fingerprint.
-    # The settings of masks are there only if there is a mask.
-    elsewhere = {"encoder", "pooling", "mask_feather", "alpha_mask"}
-    assert set(OTHER_VALUES) | elsewhere == set(Settings.model_fields)
+    # The encoder and its pooling are in the key of the styles, by the encoder's fingerprint, and so
+    # are the weights of the styles. The settings of masks are there only if there is a mask.
+    of_styles = {"encoder", "pooling", "style_blend", "style_mix"}
+    of_masks = {"mask_feather", "alpha_mask"}
+    assert set(OTHER_VALUES) | of_styles | of_masks == set(Settings.model_fields)
     base = Settings()
     keys = {row_key("a", "b", base)}
     for name, value in OTHER_VALUES.items():
@@ -118,6 +120,23 @@ def test_masks_are_in_the_keys_and_their_settings_only_with_a_mask() -> None:
     assert row_key("a", "b", plain, mask="m") == row_key("a", "b", by_alpha, mask="m")
     assert len({style_key("a", plain, ENCODER, mask) for mask in ("", "m", ALPHA)}) == 3
     assert style_key("a", plain, ENCODER, "m") == style_key("a", soft, ENCODER, "m")
+
+
+def test_rotations_masks_and_other_styles_are_in_the_key_of_a_style_only_if_they_matter() -> None:
+    choices = (
+        Settings(style_measure="sliced"),
+        Settings(style_measure="sliced", style_rotations=2),
+    )
+    keys = {
+        style_key("a", settings, ENCODER, mask, to_blend=to_blend)
+        for settings in choices
+        for mask in ("", "m")
+        for to_blend in (False, True)
+    }
+    assert len(keys) == 8
+    plain = Settings()
+    assert style_key("a", plain, ENCODER, to_blend=True) == style_key("a", plain, ENCODER)
+    assert style_key("a", plain, ENCODER, "m", to_blend=True) == style_key("a", plain, ENCODER, "m")
 
 
 def test_the_key_of_a_file_covers_its_format_and_that_of_a_png_is_the_rows() -> None:

@@ -43,7 +43,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def job(line: int, seconds: float, key: str = "") -> Any:
     """Return what takes the place of a job that takes some seconds."""
-    return SimpleNamespace(line=line, key=key or str(line), style_key="s", seconds=seconds)
+    return SimpleNamespace(
+        line=line, key=key or str(line), styles=(SimpleNamespace(key="s"),), seconds=seconds
+    )
 
 
 def schedule_of(jobs: list[Any], end: float, *, continues: bool = True, **limits: Any) -> Schedule:
@@ -126,7 +128,7 @@ def run(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
         in_flight = InFlight({}, OUTPUT, runner)
         seconds = gather_in_time(
             *(in_flight, jobs, schedule_of(jobs, end, **how)),
-            (lambda _: Future(), submit),  # type: ignore[arg-type,return-value]
+            (lambda *_: Future(), submit),  # type: ignore[arg-type,return-value]
             lambda: at_once,
         )
         return in_flight.results, begun, seconds

@@ -23,9 +23,11 @@ def test_good_rows_become_jobs(tmp_path: Path) -> None:
     content = write_picture(tmp_path / "c.png", 1, 36, 48)
     style = write_picture(tmp_path / "s.png", 2, 30, 20)
     (job,) = examine(tmp_path, ("content", "style", "size"), ("c.png", "s.png", 24)).jobs
-    assert (job.content, job.style) == (content, style)
-    assert (job.content_shape, job.style_shape, job.shape) == ((36, 48), (30, 20), (18, 24))
-    assert len(job.key) == len(job.style_key) == 64
+    assert (job.content, [style.place for style in job.styles]) == (content, [style])
+    (picture,) = job.styles[0].pictures
+    assert (picture.place, picture.shape) == (style, (30, 20))
+    assert (job.content_shape, job.shape) == ((36, 48), (18, 24))
+    assert len(job.key) == len(job.styles[0].key) == 64
 
 
 def test_keys_depend_on_contents_not_names(tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_keys_depend_on_contents_not_names(tmp_path: Path) -> None:
     keys = [job.key for job in jobs]
     assert keys[0] == keys[1]
     assert len(set(keys)) == 3
-    assert len({job.style_key for job in jobs}) == 1
+    assert len({style.key for job in jobs for style in job.styles}) == 1
     assert jobs[0].seed == jobs[1].seed
 
 
@@ -61,7 +63,7 @@ def test_a_picture_to_start_from_is_in_the_key_by_its_contents(tmp_path: Path) -
     assert keys[0] == plain.key
     assert keys[1] == keys[2]
     assert len({*keys}) == 3
-    assert len({job.style_key for job in jobs}) == 1
+    assert len({style.key for job in jobs for style in job.styles}) == 1
 
 
 def test_a_picture_to_start_from_is_examined_like_any_other(tmp_path: Path) -> None:
@@ -133,13 +135,13 @@ def test_every_unreadable_picture_is_a_fault_of_its_cell(tmp_path: Path) -> None
         ("content", "style"),
         ("c.png", "s.png"),
         ("missing.png", "text.jpg"),
-        ("cut.png", "folder"),
+        ("folder", "cut.png"),
     )
     assert [job.line for job in examined.jobs] == [2]
     assert [(fault.line, fault.column) for fault in examined.faults] == [
         *((3, "content"), (3, "style"), (4, "content"), (4, "style")),
     ]
-    for fault, name in zip(examined.faults, ("missing", "text", "cut", "folder"), strict=True):
+    for fault, name in zip(examined.faults, ("missing", "text", "folder", "cut"), strict=True):
         assert name in fault.found
         assert any(word in fault.expected for word in ("expected", "Convert", "copy"))
         assert fault.expected.startswith(f"{tmp_path}/{fault.found}: "), "where it was looked for"

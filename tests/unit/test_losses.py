@@ -10,7 +10,8 @@ from nst_core.networks.loading import load_encoder
 from nst_core.transfer.loss_weights import loss_weights
 from nst_core.transfer.losses import Targets, loss_terms
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import StyleTargets, content_targets, gram_matrix, style_targets
+from nst_core.transfer.statistics import content_targets, gram_matrix, style_targets
+from nst_core.transfer.targets import StyleTargets
 from nst_core.transfer.variation import total_variation
 from tests import reference
 from tests.encoders import random_pixels, tiny_encoder

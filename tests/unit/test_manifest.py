@@ -29,7 +29,7 @@ def only_fault(row: Row) -> Fault:
 def test_paths_are_relative_to_the_manifest(tmp_path: Path) -> None:
     (row,) = read(tmp_path, "content,style\na/cat.jpg,/styles/s.png\n")
     assert row.content == tmp_path / "a" / "cat.jpg"
-    assert row.style == Path("/styles/s.png")
+    assert row.styles[0].place == Path("/styles/s.png")
     assert row.output == "cat_s.png"
     assert row.faults == ()
 
@@ -37,7 +37,7 @@ def test_paths_are_relative_to_the_manifest(tmp_path: Path) -> None:
 def test_files_of_spreadsheets_are_read(tmp_path: Path) -> None:
     text = b'\xef\xbb\xbfstyle,content,size,\r\n"s, the first.png",c.jpg, 64 ,\r\n\r\n,,,\r\n'
     (row,) = read(tmp_path, text)
-    assert row.style.name == "s, the first.png"
+    assert row.styles[0].place.name == "s, the first.png"
     assert row.content.name == "c.jpg"
     assert row.settings.size == 64
     assert row.line == 2
@@ -233,7 +233,7 @@ def test_settings_for_all_rows_are_checked_once(tmp_path: Path) -> None:
 def test_usual_forms_of_tables_are_read(tmp_path: Path, text: str) -> None:
     (row,) = read(tmp_path, text)
     assert row.faults == ()
-    assert (row.content, row.style) == (tmp_path / "a", tmp_path / "b")
+    assert (row.content, row.styles[0].place) == (tmp_path / "a", tmp_path / "b")
     assert row.settings.size == 64
     assert row.output == "a_b.png"
 
@@ -267,7 +267,7 @@ def test_blanks_are_kept_if_a_file_has_that_name(tmp_path: Path, name: str) -> N
     (tmp_path / name).touch()
     (row,) = read(tmp_path, to_csv([("content", "style"), (name, " b ")]))
     assert row.content == tmp_path / name
-    assert row.style == tmp_path / "b"
+    assert row.styles[0].place == tmp_path / "b"
     assert row.cells["content"] == name
 
 

@@ -12,8 +12,9 @@ from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.mask_colors import as_color, as_text, nearest
 from nst_core.transfer.masks import MaskError, Regions
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import StyleTargets, style_targets
+from nst_core.transfer.statistics import style_targets
 from nst_core.transfer.stylize import stylize
+from nst_core.transfer.targets import StyleTargets
 from tests import reference
 from tests.encoders import random_pixels, tiny_encoder
 from tests.pictures import write_picture
@@ -177,7 +178,10 @@ def test_rows_have_faults_that_name_colors(tmp_path: Path) -> None:
     both, alone, plain = jobs_of(tmp_path, ("rb.png", "rb.png"), ("rb.png", ""), ("", ""))
     assert (both.regions, both.style_regions) == (2, 2)
     assert (alone.regions, alone.style_regions) == (2, 0)
-    assert (plain.style_key == alone.style_key, both.style_key == alone.style_key) == (True, False)
+    assert (
+        plain.styles[0].key == alone.styles[0].key,
+        both.styles[0].key == alone.styles[0].key,
+    ) == (True, False)
     assert len({both.key, alone.key, plain.key}) == 3
     (fault,) = faults_of(tmp_path, "white.png", "rb.png")
     assert "#ffffff (white), which style_mask lacks" in fault.expected

@@ -67,21 +67,21 @@ def test_masks_are_in_the_keys_by_their_contents(folder: Path) -> None:
     plain, left, copy, right = jobs_of(folder, *masks)
     assert left.key == copy.key
     assert len({plain.key, left.key, right.key}) == 3
-    assert len({job.style_key for job in (plain, left, copy, right)}) == 1
+    assert len({job.styles[0].key for job in (plain, left, copy, right)}) == 1
     assert (plain.content_mask, plain.content_mask_sha256, plain.regions) == (None, "", 0)
     assert (left.content_mask, left.regions) == (folder / "left.png", 1)
     assert len(left.content_mask_sha256) == 64
     both, same, other = jobs_of(
         folder, ("left.png", "left.png"), ("left.png", "copy.png"), ("left.png", "right.png")
     )
-    assert both.style_key == same.style_key
-    assert len({plain.style_key, both.style_key, other.style_key}) == 3
+    assert both.styles[0].key == same.styles[0].key
+    assert len({plain.styles[0].key, both.styles[0].key, other.styles[0].key}) == 3
     assert len({left.key, both.key, other.key}) == 3
 
 
 def test_a_white_mask_is_no_mask(folder: Path) -> None:
     plain, white = jobs_of(folder, ("", ""), ("white.png", "white.png"))
-    assert (white.key, white.style_key) == (plain.key, plain.style_key)
+    assert (white.key, white.styles[0].key) == (plain.key, plain.styles[0].key)
     assert (white.content_mask, white.style_mask, white.regions) == (None, None, 0)
 
 
@@ -127,7 +127,7 @@ def test_transparency_is_a_mask_only_where_asked_for_and_where_there_is_some(fol
         write_mask(folder / name, blotches, left_half().astype(np.float32))
     (off,), (on,) = jobs_of(folder, ("", "")), jobs_of(folder, ("", ""), alpha_mask="on")
     assert off.key != on.key
-    assert off.style_key != on.style_key
+    assert off.styles[0].key != on.styles[0].key
     assert (on.content_mask, on.content_mask_sha256, on.regions) == (None, "", 1)
     assert (off.content_mask_sha256, off.regions) == ("", 0)
     (named,) = jobs_of(folder, ("white.png", "left.png"), alpha_mask="on")

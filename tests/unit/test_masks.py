@@ -18,10 +18,11 @@ from nst_core.transfer.mask_checks import fits
 from nst_core.transfer.masks import WHITE, MaskError, Regions, scaled
 from nst_core.transfer.memory import peak_memory
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import StyleTargets, content_targets, style_targets
+from nst_core.transfer.statistics import content_targets, style_targets
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.weighted import guided_gram_matrix
 from nst_core.transfer.stylize import iterates, stylize
+from nst_core.transfer.targets import StyleTargets
 from tests import reference
 from tests.encoders import TINY, random_pixels, tiny_encoder
 from tests.style_references import REFERENCES
@@ -93,7 +94,9 @@ def test_a_black_mask_is_refused(mask: Array) -> None:
 def test_a_region_that_is_too_small_is_refused() -> None:
     mask = np.zeros((100, 100))
     mask[:3, :6] = 1
-    with pytest.raises(MaskError, match=r"#ffffff that covers 0.18% of it; expected at least 0.2%"):
+    with pytest.raises(
+        MaskError, match=r"#ffffff \(white\) that covers 0.18% of it; expected at least 0.2%"
+    ):
         Regions.of(mask)
     mask[3, :2] = 1
     assert Regions.of(mask).shares == pytest.approx((0.002,))

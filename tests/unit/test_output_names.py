@@ -85,14 +85,14 @@ def test_impossible_names_are_refused(text: str, message: str) -> None:
     ],
 )
 def test_names_are_generated_from_content_and_style(content: str, output: str) -> None:
-    (made,) = choose_outputs([Unnamed(content, "s.png", "0" * 64)], ())
+    (made,) = choose_outputs([Unnamed(content, ("s.png",), "0" * 64)], ())
     assert made == output == checked_output(made)
 
 
 @fuzz(300)
 @given(NAMES, NAMES, st.sampled_from((0, 6, 12, 32)))
 def test_generated_names_follow_the_rule(content: str, style: str, digits: int) -> None:
-    made = Unnamed(content, style, "0123456789abcdef" * 4).output(digits)
+    made = Unnamed(content, (style,), "0123456789abcdef" * 4).output(digits)
     assert checked_output(made) == made == made.strip()
     assert nearest_output(made) == made
 
@@ -125,7 +125,7 @@ def test_an_output_is_its_own_nearest_output(path: str) -> None:
 def test_no_two_results_share_a_file(named: list[tuple[str, int]], taken: set[str]) -> None:
     # Many of the digests begin alike.
     rows = [
-        Unnamed(name, "s", f"{number // 8:06x}{number:024x}{ord(name):x}" + "0" * 32)
+        Unnamed(name, ("s",), f"{number // 8:06x}{number:024x}{ord(name):x}" + "0" * 32)
         for name, number in named
     ]
     chosen = choose_outputs(rows, taken)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from flows.cli.commands.pairs import find_pictures, write_pairs
+from flows.cli.commands.pairs import write_pairs
 from flows.cli.terminal import Terminal
 from nst_core.networks.store import WeightStore
 from nst_core.storage.files import write_atomic
@@ -21,6 +21,7 @@ from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import read_manifest
 from tasks.intake.outputs import check_places
 from tasks.store.output_folder import OutputFolder
+from tasks.store.picture_folders import find_pictures
 from tests.fuzzing import FILE_NAMES, fuzz
 from tests.pictures import write_picture
 

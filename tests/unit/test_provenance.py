@@ -155,7 +155,7 @@ def test_no_spreadsheet_runs_a_row_as_formulas(tmp_path: Path, pictures: tuple[P
     assert cells == {"content": "./=a.png", "style": "./=s.png", "output": "./=r.png"}
     manifest = write_csv(content.parent / "m.csv", tuple(cells), tuple(cells.values()))
     (read,) = read_manifest(manifest)
-    assert (read.content, read.style, read.output) == (content, style, "=r.png")
+    assert (read.content, read.styles[0].place, read.output) == (content, style, "=r.png")
     assert read.faults == ()
 
 

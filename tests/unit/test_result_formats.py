@@ -129,7 +129,7 @@ def test_a_default_name_leaves_the_names_of_other_formats_alone(tmp_path: Path) 
     assert [row.faults for row in rows] == [(), ()]
     assert rows[0].output.startswith("a_s_")
     assert choose_outputs(
-        [Unnamed("a", "s", "0" * 64)], {as_one_result("x/a_s.tiff"), *folders_of("x/a_s.tiff")}
+        [Unnamed("a", ("s",), "0" * 64)], {as_one_result("x/a_s.tiff"), *folders_of("x/a_s.tiff")}
     ) == ["a_s.png"]
 
 

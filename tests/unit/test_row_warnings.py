@@ -38,10 +38,13 @@ def outcome(total: float = 0.5, start: float = 1.0, relative: float = 0.2) -> An
 
 
 def test_ordinary_rows_have_no_warning() -> None:
-    assert list(warnings_of_pictures(FACTS, FACTS)) == []
+    assert list(warnings_of_pictures(FACTS, [("style", FACTS)])) == []
     odd = replace(FACTS, warnings=("its end is missing",))
-    assert list(warnings_of_pictures(FACTS, FACTS, {"init": odd})) == ["init: its end is missing"]
-    assert list(warnings_of_pictures(replace(FACTS, hidden=0.5), replace(FACTS, hidden=0.99))) == []
+    assert list(warnings_of_pictures(FACTS, [("style", FACTS)], {"init": odd})) == [
+        "init: its end is missing"
+    ]
+    hidden = [("style", replace(FACTS, hidden=0.99))]
+    assert list(warnings_of_pictures(replace(FACTS, hidden=0.5), hidden)) == []
     assert list(warnings_of_losses(outcome())) == []
     assert list(warnings_of_losses(outcome(total=1.2, relative=30))) == []
 
@@ -60,7 +63,8 @@ def test_odd_pictures_give_a_warning(
     content: dict[str, object], style: dict[str, object], found: str
 ) -> None:
     (warning,) = warnings_of_pictures(
-        PictureFacts(60, 40, "PNG", "0", **content), PictureFacts(60, 40, "PNG", "0", **style)
+        PictureFacts(60, 40, "PNG", "0", **content),
+        [("style", PictureFacts(60, 40, "PNG", "0", **style))],
     )
     assert warning.startswith(found)
 

@@ -15,19 +15,19 @@ from tasks.report.selection import (
 )
 from tasks.report.table import write_summary
 from tasks.report.table_row import Table, TableRow
-from tasks.row import Row
+from tasks.row import NamedStyle, Row
 from tasks.store.output_folder import OutputFolder
 from tasks.store.statuses import PENDING, RowResult, Status
 from tests.tables import write_frame
+
+STYLES = (NamedStyle.of_picture(Path("s")),)
 
 
 def rows(*lines: int, **outputs: int) -> list[Row]:
     """Return rows in these lines, with outputs like `7.png` or of these names."""
     named = {f"{name}.png": line for name, line in outputs.items()}
     both = {f"{line}.png": line for line in lines} | named
-    return [
-        Row(line, {}, Path("a"), Path("s"), output, Settings()) for output, line in both.items()
-    ]
+    return [Row(line, {}, Path("a"), STYLES, output, Settings()) for output, line in both.items()]
 
 
 def table(*found: tuple[int, str, Status]) -> Table:

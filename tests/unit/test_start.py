@@ -17,7 +17,7 @@ ENCODER = tiny_encoder()
 
 
 def start_of(seed: int = 5, init: np.ndarray | None = None, **choices: object) -> np.ndarray:
-    pictures = Pictures(CONTENT, STYLE, init)
+    pictures = Pictures(CONTENT, [[STYLE]], init)
     return starting_picture(ENCODER, pictures, resolve(choices), SHAPE, seed)
 
 

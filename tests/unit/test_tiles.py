@@ -15,9 +15,10 @@ from nst_core.networks.topology import Convolution, Pool, Relu, Topology
 from nst_core.transfer.loss_weights import loss_weights
 from nst_core.transfer.losses import Targets, loss_terms
 from nst_core.transfer.settings import Normalization, Settings
-from nst_core.transfer.statistics import StyleTargets, content_targets, style_targets
+from nst_core.transfer.statistics import content_targets, style_targets
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
 from nst_core.transfer.stylize import Outcome, finish, iterates
+from nst_core.transfer.targets import StyleTargets
 from nst_core.transfer.tiles.grid import Grid, Tiles, can_be_tiled, is_worth_it
 from nst_core.transfer.tiles.losses import (
     CONTENT_FACTORS,

@@ -1,48 +1,32 @@
-"""`nst-batch manifest`: all pairs of two sets of pictures."""
+"""`nst-batch manifest`: all pairs of two sets of pictures, or blends of a few styles."""
 
-import re
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-
-from PIL import Image
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from flows.cli.exit_codes import SUCCESS, UNUSABLE
 from flows.cli.terminal import Terminal
-from nst_core.images.picture_files import FORMATS
-from nst_core.storage.files import exists, find_files, write_atomic
-from nst_core.storage.local import why_no_file
-from nst_core.storage.places import Place, as_seen_from, place, redacted
+from nst_core.storage.files import exists, write_atomic
+from nst_core.storage.places import Place, as_seen_from, redacted
+from tasks.intake.blend_grid import FEWEST_STYLES, MOST_STYLES, blended_rows
 from tasks.store.csv_cells import harmless_path, to_csv
-
-SUFFIXES = frozenset(
-    suffix for suffix, file_format in Image.EXTENSION.items() if file_format in FORMATS
-)
-"""The suffixes of the files that can be read."""
-
-NOT_TEXT = "with a name that is not UTF-8"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A file that does not become a row, and the reason."""
-
-    path: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Found:
-    """The pictures that were found (IMG_2 before IMG_10), and the files that were left out."""
-
-    pictures: list[Place]
-    left_out: list[LeftOut]
+from tasks.store.picture_folders import NOT_TEXT, SUFFIXES, Found, find_pictures
+from tasks.store.style_cells import SEPARATOR
 
 
 def write_pairs(
-    terminal: Terminal, contents: str, styles: str, manifest: Place, *, overwrite: bool = False
+    terminal: Terminal,
+    contents: str,
+    styles: str,
+    manifest: Place,
+    *,
+    overwrite: bool = False,
+    blend_steps: int | None = None,
 ) -> int:
-    """Write a manifest that pairs all contents and styles, with paths relative to its folder."""
+    """Write a manifest that pairs all contents and styles, with paths relative to its folder.
+
+    With `blend_steps`, its rows lead from one style to the others instead (`blend_grid`).
+    """
     try:
         if not overwrite and exists(manifest):
             terminal.fail(
@@ -60,23 +44,47 @@ def write_pairs(
             endings = " ".join(sorted(SUFFIXES))
             terminal.fail(f"{named}: no pictures; expected a folder or a glob of {endings} files")
             return UNUSABLE
-    rows = [
-        tuple(harmless_path(as_seen_from(manifest.parent, picture)) for picture in (content, style))
-        for content in found[contents].pictures
-        for style in found[styles].pictures
-    ]
+    count = len(found[styles].pictures)
+    if blend_steps is not None and not FEWEST_STYLES <= count <= MOST_STYLES:
+        terminal.fail(
+            f"{styles}: found {count} styles; --blend-steps needs {FEWEST_STYLES} to {MOST_STYLES}"
+        )
+        return UNUSABLE
+    header, *rows = _table(found[contents].pictures, found[styles].pictures, manifest, blend_steps)
     try:
-        write_atomic(manifest, to_csv([("content", "style"), *rows]).encode())
+        write_atomic(manifest, to_csv([header, *rows]).encode())
     except (OSError, UnicodeEncodeError) as error:
         terminal.fail(f"{redacted(manifest)}: cannot be written: {error}")
         return UNUSABLE
     terminal.say(
         f"{manifest}: {len(rows)} rows, {len(found[contents].pictures)} contents x "
-        f"{len(found[styles].pictures)} styles"
+        f"{f'{len(rows) // len(found[contents].pictures)} blends of ' if blend_steps else ''}"
+        f"{count} styles"
     )
     left_out = [asdict(one) for seen in found.values() for one in seen.left_out]
     terminal.result({"manifest": str(manifest), "rows": len(rows), "left_out": left_out})
     return SUCCESS
+
+
+def _table(
+    contents: Sequence[Place], styles: Sequence[Place], manifest: Place, blend_steps: int | None
+) -> list[tuple[str, ...]]:
+    """Return the header and the rows of a manifest."""
+
+    def path(picture: Place) -> str:
+        return as_seen_from(manifest.parent, picture)
+
+    if blend_steps is None:
+        pairs = [(content, style) for content in contents for style in styles]
+        return [("content", "style"), *(tuple(map(harmless_path, map(path, it))) for it in pairs)]
+    all_styles = harmless_path(f"{SEPARATOR} ".join(map(path, styles)))
+    return [
+        ("content", "style", "style_blend", "output"),
+        *(
+            (harmless_path(path(content)), all_styles, weights, output)
+            for content, output, weights in blended_rows(contents, styles, blend_steps)
+        ),
+    ]
 
 
 def _report_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
@@ -89,44 +97,3 @@ def _report_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
         for one in seen.left_out:
             if one.why == NOT_TEXT:
                 terminal.fail(f"{one.path}: left out: its name is not UTF-8; rename the file")
-
-
-def find_pictures(named: str) -> Found:
-    """Return the pictures in a folder, or those that match a glob, which may contain `**`.
-
-    Args:
-        named: a path or a URL. It is a glob only if nothing has exactly this name, so a folder may
-            be called `photos [2024]`.
-
-    Raises:
-        OSError: there is no such folder, or it cannot be read.
-        PlaceError: a URL cannot be used.
-    """
-    seen = sorted(find_files(place(named)), key=_natural)
-    why = {path: _why_left_out(path) for path in seen}
-    return Found(
-        pictures=[path for path in seen if not why[path]],
-        left_out=[LeftOut(_shown(path), why[path]) for path in seen if why[path]],
-    )
-
-
-def _natural(path: Place) -> tuple[list[object], str]:
-    """Return a sort key that compares numbers in names as numbers."""
-    words = re.split(r"(\d+)", str(path))
-    return [int(word) if at % 2 else word.casefold() for at, word in enumerate(words)], str(path)
-
-
-def _why_left_out(path: Place) -> str:
-    """Return why a file cannot be in a manifest; an empty text if it can."""
-    if path.name.startswith("."):
-        return "hidden"
-    if why := why_no_file(path):
-        return why
-    if path.suffix.lower() not in SUFFIXES:
-        return path.suffix.lower() or "without an extension"
-    return "" if _shown(path) == str(path) else NOT_TEXT
-
-
-def _shown(path: Place) -> str:
-    """Return a path as text, whatever bytes it contains."""
-    return str(path).encode("utf-8", "backslashreplace").decode()

@@ -93,7 +93,7 @@ def _plan(examined: Examined, request: BatchRequest, selection: Selection) -> _P
     device, *_ = expected_devices(request.devices)
     speeds = Speeds.read(cache, request.devices)
     time = estimated_time(to_run, speeds, output)
-    styles = {job.style_key: job for job in to_run}
+    styles = {style.key: job for job in to_run for style in job.styles}
     missing = [job for key, job in styles.items() if not cache.find(key)]
     records = [each.found for each in finished.values()]
     use = disk_use(to_run, equal, missing, records, speeds.at_once)

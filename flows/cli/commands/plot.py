@@ -12,6 +12,7 @@ from tasks.report.plots import SUFFIXES, plot_row, plot_rows, write_plot
 from tasks.report.table_row import Table
 from tasks.store.curves import read_curve
 from tasks.store.output_folder import OutputFolder
+from tasks.store.style_cells import SEPARATOR
 
 
 def plot(terminal: Terminal, output: OutputFolder, named: str | None) -> int:
@@ -39,7 +40,8 @@ def _plot_one(table: Table, output: OutputFolder, named: str) -> list[Place]:
         )
     asked_for = {term: row.term_weights.get(term, 0) for term in LOSS_TERMS}
     weights = weights_at_strength(asked_for, 1 if row.strength is None else row.strength)
-    pair = " x ".join(PurePosixPath(cell).name for cell in (row.content, row.style))
+    styles = "; ".join(PurePosixPath(one.strip()).name for one in row.style.split(SEPARATOR))
+    pair = f"{PurePosixPath(row.content).name} x {styles}"
     loss = "" if row.total_loss is None else f", loss {row.total_loss:.4g}"
     figure = plot_row(read_curve(output.root / row.curve), weights, f"{row.output}: {pair}{loss}")
     paths = [output.plot(row.output, suffix) for suffix in SUFFIXES]

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.cli.commands.pairs import find_pictures
 from flows.cli.exit_codes import ENGINE_FAILED, SUCCESS, UNUSABLE
 from flows.cli.progress import live_progress
 from flows.cli.terminal import Terminal, refuse
@@ -36,6 +35,7 @@ from nst_core.networks.weight_files import (
 from nst_core.storage.local import make_private
 from nst_core.storage.places import Place
 from tasks.events import FileDownloading, PictureExamined, emit
+from tasks.store.picture_folders import find_pictures
 
 FROM_RGB = "converted_from_rgb"
 """The note in a file whose first layer was reversed, so that it is not reversed back unnoticed."""

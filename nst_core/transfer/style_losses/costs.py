@@ -24,6 +24,7 @@ class Cost(NamedTuple):
         is_summed: whether its statistics follow from sums over positions, one for each layer, so
             that it can be computed tile by tile (`tiles.sums`).
         halo: how many positions below and to the right such a sum needs besides a position itself.
+        differs_in_blends: whether a style that is blended with others has other targets than alone.
     """
 
     version: int
@@ -33,6 +34,7 @@ class Cost(NamedTuple):
     has_weights: bool = False
     is_summed: bool = False
     halo: int = 0
+    differs_in_blends: bool = False
 
 
 COSTS: Mapping[str, Cost] = {
@@ -44,7 +46,7 @@ COSTS: Mapping[str, Cost] = {
     "shifted-gram": Cost(
         1, 8, lambda channels: channels * (4 * channels + 1), is_summed=True, halo=4
     ),
-    "sliced": Cost(1, 3, lambda channels: channels * (channels + 256)),
+    "sliced": Cost(1, 3, lambda channels: channels * (channels + 256), differs_in_blends=True),
     "histogram": Cost(1, 3, lambda channels: channels * 256),
     "neighbors": Cost(1, 2, lambda channels: channels * 4097 + 1, is_local=False),
 }

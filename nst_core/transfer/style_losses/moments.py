@@ -8,8 +8,12 @@ standard deviations from the style's mean. This function flattens more slowly th
 that gradients do not vanish for pictures far from the style.
 """
 
+from collections.abc import Sequence
+from math import comb
+
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.style_losses.style_loss import LayerTarget, layer_by_layer
+from nst_core.transfer.style_losses.pooling import Samples, means, measured
+from nst_core.transfer.style_losses.style_loss import LayerTarget, Targets, layer_by_layer
 from nst_core.transfer.style_losses.weighted import mean_over_positions
 
 HIGHEST = 5
@@ -63,6 +67,41 @@ def _target(features: tf.Tensor, weights: tf.Tensor | None = None) -> dict[str, 
     return {**to_interval, "moments": moments(features, to_interval, weights)}
 
 
+def _pooled(samples: Samples) -> Targets:
+    centers = means(samples, lambda _, features: tf.reduce_mean(features, axis=(0, 1)))
+    variances = means(
+        samples,
+        lambda layer, features: tf.reduce_mean(
+            tf.math.squared_difference(features, centers[layer]), axis=(0, 1)
+        ),
+    )
+    mappings = {layer: mapping(center, variances[layer]) for layer, center in centers.items()}
+    found = measured(samples, lambda layer, features: moments(features, mappings[layer]))
+    return {
+        layer: {**to_interval, "moments": _moments_of_all(found[layer])}
+        for layer, to_interval in mappings.items()
+    }
+
+
+def _moments_of_all(found: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the moments of several equally large sets of values, from those of each set.
+
+    A set whose mean differs by d from that of all has, around the latter, the moment of order k:
+    the sum over j of C(k, j) m_j d^(k - j), where m_j are its own central moments.
+    """
+    each = tf.stack(found)
+    mean = tf.reduce_mean(each[:, 0], axis=0)
+    shift = each[:, 0] - mean
+    own = [tf.ones_like(shift), tf.zeros_like(shift), *tf.unstack(each[:, 1:], axis=1)]
+    around_all = [
+        tf.reduce_mean(
+            tf.add_n([comb(k, j) * own[j] * tf.pow(shift, k - j) for j in range(k + 1)]), axis=0
+        )
+        for k in range(2, HIGHEST + 1)
+    ]
+    return tf.stack([mean, *around_all])
+
+
 def _loss(found: tf.Tensor, target: LayerTarget) -> tf.Tensor:
     """Return the mean of relative squared errors of all orders.
 
@@ -77,4 +116,4 @@ def _loss(found: tf.Tensor, target: LayerTarget) -> tf.Tensor:
     return tf.reduce_mean(tf.math.divide_no_nan(errors, tf.reduce_sum(units, axis=1)))
 
 
-MOMENTS = layer_by_layer(_target, moments, _loss)
+MOMENTS = layer_by_layer(_target, moments, _loss, _pooled)

@@ -9,12 +9,15 @@ never below that with the nearest ones, and equal to it where they were found. I
 the loss with the nearest neighbors, and new neighbors never raise it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.style_losses.averaging import averaged, quarter_grid
-from nst_core.transfer.style_losses.style_loss import LayerTarget, StyleLoss
+from nst_core.transfer.style_losses.pooling import Array, Named, Samples, Shares, weighted_mean
+from nst_core.transfer.style_losses.style_loss import LayerTarget, StyleLoss, Targets
 
 MOST_COLUMNS = 4096
 """The most hypercolumns of the style that are cached; of more, every second row and column, or
@@ -44,6 +47,84 @@ def _targets(features: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor
             "scale": tf.math.divide_no_nan(1.0, tf.sqrt(power)),
         }
     return targets
+
+
+def _pooled(samples: Samples) -> Targets:
+    """Return the hypercolumns of all pictures, of each at most its part of `MOST_COLUMNS`."""
+    each = [_targets(features) for features in samples]
+    most = max(1, MOST_COLUMNS // len(each))
+    arrays = [
+        {layer: {name: it.numpy() for name, it in named.items()} for layer, named in of.items()}
+        for of in each
+    ]
+    union = _union(arrays, [1 / len(each)] * len(each), [most] * len(each))
+    return {
+        layer: {name: tf.constant(array) for name, array in named.items()}
+        for layer, named in union.items()
+    }
+
+
+def _blended(
+    targets: Sequence[Mapping[str, Named]], shares: Shares
+) -> Mapping[str, Mapping[str, Array]]:
+    """Return the hypercolumns of all styles, of each as many as its share of all of them."""
+    (of_each,) = {tuple(shares[layer]) for layer in targets[0]}
+    used = [(target, share) for target, share in zip(targets, of_each, strict=True) if share]
+    if len(used) == 1:
+        return used[0][0]
+    given, weights = zip(*used, strict=True)
+    room = min(_count(target) / share for target, share in used)
+    room = min(room, MOST_COLUMNS)
+    return _union(given, weights, [max(1, round(share * room)) for share in weights])
+
+
+def _count(targets: Mapping[str, Named]) -> int:
+    height, width, _ = next(iter(targets.values()))["columns"].shape
+    return int(height * width)
+
+
+def _union(
+    targets: Sequence[Mapping[str, Named]], shares: Sequence[float], most: Sequence[int]
+) -> dict[str, dict[str, Array]]:
+    """Return the targets of all hypercolumns together.
+
+    Args:
+        targets: of each picture or style, by layer.
+        shares: their weights in the center and the scale.
+        most: how many hypercolumns of each are taken at most; they are drawn without a row's seed.
+    """
+    drawn = []
+    for target, number in zip(targets, most, strict=True):
+        count = _count(target)
+        draw = np.random.default_rng((count, number))
+        few = np.sort(draw.choice(count, number, replace=False)) if number < count else slice(None)
+        drawn.append(few)
+    result = {}
+    for layer in targets[0]:
+        named = [target[layer] for target in targets]
+        columns = [
+            of["columns"].reshape(-1, of["columns"].shape[-1])[few]
+            for of, few in zip(named, drawn, strict=True)
+        ]
+        center = weighted_mean([of["center"] for of in named], shares)
+        result[layer] = {
+            "columns": np.concatenate(columns)[:, np.newaxis],
+            "center": center,
+            "scale": _scale_of_all(named, shares, center),
+        }
+    return result
+
+
+def _scale_of_all(targets: Sequence[Named], shares: Sequence[float], center: Array) -> Array:
+    """Return the scale of the union: its power is that of each around the center of all."""
+    power = 0.0
+    for target, share in zip(targets, shares, strict=True):
+        own_scale = float(target["scale"].item())
+        own = 1 / own_scale**2 if own_scale else 0.0
+        power += share * (own + float(np.sum(np.square(target["center"] - center))))
+    scale = np.asarray(1 / np.sqrt(power) if power else 0.0, np.float32)
+    # A scalar that was read from a file is an array of one number.
+    return np.reshape(scale, targets[0]["scale"].shape)
 
 
 def _directions(
@@ -127,4 +208,8 @@ def _loss(
     return tf.reduce_mean(1 - tf.reduce_sum(rows * wanted, axis=1))
 
 
-NEIGHBORS = StyleLoss(_targets, lambda features, _: features, _loss, _renewed)
+NEIGHBORS = StyleLoss(
+    *(_targets, lambda features, _: features, _loss),
+    *(_pooled, _blended),
+    renewed=_renewed,
+)

@@ -5,6 +5,8 @@ of values, so both are reduced to as many quantiles: means of equally many sorte
 of the picture is in one of these means, and so has a gradient.
 """
 
+from collections.abc import Sequence
+
 from nst_core.quiet_tensorflow import tf
 
 COUNT = 256
@@ -29,6 +31,20 @@ def quantiles(rows: tf.Tensor) -> tf.Tensor:
     ranks = tf.cast(ranks * tf.cast(values / samples, tf.float64), tf.int32)
     sampled = tf.gather(ascending, tf.minimum(ranks, values - 1), axis=1)
     return tf.reduce_mean(tf.reshape(sampled, [-1, COUNT, of_each]), axis=2)
+
+
+def quantiles_of_all(found: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the quantiles of equally large sets of values, from those of each set.
+
+    Each quantile stands for 1/256 of the values of its set.
+
+    Args:
+        found: float32 (rows, 256), for each set.
+
+    Returns:
+        float32 (rows, 256).
+    """
+    return quantiles(tf.concat(found, axis=1))
 
 
 def quantile_loss(found: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:

@@ -6,8 +6,9 @@ further describes structure that is longer than what a single activation sees.
 """
 
 from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.style_losses.pooling import Samples, means
 from nst_core.transfer.style_losses.relative import relative_loss
-from nst_core.transfer.style_losses.style_loss import LayerTarget, layer_by_layer
+from nst_core.transfer.style_losses.style_loss import LayerTarget, Targets, layer_by_layer
 
 DISTANCES = (2, 4)
 """How many positions of a layer the activations are shifted, to the right and down."""
@@ -46,6 +47,18 @@ def _target(features: tf.Tensor) -> dict[str, tf.Tensor]:
     return {**center, "grams": shifted_gram_matrices(features, center)}
 
 
+def _pooled(samples: Samples) -> Targets:
+    centers = means(samples, lambda _, features: tf.reduce_mean(features, axis=(0, 1)))
+    grams = means(
+        samples,
+        lambda layer, features: shifted_gram_matrices(features, {"center": centers[layer]}),
+    )
+    return {layer: {"center": center, "grams": grams[layer]} for layer, center in centers.items()}
+
+
 SHIFTED_GRAM = layer_by_layer(
-    _target, shifted_gram_matrices, lambda found, target: relative_loss(found, target["grams"])
+    _target,
+    shifted_gram_matrices,
+    lambda found, target: relative_loss(found, target["grams"]),
+    _pooled,
 )

@@ -10,12 +10,21 @@ singular. The gradient of the trace is R (R S R)^(-1/2) R, in closed form, becau
 gradient of eigenvectors is infinite where eigenvalues are equal.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.style_losses.style_loss import LayerTarget, layer_by_layer
+from nst_core.transfer.style_losses.pooling import (
+    Array,
+    Named,
+    Samples,
+    means,
+    measured,
+    weighted_mean,
+)
+from nst_core.transfer.style_losses.style_loss import LayerTarget, Targets, layer_by_layer
 from nst_core.transfer.style_losses.weighted import guided_gram_matrix, mean_over_positions
 
 NOISE = 1e-3
@@ -23,6 +32,14 @@ NOISE = 1e-3
 
 Without it, covariances may be singular (at a small octave, a layer has more channels than
 positions), and the gradient infinite."""
+
+MOST_ROUNDS = 30
+"""The most steps toward a barycenter; a few suffice, and for two styles one does."""
+
+CLOSE_ENOUGH = 1e-6
+"""The relative change of a covariance at which it is taken for the barycenter."""
+
+_Matrix = NDArray[np.float64]
 
 
 def _mean_and_covariance(
@@ -93,6 +110,76 @@ def _loss(found: tuple[tf.Tensor, tf.Tensor], target: LayerTarget) -> tf.Tensor:
     return tf.cast(tf.math.divide_no_nan(distance, variance), tf.float32)
 
 
+def _pooled(samples: Samples) -> Targets:
+    centers = means(samples, lambda _, features: tf.reduce_mean(features, axis=(0, 1)))
+    found = measured(samples, lambda _, features: _mean_and_covariance(features))
+    targets = {}
+    for layer, of_pictures in found.items():
+        # The covariance around the mean of all is the mean one, and that of the means.
+        shifts = tf.stack([mean - centers[layer] for mean, _ in of_pictures])
+        within = tf.add_n([covariance for _, covariance in of_pictures]) / len(of_pictures)
+        between = tf.matmul(shifts, shifts, transpose_a=True) / len(of_pictures)
+        targets[layer] = normal_distribution(centers[layer], within + between)
+    return targets
+
+
+def barycenter(covariances: Sequence[_Matrix], shares: Sequence[float]) -> _Matrix:
+    """Return the covariance of the Wasserstein barycenter of normal distributions.
+
+    It is the fixed point of S -> T S T, where T is the weighted mean of the optimal maps from S to
+    each covariance S_k, R^-1 (R S_k R)^(1/2) R^-1, and R is the root of S (Agueh & Carlier 2011;
+    Alvarez-Esteban et al. 2016, "A fixed-point approach to barycenters in Wasserstein space"). Its
+    mean is the weighted mean of the means.
+
+    Args:
+        covariances: positive definite, float64 (channels, channels).
+        shares: their weights, which add up to 1.
+    """
+    current = covariances[0]
+    for _ in range(MOST_ROUNDS):
+        root, inverse = _power(current, 0.5), _power(current, -0.5)
+        between = [
+            share * _power(root @ covariance @ root, 0.5)
+            for covariance, share in zip(covariances, shares, strict=True)
+        ]
+        mapping = inverse @ sum(between) @ inverse
+        following = mapping @ current @ mapping
+        change = np.linalg.norm(following - current)
+        current = (following + following.T) / 2
+        if change <= CLOSE_ENOUGH * np.linalg.norm(current):
+            break
+    return current
+
+
+def _power(matrix: _Matrix, exponent: float) -> _Matrix:
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    # Rounding may make the smallest eigenvalues of a product negative.
+    powered: _Matrix = (
+        vectors * np.maximum(values, np.finfo(np.float64).eps * values[-1]) ** exponent
+    ) @ vectors.T
+    return powered
+
+
+def _blended(targets: Sequence[Named], shares: Sequence[float]) -> dict[str, Array]:
+    roots = [target["root"].astype(np.float64) for target in targets]
+    if not all(map(np.any, roots)):
+        # A style without any structure is a point, and the maps from and to it do not exist.
+        root = weighted_mean([target["root"] for target in targets], shares).astype(np.float64)
+    else:
+        root = _power(barycenter([root @ root for root in roots], shares), 0.5)
+    noise = NOISE / (1 + NOISE) * np.sum(root**2) / len(root)
+    return {
+        "mean": weighted_mean([target["mean"] for target in targets], shares),
+        "root": root.astype(np.float32),
+        # A scalar that was read from a file is an array of one number.
+        "noise": np.asarray(noise, np.float32).reshape(targets[0]["noise"].shape),
+    }
+
+
 WASSERSTEIN = layer_by_layer(
-    _target, lambda features, _, weights=None: _mean_and_covariance(features, weights), _loss
+    _target,
+    lambda features, _, weights=None: _mean_and_covariance(features, weights),
+    _loss,
+    _pooled,
+    _blended,
 )

@@ -65,6 +65,9 @@ class GalleryRow:
         line: its line in the manifest.
         output: the name of the result, with `/` between folders.
         content: the content; `whole` shows it at the size of the result.
+        style: the first style, with the names of all.
+        styles: the styles that have a weight, each with its own name; empty if the row names one.
+        blend: the weights of the styles, as text; empty if there are none.
         result: None if there is no picture; for an `interrupted` row, the best picture so far.
         width, height: the size of the result, in pixels.
         term_losses: the loss terms before their weights, by name.
@@ -97,6 +100,13 @@ class GalleryRow:
     degraded: str = ""
     curve: tuple[tuple[float, ...], ...] = ()
     curve_file: str = ""
+    styles: tuple[Shown, ...] = ()
+    blend: str = ""
+
+    @property
+    def shown_styles(self) -> tuple[Shown, ...]:
+        """The styles that have a weight, even if there is only one."""
+        return self.styles or (self.style,)
 
     @property
     def moved(self) -> float | None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from urllib.parse import quote
 
-from tasks.job import Job
+from tasks.job import Job, StylePicture
 from tasks.report.gallery.page import GalleryRow, Shown
 from tasks.report.gallery.previews import Preview, content_name, thumbnail_name
 from tasks.report.table_row import Table, TableRow
@@ -30,8 +30,9 @@ def previews_of(
     """
     for job in jobs:
         record = results[job.line].record
-        content, style, most = job.content_sha256, job.style_sha256, job.max_pixels
-        for sha256, source in ((content, job.content), (style, job.style)):
+        content, most = job.content_sha256, job.max_pixels
+        styles = [(shown.sha256, shown.place) for shown in shown_styles(job)]
+        for sha256, source in ((content, job.content), *styles):
             name = thumbnail_name(sha256)
             yield Preview(name, source, sha256, most, may_be_missing=may_be_missing)
         if record:
@@ -83,6 +84,8 @@ def _gallery_row(
         output=row.output,
         content=_content(row, job, previews),
         style=_style(row, job, previews),
+        styles=_styles(row, job, previews),
+        blend=row.style_blend or "",
         result=_result(row, result, previews),
         width=row.width,
         height=row.height,
@@ -112,9 +115,26 @@ def _content(row: TableRow, job: Job | None, previews: set[str]) -> Shown:
     )
 
 
+def shown_styles(job: Job) -> list[StylePicture]:
+    """Return the pictures that stand for a job's styles: of a folder, its first by digest."""
+    return [style.pictures[0] for style in job.styles_as_named]
+
+
 def _style(row: TableRow, job: Job | None, previews: set[str]) -> Shown:
-    name = thumbnail_name(job.style_sha256) if job else ""
-    return Shown(row.style, thumbnail=_url(name, previews), whole=_url(name, previews))
+    """Return the first style, with the text of the cell, which names all styles."""
+    url = _url(thumbnail_name(shown_styles(job)[0].sha256), previews) if job else ""
+    return Shown(row.style, thumbnail=url, whole=url)
+
+
+def _styles(row: TableRow, job: Job | None, previews: set[str]) -> tuple[Shown, ...]:
+    """Return the styles of a row that names several, each with its own name."""
+    if job is None or not (row.style_blend or len(job.styles) > 1):
+        return ()
+    urls = [_url(thumbnail_name(shown.sha256), previews) for shown in shown_styles(job)]
+    return tuple(
+        Shown(style.name, thumbnail=url, whole=url)
+        for style, url in zip(job.styles_as_named, urls, strict=True)
+    )
 
 
 def _result(row: TableRow, result: RowResult, previews: set[str]) -> Shown | None:

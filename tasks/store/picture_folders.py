@@ -1,0 +1,116 @@
+"""The pictures in a folder, or those that match a glob, on a disk or in object storage."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from nst_core.images.picture_files import FORMATS
+from nst_core.storage.files import find_files, stat
+from nst_core.storage.local import is_folder, why_no_file
+from nst_core.storage.places import Place, place
+from nst_core.storage.schemes import is_read_only
+
+SUFFIXES = frozenset(
+    suffix for suffix, file_format in Image.EXTENSION.items() if file_format in FORMATS
+)
+"""The suffixes of the files that can be read."""
+
+NOT_TEXT = "with a name that is not UTF-8"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is not taken for a picture, and the reason."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pictures that were found (IMG_2 before IMG_10), and the files that were left out."""
+
+    pictures: list[Place]
+    left_out: list[LeftOut]
+
+
+def find_pictures(named: str) -> Found:
+    """Return the pictures in a folder, or those that match a glob, which may contain `**`.
+
+    Args:
+        named: a path or a URL. It is a glob only if nothing has exactly this name, so a folder may
+            be called `photos [2024]`.
+
+    Raises:
+        OSError: there is no such folder, or it cannot be read.
+        PlaceError: a URL cannot be used.
+    """
+    return _found(find_files(place(named)))
+
+
+def is_folder_of_pictures(named: Place) -> bool:
+    """Return whether a place is a folder, and not a picture.
+
+    In object storage, only a listing shows this. A place whose name ends like that of a picture is
+    taken for a picture without being looked up, so that pictures cost no additional request, and
+    nothing else is listed if it is an object or cannot be examined: opening it then says why. The
+    web has no folders.
+
+    Raises:
+        StorageError: a storage does not list it although it says that there is no such object.
+    """
+    if isinstance(named, Path):
+        return is_folder(named)
+    if named.suffix.lower() in SUFFIXES or is_read_only(named.protocol):
+        return False
+    try:
+        # What storages report as a folder has no size.
+        if stat(named).size:
+            return False
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False
+    return any(str(found) != str(named) for found in find_files(named))
+
+
+def pictures_in(folder: Place) -> list[Place]:
+    """Return the pictures in a folder, without those in its subfolders; see `find_pictures`.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    return _found(find_files(folder)).pictures
+
+
+def _found(files: list[Place]) -> Found:
+    seen = sorted(files, key=_natural)
+    why = {path: _why_left_out(path) for path in seen}
+    return Found(
+        pictures=[path for path in seen if not why[path]],
+        left_out=[LeftOut(shown(path), why[path]) for path in seen if why[path]],
+    )
+
+
+def _natural(path: Place) -> tuple[list[object], str]:
+    """Return a sort key that compares numbers in names as numbers."""
+    words = re.split(r"(\d+)", str(path))
+    return [int(word) if at % 2 else word.casefold() for at, word in enumerate(words)], str(path)
+
+
+def _why_left_out(path: Place) -> str:
+    """Return why a file cannot be in a manifest; an empty text if it can."""
+    if path.name.startswith("."):
+        return "hidden"
+    if why := why_no_file(path):
+        return why
+    if path.suffix.lower() not in SUFFIXES:
+        return path.suffix.lower() or "without an extension"
+    return "" if shown(path) == str(path) else NOT_TEXT
+
+
+def shown(path: Place) -> str:
+    """Return a path as text, whatever bytes it contains."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
