@@ -6,17 +6,23 @@ format of a result, unless it is PNG.
 
 import hashlib
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
+from nst_core.transfer.terms import FRAME_TERMS, weight_name
 
 STATISTICS_VERSION = 1
 """Increased whenever the numbers in style targets change for the same picture and encoder."""
 
 STYLIZE_VERSION = 1
 """Increased whenever the optimization gives different pixels for the same row."""
+
+FLOW_VERSION = 1
+"""Increased whenever computed flow, or what is made of flow, is different for the same pictures."""
 
 
 def style_key(style_sha256: str, settings: Settings, encoder_fingerprint: str) -> str:
@@ -50,7 +56,13 @@ def _other_losses(settings: Settings) -> dict[str, Any]:
     return {"style_losses": versions} if versions else {}
 
 
-def row_key(content_sha256: str, style: str, settings: Settings, init_sha256: str = "") -> str:
+def row_key(
+    content_sha256: str,
+    style: str,
+    settings: Settings,
+    init_sha256: str = "",
+    previous: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Return the key of a result, from the content picture, the style's key and the settings.
 
     Args:
@@ -60,11 +72,17 @@ def row_key(content_sha256: str, style: str, settings: Settings, init_sha256: st
             defaults of later settings; see `settings.FIRST_SETTINGS`.
         init_sha256: digest of the decoded content of the picture to start from; empty if the
             settings say what to start from.
+        previous: for a frame that follows another one, what identifies that frame and the flow
+            between both; see `frame_facts`. All frames before it are covered, too, because each key
+            covers that of the frame before. Without it, the weights of terms that only such frames
+            have do not matter.
 
     Returns:
         64 hexadecimal digits.
     """
     left_out = {"encoder", "pooling", *settings.later_defaults}
+    if not previous:
+        left_out |= {*map(weight_name, FRAME_TERMS)}
     return _digest(
         {
             "version": STYLIZE_VERSION,
@@ -72,8 +90,19 @@ def row_key(content_sha256: str, style: str, settings: Settings, init_sha256: st
             "style": style,
             "settings": settings.model_dump(exclude=left_out),
             **({"init": init_sha256} if init_sha256 else {}),
+            **({"previous": {**previous}} if previous else {}),
         }
     )
+
+
+def frame_facts(key: str, flow_sha256: str = "") -> dict[str, str]:
+    """Return what identifies the frame before a frame, for `row_key`.
+
+    Args:
+        key: the result of `file_key` for the frame before, whose file is read.
+        flow_sha256: digest of the file of the flow; empty if the flow is computed.
+    """
+    return {"frame": key, "flow": flow_sha256 or f"computed {FLOW_VERSION}"}
 
 
 def file_key(row: str, file_format: str) -> str:

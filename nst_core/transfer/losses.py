@@ -4,6 +4,9 @@
     style   = sum over layers of w_l style_loss(G_l, A_l)
     total   = content_weight content + style_weight style + tv_weight tv
 
+A frame that follows another one has a fourth term (Ruder et al. 2016, eq. 7): temporal_weight times
+the mean over pixels and channels of mask (x - warped)^2, where x are the pixels; see `frames`.
+
 F: activations of the picture, P: of the content; G: Gram matrices of the picture, A: of the style,
 each divided by its own picture's number of positions. A convention defines the three losses
 (`conventions`). `TERMS` computes the terms of the total.
@@ -25,7 +28,7 @@ from nst_core.transfer.statistics import gram_matrix
 from nst_core.transfer.style_losses.costs import GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.relative import relative_loss
-from nst_core.transfer.terms import LOSS_TERMS, term_weights
+from nst_core.transfer.terms import term_weights, terms_of
 
 NOTHING: Mapping[str, Any] = {}
 """A dictionary, because TensorFlow cannot take other mappings apart and build them again."""
@@ -38,6 +41,8 @@ class Targets(NamedTuple):
         others: targets of the style losses besides `gram`, by loss, layer and name.
         similarities: self-similarities of the content with a channel axis, float32 (cells, cells,
             1); if there are any, there are no content targets.
+        frame: for the temporal loss, `picture` (height, width, 3) and `mask` (height, width, 1) of
+            `frames.Followed`; empty if there is none.
     """
 
     content: dict[str, tf.Tensor]
@@ -45,13 +50,14 @@ class Targets(NamedTuple):
     centers: dict[str, tf.Tensor]
     others: Mapping[str, Mapping[str, Mapping[str, tf.Tensor]]] = NOTHING
     similarities: Mapping[str, tf.Tensor] = NOTHING
+    frame: Mapping[str, tf.Tensor] = NOTHING
 
 
 class LossWeights(NamedTuple):
     """The weights as tensors, so that different weights need no new compilation.
 
     Attributes:
-        terms: by the names in `LOSS_TERMS`.
+        terms: of the terms that the picture has, by the names in `LOSS_TERMS`.
         content_layers, style_layers: by layer name.
         style_losses: by the names of style losses; empty if `gram` is the only one.
     """
@@ -67,7 +73,7 @@ class LossTerms(NamedTuple):
 
     Attributes:
         total: the sum of the terms, each times its weight.
-        terms: the terms before their weights, by the names in `LOSS_TERMS`.
+        terms: the terms that the picture has, before their weights, by the names in `LOSS_TERMS`.
         style_layers: relative losses by layer name, comparable between rows and sizes.
     """
 
@@ -76,11 +82,11 @@ class LossTerms(NamedTuple):
     style_layers: dict[str, tf.Tensor]
 
 
-def loss_weights(settings: Settings) -> LossWeights:
-    """Return the weights of these settings as float32 tensors."""
-    style_losses = settings.style_loss_weights
+def loss_weights(settings: Settings, *, is_frame: bool = False) -> LossWeights:
+    """Return the weights of these settings as float32 tensors; `is_frame` as in `terms_of`."""
+    style_losses, weights = settings.style_loss_weights, term_weights(settings)
     return LossWeights(
-        terms=_as_tensors(term_weights(settings)),
+        terms=_as_tensors({term: weights[term] for term in terms_of(is_frame=is_frame)}),
         content_layers=_as_tensors(settings.content_layer_weights),
         style_layers=_as_tensors(settings.style_layer_weights),
         style_losses={} if [*style_losses] == [GRAM] else _as_tensors(style_losses),
@@ -149,10 +155,16 @@ def _variation(seen: Seen) -> tf.Tensor:
     return seen.convention.variation(seen.pixels * seen.scale)
 
 
+def _temporal(seen: Seen) -> tf.Tensor:
+    frame = seen.targets.frame
+    return tf.reduce_mean(frame["mask"] * tf.square(seen.pixels - frame["picture"]))
+
+
 TERMS: Mapping[str, Callable[[Seen], tf.Tensor]] = {
     "content": _content,
     "style": _style,
     "tv": _variation,
+    "temporal": _temporal,
 }
 """The function of each term in `LOSS_TERMS`, which returns a float32 scalar before its weight."""
 
@@ -180,7 +192,7 @@ def loss_terms(
     """
     convention = convention_of(normalization, tv_kind)
     seen = _seen(encoder, convention, pixels, targets, weights, rematerialize=rematerialize)
-    terms = {term: TERMS[term](seen) for term in LOSS_TERMS}
+    terms = {term: TERMS[term](seen) for term in terms_of(is_frame=bool(targets.frame))}
     return LossTerms(
         # The order decides the last bits of the total, and so of the pixels.
         total=reduce(add, (weights.terms[term] * loss for term, loss in terms.items())),

@@ -36,6 +36,11 @@ AVERAGE = 2
 """Arrays of the size of the picture that an average of Adam's iterates adds, before and after a
 call."""
 
+FRAME = 4
+"""Arrays of the size of the picture that the temporal loss adds: the frame before, moved, with its
+mask; and differences in the gradient. Optical flow takes more, but before the optimization, which
+takes more than that."""
+
 COMPILED: dict[OptimizerName, float] = {"adam": 240e6, "lbfgs": 245e6}
 """Bytes that compiling takes on a CPU, mostly for graphs; a GPU does not hold them."""
 
@@ -76,6 +81,7 @@ def peak_memory(
     *,
     on_gpu: bool = False,
     rematerialize: bool = False,
+    is_frame: bool = False,
 ) -> int:
     """Return the estimated peak memory of a stylization in bytes.
 
@@ -86,6 +92,7 @@ def peak_memory(
         on_gpu: whether it runs on a GPU, whose memory holds only arrays. On a CPU, the peak is
             that of the process, without what it takes to import this package and TensorFlow.
         rematerialize: as in `iterates`.
+        is_frame: whether it has a temporal loss.
     """
     blocks = [*_blocks(topology, settings, shape)]
     gradient = _rematerialized(blocks) if rematerialize else _kept(blocks, on_gpu=on_gpu)
@@ -93,6 +100,7 @@ def peak_memory(
     if settings.content_measure == "self-similarity":
         content += SIMILARITIES * len(settings.content_layer_weights)
     held = PICTURES[settings.optimizer] + (AVERAGE if is_extended(settings) else 0)
+    held += FRAME if is_frame else 0
     pictures = held * math.prod(shape) * 3
     weights = sum(map(math.prod, topology.weight_shapes.values()))
     numbers = gradient + content + pictures

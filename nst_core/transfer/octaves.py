@@ -1,5 +1,7 @@
 """The sizes at which a picture is optimized, coarse to fine, each twice the one before."""
 
+from nst_core.images.resize import fit
+from nst_core.networks.topology import Topology
 from nst_core.transfer.settings import Settings
 
 SMALLEST_SIDE = 32
@@ -35,6 +37,32 @@ def octave_shapes(height: int, width: int, octaves: int) -> dict[int, tuple[int,
         if min(shape) >= SMALLEST_SIDE or scale == 1:
             shapes[index] = shape
     return shapes
+
+
+def shape_of_result(
+    topology: Topology, content: tuple[int, int], settings: Settings
+) -> tuple[int, int]:
+    """Return height and width of a result in pixels, if they are large enough for the encoder.
+
+    Args:
+        topology: the encoder.
+        content: height and width of the content, in pixels.
+        settings: how to stylize.
+
+    Raises:
+        ValueError: a side is too small for the deepest layer.
+    """
+    height, width = fit(*content, settings.size, enlarge=settings.enlarge)
+    smallest = topology.smallest_side(
+        {*settings.content_layer_weights, *settings.style_layer_weights}
+    )
+    if min(height, width) < smallest:
+        raise ValueError(
+            f"the picture would be optimized at {width} x {height} pixels, but the chosen layers "
+            f"need at least {smallest} on each side: raise size, set enlarge, or choose shallower "
+            "layers"
+        )
+    return height, width
 
 
 def without_finest(settings: Settings, shape: tuple[int, int], count: int) -> Settings:

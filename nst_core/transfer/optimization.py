@@ -1,6 +1,6 @@
 """The optimization at one octave."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.compiled import Compiled, compile_for
 from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
 from nst_core.transfer.extended_adam import carried
+from nst_core.transfer.frames import Followed
 from nst_core.transfer.learning_rate import has_schedule, step_size
 from nst_core.transfer.losses import LossTerms, LossWeights, Targets, loss_weights
 from nst_core.transfer.octaves import REPORT_EVERY
@@ -95,8 +96,10 @@ class OctaveTask:
         shape: tuple[int, int],
         *,
         rematerialize: bool = False,
+        frame: Followed | None = None,
     ) -> "OctaveTask":
         """Prepare the octave of this index and shape (height, width), with its targets."""
+        following = _following(frame, settings, shape)
         grams, centers = (
             {layer: tf.constant(octaves[octave][layer]) for layer in settings.style_layer_weights}
             for octaves in (targets.grams, targets.centers)
@@ -113,9 +116,12 @@ class OctaveTask:
                 rematerialize=rematerialize,
             ),
             targets=Targets(
-                **_content(seen, settings), grams=grams, centers=centers, others=others
+                **{**_content(seen, settings), **following},
+                grams=grams,
+                centers=centers,
+                others=others,
             ),
-            weights=loss_weights(settings),
+            weights=loss_weights(settings, is_frame=bool(following)),
             settings=settings,
             shape=shape,
         )
@@ -148,7 +154,8 @@ class OctaveTask:
         Raises:
             CheckpointError: the checkpoint belongs to another optimizer, shape or network.
         """
-        state = _restored(checkpoint, self.compiled.optimizer, self.settings, self.shape)
+        terms = tuple(self.weights.terms)
+        state = _restored(checkpoint, self.compiled.optimizer, terms, self.settings, self.shape)
         return self._reports(Progress(state, checkpoint.recovered, checkpoint.history))
 
     def _reports(self, progress: Progress) -> Generator[Report, None, None]:
@@ -211,17 +218,31 @@ def _content(features: dict[str, tf.Tensor], settings: Settings) -> dict[str, An
     return {"content": {}, "similarities": similarities}
 
 
+def _following(
+    frame: Followed | None, settings: Settings, shape: tuple[int, int]
+) -> dict[str, Any]:
+    """Return the targets of the temporal loss, as `_content` does; empty if it has no weight."""
+    if frame is None or not settings.temporal_weight:
+        return {}
+    picture, mask = frame.at(*shape)
+    return {"frame": {"picture": tf.constant(picture), "mask": tf.constant(mask[..., np.newaxis])}}
+
+
 def _restored(
-    checkpoint: Checkpoint, optimizer: Optimizer, settings: Settings, shape: tuple[int, int]
+    checkpoint: Checkpoint,
+    optimizer: Optimizer,
+    terms: Sequence[str],
+    settings: Settings,
+    shape: tuple[int, int],
 ) -> Any:
     """Return the optimizer's state from a checkpoint."""
     none: dict[str, Any] = dict.fromkeys(optimizer.State._fields, 0)
-    terms = LossTerms(
+    losses = LossTerms(
         total=0,
-        terms=dict.fromkeys(LOSS_TERMS, 0),
+        terms=dict.fromkeys(terms, 0),
         style_layers=dict.fromkeys(settings.style_layer_weights, 0),
     )
-    form = optimizer.State(**none | {"best": Best(0, 0, terms)})
+    form = optimizer.State(**none | {"best": Best(0, 0, losses)})
     try:
         state = tf.nest.pack_sequence_as(form, [*map(tf.constant, checkpoint.arrays)])
     except ValueError as error:
@@ -237,6 +258,6 @@ def _restored(
 def _on_host(losses: LossTerms) -> Losses:
     return Losses(
         total=float(losses.total),
-        terms={term: float(losses.terms[term]) for term in LOSS_TERMS},
+        terms={term: float(losses.terms[term]) for term in LOSS_TERMS if term in losses.terms},
         style_layers={layer: float(loss) for layer, loss in losses.style_layers.items()},
     )

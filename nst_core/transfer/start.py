@@ -7,6 +7,7 @@ import numpy as np
 from nst_core.images.pixels import PictureLike, as_pixels
 from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
+from nst_core.transfer.frames import Followed
 from nst_core.transfer.optimization import Pixels
 from nst_core.transfer.settings import Settings
 
@@ -38,6 +39,19 @@ class Pictures(NamedTuple):
             None if style is None else as_pixels(style, "style"),
             None if init is None else as_pixels(init, "init"),
         )
+
+
+def start_of_frame(pictures: Pictures, frame: Followed | None) -> Pictures:
+    """Return the pictures of a stylization that starts from the frame before it, if there is one.
+
+    Raises:
+        ValueError: there is another picture to start from, too.
+    """
+    if frame is None:
+        return pictures
+    if pictures.init is not None:
+        raise ValueError("found both init and a frame before, expected one picture to start from")
+    return pictures._replace(init=frame.picture)
 
 
 def starting_picture(

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 
 from nst_core.images.levels import from_levels, to_levels
 from nst_core.images.pixels import PictureLike
-from nst_core.images.resize import fit, resize
+from nst_core.images.resize import resize
 from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
 from nst_core.transfer.before_and_after import at_strength, finished_picture, prepared_content
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.octaves import octave_shapes
+from nst_core.transfer.frames import FrameBefore, follow
+from nst_core.transfer.octaves import octave_shapes, shape_of_result
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.start import Pictures, starting_picture
+from nst_core.transfer.start import Pictures, start_of_frame, starting_picture
 from nst_core.transfer.statistics import StyleTargets, style_targets
 from nst_core.transfer.terms import Losses
 
@@ -93,6 +94,7 @@ def stylize(
     *,
     weights: str | os.PathLike[str] | None = None,
     init: PictureLike | None = None,
+    before: FrameBefore | None = None,
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
     """Stylize one picture in the style of another (Gatys et al. 2016).
@@ -106,11 +108,14 @@ def stylize(
         weights: file or folder of the encoder's weights; see `load_encoder`.
         init: a picture to start from, whatever `settings.start` is; scaled so that it fills the
             result without being stretched.
+        before: the frame before, if the content is a frame of a moving picture; the optimization
+            starts from its result, and `settings.temporal_weight` keeps the result near it.
         on_iterate: called every few steps with the best picture so far.
 
     Raises:
         ValueError: `content` or `style` is not a picture, or has values out of range; a layer is
-            unknown, or a picture is too small for the deepest layer.
+            unknown, or a picture is too small for the deepest layer; there are both `init` and
+            `before`.
         WeightsError: the encoder's weights are missing, or cannot be used.
         NotFiniteError: the loss of the starting picture is not finite.
     """
@@ -123,6 +128,7 @@ def stylize(
         seed=settings.seed or 0,
         style=pictures.style,
         init=pictures.init,
+        before=before,
     )
     return finish(steps, on_iterate)
 
@@ -151,6 +157,7 @@ def iterates(
     seed: int,
     style: PictureLike | None = None,
     init: PictureLike | None = None,
+    before: FrameBefore | None = None,
     checkpoint: Checkpoint | None = None,
     is_enough: Callable[[], bool] = lambda: False,
     rematerialize: bool = False,
@@ -159,7 +166,7 @@ def iterates(
 
     Args:
         encoder: the feature network, from `load_encoder`.
-        content, settings, init: as in `stylize`.
+        content, settings, init, before: as in `stylize`.
         style: as in `stylize`; only needed if `before_and_after.needs_style` says so.
         targets: targets of the style, from `style_targets` with the same encoder and settings.
         seed: seed of the noise.
@@ -173,12 +180,14 @@ def iterates(
         CheckpointError: the checkpoint belongs to another stylization.
     """
     given, settings = Pictures.of(content, style, init), at_strength(settings)
-    shape = _shape_of_result(encoder, given.content, settings)
+    shape = shape_of_result(encoder.topology, given.content.shape[:2], settings)
     prepared = prepared_content(given.content, given.style, targets.colors, settings)
-    start = starting_picture(encoder, given._replace(content=prepared), settings, shape, seed)
+    frame = before and follow(before, given.content, prepared, settings, shape)
+    to_start = start_of_frame(given, frame)._replace(content=prepared)
+    start = starting_picture(encoder, to_start, settings, shape, seed)
     octaves = octave_shapes(*shape, settings.octaves)
     parts = (encoder, prepared, targets, settings)
-    prepare = partial(OctaveTask.prepare, *parts, rematerialize=rematerialize)
+    prepare = partial(OctaveTask.prepare, *parts, rematerialize=rematerialize, frame=frame)
     end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
     return _outcome(end, start, finished_picture(end.pixels, given.content, settings))
 
@@ -283,18 +292,3 @@ def _work_done(shapes: dict[int, tuple[int, int]], octave: int, share: float) ->
     areas = {index: height * width for index, (height, width) in shapes.items()}
     before = sum(area for index, area in areas.items() if index < octave)
     return (before + share * areas[octave]) / sum(areas.values())
-
-
-def _shape_of_result(encoder: Encoder, content: Pixels, settings: Settings) -> tuple[int, int]:
-    """Return height and width of the result, if they are large enough for the encoder."""
-    height, width = fit(content.shape[0], content.shape[1], settings.size, enlarge=settings.enlarge)
-    smallest = encoder.topology.smallest_side(
-        {*settings.content_layer_weights, *settings.style_layer_weights}
-    )
-    if min(height, width) < smallest:
-        raise ValueError(
-            f"the picture would be optimized at {width} x {height} pixels, but the chosen layers "
-            f"need at least {smallest} on each side: raise size, set enlarge, or choose shallower "
-            "layers"
-        )
-    return height, width

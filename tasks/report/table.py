@@ -16,7 +16,7 @@ from nst_core.networks import CATALOGUE
 from nst_core.storage.files import read_whole, write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.terms import LOSS_TERMS, term_weights, weight_name
+from nst_core.transfer.terms import FRAME_TERMS, LOSS_TERMS, term_weights, terms_of, weight_name
 from tasks.report.table_row import RELATIVE_LOSS, Table, TableRow, columns_by_key
 from tasks.row import Row
 from tasks.store.csv_cells import escape_formula
@@ -120,7 +120,9 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
 def _settings_of(row: Row) -> dict[str, Any]:
     """Return the settings by field of `TableRow`."""
     settings = row.settings.model_dump(exclude={*map(weight_name, LOSS_TERMS)})
-    return {**settings, "term_weights": term_weights(row.settings)}
+    weights = term_weights(row.settings)
+    terms = terms_of(is_frame=False)
+    return {**settings, "term_weights": {term: weights[term] for term in terms}}
 
 
 def write_summary(table: Table, output: OutputFolder) -> Place:
@@ -169,7 +171,9 @@ def columns_of(table: Table) -> dict[str, list[Any]]:
             columns[field.name] = cells
             continue
         for key, column in by_key[field.name].items():
-            columns[column] = [values.get(key) for values in cells]
+            # A batch without frames has no columns of what only frames have.
+            if key not in FRAME_TERMS or any(key in values for values in cells):
+                columns[column] = [values.get(key) for values in cells]
     return columns
 
 

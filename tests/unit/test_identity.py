@@ -2,7 +2,7 @@
 
 import pytest
 
-from nst_core.transfer.identity import file_key, row_key, row_seed, style_key
+from nst_core.transfer.identity import file_key, frame_facts, row_key, row_seed, style_key
 from nst_core.transfer.octaves import octave_shapes, style_sides
 from nst_core.transfer.settings import Settings
 
@@ -61,6 +61,7 @@ OTHER_VALUES = {
     "content_weight": 9.0,
     "style_weight": 9.0,
     "tv_weight": 9.0,
+    "temporal_weight": 9.0,
     "tv_kind": "l1",
     "content_layers": "relu1_1:1",
     "style_layers": "relu1_1:1",
@@ -94,13 +95,25 @@ OTHER_VALUES = {
 def test_every_setting_is_in_the_key_of_a_row() -> None:
     # The encoder and its pooling are in the key of the style, by the encoder's fingerprint.
     assert set(OTHER_VALUES) | {"encoder", "pooling"} == set(Settings.model_fields)
-    base = Settings()
-    keys = {row_key("a", "b", base)}
+    base, previous = Settings(), frame_facts("c")
+    keys = {row_key("a", "b", base, previous=previous)}
     for name, value in OTHER_VALUES.items():
         assert getattr(base, name) != value
-        keys.add(row_key("a", "b", base.model_copy(update={name: value})))
+        keys.add(row_key("a", "b", base.model_copy(update={name: value}), previous=previous))
     assert len(keys) == len(OTHER_VALUES) + 1
-    assert len(keys | {row_key("z", "b", base), row_key("a", "z", base)}) == len(keys) + 2
+    keys |= {row_key("z", "b", base, previous=previous), row_key("a", "z", base, previous=previous)}
+    assert len(keys) == len(OTHER_VALUES) + 3
+
+
+def test_only_the_key_of_a_frame_covers_what_only_frames_have() -> None:
+    base, heavy = Settings(), Settings(temporal_weight=9)
+    assert row_key("a", "b", base) == row_key("a", "b", heavy)
+    keys = {
+        row_key("a", "b", settings, previous=previous)
+        for settings in (base, heavy)
+        for previous in ({}, frame_facts("c"), frame_facts("d"), frame_facts("c", "f" * 64))
+    }
+    assert len(keys) == 7
 
 
 def test_the_key_of_a_file_covers_its_format_and_that_of_a_png_is_the_rows() -> None:
