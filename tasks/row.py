@@ -11,6 +11,11 @@ REQUIRED = ("content", "style")
 INIT = "init"
 SOURCES = (*REQUIRED, INIT)
 """The columns that name pictures; a row without an `init` starts from what its settings say."""
+SEQUENCE = "sequence"
+FLOW = "flow"
+"""The column that names a file of optical flow, from a frame to the frame before it."""
+FILES = (*SOURCES, FLOW)
+"""The columns that name files."""
 PRIORITY = "priority"
 
 
@@ -54,6 +59,8 @@ class Row:
         faults: empty if the row can run.
         priority: rows with a higher number run first; no key or name depends on it.
         init: where the picture is that the row starts from; None if it names none.
+        sequence: the name of the moving picture of which the row is a frame; empty if it is none.
+        flow: where the flow to the frame before is; None if the row names none.
     """
 
     line: int
@@ -65,6 +72,8 @@ class Row:
     faults: tuple[Fault, ...] = ()
     priority: float = 0.0
     init: Place | None = None
+    sequence: str = ""
+    flow: Place | None = None
 
     @property
     def sources(self) -> dict[str, Place]:
@@ -75,6 +84,11 @@ class Row:
             for column, place in places.items()
             if place is not None and column in self.cells
         }
+
+    @property
+    def files(self) -> dict[str, Place]:
+        """The files that the row names, by column: its pictures, and its flow."""
+        return self.sources | ({} if self.flow is None else {FLOW: self.flow})
 
     def with_faults(self, faults: Iterable[Fault]) -> "Row":
         """Return the row with additional faults."""

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from nst_core.motion.flow import Flow
 
@@ -23,6 +22,9 @@ def warped(values: Values, flow: Flow) -> Values:
     Returns:
         float32 (height, width, channels).
     """
+    # Whoever warps nothing need not wait for this import.
+    from scipy.ndimage import map_coordinates
+
     places = places_of(flow)
     planes = [
         map_coordinates(plane, places, order=1, mode="nearest", output=np.float32)

@@ -100,22 +100,18 @@ def stylize(
     """Stylize one picture in the style of another (Gatys et al. 2016).
 
     Args:
-        content, style: of any size and in any form that `images.pixels.as_pixels` takes: arrays
-            of uint8, or of floating point from 0 to 1, gray, RGB or RGBA; Pillow images; or what
-            `nst_core.images.read.load` returns.
+        content, style: of any size and in any form that `images.pixels.as_pixels` takes: arrays,
+            Pillow images, or what `nst_core.images.read.load` returns.
         settings: how to stylize; the result's longest side is `settings.size`, or the content's if
             smaller (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
-        init: a picture to start from, whatever `settings.start` is; scaled so that it fills the
-            result without being stretched.
-        before: the frame before, if the content is a frame of a moving picture; the optimization
-            starts from its result, and `settings.temporal_weight` keeps the result near it.
+        init: a picture to start from, whatever `settings.start` is; scaled to fill the result.
+        before: the frame before, if the content is a frame of a moving picture.
         on_iterate: called every few steps with the best picture so far.
 
     Raises:
         ValueError: `content` or `style` is not a picture, or has values out of range; a layer is
-            unknown, or a picture is too small for the deepest layer; there are both `init` and
-            `before`.
+            unknown, or a picture is too small for it; there are both `init` and `before`.
         WeightsError: the encoder's weights are missing, or cannot be used.
         NotFiniteError: the loss of the starting picture is not finite.
     """
@@ -166,29 +162,27 @@ def iterates(
 
     Args:
         encoder: the feature network, from `load_encoder`.
-        content, settings, init, before: as in `stylize`.
-        style: as in `stylize`; only needed if `before_and_after.needs_style` says so.
-        targets: targets of the style, from `style_targets` with the same encoder and settings.
+        content, settings, init, before, style: as in `stylize`; see `needs_style` for the style.
+        targets: those of the style, from `style_targets` with the same encoder and settings.
         seed: seed of the noise.
-        checkpoint: that of an iterate of the same stylization, from which this one continues. On
-            the same machine, all later iterates are bit-identical to those without an interruption.
+        checkpoint: of an iterate of the same stylization; this one continues to the same bits.
         is_enough: asked after each iterate; if true, the best picture, at full size, is the result.
         rematerialize: take less memory and more time.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
-        CheckpointError: the checkpoint belongs to another stylization.
+        CheckpointError: it belongs to another stylization.
     """
     given, settings = Pictures.of(content, style, init), at_strength(settings)
     shape = shape_of_result(encoder.topology, given.content.shape[:2], settings)
     prepared = prepared_content(given.content, given.style, targets.colors, settings)
     frame = before and follow(before, given.content, prepared, settings, shape)
-    to_start = start_of_frame(given, frame)._replace(content=prepared)
-    start = starting_picture(encoder, to_start, settings, shape, seed)
-    octaves = octave_shapes(*shape, settings.octaves)
+    pictures = start_of_frame(given._replace(content=prepared), frame)
+    start = starting_picture(encoder, pictures, settings, shape, seed)
     parts = (encoder, prepared, targets, settings)
     prepare = partial(OctaveTask.prepare, *parts, rematerialize=rematerialize, frame=frame)
-    end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
+    shapes = octave_shapes(*shape, settings.octaves)
+    end = yield from _through(shapes, prepare, start, settings.steps, checkpoint, is_enough)
     return _outcome(end, start, finished_picture(end.pixels, given.content, settings))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from nst_core.images.decoding import MAX_DECODING_THREADS
 from nst_core.images.picture_files import PictureError
@@ -15,6 +16,7 @@ from nst_core.transfer.identity import file_key, row_key, row_seed, style_key
 from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
+from tasks.intake.sequences import FlowExamination, Sequences, examine_flow, flows_of
 from tasks.job import Examined, Job
 from tasks.row import Fault, Row
 from tasks.store.output_names import format_of
@@ -41,7 +43,11 @@ def examine_rows(
         path for row in rows for column, path in row.sources.items() if not row.has_fault_in(column)
     }
     found = _examine_all(sorted(paths, key=str), max_pixels, on_picture)
-    examined = [_examine_row(row, encoders, found, max_pixels) for row in rows]
+    sequences = Sequences(_examine_flows(flows_of(rows), max_pixels))
+    examined = []
+    for row in rows:
+        examined.append(_examine_row(row, encoders, found, sequences, max_pixels))
+        sequences.add(*examined[-1])
     jobs = tuple(job for _, job in examined if job)
     return Examined(tuple(row for row, _ in examined), jobs)
 
@@ -66,8 +72,19 @@ def _examine_all(
     return found
 
 
+def _examine_flows(paths: Iterable[Place], max_pixels: int) -> dict[Place, FlowExamination]:
+    paths = sorted(paths, key=str)
+    with ThreadPoolExecutor(max_workers=MAX_DECODING_THREADS) as pool:
+        look = partial(examine_flow, max_pixels=max_pixels)
+        return dict(zip(paths, pool.map(look, paths), strict=True))
+
+
 def _examine_row(
-    row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_pixels: int
+    row: Row,
+    encoders: Encoders,
+    found: Mapping[Place, Examination],
+    sequences: Sequences,
+    max_pixels: int,
 ) -> tuple[Row, Job | None]:
     """Return the row with all its faults, and its job if it has none."""
     faults: list[Fault] = []
@@ -76,9 +93,17 @@ def _examine_row(
         faults += _encoder_faults(row, encoders)
         faults += _picture_faults(row, found)
         faults += _size_faults(row.with_faults(faults), found)
+        faults += sequences.faults(row, _shape(found.get(row.content)))
         if not row.faults and not faults:
-            job = _job(row, encoders, found, max_pixels)
+            job = _job(row, encoders, found, sequences, max_pixels)
     return row.with_faults(faults), job
+
+
+def _shape(examination: Examination | None) -> tuple[int, int] | None:
+    """Return height and width of a picture in pixels, if it can be read."""
+    if not isinstance(examination, PictureFacts):
+        return None
+    return examination.height, examination.width
 
 
 def _encoder_faults(row: Row, encoders: Encoders) -> Iterable[Fault]:
@@ -119,7 +144,13 @@ def _size_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault
         yield Fault(row.line, "content", row.cells["content"], wrong)
 
 
-def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_pixels: int) -> Job:
+def _job(
+    row: Row,
+    encoders: Encoders,
+    found: Mapping[Place, Examination],
+    sequences: Sequences,
+    max_pixels: int,
+) -> Job:
     content, style = found[row.content], found[row.style]
     init = None if row.init is None else found[row.init]
     encoder = encoders[row.settings.encoder, row.settings.pooling]
@@ -129,7 +160,8 @@ def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_p
     init_sha256 = "" if init is None else init.sha256
     assert isinstance(encoder, EncoderReference)
     targets_key = style_key(style.sha256, row.settings, encoder.fingerprint)
-    pixels_key = row_key(content.sha256, targets_key, row.settings, init_sha256)
+    frame = sequences.frame(row)
+    pixels_key = row_key(content.sha256, targets_key, row.settings, init_sha256, frame.facts)
     return Job(
         line=row.line,
         content=row.content.absolute(),
@@ -149,6 +181,7 @@ def _job(row: Row, encoders: Encoders, found: Mapping[Place, Examination], max_p
         max_pixels=max_pixels,
         warnings=tuple(warnings_of_pictures(content, style, init)),
         priority=row.priority,
+        **frame.fields,
     )
 
 

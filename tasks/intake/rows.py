@@ -19,10 +19,20 @@ from nst_core.storage.places import Place, PlaceError, join, may_be_url
 from nst_core.transfer.presets import Overrides, resolve
 from nst_core.transfer.settings import Settings
 from tasks.intake.faults import as_fault
-from tasks.row import INIT, PRIORITY, REQUIRED, SOURCES, Fault, Row, expected_by
+from tasks.row import (
+    FILES,
+    FLOW,
+    INIT,
+    PRIORITY,
+    REQUIRED,
+    SEQUENCE,
+    Fault,
+    Row,
+    expected_by,
+)
 from tasks.store.output_names import OutputError, checked_output
 
-COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, INIT, PRIORITY)
+COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, INIT, SEQUENCE, FLOW, PRIORITY)
 LONGEST_CELL = 8192
 """The longest cell in characters; paths and URLs are shorter on every system."""
 
@@ -56,13 +66,10 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         settings, wrong = _read_settings(line, cells, defaults)
         faults += [_without_secrets(fault, cells) for fault in wrong]
     faults += [_unknown_column(line, name, cells) for name in cells if name not in COLUMNS]
-    faults += [
-        Fault(line, name, "", "expected the path of a picture")
-        for name in REQUIRED
-        if name not in record.texts
-    ]
+    faults += _missing_cells(record)
     content, style = (_read_place(line, folder, name, cells, faults) for name in REQUIRED)
     init = _read_place(line, folder, INIT, cells, faults) if INIT in cells else None
+    flow = _read_place(line, folder, FLOW, cells, faults) if FLOW in cells else None
     output = _read_output(line, cells.get("output", ""), faults)
     priority = _read_priority(line, cells.get(PRIORITY, ""), faults)
     # A row without its long cells would be a different row.
@@ -79,6 +86,8 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         faults=tuple(faults),
         priority=priority,
         init=init,
+        sequence=cells.get(SEQUENCE, ""),
+        flow=flow,
     )
 
 
@@ -95,9 +104,14 @@ def _long_cells(record: Cells) -> list[Fault]:
     ]
 
 
+def _missing_cells(record: Cells) -> list[Fault]:
+    missing = (name for name in REQUIRED if name not in record.texts)
+    return [Fault(record.line, name, "", "expected the path of a picture") for name in missing]
+
+
 def _without_blanks(folder: Place, column: str, text: str) -> str:
     """Return a cell without the blanks around it, unless they belong to the name of a file."""
-    if column in SOURCES and text != text.strip():
+    if column in FILES and text != text.strip():
         try:
             named = join(folder, text)
             # A folder may have this name, too, if a blank was typed before its slash.

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from nst_core.images.picture_files import PictureError
+from nst_core.images.picture_files import DEFAULT_MAX_PIXELS, PictureError
 from nst_core.images.read import examine
+from nst_core.motion.flo_files import FlowError, read_flow
 from nst_core.storage.files import list_files
 from nst_core.storage.places import (
     Place,
@@ -22,6 +23,7 @@ from nst_core.transfer.presets import resolve
 from nst_core.transfer.settings import DEFAULT_ENCODER, Settings
 from tasks.report.finding import NoResultsError, table_of
 from tasks.report.table_row import Table
+from tasks.row import FLOW, SOURCES
 from tasks.store.csv_cells import harmless_path
 from tasks.store.output_folder import PICTURES, OutputFolder
 from tasks.store.output_names import nearest_output
@@ -86,19 +88,18 @@ class Rebuilder:
         output = name_of(picture) if folder is None else path_below(folder, picture)
         stated = {} if folder is None else self._stated_sources(folder, output, provenance.key)
         cells, lost = {}, []
-        for column, name, sha256 in (
-            ("content", provenance.content, provenance.content_sha256),
-            ("style", provenance.style, provenance.style_sha256),
-            ("init", provenance.init, provenance.init_sha256),
-        ):
+        for column in (*SOURCES, FLOW):
+            name, sha256 = getattr(provenance, column), getattr(provenance, f"{column}_sha256")
             if not sha256:
                 continue
+            digest = self._flow_digest if column == FLOW else self._digest
             candidates = chain(stated.get(column, ()), self._named_first(name))
-            found = next((there for there in candidates if self._digest(there) == sha256), None)
+            found = next((there for there in candidates if digest(there) == sha256), None)
             path = name if found is None else as_seen_from(self.seen_from, found)
             cells[column] = harmless_path(path)
             if found is None:
-                pixels = f"SHA-256 of its pixels {sha256[:12]}..."
+                of_what = "" if column == FLOW else " of its pixels"
+                pixels = f"SHA-256{of_what} {sha256[:12]}..."
                 lost.append(
                     f"{column}: {name!r} ({pixels}) was not found; name its folder with "
                     "--look-in, or put its path into the row"
@@ -126,11 +127,8 @@ class Rebuilder:
         if not table or not rows or not table.manifest:
             return {}
         row = next((row for row in rows if row.output == output), rows[0])
-        return {
-            "content": _beside(table.manifest, row.content),
-            "style": _beside(table.manifest, row.style),
-            "init": _beside(table.manifest, row.init) if row.init else [],
-        }
+        named = {column: getattr(row, column) for column in (*SOURCES, FLOW)}
+        return {column: _beside(table.manifest, cell) for column, cell in named.items() if cell}
 
     def _table(self, output: OutputFolder) -> Table | None:
         if output not in self._tables:
@@ -156,6 +154,13 @@ class Rebuilder:
             except PictureError:
                 self._digests[candidate] = ""
         return self._digests[candidate]
+
+    def _flow_digest(self, candidate: Place) -> str:
+        """Return the SHA-256 of a file of optical flow; empty if it is none."""
+        try:
+            return read_flow(candidate, max_pixels=DEFAULT_MAX_PIXELS).sha256
+        except FlowError:
+            return ""
 
 
 def _beside(manifest: str, cell: str) -> list[Place]:

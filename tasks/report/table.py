@@ -32,6 +32,9 @@ MEASURES = (
     *("encoder_fingerprint", "degraded"),
 )
 
+FRAME_COLUMNS = ("sequence", "flow")
+"""Columns that a batch without frames does not have, like those of `FRAME_TERMS`."""
+
 WHOLE = (
     *("evaluations", "recoveries", "retries", "width", "height", "seed", "same_as"),
     *(name for name, field in Settings.model_fields.items() if field.annotation is int),
@@ -96,6 +99,8 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
         "last_status": result.last_status,
         "content": row.cell("content"),
         "init": row.cell("init"),
+        "sequence": row.cell("sequence"),
+        "flow": row.cell("flow"),
         "style": row.cell("style"),
         "output": row.output,
         "error": result.error,
@@ -121,7 +126,7 @@ def _settings_of(row: Row) -> dict[str, Any]:
     """Return the settings by field of `TableRow`."""
     settings = row.settings.model_dump(exclude={*map(weight_name, LOSS_TERMS)})
     weights = term_weights(row.settings)
-    terms = terms_of(is_frame=False)
+    terms = terms_of(is_frame=bool(row.sequence))
     return {**settings, "term_weights": {term: weights[term] for term in terms}}
 
 
@@ -168,10 +173,10 @@ def columns_of(table: Table) -> dict[str, list[Any]]:
     for field in fields(TableRow):
         cells = [getattr(row, field.name) for row in table.rows]
         if field.name not in by_key:
-            columns[field.name] = cells
+            if field.name not in FRAME_COLUMNS or any(cells):
+                columns[field.name] = cells
             continue
         for key, column in by_key[field.name].items():
-            # A batch without frames has no columns of what only frames have.
             if key not in FRAME_TERMS or any(key in values for values in cells):
                 columns[column] = [values.get(key) for values in cells]
     return columns

@@ -44,7 +44,7 @@ class TableRow:
         line: the row's first line in the manifest.
         picture, curve: paths relative to the output folder; for an `interrupted` row, the best
             picture so far. `curve` is empty if there is a picture, but no stored curve.
-        content, style, init: the cells of the manifest, redacted.
+        content, style, init, sequence, flow: the cells of the manifest, redacted.
         term_losses: the loss terms before their weights, by term.
         relative_losses: by style layer.
         retries: how often the row was tried again in the run that made its picture; if it failed,
@@ -115,6 +115,8 @@ class TableRow:
     start_noise: float | None = None
     start_blend: float | None = None
     init: str = ""
+    sequence: str = ""
+    flow: str = ""
     optimizer: str | None = None
     learning_rate: float | None = None
     learning_rate_decay: str | None = None

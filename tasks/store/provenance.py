@@ -42,6 +42,11 @@ class Provenance(StylizationFacts):
         content_sha256, style_sha256: of their decoded content.
         init, init_sha256: the same for the picture that the row started from; empty and left out if
             it named none, as in the pictures of earlier versions.
+        sequence, frame: the moving picture of which it is a frame, and its number there, from 1;
+            left out if it is none.
+        previous: the key of the frame before; left out if there is none.
+        flow, flow_sha256: the file name of the flow to that frame, and the file's SHA-256; left out
+            if the flow was computed.
     """
 
     key: str
@@ -51,6 +56,11 @@ class Provenance(StylizationFacts):
     style_sha256: str
     init: Name = Field("", exclude_if=lambda name: not name)
     init_sha256: str = Field("", exclude_if=lambda digest: not digest)
+    sequence: Name = Field("", exclude_if=lambda name: not name)
+    frame: int = Field(0, exclude_if=lambda number: not number)
+    previous: str = Field("", exclude_if=lambda key: not key)
+    flow: Name = Field("", exclude_if=lambda name: not name)
+    flow_sha256: str = Field("", exclude_if=lambda digest: not digest)
 
     @classmethod
     def of(cls, picture: Place) -> Self:

@@ -75,7 +75,10 @@ def needed_memory(job: Job, device: str, rung: Rung = Rung()) -> int:
     topology = CATALOGUE[settings.encoder].topology.with_pooling(settings.pooling)
     is_gpu = device.startswith("GPU")
     return peak_memory(
-        topology, settings, rung.shape(job), on_gpu=is_gpu, rematerialize=rung.rematerialize
+        *(topology, settings, rung.shape(job)),
+        on_gpu=is_gpu,
+        rematerialize=rung.rematerialize,
+        is_frame=job.previous is not None,
     )
 
 

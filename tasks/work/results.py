@@ -111,7 +111,7 @@ def _recordable(loss: float) -> float:
     return loss if math.isfinite(loss) else LARGEST_LOSS
 
 
-def _sources(job: Job) -> dict[str, str]:
+def _sources(job: Job) -> dict[str, Any]:
     return {
         "key": job.key,
         "content": job.content_name,
@@ -120,4 +120,9 @@ def _sources(job: Job) -> dict[str, str]:
         "style_sha256": job.style_sha256,
         "init": name_of(job.init) if job.init else "",
         "init_sha256": job.init_sha256,
+        "sequence": job.sequence,
+        "frame": job.frame,
+        "previous": job.previous.key if job.previous else "",
+        "flow": name_of(job.flow) if job.flow else "",
+        "flow_sha256": job.flow_sha256,
     }

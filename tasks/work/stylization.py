@@ -17,6 +17,7 @@ from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.before_and_after import needs_style
 from nst_core.transfer.checkpoint import CheckpointError
+from nst_core.transfer.frames import FrameBefore
 from nst_core.transfer.octaves import style_sides
 from tasks.engine.progress import Progress, Resumed, Stepped
 from tasks.intake.examine import load_picture
@@ -29,6 +30,7 @@ from tasks.store.output_folder import INTERRUPTED, OutputFolder
 from tasks.store.output_names import format_of
 from tasks.store.provenance import ROW_KEYWORD
 from tasks.store.records import PictureRecord
+from tasks.work.frames import frame_before
 from tasks.work.isolation import isolated
 from tasks.work.ladder import Rung, within_memory
 from tasks.work.results import write_results
@@ -109,18 +111,20 @@ def _optimized(
     """Optimize a row from its checkpoint, or from its beginning; return it with its outcome."""
     job, options = row.job, row.options
     targets = _targets_of_rung(job, rung, row.targets)
+    before = frame_before(job, row.output, rung.settings(job).size)
+    compared_with = targets.to_bytes() + before.sha256.encode()
     checkpoints = Checkpoints.of_row(
-        *(row.output.checkpoint(job.key), targets.to_bytes(), options.checkpoint_seconds),
+        *(row.output.checkpoint(job.key), compared_with, options.checkpoint_seconds),
         left_out=rung.left_out,
     )
     earlier = checkpoints.read() if options.resume else None
     try:
         run = _RowRun(row, rung, checkpoints, earlier, on_progress)
-        return run, run.optimize(content, targets)
+        return run, run.optimize(content, targets, before.frame)
     except CheckpointError as error:
         logger.warning("%s: its checkpoint is not used: %s", job.output, error)
     run = _RowRun(row, rung, checkpoints, None, on_progress)
-    return run, run.optimize(content, targets)
+    return run, run.optimize(content, targets, before.frame)
 
 
 def _targets_of_rung(job: Job, rung: Rung, targets: "StyleTargets") -> "StyleTargets":
@@ -161,7 +165,9 @@ class _RowRun:
         self.curve: list[Point] = [*earlier.curve] if earlier else []
         self.seconds_before = earlier.seconds if earlier else 0.0
 
-    def optimize(self, content: Picture, targets: "StyleTargets") -> "Outcome":
+    def optimize(
+        self, content: Picture, targets: "StyleTargets", before: FrameBefore | None
+    ) -> "Outcome":
         """Return the best picture.
 
         Raises:
@@ -183,6 +189,7 @@ class _RowRun:
             seed=job.seed,
             style=_style_if_needed(job),
             init=_init_if_named(job),
+            before=before,
             checkpoint=self._earlier.checkpoint if self._earlier else None,
             is_enough=self._has_used_its_budget,
             rematerialize=self._rung.rematerialize,

@@ -8,13 +8,17 @@ import tensorflow as tf
 
 from nst_core.images.levels import from_levels
 from nst_core.motion.warping import warped
+from nst_core.samples.moving import moving_picture
+from nst_core.samples.paintings import PAINTINGS
 from nst_core.transfer.checkpoint import Checkpoint
 from nst_core.transfer.frames import FrameBefore, follow
 from nst_core.transfer.losses import Targets, loss_terms, loss_weights
+from nst_core.transfer.memory import peak_memory
+from nst_core.transfer.presets import resolve
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import content_targets, style_targets
-from nst_core.transfer.stylize import Outcome, finish, iterates
-from tests.encoders import random_pixels, tiny_encoder
+from nst_core.transfer.stylize import Outcome, finish, iterates, stylize
+from tests.encoders import TINY, random_pixels, tiny_encoder
 
 ENCODER = tiny_encoder()
 SHAPE = (36, 48)
@@ -175,3 +179,36 @@ def test_pictures_that_follow_no_frame_are_what_they_were_whatever_the_weight() 
     np.testing.assert_array_equal(plain.pixels, weighted.pixels)
     assert plain.losses == weighted.losses
     assert set(plain.losses.terms) == {"content", "style", "tv"}
+
+
+def test_a_frame_needs_more_memory_in_proportion_to_its_size() -> None:
+    settings = settings_of()
+    plain, frame = (
+        peak_memory(TINY, settings, (100, 200), is_frame=is_frame) for is_frame in (False, True)
+    )
+    assert frame - plain == 4 * 4 * 100 * 200 * 3
+
+
+FLICKER = {"preset": "draft", "size": 96, "seed": 1}
+
+
+@pytest.mark.nights
+def test_a_sequence_flickers_at_most_half_as_much_as_its_frames_one_by_one() -> None:
+    """The motion is synthetic, that of a real photograph; the flow is computed from the frames."""
+    frames = moving_picture(8, 64, 96)
+    settings, style = resolve(FLICKER), PAINTINGS["swirls"](96, 1)
+    flicker = {}
+    for follow_each in (False, True):
+        results: list[np.ndarray] = []
+        for number, frame in enumerate(frames):
+            is_next = follow_each and number > 0
+            before = FrameBefore(frames[number - 1].picture, results[-1]) if is_next else None
+            results.append(stylize(frame.picture, style, settings, before=before).pixels)
+        differences = [
+            np.abs(from_levels(now) - warped(from_levels(earlier), frame.flow))[
+                frame.is_seen
+            ].mean()
+            for frame, now, earlier in zip(frames[1:], results[1:], results, strict=False)
+        ]
+        flicker[follow_each] = np.mean(differences)
+    assert flicker[True] < 0.5 * flicker[False]

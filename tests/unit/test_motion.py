@@ -11,6 +11,7 @@ from nst_core.motion.flo_files import UNKNOWN_AS_WRITTEN, FlowError, encode_flow
 from nst_core.motion.flow import optical_flow, resized_flow
 from nst_core.motion.reliability import consistent, motion_boundaries, reliable
 from nst_core.motion.warping import warped
+from nst_core.samples.moving import moving_picture
 from nst_core.samples.photographs import photograph
 
 MOST = 10_000
@@ -155,3 +156,37 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
         read_flow(tmp_path / "none.flo", max_pixels=MOST)
     with pytest.raises(FlowError, match=r"expected a \.flo file that can be read"):
         read_flow(tmp_path, max_pixels=MOST)
+
+
+def test_the_flow_between_two_real_views_of_a_scene_is_that_of_their_depths() -> None:
+    """The stereo pair of Middlebury that scikit-image contains, with measured disparities."""
+    import skimage.data
+
+    left, right, disparity = skimage.data.stereo_motorcycle()
+    height, width = 100, 148
+    scale = width / left.shape[1]
+    now, before = (resize(view / 255, height, width) for view in (left, right))
+    known = resize(np.isfinite(disparity), height, width) > 0.999
+    expected = resize(np.where(np.isfinite(disparity), disparity, 0), height, width) * scale
+    flow, back = optical_flow(now, before), optical_flow(before, now)
+    trusted = reliable(flow, back) & known
+    trusted[:, :14] = False  # the largest disparity leads out of the other view
+    error = np.hypot(flow[..., 0] + expected, flow[..., 1])
+    assert trusted.mean() > 0.3
+    assert np.median(error[trusted]) < 0.5
+    assert np.median(error[trusted]) < 0.5 * np.median(error[~trusted & known])
+
+
+def test_a_sample_moves_as_its_flow_says_and_shows_what_was_hidden() -> None:
+    first, second = moving_picture(2, 64, 96)
+    now, before = (frame.picture / np.float32(255) for frame in (second, first))
+    difference = np.abs(warped(before, second.flow) - now).mean(axis=-1)
+    seen = second.is_seen
+    assert 0.9 < seen.mean() < 0.99
+    assert difference[seen].mean() < 0.02
+    assert difference[~seen].mean() > 5 * difference[seen].mean()
+    flow, back = optical_flow(now, before), optical_flow(before, now)
+    assert np.median(np.linalg.norm(flow - second.flow, axis=-1)[seen]) < 0.3
+    mask = reliable(flow, back)
+    assert mask[~seen].mean() < 0.15, "what was hidden is not reliable"
+    assert mask[seen].mean() > 0.7

@@ -1,14 +1,15 @@
-"""`nst-batch manifest`: all pairs of two sets of pictures."""
+"""`nst-batch manifest`: all pairs of two sets of pictures, or the frames of a sequence."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from PIL import Image
 
+from flows.cli.commands.frames import LayoutError, check_layout, find_flows, outputs_of
 from flows.cli.exit_codes import SUCCESS, UNUSABLE
-from flows.cli.terminal import Terminal
+from flows.cli.terminal import Terminal, refuse
 from nst_core.images.picture_files import FORMATS
 from nst_core.storage.files import exists, find_files, write_atomic
 from nst_core.storage.local import why_no_file
@@ -40,43 +41,111 @@ class Found:
 
 
 def write_pairs(
-    terminal: Terminal, contents: str, styles: str, manifest: Place, *, overwrite: bool = False
+    terminal: Terminal,
+    contents: str,
+    styles: str,
+    manifest: Place,
+    *,
+    overwrite: bool = False,
+    sequence: str = "",
+    flow: str = "",
 ) -> int:
-    """Write a manifest that pairs all contents and styles, with paths relative to its folder."""
+    """Write a manifest that pairs all contents and styles, with paths relative to its folder.
+
+    If a sequence is named, the contents are its frames, and `flow` may name the files of flow.
+    """
     try:
         if not overwrite and exists(manifest):
-            terminal.fail(
+            raise LayoutError(
                 f"{redacted(manifest)}: the file already exists; choose another name, or add "
                 "--overwrite to replace it"
             )
-            return UNUSABLE
         found = {named: find_pictures(named) for named in dict.fromkeys((contents, styles))}
+        flows = _in_order(find_flows(flow)) if flow else None
+        _report_left_out(terminal, found)
+        _check_pictures(found)
+        layout = _Layout(manifest.parent, found[contents].pictures, found[styles].pictures, flows)
+        table = layout.frames(sequence) if sequence else layout.pairs()
+    except LayoutError as error:
+        return refuse(terminal, error)
     except OSError as error:
         terminal.fail(f"{error.filename}: cannot be read: {error.strerror}")
         return UNUSABLE
-    _report_left_out(terminal, found)
-    for named, seen in found.items():
-        if not seen.pictures:
-            endings = " ".join(sorted(SUFFIXES))
-            terminal.fail(f"{named}: no pictures; expected a folder or a glob of {endings} files")
-            return UNUSABLE
-    rows = [
-        tuple(harmless_path(as_seen_from(manifest.parent, picture)) for picture in (content, style))
-        for content in found[contents].pictures
-        for style in found[styles].pictures
-    ]
     try:
-        write_atomic(manifest, to_csv([("content", "style"), *rows]).encode())
+        write_atomic(manifest, to_csv(table).encode())
     except (OSError, UnicodeEncodeError) as error:
         terminal.fail(f"{redacted(manifest)}: cannot be written: {error}")
         return UNUSABLE
-    terminal.say(
-        f"{manifest}: {len(rows)} rows, {len(found[contents].pictures)} contents x "
-        f"{len(found[styles].pictures)} styles"
-    )
+    terminal.say(f"{manifest}: {len(table) - 1} rows, {layout.described(sequence)}")
     left_out = [asdict(one) for seen in found.values() for one in seen.left_out]
-    terminal.result({"manifest": str(manifest), "rows": len(rows), "left_out": left_out})
+    terminal.result({"manifest": str(manifest), "rows": len(table) - 1, "left_out": left_out})
     return SUCCESS
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The rows of a manifest in a folder, for these contents, styles and flows.
+
+    Attributes:
+        flows: from each frame of a sequence but the first to the frame before; None if there are
+            none.
+    """
+
+    folder: Place
+    contents: Sequence[Place]
+    styles: Sequence[Place]
+    flows: Sequence[Place] | None = None
+
+    def pairs(self) -> list[tuple[str, ...]]:
+        """Return the header, and a row for each pair."""
+        rows = [
+            (self._cell(content), self._cell(style))
+            for content in self.contents
+            for style in self.styles
+        ]
+        return [("content", "style"), *rows]
+
+    def frames(self, sequence: str) -> list[tuple[str, ...]]:
+        """Return the header, and a row for each frame of a sequence of this name.
+
+        Raises:
+            LayoutError: these files are no sequence.
+        """
+        check_layout(self.contents, self.styles, self.flows)
+        style = self._cell(self.styles[0])
+        cells = [
+            (self._cell(content), style, sequence, output)
+            for content, output in zip(
+                self.contents, outputs_of(sequence, len(self.contents)), strict=True
+            )
+        ]
+        header = ("content", "style", "sequence", "output")
+        if not self.flows:
+            return [header, *cells]
+        to_before = ["", *map(self._cell, self.flows)]
+        return [
+            (*header, "flow"),
+            *((*row, flow) for row, flow in zip(cells, to_before, strict=True)),
+        ]
+
+    def described(self, sequence: str) -> str:
+        """Return what the rows are, for people."""
+        if sequence:
+            return f"the frames of the sequence {sequence}"
+        return f"{len(self.contents)} contents x {len(self.styles)} styles"
+
+    def _cell(self, path: Place) -> str:
+        return harmless_path(as_seen_from(self.folder, path))
+
+
+def _check_pictures(found: Mapping[str, Found]) -> None:
+    """Refuse folders and globs without pictures."""
+    for named, seen in found.items():
+        if not seen.pictures:
+            endings = " ".join(sorted(SUFFIXES))
+            raise LayoutError(
+                f"{named}: no pictures; expected a folder or a glob of {endings} files"
+            )
 
 
 def _report_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
@@ -102,12 +171,16 @@ def find_pictures(named: str) -> Found:
         OSError: there is no such folder, or it cannot be read.
         PlaceError: a URL cannot be used.
     """
-    seen = sorted(find_files(place(named)), key=_natural)
+    seen = _in_order(find_files(place(named)))
     why = {path: _why_left_out(path) for path in seen}
     return Found(
         pictures=[path for path in seen if not why[path]],
         left_out=[LeftOut(_shown(path), why[path]) for path in seen if why[path]],
     )
+
+
+def _in_order(paths: Iterable[Place]) -> list[Place]:
+    return sorted(paths, key=_natural)
 
 
 def _natural(path: Place) -> tuple[list[object], str]:
