@@ -152,7 +152,8 @@ def animate(
     ] = None,
     fps: Fps = 25.0,
     format: Annotated[  # noqa: A002 - as users call it
-        Literal["webp", "gif"], Parameter(help="webp keeps all colors; gif plays everywhere")
+        Literal["webp", "gif", "apng"],
+        Parameter(help="webp keeps all colors; gif plays everywhere; apng loses nothing"),
     ] = "webp",
     size: Side = 512,
     seconds: Seconds = 4.0,

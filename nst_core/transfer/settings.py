@@ -89,7 +89,7 @@ class Settings(BaseModel):
         "absolute values (l1), or of squares of differences from all eight neighbors (9-point)",
     )
     temporal_weight: Weight = Field(
-        100,
+        10,
         description="weight of the temporal loss, which only the frames of a sequence have that "
         "follow another one: of squared differences from the frame before, moved to this one",
     )

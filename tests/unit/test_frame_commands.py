@@ -117,7 +117,7 @@ def output(tmp_path: Path) -> OutputFolder:
     return OutputFolder(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["gif", "webp"])
+@pytest.mark.parametrize("kind", ["gif", "webp", "apng"])
 def test_a_film_shows_the_results_of_a_sequence_in_order(
     output: OutputFolder, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
