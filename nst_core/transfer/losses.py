@@ -4,8 +4,8 @@
     style   = sum over layers of w_l style_loss(G_l, A_l)
     total   = content_weight content + style_weight style + tv_weight tv
 
-A frame that follows another one has a fourth term (Ruder et al. 2016, eq. 7): temporal_weight times
-the mean over pixels and channels of mask (x - warped)^2, where x are the pixels; see `frames`.
+A frame that follows another one has a fourth term (Ruder et al. 2016, section 4.2): temporal_weight
+times the mean over pixels and channels of mask (x - warped)^2, where x are the pixels (`frames`).
 
 F: activations of the picture, P: of the content; G: Gram matrices of the picture, A: of the style,
 each divided by its own picture's number of positions. A convention defines the three losses
