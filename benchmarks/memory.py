@@ -1,10 +1,12 @@
 """Measure the peak memory of single rows, and compare it with the estimate.
 
-    python benchmarks/memory.py [--sizes 256 512] [--encoders compact vgg19] [--runs 1]
+    python benchmarks/memory.py [--sizes 256 512] [--encoders compact vgg19] [--ways tiles]
+        [--octaves 3] [--steps 10] [--runs 1]
 
-Each run is a separate process with a square picture. Peaks are those of the process, without what
-it takes to import TensorFlow. Each octave has ten steps: with fewer, the peak is up to an eighth
-lower. VGG gets random weights of the true sizes, because its memory does not depend on them.
+Each run is a separate process with a square picture, and a style of at most 512 pixels. Peaks are
+those of the process, without what it takes to import TensorFlow. With fewer than ten steps, the
+peak of a row without tiles is up to an eighth lower. VGG gets random weights of the true sizes,
+because its memory does not depend on them.
 """
 
 import argparse
@@ -20,9 +22,10 @@ from itertools import product
 from nst_core.networks import CATALOGUE
 from nst_core.transfer.memory import peak_memory
 from nst_core.transfer.presets import resolve
+from nst_core.transfer.tiles.grid import Tiles
 
 RUN = """
-import json, resource, sys
+import json, resource, sys, time
 import numpy as np
 from nst_core.networks import CATALOGUE
 from nst_core.networks.encoder import Encoder
@@ -31,6 +34,7 @@ from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.presets import resolve
 from nst_core.transfer.statistics import style_targets
 from nst_core.transfer.stylize import finish, iterates
+from nst_core.transfer.tiles.grid import Tiles
 
 def resident():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
@@ -39,7 +43,8 @@ tf.zeros([]).numpy()
 imported = resident()
 row = json.loads(sys.argv[1])
 settings = resolve({name: row[name] for name in ("encoder", "size", "optimizer")})
-settings = settings.model_copy(update={"steps": 10, "tolerance": 0})
+chosen = {"steps": row["steps"], "octaves": row["octaves"], "tolerance": 0}
+settings = settings.model_copy(update=chosen)
 draw = np.random.default_rng(0)
 network = CATALOGUE[settings.encoder]
 if network.is_shipped:
@@ -49,12 +54,24 @@ else:
     weights = {name: draw.normal(0, 0.02, shape).astype(np.float32) for name, shape in shapes}
     encoder = Encoder(network.topology, weights)
 style, content = (
-    draw.uniform(0, 1, (settings.size, settings.size, 3)).astype(np.float32) for _ in range(2)
+    draw.uniform(0, 1, (side, side, 3)).astype(np.float32)
+    for side in (min(settings.size, 512), settings.size)
 )
 targets = style_targets(encoder, style, settings)
-finish(iterates(encoder, content, targets, settings, seed=0, rematerialize=row["rematerialize"]))
-print(resident() - imported)
+ways = {
+    "whole": {},
+    "rematerialization": {"rematerialize": True},
+    "tiles": {"tiles": Tiles()},
+    "few": {"tiles": Tiles(pairs=3)},
+}
+started = time.perf_counter()
+done = finish(iterates(encoder, content, targets, settings, seed=0, **ways[row["way"]]))
+print(resident() - imported, time.perf_counter() - started, done.evaluations)
 """
+
+
+WAYS = ("whole", "rematerialization", "tiles", "few")
+"""How rows are computed; `few`: with tiles and few steps in L-BFGS's memory."""
 
 
 @dataclass(frozen=True)
@@ -64,22 +81,27 @@ class Row:
     encoder: str
     size: int
     optimizer: str
-    rematerialize: bool
+    way: str
+    octaves: int
+    steps: int
 
 
-def measure(row: Row) -> float:
-    """Return the peak resident memory of a row in a new process, in MB above the imports."""
+def measure(row: Row) -> tuple[float, float, int]:
+    """Return the peak of a row in a new process, in MB above the imports, seconds, evaluations."""
     command = [sys.executable, "-c", RUN, json.dumps(asdict(row))]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return float(done.stdout)
+    peak, seconds, evaluations = done.stdout.split()
+    return float(peak), float(seconds), int(evaluations)
 
 
 def estimate(row: Row) -> float:
     """Return the estimated peak memory of a row, in MB."""
     settings = resolve({"encoder": row.encoder, "size": row.size, "optimizer": row.optimizer})
     topology, shape = CATALOGUE[row.encoder].topology, (row.size, row.size)
-    return peak_memory(topology, settings, shape, rematerialize=row.rematerialize) / 1e6
+    tiles = {"tiles": Tiles(), "few": Tiles(pairs=3)}.get(row.way)
+    rematerialize = row.way == "rematerialization"
+    return peak_memory(topology, settings, shape, rematerialize=rematerialize, tiles=tiles) / 1e6
 
 
 def main() -> None:
@@ -88,21 +110,24 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[256, 384, 512, 768, 1024])
     parser.add_argument("--encoders", nargs="+", default=["compact"])
     parser.add_argument("--optimizers", nargs="+", default=["lbfgs", "adam"])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[:2])
+    parser.add_argument("--octaves", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--runs", type=int, default=1)
     options = parser.parse_args()
     print(
         f"{os.cpu_count()} cores {platform.machine()}, Python {platform.python_version()}, "
         f"TensorFlow {version('tensorflow')}, {options.runs} runs each\n"
     )
-    print("| encoder | size | optimizer | rematerialization | peak, MB | estimate, MB | error |")
-    print("|---|---|---|---|---|---|---|", flush=True)
-    rows = product(options.encoders, options.sizes, options.optimizers, (False, True))
-    for row in (Row(*each) for each in rows):
-        peak, expected = max(measure(row) for _ in range(options.runs)), estimate(row)
-        how = "yes" if row.rematerialize else "no"
+    print("| encoder | size | optimizer | way | peak, MB | estimate, MB | error | s/evaluation |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    rows = product(options.encoders, options.sizes, options.optimizers, options.ways)
+    for row in (Row(*each, options.octaves, options.steps) for each in rows):
+        runs, expected = [measure(row) for _ in range(options.runs)], estimate(row)
+        peak, seconds, evaluations = max(runs)
         print(
-            f"| {row.encoder} | {row.size} | {row.optimizer} | {how} | {peak:.0f} "
-            f"| {expected:.0f} | {expected / peak - 1:+.0%} |",
+            f"| {row.encoder} | {row.size} | {row.optimizer} | {row.way} | {peak:.0f} "
+            f"| {expected:.0f} | {expected / peak - 1:+.0%} | {seconds / evaluations:.1f} |",
             flush=True,
         )
 

@@ -115,7 +115,11 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         ),
     ],
     "style-mix": [
-        *((mix, {"styles": BLENDED, "style_mix": mix}) for mix in ("blend", "octaves", "layers")),
+        *(
+            (f"{mix}: {' to '.join(styles)}", {"styles": styles, "style_mix": mix})
+            for mix in ("octaves", "layers")
+            for styles in (BLENDED, BLENDED[::-1])
+        ),
         ("style_rotations = 4", {"style_rotations": 4}),
     ],
     "content-measure": [

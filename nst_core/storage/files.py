@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from nst_core.storage.answers import Listed, OpenFile
 from nst_core.storage.answers import NotAFileError as NotAFileError
 from nst_core.storage.answers import Stat as Stat
 from nst_core.storage.answers import StorageError as StorageError
+from nst_core.storage.disk import Disk
 from nst_core.storage.local import is_link, on_disk
 from nst_core.storage.places import Place, PlaceError, place
 from nst_core.storage.storage import storage_of
@@ -214,6 +216,20 @@ def write_atomic(path: str | os.PathLike[str] | Place, data: bytes) -> str:
     """
     path = place(path)
     return storage_of(path).write(path, data)
+
+
+def write_atomic_parts(path: Place, parts: Sequence[bytes | memoryview]) -> None:
+    """Write a file as `write_atomic` does, from parts that take no more memory than they have.
+
+    In object storage, the parts are joined in memory first.
+
+    Raises:
+        OSError: as in `write_atomic`.
+    """
+    if isinstance(path, Path):
+        Disk().write_parts(path, parts)
+    else:
+        write_atomic(path, b"".join(parts))
 
 
 def make_durable(*paths: Place) -> None:

@@ -1,15 +1,15 @@
 """The targets of several styles put together: a blend, or different styles at different scales.
 
-A blend of Gram matrices is their weighted mean. If the loss is a sum of squares, this has the same
-gradient as the weighted mean of the losses of each style, which is how neural-style blends styles.
+A blend of Gram matrices is their weighted mean, as in neural-style. If the loss is a sum of
+squares, this has the same gradient as the weighted mean of the losses of each style.
 
 Centers and centered Gram matrices are both averaged. The blend lacks what the covariance of a
 mixture has besides, the covariance of the styles' means. With it, the result would vary between
-these means: a dark and a bright style would give strong contrasts that neither has. In the
-literature, styles are interpolated in the same way: Dumoulin et al. 2017 ("A learned representation
-for artistic style") and Huang & Belongie 2017 ("Arbitrary style transfer in real-time with adaptive
-instance normalization") average means and standard deviations, and Wasserstein barycenters of
-normal distributions have the average mean and no such term, either.
+these means, with regions of the one style and regions of the other. In the literature, styles are
+interpolated in the same way: Dumoulin et al. 2017 ("A learned representation for artistic style")
+and Huang & Belongie 2017 ("Arbitrary style transfer in real-time with adaptive instance
+normalization") average means and standard deviations, and Wasserstein barycenters of normal
+distributions have the average mean and no such term, either.
 
 Each style loss says itself how its targets blend (`style_losses`).
 """

@@ -63,6 +63,15 @@ class Checkpoint:
         Args:
             notes: any text that `from_bytes` should return together with the checkpoint.
         """
+        return b"".join(self.parts(notes))
+
+    def parts(self, notes: str = "") -> list[bytes | memoryview]:
+        """Return the parts of what `to_bytes` returns, which share the memory of the arrays.
+
+        The file is written by hand, because the arrays of large pictures take gigabytes, and
+        safetensors copies them twice: the size of a header of JSON in eight bytes, the header, and
+        the arrays one after the other.
+        """
         facts = {
             "version": VERSION,
             "octave": self.octave,
@@ -72,9 +81,20 @@ class Checkpoint:
             "notes": notes,
             "sha256": _digest(self.arrays),
         }
-        named = {str(index): np.asarray(array) for index, array in enumerate(self.arrays)}
         text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-        return safetensors.numpy.save({FACTS: text, **named})
+        arrays = [np.asarray(array, order="C") for array in self.arrays]
+        # The arrays come first, so that they are aligned whatever the length of the text.
+        named = {**{str(index): array for index, array in enumerate(arrays)}, FACTS: text}
+        header, end = {}, 0
+        for name, array in named.items():
+            begin, end = end, end + array.nbytes
+            kind = f"{array.dtype.kind.upper()}{8 * array.itemsize}"
+            shape = [*array.shape]
+            header[name] = {"dtype": kind, "shape": shape, "data_offsets": [begin, end]}
+        encoded = json.dumps(header).encode()
+        encoded += b" " * (-len(encoded) % 8)
+        data = [array.reshape(-1).data.cast("B") for array in named.values()]
+        return [len(encoded).to_bytes(8, "little"), encoded, *data]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "tuple[Checkpoint, str]":

@@ -41,15 +41,20 @@ WEIGHTS_OF_REGION = 4
 """Arrays of one channel of the size of the picture that the weights of a region take: at the size
 of the result, and at each style layer."""
 
-TILED_PICTURES: dict[OptimizerName, float] = {"adam": 20, "lbfgs": 20}
+TILED_PICTURES: dict[OptimizerName, float] = {"adam": 11, "lbfgs": 12}
 """The same for rows that are computed tile by tile, without the history of L-BFGS. There, these
 arrays are nearly all of the memory, so the number was measured apart."""
 
 PAIRS = 10
 """How many earlier steps L-BFGS remembers, unless memory is short."""
 
-PAIR = 6
-"""Arrays of the size of the picture that each of them adds: two of each state that exists."""
+PAIR = 2
+"""Arrays of the size of the picture that each of them adds if the row is tiled."""
+
+STYLE_ARRAYS, STYLE_PICTURES = 3, 8
+"""Arrays of the size of the largest layer, and of the picture, that exist at once while the targets
+of a style are computed; counted, not measured."""
+
 FRAME = 4
 """Arrays of the size of the picture that the temporal loss adds: the frame before, moved, with its
 mask; and differences in the gradient. Optical flow takes more, but before the optimization, which
@@ -57,6 +62,9 @@ takes more than that."""
 
 COMPILED: dict[OptimizerName, float] = {"adam": 240e6, "lbfgs": 245e6}
 """Bytes that compiling takes on a CPU, mostly for graphs; a GPU does not hold them."""
+
+TILED_COMPILED = 120e6
+"""The same for the smaller functions of a tile."""
 
 COPIES_OF_WEIGHTS = 2
 """On a CPU, the weights exist as NumPy arrays and as tensors; a GPU holds only tensors."""
@@ -125,7 +133,34 @@ def peak_memory(
     numbers = gradient + content + pictures
     if on_gpu:
         return round(BYTES * (numbers + weights))
-    return round(BYTES * (numbers + COPIES_OF_WEIGHTS * weights) + COMPILED[settings.optimizer])
+    compiled = TILED_COMPILED if tiles else COMPILED[settings.optimizer]
+    return round(BYTES * (numbers + COPIES_OF_WEIGHTS * weights) + compiled)
+
+
+def style_memory(
+    topology: Topology,
+    settings: Settings,
+    shape: tuple[int, int],
+    *,
+    on_gpu: bool = False,
+    tiles: Tiles | None = None,
+) -> int:
+    """Return the estimated peak memory of the targets of a style in bytes.
+
+    Args:
+        topology, settings, on_gpu: as in `peak_memory`.
+        shape: height and width of the style at its largest working size, in pixels.
+        tiles: those in which activations are computed; None for all at once.
+    """
+    grid = Grid.of(topology, settings, tiles) if tiles else None
+    blocks = [*_blocks(topology, settings, grid.shape(*shape) if grid else shape, regions=0)]
+    # Without tiles, the activations of all octaves exist at once.
+    octaves = 1 if tiles else sum(4.0**-octave for octave in range(settings.octaves))
+    kept = octaves * sum(block.style for block in blocks)
+    passing = STYLE_ARRAYS * max(block.largest for block in blocks)
+    pictures = STYLE_PICTURES * math.prod(shape) * 3
+    weights = COPIES_OF_WEIGHTS * sum(map(math.prod, topology.weight_shapes.values()))
+    return round(BYTES * (kept + passing + (0 if on_gpu and tiles else pictures) + weights))
 
 
 def _pictures(optimizer: OptimizerName, tiles: Tiles | None) -> float:

@@ -115,7 +115,7 @@ class OctaveTask:
             ValueError: there are tiles, and regions or a temporal loss.
         """
         grid = Grid.of(encoder.topology, settings, tiles) if tiles else None
-        pixels = resize(content, *shape)
+        pixels = content if content.shape[:2] == shape else resize(content, *shape)
         compiled = compile_for(
             encoder,
             optimizer_of(settings, tiles.pairs if tiles else None),

@@ -100,7 +100,7 @@ class _Features:
     def pictures(self) -> Iterator[Array]:
         """Yield the pictures at this size, upright."""
         for picture in self._given:
-            yield _at_side(self._encoder, as_pixels(picture, "style"), self._side, self._layers)
+            yield at_side(self._encoder, as_pixels(picture, "style"), self._side, self._layers)
 
     def __iter__(self) -> Iterator[Mapping[str, tf.Tensor]]:
         return iter([self.only]) if self.only is not None else self._computed()
@@ -229,7 +229,8 @@ def _center(features: tf.Tensor, kind: GramKind, weights: tf.Tensor | None) -> A
     return mean if kind == "centered" else np.zeros_like(mean)
 
 
-def _at_side(encoder: Encoder, style: Array, side: int, layers: tuple[str, ...]) -> Array:
+def at_side(encoder: Encoder, style: Array, side: int, layers: tuple[str, ...]) -> Array:
+    """Return a style with a longest side, or the smallest that the layers take, in pixels."""
     height, width = fit(style.shape[0], style.shape[1], side)
     smallest = encoder.topology.smallest_side(layers)
     return resize(style, max(height, smallest), max(width, smallest))

@@ -2,8 +2,8 @@
 
 With `style_mix = blend`, each style has its share of everything. With `octaves` and `layers`, the
 styles are named coarse to fine, and each gets its share of the octaves or layers (after Gatys et
-al. 2017, "Controlling perceptual factors in neural style transfer", section 6, who combine the
-coarse structure of one style with the fine structure of another). An octave or a layer that belongs
+al. 2017, "Controlling perceptual factors in neural style transfer", who combine the coarse
+structure of one style with the fine structure of another). An octave or a layer that belongs
 to two styles is a blend of both.
 
 This module loads no TensorFlow.

@@ -172,8 +172,7 @@ def iterates(
     Args:
         encoder: the feature network, from `load_encoder`.
         content, style, settings, init, content_mask, before: as in `stylize`; see `needs_style`.
-        targets: targets of the style, from `style_targets` with the same encoder and settings, or
-            of several styles, from `blending.blended_targets`.
+        targets: of `style_targets` with the same encoder and settings, or of `blended_targets`.
         seed: seed of the noise.
         checkpoint: of an iterate of the same stylization; this one continues to the same bits.
         is_enough: asked after each iterate; if true, the best picture, at full size, is the result.
@@ -238,7 +237,8 @@ def _through(
             reports = task.resume(checkpoint)
             report = next(reports)
         else:
-            reports = task.reports(resize(pixels, *shape), before=report)
+            pixels = pixels if pixels.shape[:2] == shape else resize(pixels, *shape)
+            reports = task.reports(pixels, before=report)
         for report in reports:
             yield _iterate(report, totals, shapes, index, steps)
             if is_enough() and not (report.stop_reason and index == last):

@@ -43,10 +43,11 @@ def absolute_variation(pixels: tf.Tensor) -> tf.Tensor:
     |d| is sqrt(d^2 + s^2) - s, where s is `SMALLEST_STEP` (Charbonnier et al. 1994).
     """
     across, down = _differences(pixels)
-    return tf.reduce_mean(_absolute(across)) + tf.reduce_mean(_absolute(down))
+    return tf.reduce_mean(absolute_difference(across)) + tf.reduce_mean(absolute_difference(down))
 
 
-def _absolute(differences: tf.Tensor) -> tf.Tensor:
+def absolute_difference(differences: tf.Tensor) -> tf.Tensor:
+    """Return |d| for each difference d, as `absolute_variation` defines it."""
     return tf.sqrt(tf.square(differences) + SMALLEST_STEP**2) - SMALLEST_STEP
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from nst_core.storage.files import list_files, read_kept, remove, write_atomic
+from nst_core.storage.files import list_files, read_kept, remove, write_atomic_parts
 from nst_core.storage.local import seconds_since_change
 from nst_core.storage.places import Place, redacted
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, NewerCheckpointError
@@ -85,7 +85,7 @@ class Checkpoints:
             **({"left_out": self._left_out} if self._left_out else {}),
         }
         try:
-            write_atomic(self._path, state.checkpoint.to_bytes(json.dumps(notes)))
+            write_atomic_parts(self._path, state.checkpoint.parts(json.dumps(notes)))
         except OSError as error:
             if not self._has_failed:
                 logger.warning(

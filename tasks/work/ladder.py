@@ -8,7 +8,7 @@ import gc
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from nst_core.devices import ProcessKilledError, is_allocation_failure, reserved_memory
@@ -26,6 +26,8 @@ logger = logging.getLogger("nst_batch.rows")
 
 Result = TypeVar("Result")
 
+
+TILES = Tiles()
 
 FEW_PAIRS = 3
 """How many earlier steps L-BFGS remembers if there is no memory for more."""
@@ -104,9 +106,9 @@ def _all_rungs(job: Job) -> Iterator[Rung]:
 def _tiles(topology: Topology, settings: Settings) -> Iterator[Tiles]:
     """Yield the ways in which a row can be computed tile by tile."""
     if can_be_tiled(topology, settings):
-        yield Tiles()
+        yield TILES
         if settings.optimizer == "lbfgs":
-            yield Tiles(pairs=FEW_PAIRS)
+            yield replace(TILES, pairs=FEW_PAIRS)
 
 
 def needed_memory(job: Job, device: str, rung: Rung = Rung()) -> int:

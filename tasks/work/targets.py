@@ -15,6 +15,7 @@ from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_shares import shares_of_styles
 from nst_core.transfer.styles import Samples
+from nst_core.transfer.tiles.grid import Tiles
 from tasks.engine.row_report import RowReport, wait_for_device
 from tasks.job import Job, JobStyle
 from tasks.stopping import Deadline, check_may_continue
@@ -24,6 +25,7 @@ from tasks.store.records import StyleRecord
 from tasks.store.style_cache import StyleCache
 from tasks.work.isolation import isolated
 from tasks.work.masks import style_mask
+from tasks.work.style_memory import within_style_memory
 from tasks.work.style_pictures import StylePictures
 
 if TYPE_CHECKING:
@@ -172,10 +174,12 @@ def compute(
     """
     from nst_core.devices import on_asked_devices
 
-    work = partial(_computed, report.job, style)
-
     def compute(device: str) -> "tuple[StyleTargets, float]":
-        return isolated(device, output, work) if isolate else work()
+        def with_tiles(tiles: Tiles | None) -> "tuple[StyleTargets, float]":
+            work = partial(_computed, report.job, style, tiles)
+            return isolated(device, output, work) if isolate else work()
+
+        return within_style_memory(report.job, style, device, with_tiles, isolated=isolate)
 
     # Another run may have held the style's lock until the deadline.
     check_may_continue(output, deadline, WAITING)
@@ -184,25 +188,32 @@ def compute(
     )
 
 
-def _computed(job: Job, style: JobStyle, _: object = None) -> tuple["StyleTargets", float]:
-    """Compute the targets of one of a job's styles in this process."""
+def _computed(
+    job: Job, style: JobStyle, tiles: Tiles | None, _: object = None
+) -> tuple["StyleTargets", float]:
+    """Compute the targets of one of a job's styles in this process, at once or tile by tile."""
     started = time.perf_counter()
-    targets = computed_targets(job, style, job.settings)
+    targets = computed_targets(job, style, job.settings, tiles)
     return targets, time.perf_counter() - started
 
 
-def computed_targets(job: Job, style: JobStyle, settings: Settings) -> "StyleTargets":
-    """Compute the targets of one of a job's styles with these settings.
+def computed_targets(
+    job: Job, style: JobStyle, settings: Settings, tiles: Tiles | None = None
+) -> "StyleTargets":
+    """Compute the targets of one of a job's styles with these settings, at once or tile by tile.
 
     Raises:
         PictureError: one of its pictures or its mask cannot be read, or changed while the batch
             ran.
     """
     from nst_core.transfer.statistics import style_targets
+    from nst_core.transfer.tiles.style import tiled_style_targets
 
     pictures = StylePictures(job, style, max(style_sides(settings)), enlarge=False)
     # A single picture is loaded only once.
     given = pictures[0] if len(pictures) == 1 else Samples(pictures)
+    if tiles:
+        return tiled_style_targets(job.encoder.load(), pictures[0].rgb, settings, tiles)
     mask, to_blend = style_mask(job), len(job.styles) > 1
     return style_targets(job.encoder.load(), given, settings, mask, to_blend=to_blend)
 

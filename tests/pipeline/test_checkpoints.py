@@ -289,7 +289,7 @@ def test_a_disk_without_room_for_one_fails_no_row(
     def full(*_: Any) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_atomic", full)
+    monkeypatch.setattr(module, "write_atomic_parts", full)
     table = run(batch)
     assert list(table["status"]) == ["done"]
     assert caplog.text.count("no checkpoint can be written: No space left on device") == 1
@@ -332,7 +332,7 @@ def test_a_checkpoint_is_due_after_a_time_and_never_too_often(
         now[0] += 5
         return ""
 
-    monkeypatch.setattr(module, "write_atomic", slow)
+    monkeypatch.setattr(module, "write_atomic_parts", slow)
     state = module.RowState(_any_checkpoint(), [], 1.0)
     assert row.write(state)
     now[0] += 99

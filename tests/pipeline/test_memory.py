@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 
 from nst_core.transfer import compiled
 from nst_core.transfer.optimization import OctaveTask
+from nst_core.transfer.tiles.grid import Tiles
 from tasks.store import checkpoints
 from tasks.work import ladder
 from tests.pictures import write_picture
@@ -182,6 +183,24 @@ def test_a_row_that_will_not_fit_begins_degraded_and_stays_so_when_it_is_cached(
     assert table["status"].tolist() == ["cached"] * 2
     assert state.is_completed()
     assert tried == []
+
+
+@pytest.mark.parametrize("pairs", [None, pytest.param(3, marks=pytest.mark.nights)])
+def test_a_row_that_only_fits_in_tiles_has_its_full_size_and_says_so(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, pairs: int | None
+) -> None:
+    def peak(*_: Any, tiles: Tiles | None, **__: Any) -> int:
+        return 1 if tiles and tiles.pairs == pairs else 1 << 60
+
+    monkeypatch.setattr(ladder, "peak_memory", peak)
+    monkeypatch.setattr(ladder, "is_worth_it", lambda *_: True)
+    monkeypatch.setattr(ladder, "TILES", Tiles(16))
+    _, table = run = batch.run(HEADER, LARGE)
+    few = " and 3 instead of 10 steps in L-BFGS's memory" if pairs else ""
+    assert degraded(run) == [f"tiles{few}"]
+    assert table.loc[2, ["status", "width", "height"]].tolist() == ["done", 64, 64]
+    assert table.loc[2, "warnings"] == f"degraded for lack of memory: tiles{few}"
+    assert batch.run(HEADER, LARGE)[1]["status"].tolist() == ["cached"]
 
 
 @pytest.mark.nights

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import astuple, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
+from nst_core.storage.files import write_atomic_parts
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import style_targets
@@ -87,6 +90,21 @@ def test_it_is_a_copy() -> None:
     iterate = run()[0][1]
     first = iterate.checkpoint().to_bytes()
     assert iterate.checkpoint().to_bytes() == first
+
+
+def test_it_is_a_safetensors_file_whose_parts_share_the_memory_of_the_arrays(
+    tmp_path: Path,
+) -> None:
+    checkpoint = run()[0][1].checkpoint()
+    found = safetensors.numpy.load(checkpoint.to_bytes("a note"))
+    for index, array in enumerate(checkpoint.arrays):
+        np.testing.assert_array_equal(found[str(index)], array)
+        assert found[str(index)].dtype == array.dtype
+    largest = max(checkpoint.arrays, key=lambda array: array.size)
+    shared = [np.shares_memory(largest, np.frombuffer(it, np.uint8)) for it in checkpoint.parts()]
+    assert any(shared)
+    write_atomic_parts(tmp_path / "x", checkpoint.parts())
+    assert (tmp_path / "x").read_bytes() == checkpoint.to_bytes()
 
 
 @pytest.mark.parametrize("position", [0, 7, 100, -1])

@@ -26,6 +26,7 @@ from nst_core.transfer.tiles.losses import (
     TiledTargets,
     tiled_content,
 )
+from nst_core.transfer.tiles.style import tiled_style_targets
 from nst_core.transfer.tiles.sums import SUMMED
 from nst_core.transfer.tiles.walk import core_of, tiles_of
 from tests.encoders import TINY, random_encoder, random_pixels, tiny_encoder
@@ -248,3 +249,21 @@ def test_the_margins_are_as_wide_as_what_the_layers_see() -> None:
     assert Grid.of(topology, shifted, Tiles(20)) == Grid(24, 64)
     assert not is_worth_it(topology, Settings(), (576, 1152))
     assert is_worth_it(topology, Settings(), (576, 1153))
+
+
+@pytest.mark.parametrize("gram", ["centered", "raw"])
+def test_the_targets_of_a_style_are_those_of_the_whole_picture(gram: str) -> None:
+    encoder, style = tiny_encoder(), random_pixels(53, 61)
+    measure = " ".join(SUMMED)
+    settings = SETTINGS.model_copy(update={"style_measure": measure, "gram": gram})
+    whole = style_targets(encoder, style, settings)
+    tiled = tiled_style_targets(encoder, style, settings, SHALLOW)
+    close = partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5)
+    tf.nest.map_structure(close, tiled.grams, whole.grams)
+    tf.nest.map_structure(close, tiled.centers, whole.centers)
+    tf.nest.map_structure(close, tiled.others, whole.others)
+    np.testing.assert_array_equal(tiled.colors.covariance, whole.colors.covariance)
+    again = StyleTargets.from_bytes(tiled.to_bytes())
+    assert again.to_bytes() == tiled.to_bytes()
+    plain = SETTINGS.model_copy(update={"gram": gram})
+    assert tiled_style_targets(encoder, style, plain, SHALLOW).others == ()

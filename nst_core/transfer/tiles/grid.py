@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from nst_core.networks.topology import Convolution, Topology
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS
+from nst_core.transfer.terms import term_weights
 
 TILE = 512
 """The side of a tile without its margins, in pixels. With the default layers of `compact`, margins
 add a quarter to the pixels; a larger tile needs more memory, and a smaller one more time."""
+
+
+TILED_TERMS = ("content", "style", "tv")
+"""The loss terms that can be computed tile by tile."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,23 @@ def _rounded_up(number: int, unit: int) -> int:
 
 
 def can_be_tiled(topology: Topology, settings: Settings) -> bool:
-    """Return whether the losses of a row are made of sums over the positions of each layer.
+    """Return whether the losses of a row are made of sums over positions.
 
-    Sorted activations, nearest neighbors and self-similarities are not. Networks whose convolutions
-    have strides are left out, because there the padding depends on the size of the picture.
+    Sorted activations, nearest neighbors and self-similarities are not, and neither are the loss
+    terms that are not in `TILED_TERMS`.
+    """
+    weights = term_weights(settings)
+    others = any(weight for term, weight in weights.items() if term not in TILED_TERMS)
+    is_of_features = settings.content_measure == "features"
+    return is_of_features and not others and style_can_be_tiled(topology, settings)
+
+
+def style_can_be_tiled(topology: Topology, settings: Settings) -> bool:
+    """Return whether the style losses of a row are made of sums over the positions of each layer.
+
+    Networks whose convolutions have strides are left out, because there the padding depends on the
+    size of the picture.
     """
     layers = topology.up_to(layers_of(settings))
     strides = {layer.stride for layer in layers if isinstance(layer, Convolution)}
-    of_sums = all(COSTS[name].is_summed for name in settings.style_loss_weights)
-    return of_sums and settings.content_measure == "features" and strides <= {1}
+    return strides <= {1} and all(COSTS[name].is_summed for name in settings.style_loss_weights)

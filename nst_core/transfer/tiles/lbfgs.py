@@ -74,10 +74,13 @@ class TiledLbfgs:
         for _ in range(steps):
             if state.status != RUNNING:
                 break
-            direction, knows_curvature = self._direction(state)
-            trials = self._search(objective, state, direction)
-            state = self._accepted(state, trials, knows_curvature)
+            state = self._stepped(objective, state)
         return state
+
+    def _stepped(self, objective: Objective, state: LbfgsState) -> LbfgsState:
+        direction, knows_curvature = self._direction(state)
+        trials = self._search(objective, state, direction)
+        return self._accepted(state, trials, knows_curvature)
 
     def _active(self, point: Array, gradient: Array) -> NDArray[np.bool_]:
         """Return where descent would move out of the box."""

@@ -5,14 +5,14 @@ follow from them, such as its Gram matrices. The gradient of the style loss with
 sums is small and the same for all tiles. A second walk computes each tile again, and multiplies its
 derivatives by that gradient. By the chain rule, the sum over the tiles is the gradient of the whole
 picture, except for rounding, and no tile has a seam. The content loss is itself a sum over
-positions, so it only needs the second walk. Total variation is computed from the whole picture.
+positions, so it only needs the second walk. Total variation has strips of its own.
 
 Whole pictures are NumPy arrays in the computer's memory, and only tiles are on the device.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from operator import add
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from nst_core.transfer.settings import Normalization, Settings, TvKind
 from nst_core.transfer.tiles.grid import Grid
 from nst_core.transfer.tiles.sums import added
 from nst_core.transfer.tiles.tile import LayerSums, TileLosses
+from nst_core.transfer.tiles.variation import TiledVariation
 from nst_core.transfer.tiles.walk import tiles_of
 
 Pixels = NDArray[np.float32]
@@ -86,7 +87,9 @@ class TiledLosses:
         self._grid, self._none = grid, tile.no_sums
         self._sums, self._gradient = AnySize.of(tile.sums), AnySize.of(tile.gradient)
         self._content, self._style = AnySize.of(tile.content), AnySize.of(tile.style)
-        self._channels = partial(_of_channels, AnySize.of(tile.variation), tile.share_of_channel)
+        units = tile.convention.in_network_units
+        scale = encoder.topology.preprocessing.scale if units else 1.0
+        self._variation = TiledVariation(tile.convention.variation, scale)
 
     def terms(self, pixels: Pixels, targets: TiledTargets, weights: LossWeights) -> LossTerms:
         """Return what `losses.loss_terms` returns without tiles, except for rounding."""
@@ -94,14 +97,14 @@ class TiledLosses:
         for tile in tiles_of(pixels, self._grid):
             parts = (tf.constant(tile.of(each)) for each in (pixels, targets.content))
             content += float(self._content(*parts, tile.as_tensors(), small, weights))
-        style, variation = self._of_style(pixels, small, weights), self._channels(pixels)
+        style, variation = self._of_style(pixels, small, weights), self._variation(pixels)
         return _terms(content, style, variation, weights)
 
     def evaluation(self, pixels: Pixels, targets: TiledTargets, weights: LossWeights) -> Evaluation:
         """Return the losses of a picture, and the gradient of their weighted sum, as arrays."""
         small, content, gradient = _tensors(targets.small), np.float64(0), np.zeros_like(pixels)
         merged = weights.merged
-        variation = self._channels(pixels, gradient, float(merged.terms["tv"]))
+        variation = self._variation(pixels, gradient, float(merged.terms["tv"]))
         style = self._of_style(pixels, small, merged)
         for tile in tiles_of(pixels, self._grid):
             parts = (tf.constant(tile.of(each)) for each in (pixels, targets.content))
@@ -125,33 +128,6 @@ class TiledLosses:
 def _tensors(targets: TiledTargets) -> TiledTargets:
     tensors: TiledTargets = tf.nest.map_structure(tf.convert_to_tensor, targets)
     return tensors
-
-
-def _of_channels(
-    variation: Callable[..., Any],
-    share: float,
-    pixels: Pixels,
-    gradient: Pixels | None = None,
-    weight: float = 0.0,
-) -> np.float32:
-    """Return the total variation, one channel at a time, which takes a third of the memory.
-
-    Args:
-        variation: function of (height, width, 1), to a loss and its gradient.
-        share: what the losses of the channels are multiplied by before they are added.
-        pixels: the picture.
-        gradient: an array to which the gradient is added, if there is one.
-        weight: what the gradient is multiplied by first.
-    """
-    total = np.float64(0)
-    for channel in range(pixels.shape[-1]):
-        loss, of_channel = variation(tf.constant(pixels[..., channel : channel + 1]))
-        total += share * float(loss)
-        if gradient is not None:
-            scaled = of_channel.numpy()
-            scaled *= np.float32(share * weight)
-            gradient[..., channel : channel + 1] += scaled
-    return np.float32(total)
 
 
 def _terms(

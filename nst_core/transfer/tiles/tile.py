@@ -15,13 +15,9 @@ from nst_core.transfer.style_losses.costs import COSTS, GRAM
 from nst_core.transfer.style_losses.relative import relative_loss
 from nst_core.transfer.tiles.sums import SUMMED, Sums, product
 from nst_core.transfer.tiles.walk import Tile, core_of
-from nst_core.transfer.variation import common_variation, summed_variation
 
 LayerSums = dict[str, dict[str, Sums]]
 """Sums by layer and style loss."""
-
-SUMS_OF_PIXELS = (summed_variation, common_variation)
-"""The variations that are sums over the picture; all others are means."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +29,9 @@ class TileLosses:
     tv_kind: TvKind
 
     @property
-    def _convention(self) -> Convention:
+    def convention(self) -> Convention:
+        """The formulas of the losses."""
         return convention_of(self.normalization, self.tv_kind)
-
-    @property
-    def share_of_channel(self) -> float:
-        """What the total variations of three channels are multiplied by to add up to the whole."""
-        return 1.0 if self._convention.variation in SUMS_OF_PIXELS else 1 / 3
 
     def no_sums(self, targets: Any) -> LayerSums:
         """Return the sums of no tiles, float64."""
@@ -107,7 +99,7 @@ class TileLosses:
             statistics=statistics,
             targets=Targets({}, targets.grams, targets.centers, targets.others),
             weights=weights,
-            convention=self._convention,
+            convention=self.convention,
         )
 
     def content(
@@ -158,16 +150,6 @@ class TileLosses:
             style = product(self._sums(features, tile, targets), of_sums)
             whole = weights.terms["content"] * loss + style
         return loss, tape.gradient(whole, part)
-
-    def variation(self, channel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the total variation of a channel (height, width, 1), and its gradient."""
-        convention = self._convention
-        units = convention.in_network_units
-        scale = self.encoder.topology.preprocessing.scale if units else 1.0
-        with tf.GradientTape() as tape:
-            tape.watch(channel)
-            loss = convention.variation(channel * scale)
-        return loss, tape.gradient(loss, channel)
 
     def squares(self, part: tf.Tensor, tile: Tile, layers: Iterable[str]) -> dict[str, tf.Tensor]:
         """Return the sum of squared activations of a tile at each layer, and their number."""
