@@ -63,6 +63,11 @@ STYLE_ARRAYS, STYLE_PICTURES = 3, 8
 """Arrays of the size of the largest layer, and of the picture, that exist at once while the targets
 of a style are computed; counted, not measured."""
 
+FRAME = 4
+"""Arrays of the size of the picture that the temporal loss adds: the frame before, moved, with its
+mask; and differences in the gradient. Optical flow takes more, but before the optimization, which
+takes more than that."""
+
 COMPILED: dict[OptimizerName, float] = {"adam": 240e6, "lbfgs": 245e6}
 """Bytes that compiling takes on a CPU, mostly for graphs; a GPU does not hold them."""
 
@@ -110,6 +115,7 @@ def peak_memory(
     rematerialize: bool = False,
     regions: int = 0,
     tiles: Tiles | None = None,
+    is_frame: bool = False,
 ) -> int:
     """Return the estimated peak memory of a stylization in bytes.
 
@@ -121,6 +127,7 @@ def peak_memory(
             that of the process, without what it takes to import this package and TensorFlow.
         rematerialize, tiles: as in `iterates`.
         regions: of the content's mask; 0 if there is none.
+        is_frame: whether it has a temporal loss.
     """
     grid = Grid.of(topology, settings, tiles) if tiles else None
     blocks = [*_blocks(topology, settings, grid.shape(*shape) if grid else shape, regions)]
@@ -130,6 +137,7 @@ def peak_memory(
         content += SIMILARITIES * len(settings.content_layer_weights)
     held = _pictures(settings.optimizer, tiles)
     held += AVERAGE if is_extended(settings) else 0
+    held += FRAME if is_frame else 0
     pictures = held * math.prod(shape) * 3 + WEIGHTS_OF_REGION * regions * math.prod(shape)
     further = ARRAYS_OF_REGION * max(regions - 1, 0) * sum(block.of_style for block in blocks)
     weights = sum(map(math.prod, topology.weight_shapes.values()))
