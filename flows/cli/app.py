@@ -221,8 +221,8 @@ def write_manifest(
     /,
     *,
     output: Annotated[PlaceOption, Parameter(alias="-o", help="the CSV file to write")],
-    sequence: TextOption = "",
-    flow: TextOption = "",
+    sequence: TextOption | None = None,
+    flow: TextOption | None = None,
     overwrite: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
@@ -245,9 +245,8 @@ def write_manifest(
     if flow and not sequence:
         terminal.fail("--flow: only a sequence has flow; add --sequence NAME, or remove --flow")
         return UNUSABLE
-    return write_pairs(
-        *(terminal, contents, styles, output), overwrite=overwrite, sequence=sequence, flow=flow
-    )
+    how = {"sequence": sequence or "", "flow": flow or ""}
+    return write_pairs(terminal, contents, styles, output, overwrite=overwrite, **how)
 
 
 @app.command
