@@ -222,8 +222,8 @@ def write_manifest(
     /,
     *,
     output: Annotated[PlaceOption, Parameter(alias="-o", help="the CSV file to write")],
-    sequence: TextOption = "",
-    flow: TextOption = "",
+    sequence: TextOption | None = None,
+    flow: TextOption | None = None,
     overwrite: Annotated[bool, Flag] = False,
     blend_steps: BlendSteps | None = None,
     json: Json = False,
@@ -245,11 +245,15 @@ def write_manifest(
     """
     from flows.cli.commands.pairs import write_pairs
 
+    terminal = Terminal(as_json=json)
+    if flow and not sequence:
+        terminal.fail("--flow: only a sequence has flow; add --sequence NAME, or remove --flow")
+        return UNUSABLE
     return write_pairs(
-        *(Terminal(as_json=json), contents, styles, output),
+        *(terminal, contents, styles, output),
         overwrite=overwrite,
-        sequence=sequence,
-        flow=flow,
+        sequence=sequence or "",
+        flow=flow or "",
         blend_steps=blend_steps,
     )
 
