@@ -205,7 +205,7 @@ def run_jobs(
     ):
         style = style_submitter(workers, use_style, batch, limits.deadline)
         row = row_submitter(workers, batch, limits)
-        if limits.deadline.at == math.inf:
+        if limits.deadline.at == math.inf and not any(job.previous for job in jobs):
             in_flight.gather(in_flight.submit(jobs, style, row))
             return None
         estimate = Speeds.read(batch.style_cache, batch.devices).seconds

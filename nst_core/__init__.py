@@ -12,6 +12,7 @@
 * `stylize` makes one picture. Its parts are `load_encoder`, `style_targets` (once for each style),
   `iterates` (which yields the best picture so far) and `finish`.
 * `Blend` is several styles, and `Samples` several pictures of one; `stylize` takes both.
+* `FrameBefore` is the frame before a frame of a moving picture; `stylize` and `iterates` take it.
 * `Outcome` and `Iterate` have `pixels`, `losses`, a Pillow `image` and `save(path)`.
 * Errors meant for users are subclasses of `UserError`, such as `PictureError`, `SaveError` and
   `WeightsError`; their messages say what to do. A loss that is not finite raises `NotFiniteError`.
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from nst_core.networks.encoder import Encoder
     from nst_core.networks.loading import load_encoder
     from nst_core.networks.weight_files import WeightsError
+    from nst_core.transfer.frames import FrameBefore
     from nst_core.transfer.optimization import NotFiniteError
     from nst_core.transfer.presets import presets, resolve
     from nst_core.transfer.settings import Settings
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Blend",
     "Encoder",
+    "FrameBefore",
     "Iterate",
     "Losses",
     "NotFiniteError",
@@ -73,6 +76,7 @@ __all__ = [
 _MODULES = {
     "Blend": "nst_core.transfer.styles",
     "Encoder": "nst_core.networks.encoder",
+    "FrameBefore": "nst_core.transfer.frames",
     "Iterate": "nst_core.transfer.stylize",
     "Losses": "nst_core.transfer.terms",
     "NotFiniteError": "nst_core.transfer.optimization",

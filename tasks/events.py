@@ -75,6 +75,8 @@ class RowEstimate:
         speed_group: a name for rows whose `preparation` and `work` are wrong by the same factors.
         share_group: a name for rows whose `share` is wrong by the same factor.
         is_measured: whether this machine has finished such rows; otherwise this is a guess.
+        after: the line of the row that ends before this one begins, which is the frame before; 0 if
+            it waits for no row.
     """
 
     line: int
@@ -85,6 +87,7 @@ class RowEstimate:
     speed_group: str = ""
     share_group: str = ""
     is_measured: bool = False
+    after: int = 0
 
     @property
     def seconds(self) -> float:

@@ -55,6 +55,23 @@ class JobStyle(BaseModel):
         return name_of(self.place)
 
 
+class PreviousFrame(BaseModel):
+    """The frame before another one, as its job describes it.
+
+    Attributes:
+        line, key, output: of its job.
+        content, content_sha256: its content picture.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    line: int
+    key: str
+    output: str
+    content: PlaceField
+    content_sha256: str
+
+
 class Job(BaseModel):
     """A row that can run; small and plain, because it crosses task boundaries.
 
@@ -73,6 +90,11 @@ class Job(BaseModel):
         key: identity of the result.
         warnings: what is odd about the pictures.
         priority: jobs with a higher number run first.
+        sequence, frame: the moving picture of which it is a frame, and its number there, from 1;
+            empty and 0 if it is none.
+        previous: the frame before; None if there is none.
+        flow, flow_sha256: the file of the flow to that frame, and its digest; None and empty if the
+            flow is computed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -98,6 +120,11 @@ class Job(BaseModel):
     style_mask_sha256: str = ""
     regions: int = 0
     style_regions: int = 0
+    sequence: str = ""
+    frame: int = 0
+    previous: PreviousFrame | None = None
+    flow: PlaceField | None = None
+    flow_sha256: str = ""
 
     @property
     def content_name(self) -> str:
@@ -134,11 +161,15 @@ def by_priority(jobs: Sequence[Job]) -> list[Job]:
     """Return the jobs in the order in which they run: by priority, else as in the manifest.
 
     Equal jobs share the highest priority among them. The first of them in the manifest therefore
-    stays the first, whose result the others copy.
+    stays the first, whose result the others copy. A frame has at least the priority of the frames
+    after it, which wait for it.
     """
     highest: dict[str, float] = {}
     for job in jobs:
         highest[job.key] = max(job.priority, highest.get(job.key, job.priority))
+    for job in reversed(jobs):
+        if job.previous and (before := job.previous.key) in highest:
+            highest[before] = max(highest[before], highest[job.key])
     return sorted(jobs, key=lambda job: -highest[job.key])
 
 

@@ -14,6 +14,11 @@ OPTIONAL = (INIT, CONTENT_MASK, STYLE_MASK)
 """The columns that name pictures a row may do without."""
 SOURCES = (*REQUIRED, *OPTIONAL)
 """The columns that name pictures; a row without an `init` starts from what its settings say."""
+SEQUENCE = "sequence"
+FLOW = "flow"
+"""The column that names a file of optical flow, from a frame to the frame before it."""
+FILES = (*SOURCES, FLOW)
+"""The columns that name files."""
 PRIORITY = "priority"
 
 
@@ -77,6 +82,8 @@ class Row:
         priority: rows with a higher number run first; no key or name depends on it.
         init: where the picture is that the row starts from; None if it names none.
         content_mask, style_mask: where the masks are; None if it names none.
+        sequence: the name of the moving picture of which the row is a frame; empty if it is none.
+        flow: where the flow to the frame before is; None if the row names none.
     """
 
     line: int
@@ -90,6 +97,8 @@ class Row:
     init: Place | None = None
     content_mask: Place | None = None
     style_mask: Place | None = None
+    sequence: str = ""
+    flow: Place | None = None
 
     @property
     def sources(self) -> tuple[tuple[str, Place], ...]:
@@ -106,6 +115,11 @@ class Row:
             for place in named
             if place is not None and column in self.cells
         )
+
+    @property
+    def files(self) -> tuple[tuple[str, Place], ...]:
+        """The files that the row names, with their columns: its pictures, and its flow."""
+        return self.sources if self.flow is None else (*self.sources, (FLOW, self.flow))
 
     def with_faults(self, faults: Iterable[Fault]) -> "Row":
         """Return the row with additional faults."""

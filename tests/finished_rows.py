@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nst_core.storage.files import read_whole
 from nst_core.storage.places import Place
-from nst_core.transfer.terms import LOSS_TERMS, loss_name
+from nst_core.transfer.terms import loss_name, terms_of
 from tasks.job import Job
 from tasks.store.curves import Point, curve_csv
 from tasks.store.file_reference import FileReference
@@ -35,7 +35,7 @@ def loss_of(row: str) -> float:
 
 def curve_of(row: str) -> bytes:
     """Return a curve that ends with the loss of the row, which differs from row to row."""
-    loss, terms = loss_of(row), dict.fromkeys(LOSS_TERMS, 1)
+    loss, terms = loss_of(row), dict.fromkeys(terms_of(is_frame=False), 1)
     return curve_csv([Point(1, 8, 6, 0, 1, 9 * loss, terms), Point(1, 8, 6, 10, 12, loss, terms)])
 
 
@@ -43,7 +43,7 @@ def record_of(row: str, name: str, output: Place, *, is_old: bool = False) -> Pi
     """Return the record of a row; an old record has no SHA-256 of the curve."""
     curve = FileReference.to(OutputFolder(output).curve(name), curve_of(row))
     facts = {"width": 8, "height": 6, "evaluations": 12, "steps": 10, "seed": 1, "recoveries": 0}
-    losses = ("total_loss", *map(loss_name, LOSS_TERMS), "start_loss")
+    losses = ("total_loss", *map(loss_name, terms_of(is_frame=False)), "start_loss")
     return PictureRecord.model_validate(
         {
             "key": key_of(row),

@@ -6,20 +6,25 @@ Commands are imported when they run, so that help and `check` load neither Prefe
 from importlib.metadata import version
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App, Parameter
 
 from flows.cli.cache_app import cache_app
+from flows.cli.exit_codes import UNUSABLE
 from flows.cli.main import end_on_signal, main
 from flows.cli.options import (
     OUTPUT,
     PATH_OR_URL,
     ROW_OPTIONS,
     WHEN,
+    BlendSteps,
     Cache,
     Flag,
+    Fps,
     Json,
     OutputJson,
     PlaceOption,
+    Seconds,
+    Side,
     TextOption,
     asking,
     to_places,
@@ -137,39 +142,43 @@ def plot(output: PlaceOption, row: str | None = None, /, *, json: Json = False) 
     return plot_losses(Terminal(as_json=json), OutputFolder(output), row)
 
 
-@app.command
+@app.command(usage="Usage: nst-batch animate [OPTIONS] OUTPUT [ROW]")
 def animate(
     output: PlaceOption,
-    row: str,
+    row: str | None = None,
     /,
     *,
+    sequence: Annotated[
+        TextOption | None, Parameter(help="make a film of the frames of this sequence instead")
+    ] = None,
+    fps: Fps = 25.0,
     format: Annotated[  # noqa: A002 - as users call it
-        Literal["webp", "gif"], Parameter(help="webp keeps all colors; gif plays everywhere")
+        Literal["webp", "gif", "apng"],
+        Parameter(help="webp keeps all colors; gif plays everywhere; apng loses nothing"),
     ] = "webp",
-    size: Annotated[
-        int, Parameter(help="longest side, in pixels", validator=validators.Number(gte=16))
-    ] = 512,
-    seconds: Annotated[
-        float,
-        Parameter(
-            help="seconds until the result appears",
-            validator=validators.Number(gt=0, lte=600),
-            show_default="{:g}".format,
-        ),
-    ] = 4.0,
+    size: Side = 512,
+    seconds: Seconds = 4.0,
     json: Json = False,
 ) -> int:
-    """Write an animation of a row's progress, if the row was run with `--save-every`.
+    """Write an animation of a row's progress, if the row was run with `--save-every`, or a film.
+
+    A film shows the results of the frames of a sequence.
 
     Args:
         output: the output folder of a run
         row: a line number in the manifest, or the name of an output, such as `anna_night`
     """
-    from flows.cli.commands.animate import animate as animate_row
+    from flows.cli.commands.animate import animate as write_animation
+    from flows.cli.commands.animate import film
     from tasks.store.output_folder import OutputFolder
 
     terminal, folder = Terminal(as_json=json), OutputFolder(output)
-    return animate_row(terminal, folder, row, format, size=size, seconds=seconds)
+    if (row is None) == (sequence is None):
+        terminal.fail("animate: expected a row or --sequence, and not both; add one, or remove one")
+        return UNUSABLE
+    if sequence is not None:
+        return film(terminal, folder, sequence, format, size=size, fps=fps)
+    return write_animation(terminal, folder, row or "", format, size=size, seconds=seconds)
 
 
 @app.command(name="show", usage="Usage: nst-batch show [OPTIONS] PICTURE [MORE...]")
@@ -213,26 +222,35 @@ def write_manifest(
     /,
     *,
     output: Annotated[PlaceOption, Parameter(alias="-o", help="the CSV file to write")],
+    sequence: TextOption = "",
+    flow: TextOption = "",
     overwrite: Annotated[bool, Flag] = False,
-    blend_steps: Annotated[
-        int | None, Parameter(validator=validators.Number(gte=2, lte=32))
-    ] = None,
+    blend_steps: BlendSteps | None = None,
     json: Json = False,
 ) -> int:
     """Write a manifest that pairs every content with every style, from two folders or globs.
 
+    With `--sequence`, the contents are the frames of a moving picture, in the order of the numbers
+    in their names (frame2 before frame10), and there is one style.
+
     Args:
         contents: folder, or quoted glob such as 'photos/**/*.jpg'
         styles: folder, or quoted glob
+        sequence: name of the moving picture whose frames the contents are
+        flow: folder or quoted glob of .flo files, from each frame but the first to the one before;
+            computed if omitted
         overwrite: replace the file if it exists
         blend_steps: instead of pairs, write so many blends that lead from one of two styles to the
             other, or a square of so many blends along each side between three or four styles
     """
     from flows.cli.commands.pairs import write_pairs
 
-    terminal = Terminal(as_json=json)
     return write_pairs(
-        terminal, contents, styles, output, overwrite=overwrite, blend_steps=blend_steps
+        *(Terminal(as_json=json), contents, styles, output),
+        overwrite=overwrite,
+        sequence=sequence,
+        flow=flow,
+        blend_steps=blend_steps,
     )
 
 

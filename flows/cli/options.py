@@ -6,7 +6,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from cyclopts import Group, Parameter, Token
+from cyclopts import Group, Parameter, Token, validators
 from pydantic import SkipValidation, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -78,6 +78,18 @@ Flag = Parameter(negative="", show_default=False)
 Json = Annotated[bool, Flag, Parameter(help="print the result as JSON")]
 OutputJson = Annotated[Json, Parameter(group=OUTPUT)]
 """The same as `Json`, for commands whose options are in groups."""
+
+
+def _number(help_: str, limits: validators.Number) -> Parameter:
+    return Parameter(help=help_, validator=limits, show_default="{:g}".format)
+
+
+Side = Annotated[int, _number("longest side, in pixels", validators.Number(gte=16))]
+Seconds = Annotated[
+    float, _number("seconds until the result of a row appears", validators.Number(gt=0, lte=600))
+]
+BlendSteps = Annotated[int, Parameter(validator=validators.Number(gte=2, lte=32))]
+Fps = Annotated[float, _number("frames per second of a film", validators.Number(gt=0, lte=50))]
 
 
 def weight_store(weights: Path | None, cache: Place | None) -> "WeightStore":

@@ -1,15 +1,22 @@
 """Animations made of pictures that all have the same shape."""
 
 import io
-from collections.abc import Iterable
-from typing import Literal, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-AnimationFormat = Literal["webp", "gif"]
+AnimationFormat = Literal["webp", "gif", "apng"]
 FORMATS: tuple[AnimationFormat, ...] = get_args(AnimationFormat)
+
+OPTIONS: Mapping[AnimationFormat, Mapping[str, Any]] = {
+    "webp": {"quality": 85, "method": 4},
+    "gif": {"optimize": False, "disposal": 2},
+    "apng": {},
+}
+"""How Pillow saves each format."""
 
 SHORTEST_FRAME = 20
 """In milliseconds; browsers show shorter frames for much longer."""
@@ -26,7 +33,8 @@ def encode_animation(
 
     Args:
         frames: at least one; sRGB, uint8, (height, width, 3), all of the same shape.
-        kind: `webp` keeps all colors; `gif` has 256 colors per frame, and plays everywhere.
+        kind: `webp` keeps all colors; `gif` has 256 colors per frame, and plays everywhere; `apng`
+            loses nothing.
         frame_ms, last_frame_ms: how long each frame is shown, and how long the last one.
 
     Raises:
@@ -43,12 +51,12 @@ def encode_animation(
     first, *others = map(_with_own_palette, pictures) if kind == "gif" else pictures
     first.save(
         data,
-        kind,
+        "png" if kind == "apng" else kind,
         save_all=True,
         append_images=others,
         duration=[*shortest, max(SHORTEST_FRAME, last_frame_ms)],
         loop=0,
-        **({"optimize": False, "disposal": 2} if kind == "gif" else {"quality": 85, "method": 4}),
+        **OPTIONS[kind],
     )
     return data.getvalue()
 

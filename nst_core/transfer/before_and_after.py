@@ -119,6 +119,23 @@ def within(outside: _Pixels, inside: _Pixels, coverage: _Pixels) -> _Pixels:
     return outside + coverage * (inside - outside)
 
 
+def unfinished_picture(pixels: _Pixels, content: _Pixels, settings: Settings) -> _Pixels:
+    """Return the picture of which `finished_picture` would make these pixels, as far as possible.
+
+    Below full strength, this is what the blend with the content was made of, clipped to [0, 1]. The
+    colors that `color = content` has replaced are not known anymore.
+
+    Args:
+        pixels: a result, sRGB in [0, 1], float32 (height, width, 3).
+        content: the content of the same shape.
+        settings: how to stylize.
+    """
+    share = settings.strength * (2 - settings.strength)
+    if share in (0, 1):
+        return pixels
+    return np.clip(content + (pixels - content) / np.float32(share), 0, 1)
+
+
 def _blend(start: _Pixels, end: _Pixels, share: float) -> _Pixels:
     """Return a picture between two others, which is exactly one of them at a share of 0 or 1."""
     if share in (0, 1):

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.compiled import Compiled
 from nst_core.transfer.loss_weights import LossWeights
-from nst_core.transfer.terms import LOSS_TERMS
 
 _Pixels = NDArray[np.float32]
 
@@ -53,7 +52,7 @@ def with_scales(
 
     style = gradient_of(UNIT, content)
     moved = content - np.float32(STEP / (size_of(style) or 1)) * style
-    sizes = {term: size_of(gradient_of(term, moved)) for term in LOSS_TERMS}
+    sizes = {term: size_of(gradient_of(term, moved)) for term in weights.terms}
     return weights._replace(scales=_scales(sizes))
 
 
@@ -69,7 +68,7 @@ def _scales(sizes: Mapping[str, float]) -> dict[str, Any]:
     }
     return {
         term: tf.constant(_scale(term, unit, sizes[term]) if term in usable else 1.0, tf.float32)
-        for term in LOSS_TERMS
+        for term in sizes
     }
 
 

@@ -6,19 +6,24 @@ format of a result, unless it is PNG.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
 from nst_core.transfer.style_shares import weights_of_styles
+from nst_core.transfer.terms import FRAME_TERMS, weight_name
 
 STATISTICS_VERSION = 1
 """Increased whenever the numbers in style targets change for the same picture and encoder."""
 
 STYLIZE_VERSION = 1
 """Increased whenever the optimization gives different pixels for the same row."""
+
+FLOW_VERSION = 1
+"""Increased whenever computed flow, or what is made of flow, is different for the same pictures."""
 
 
 ALPHA = "alpha"
@@ -112,7 +117,12 @@ def blend_key(keys: Sequence[str], settings: Settings) -> str:
 
 
 def row_key(
-    content_sha256: str, style: str, settings: Settings, init_sha256: str = "", mask: str = ""
+    content_sha256: str,
+    style: str,
+    settings: Settings,
+    init_sha256: str = "",
+    mask: str = "",
+    previous: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the key of a result, from the content picture, the style's key and the settings.
 
@@ -125,6 +135,10 @@ def row_key(
         init_sha256: digest of the decoded content of the picture to start from; empty if the
             settings say what to start from.
         mask: digest of the content's mask, or `ALPHA`; empty if there is none.
+        previous: for a frame that follows another one, what identifies that frame and the flow
+            between both; see `frame_facts`. All frames before it are covered, too, because each key
+            covers that of the frame before. Without it, the weights of terms that only such frames
+            have do not matter.
 
     Returns:
         64 hexadecimal digits.
@@ -132,7 +146,8 @@ def row_key(
     of_styles = {"encoder", "pooling", "style_blend", "style_mix"}
     # The digests of the masks say whether transparency is one.
     of_masks = {"mask_feather", "alpha_mask"}
-    left_out = {*of_styles, *of_masks, *settings.later_defaults}
+    of_frames = set() if previous else {*map(weight_name, FRAME_TERMS)}
+    left_out = {*of_styles, *of_masks, *of_frames, *settings.later_defaults}
     return _digest(
         {
             "version": STYLIZE_VERSION,
@@ -141,8 +156,19 @@ def row_key(
             "settings": settings.model_dump(exclude=left_out),
             **({"init": init_sha256} if init_sha256 else {}),
             **({"mask": mask, "mask_feather": settings.mask_feather} if mask else {}),
+            **({"previous": {**previous}} if previous else {}),
         }
     )
+
+
+def frame_facts(key: str, flow_sha256: str = "") -> dict[str, str]:
+    """Return what identifies the frame before a frame, for `row_key`.
+
+    Args:
+        key: the result of `file_key` for the frame before, whose file is read.
+        flow_sha256: digest of the file of the flow; empty if the flow is computed.
+    """
+    return {"frame": key, "flow": flow_sha256 or f"computed {FLOW_VERSION}"}
 
 
 def file_key(row: str, file_format: str) -> str:

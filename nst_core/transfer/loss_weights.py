@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import GRAM
-from nst_core.transfer.terms import term_weights
+from nst_core.transfer.terms import term_weights, terms_of
 
 NOTHING: Mapping[str, Any] = {}
 """A dictionary, because TensorFlow cannot take other mappings apart and build them again."""
@@ -16,11 +16,10 @@ class LossWeights(NamedTuple):
     """The weights as tensors, so that different weights need no new compilation.
 
     Attributes:
-        terms: by the names in `LOSS_TERMS`.
+        terms: of the terms that the picture has, by the names in `LOSS_TERMS`.
         content_layers, style_layers: by layer name.
         style_losses: by the names of style losses; empty if `gram` is the only one.
-        scales: factors of the terms before their weights, by the names in `LOSS_TERMS`; empty if
-            the terms are as they are.
+        scales: factors of the same terms before their weights; empty if the terms are as they are.
     """
 
     terms: dict[str, tf.Tensor]
@@ -46,11 +45,11 @@ class LossWeights(NamedTuple):
         return {term: self.scales[term] * loss for term, loss in losses.items()}
 
 
-def loss_weights(settings: Settings) -> LossWeights:
-    """Return the weights of these settings as float32 tensors."""
-    style_losses = settings.style_loss_weights
+def loss_weights(settings: Settings, *, is_frame: bool = False) -> LossWeights:
+    """Return the weights of these settings as float32 tensors; `is_frame` as in `terms_of`."""
+    style_losses, weights = settings.style_loss_weights, term_weights(settings)
     return LossWeights(
-        terms=_as_tensors(term_weights(settings)),
+        terms=_as_tensors({term: weights[term] for term in terms_of(is_frame=is_frame)}),
         content_layers=_as_tensors(settings.content_layer_weights),
         style_layers=_as_tensors(settings.style_layer_weights),
         style_losses={} if [*style_losses] == [GRAM] else _as_tensors(style_losses),

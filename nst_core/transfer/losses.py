@@ -4,6 +4,9 @@
     style   = sum over layers of w_l style_loss(G_l, A_l)
     total   = content_weight content + style_weight style + tv_weight tv
 
+A frame that follows another one has a fourth term (Ruder et al. 2016, section 4.2): temporal_weight
+times the mean over pixels and channels of mask (x - warped)^2, where x are the pixels (`frames`).
+
 F: activations of the picture, P: of the content; G: Gram matrices of the picture, A: of the style,
 each divided by its own picture's number of positions. A convention defines the three losses
 (`conventions`). `TERMS` computes the terms of the total.
@@ -27,7 +30,7 @@ from nst_core.transfer.statistics import gram_matrix
 from nst_core.transfer.style_losses.costs import GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.relative import relative_loss
-from nst_core.transfer.terms import LOSS_TERMS
+from nst_core.transfer.terms import terms_of
 
 
 class Targets(NamedTuple):
@@ -39,6 +42,8 @@ class Targets(NamedTuple):
             1); if there are any, there are no content targets.
         regions: the regions of a picture with a mask, which have the targets of their styles; there
             are then no others.
+        frame: for the temporal loss, `picture` (height, width, 3) and `mask` (height, width, 1) of
+            `frames.Followed`; empty if there is none.
     """
 
     content: dict[str, tf.Tensor]
@@ -47,6 +52,7 @@ class Targets(NamedTuple):
     others: Mapping[str, Mapping[str, Mapping[str, tf.Tensor]]] = NOTHING
     similarities: Mapping[str, tf.Tensor] = NOTHING
     regions: tuple[Region, ...] = ()
+    frame: Mapping[str, tf.Tensor] = NOTHING
 
 
 class LossTerms(NamedTuple):
@@ -54,7 +60,7 @@ class LossTerms(NamedTuple):
 
     Attributes:
         total: the sum of the terms, each times its weight.
-        terms: the terms before their weights, by the names in `LOSS_TERMS`.
+        terms: the terms that the picture has, before their weights, by the names in `LOSS_TERMS`.
         style_layers: relative losses by layer name, comparable between rows and sizes.
     """
 
@@ -138,10 +144,16 @@ def _variation(seen: Seen) -> tf.Tensor:
     return seen.convention.variation(seen.pixels * seen.scale)
 
 
+def _temporal(seen: Seen) -> tf.Tensor:
+    frame = seen.targets.frame
+    return tf.reduce_mean(frame["mask"] * tf.square(seen.pixels - frame["picture"]))
+
+
 TERMS: Mapping[str, Callable[[Seen], tf.Tensor]] = {
     "content": _content,
     "style": _style,
     "tv": _variation,
+    "temporal": _temporal,
 }
 """The function of each term in `LOSS_TERMS`, which returns a float32 scalar before its weight."""
 
@@ -169,7 +181,8 @@ def loss_terms(
     """
     convention = convention_of(normalization, tv_kind)
     seen = _seen(encoder, convention, pixels, targets, weights, rematerialize=rematerialize)
-    terms = weights.scaled({term: TERMS[term](seen) for term in LOSS_TERMS})
+    present = terms_of(is_frame=bool(targets.frame))
+    terms = weights.scaled({term: TERMS[term](seen) for term in present})
     return LossTerms(
         # The order decides the last bits of the total, and so of the pixels.
         total=reduce(add, (weights.terms[term] * loss for term, loss in terms.items())),

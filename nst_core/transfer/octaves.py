@@ -42,10 +42,15 @@ def octave_shapes(height: int, width: int, octaves: int) -> dict[int, tuple[int,
 def shape_of_result(
     topology: Topology, content: tuple[int, int], settings: Settings
 ) -> tuple[int, int]:
-    """Return height and width of the result of a content of a height and width, in pixels.
+    """Return height and width of a result in pixels, if they are large enough for the encoder.
+
+    Args:
+        topology: the encoder.
+        content: height and width of the content, in pixels.
+        settings: how to stylize.
 
     Raises:
-        ValueError: they are too small for the chosen layers of the encoder.
+        ValueError: a side is too small for the deepest layer.
     """
     height, width = fit(*content, settings.size, enlarge=settings.enlarge)
     smallest = topology.smallest_side(

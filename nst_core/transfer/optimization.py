@@ -1,6 +1,6 @@
 """The optimization at one octave."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.compiled import Compiled, compile_for
 from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
 from nst_core.transfer.extended_adam import carried
+from nst_core.transfer.frames import Followed
 from nst_core.transfer.gradient_scales import with_scales
 from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.lbfgs import Lbfgs
@@ -104,10 +105,14 @@ class OctaveTask:
         guidance: Guidance | None = None,
         rematerialize: bool = False,
         tiles: Tiles | None = None,
+        frame: Followed | None = None,
     ) -> "OctaveTask":
         """Prepare the octave of this index and shape (height, width), with its targets.
 
         The arguments that save memory are those of `stylize.iterates`.
+
+        Raises:
+            ValueError: there are tiles, and regions or a temporal loss.
         """
         grid = Grid.of(encoder.topology, settings, tiles) if tiles else None
         pixels = content if content.shape[:2] == shape else resize(content, *shape)
@@ -121,8 +126,11 @@ class OctaveTask:
         )
         of_style = _of_style(targets, guidance, encoder, settings, octave, shape)
         of_content = _of_content(encoder, pixels, settings, grid)
-        compared = (TiledTargets if grid else Targets)(**of_content, **of_style)
-        weights = loss_weights(settings)
+        following = _following(frame, settings, shape)
+        if grid and (guidance or following):
+            raise ValueError("a picture with a mask or a frame before cannot be computed in tiles")
+        compared = (TiledTargets if grid else Targets)(**of_content, **of_style, **following)
+        weights = loss_weights(settings, is_frame=bool(following))
         if settings.normalize_gradients:
             weights = with_scales(compiled, pixels, compared, weights)
         return cls(compiled, compared, weights, settings, shape)
@@ -155,7 +163,8 @@ class OctaveTask:
         Raises:
             CheckpointError: the checkpoint belongs to another optimizer, shape or network.
         """
-        state = _restored(checkpoint, self.compiled.optimizer, self.settings, self.shape)
+        terms = tuple(self.weights.terms)
+        state = _restored(checkpoint, self.compiled.optimizer, terms, self.settings, self.shape)
         return self._reports(Progress(state, checkpoint.recovered, checkpoint.history))
 
     def _reports(self, progress: Progress) -> Generator[Report, None, None]:
@@ -242,17 +251,31 @@ def _of_content(
     return {"content": {}, "similarities": similarities}
 
 
+def _following(
+    frame: Followed | None, settings: Settings, shape: tuple[int, int]
+) -> dict[str, Any]:
+    """Return the targets of the temporal loss, as `_of_content` does; empty if it has no weight."""
+    if frame is None or not settings.temporal_weight:
+        return {}
+    picture, mask = frame.at(*shape)
+    return {"frame": {"picture": tf.constant(picture), "mask": tf.constant(mask[..., np.newaxis])}}
+
+
 def _restored(
-    checkpoint: Checkpoint, optimizer: Optimizer, settings: Settings, shape: tuple[int, int]
+    checkpoint: Checkpoint,
+    optimizer: Optimizer,
+    terms: Sequence[str],
+    settings: Settings,
+    shape: tuple[int, int],
 ) -> Any:
     """Return the optimizer's state from a checkpoint."""
     none: dict[str, Any] = dict.fromkeys(optimizer.State._fields, 0)
-    terms = LossTerms(
+    losses = LossTerms(
         total=0,
-        terms=dict.fromkeys(LOSS_TERMS, 0),
+        terms=dict.fromkeys(terms, 0),
         style_layers=dict.fromkeys(settings.style_layer_weights, 0),
     )
-    form = optimizer.State(**none | {"best": Best(0, 0, terms)})
+    form = optimizer.State(**none | {"best": Best(0, 0, losses)})
     try:
         state = tf.nest.pack_sequence_as(form, [*map(tf.constant, checkpoint.arrays)])
     except ValueError as error:
@@ -272,6 +295,6 @@ def _restored(
 def _on_host(losses: LossTerms) -> Losses:
     return Losses(
         total=float(losses.total),
-        terms={term: float(losses.terms[term]) for term in LOSS_TERMS},
+        terms={term: float(losses.terms[term]) for term in LOSS_TERMS if term in losses.terms},
         style_layers={layer: float(loss) for layer, loss in losses.style_layers.items()},
     )

@@ -111,6 +111,11 @@ class Settings(BaseModel):
         description="kind of total variation: of squares, as the normalization defines it (l2), of "
         "absolute values (l1), or of squares of differences from all eight neighbors (9-point)",
     )
+    temporal_weight: Weight = Field(
+        10,
+        description="weight of the temporal loss, which only the frames of a sequence have that "
+        "follow another one: of squared differences from the frame before, moved to this one",
+    )
     content_layers: LayerWeights = Field(
         CATALOGUE[DEFAULT_ENCODER].content_layers,
         description="layers of the content loss, with weights; if empty, the encoder's defaults",

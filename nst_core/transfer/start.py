@@ -9,6 +9,7 @@ from nst_core.images.pixels import PictureLike, as_pixels
 from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
 from nst_core.transfer.before_and_after import prepared_content, within
+from nst_core.transfer.frames import Followed, FrameBefore, follow
 from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.optimization import Pixels
 from nst_core.transfer.settings import Settings
@@ -25,11 +26,14 @@ class Pictures(NamedTuple):
         styles: the pictures of each style; needed if the optimization starts from them, or if their
             histograms are matched. Empty if there is none.
         init: what the optimization starts from, whatever the settings say; None if they say it.
+        before: the frame before, from whose result the optimization then starts; None if the
+            content follows no frame.
     """
 
     content: Pixels
     styles: Sequence[Sequence[Pixels]] = ()
     init: Pixels | None = None
+    before: FrameBefore | None = None
 
     @classmethod
     def of(
@@ -37,18 +41,39 @@ class Pictures(NamedTuple):
         content: PictureLike,
         style: PictureLike | Samples | Blend | None,
         init: PictureLike | None,
+        before: FrameBefore | None = None,
     ) -> "Pictures":
         """Return pictures from any form that `images.pixels.as_pixels` takes.
 
         Raises:
-            ValueError: one of them is not a picture, or has values out of range.
+            ValueError: one of them is not a picture, or has values out of range; there are two to
+                start from.
         """
+        if init is not None and before is not None:
+            raise ValueError(
+                "found both init and a frame before, expected one picture to start from"
+            )
         styles = style.styles if isinstance(style, Blend) else [] if style is None else [style]
         return cls(
             as_pixels(content, "content"),
             [[as_pixels(each, "style") for each in pictures_of(one)] for one in styles],
             None if init is None else as_pixels(init, "init"),
+            before,
         )
+
+
+class Beginning(NamedTuple):
+    """What an optimization begins with.
+
+    Attributes:
+        content: the content as it is optimized.
+        start: the picture that the optimization starts from, of the result's size.
+        frame: what is taken over from the frame before; None if there is none.
+    """
+
+    content: Pixels
+    start: Pixels
+    frame: Followed | None
 
 
 def beginning(
@@ -59,10 +84,11 @@ def beginning(
     shape: tuple[int, int],
     seed: int,
     guidance: Guidance | None,
-) -> tuple[Pixels, Pixels]:
-    """Return the content as it is optimized, and the picture that the optimization starts from.
+) -> Beginning:
+    """Return what an optimization begins with.
 
-    What is not stylized is the photograph in both.
+    What is not stylized is the photograph in both pictures, and is not compared with the frame
+    before.
 
     Args:
         encoder, settings, shape, seed: as in `starting_picture`.
@@ -71,14 +97,19 @@ def beginning(
         guidance: which style applies where; None if it is the same everywhere.
 
     Raises:
-        ValueError: the settings need the style, and there is none.
+        ValueError: the settings need the style, and there is none; a frame before is unfit.
     """
     if guidance is None:
         prepared = prepared_content(given.content, given.styles, targets.colors, settings)
     else:
         prepared = guidance.prepared(resize(given.content, *shape), settings)
-    start = starting_picture(encoder, given._replace(content=prepared), settings, shape, seed)
-    return prepared, start if guidance is None else within(prepared, start, guidance.coverage)
+    frame = given.before and follow(given.before, given.content, prepared, settings, shape)
+    pictures = given._replace(content=prepared, init=frame.picture if frame else given.init)
+    start = starting_picture(encoder, pictures, settings, shape, seed)
+    if guidance is None:
+        return Beginning(prepared, start, frame)
+    covered = guidance.coverage
+    return Beginning(prepared, within(prepared, start, covered), frame and frame.within(covered))
 
 
 def starting_picture(

@@ -18,6 +18,7 @@ from nst_core.networks.loading import load_encoder
 from nst_core.transfer.before_and_after import at_strength, finished_picture
 from nst_core.transfer.blending import targets_of
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
+from nst_core.transfer.frames import FrameBefore
 from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.octaves import octave_shapes, shape_of_result
 from nst_core.transfer.optimization import OctaveTask, Pixels, Report
@@ -99,29 +100,30 @@ def stylize(
     init: PictureLike | None = None,
     content_mask: PictureLike | None = None,
     style_mask: PictureLike | None = None,
+    before: FrameBefore | None = None,
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Outcome:
     """Stylize one picture in the style of another (Gatys et al. 2016).
 
     Args:
-        content, style: of any size and in any form that `images.pixels.as_pixels` takes, such as
-            arrays of uint8 or of floating point from 0 to 1, or what `images.read.load` returns. A
-            style may also be `Samples`, several pictures of one style, or a `Blend` of several
-            styles, which `settings.style_blend` weighs.
+        content, style: of any size and in any form that `images.pixels.as_pixels` takes: arrays,
+            Pillow images, or what `images.read.load` returns. A style may also be several pictures
+            of one style (`Samples`) or several styles, which `style_blend` weighs (`Blend`).
         settings: how to stylize; the result's longest side is `settings.size`, or the content's if
             smaller (unless `settings.enlarge`).
         weights: file or folder of the encoder's weights; see `load_encoder`.
         init: a picture to start from, whatever `settings.start` is; it fills the result.
         content_mask, style_mask: what is stylized, and what counts of the style (see `masks`).
+        before: the frame before, if the content is a frame of a moving picture.
         on_iterate: called every few steps with the best picture so far.
 
     Raises:
         ValueError: `content` or `style` is not a picture, or has values out of range; a layer is
-            unknown, a picture too small for the deepest layer, or a mask unfit (`MaskError`).
+            unknown, a picture too small, or a mask unfit (`MaskError`); `init` with `before`.
         WeightsError: the encoder's weights are missing, or cannot be used.
         NotFiniteError: the loss of the starting picture is not finite.
     """
-    pictures = Pictures.of(content, style, init)  # checked before weights are read or downloaded
+    pictures = Pictures.of(content, style, init, before)  # checked before weights are loaded
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
     targets = targets_of(encoder, style, settings, style_mask)
     steps = iterates(
@@ -130,6 +132,7 @@ def stylize(
         style=style,
         init=pictures.init,
         content_mask=content_mask,
+        before=before,
     )
     return finish(steps, on_iterate)
 
@@ -158,6 +161,7 @@ def iterates(
     style: PictureLike | Samples | Blend | None = None,
     init: PictureLike | None = None,
     content_mask: PictureLike | None = None,
+    before: FrameBefore | None = None,
     checkpoint: Checkpoint | None = None,
     is_enough: Callable[[], bool] = lambda: False,
     rematerialize: bool = False,
@@ -167,12 +171,10 @@ def iterates(
 
     Args:
         encoder: the feature network, from `load_encoder`.
-        content, style, settings, init, content_mask: as in `stylize`; see also `needs_style`.
-        targets: targets of the style, from `style_targets` with the same encoder and settings, or
-            of several styles, from `blending.blended_targets`.
+        content, style, settings, init, content_mask, before: as in `stylize`; see `needs_style`.
+        targets: of `style_targets` with the same encoder and settings, or of `blended_targets`.
         seed: seed of the noise.
-        checkpoint: that of an iterate of the same stylization, from which this one continues. On
-            the same machine, all later iterates are bit-identical to those without an interruption.
+        checkpoint: of an iterate of the same stylization; this one continues to the same bits.
         is_enough: asked after each iterate; if true, the best picture, at full size, is the result.
         rematerialize: take less memory and more time.
         tiles: compute loss and gradient tile by tile; see `tiles.grid.can_be_tiled`. A checkpoint
@@ -180,16 +182,16 @@ def iterates(
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
-        CheckpointError: the checkpoint belongs to another stylization.
+        CheckpointError: it belongs to another stylization.
     """
-    given, settings = Pictures.of(content, style, init), at_strength(settings)
+    given, settings = Pictures.of(content, style, init, before), at_strength(settings)
     shape = shape_of_result(encoder.topology, given.content.shape[:2], settings)
     guidance = Guidance.of(content, content_mask, targets, settings, shape)
-    prepared, start = beginning(encoder, given, targets, settings, shape, seed, guidance)
+    prepared, start, frame = beginning(encoder, given, targets, settings, shape, seed, guidance)
     octaves = octave_shapes(*shape, settings.octaves)
     parts = (encoder, prepared, targets, settings)
     saving: dict[str, Any] = {"rematerialize": rematerialize, "tiles": tiles}
-    prepare = partial(OctaveTask.prepare, *parts, guidance=guidance, **saving)
+    prepare = partial(OctaveTask.prepare, *parts, guidance=guidance, frame=frame, **saving)
     end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
     covered = None if guidance is None else guidance.coverage
     return _outcome(end, start, finished_picture(end.pixels, given.content, settings, covered))

@@ -17,6 +17,18 @@ FIRST_TERMS = ("content", "style", "tv")
 """The terms of version 0.1.0, which are in all keys, records, loss curves and tables; a file of an
 earlier version may lack any other term."""
 
+FRAME_TERMS = ("temporal",)
+"""The terms of frames that follow another one (`frames`). No other picture has such a loss."""
+
+
+def terms_of(*, is_frame: bool) -> tuple[str, ...]:
+    """Return the names of the terms that a picture has.
+
+    Args:
+        is_frame: whether it follows another frame and is compared with it.
+    """
+    return tuple(term for term in LOSS_TERMS if is_frame or term not in FRAME_TERMS)
+
 
 def weight_name(term: str) -> str:
     """Return the name of a term's weight in settings and tables, such as `tv_weight`."""
@@ -46,7 +58,8 @@ class Losses:
 
     Attributes:
         total: the sum of the terms, each times its weight.
-        terms: the terms before their weights, by the names in `LOSS_TERMS`.
+        terms: the terms before their weights, by the names in `LOSS_TERMS`, without those that
+            the picture does not have.
         style_layers: relative losses by layer name.
     """
 

@@ -1,10 +1,13 @@
-"""Rows that end in time: each begins when a worker is free, if it still fits in the time."""
+"""Rows that begin when a worker is free, if they still fit in the time, and frames in order."""
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import chain
 
+from tasks.engine.collect import report_end
+from tasks.engine.frame_order import end_without_previous, may_begin
 from tasks.engine.in_flight import InFlight, SubmitRow, SubmitStyle
 from tasks.engine.runner_choice import LOCAL
 from tasks.engine.runners import is_done
@@ -77,6 +80,24 @@ class Schedule:
         return sum(self.seconds[key] for key in {job.key for job in jobs}) / max(1, at_once)
 
 
+def _give_up(
+    in_flight: InFlight,
+    waiting: Iterable[Job],
+    equal: Mapping[str, list[Job]],
+    lines: Collection[int],
+) -> list[str]:
+    """Store how frames ended whose frame before has no picture, and return their keys."""
+    given_up = []
+    for job in waiting:
+        if result := end_without_previous(job, in_flight.results, lines):
+            given_up.append(job.key)
+            for each in equal[job.key]:
+                first = job.line if each is not job else None
+                in_flight.results[each.line] = replace(result, same_as=first)
+                report_end(each, result)
+    return given_up
+
+
 def gather_in_time(
     in_flight: InFlight,
     jobs: list[Job],
@@ -88,6 +109,8 @@ def gather_in_time(
 
     Unlike without a deadline, nothing is submitted before a worker is free: a task run takes tens
     of milliseconds even if it gives up immediately, and thousands of them would have to give up.
+    The frames of a sequence run this way, too: a frame is submitted once the frame before it is
+    done, because a task that waits for another one would occupy a thread.
 
     Args:
         in_flight: the rows in flight, of which there are none yet.
@@ -97,14 +120,16 @@ def gather_in_time(
         at_once: returns how many rows can run at once now.
 
     Returns:
-        The estimated seconds that the remaining rows would take; None if no row remains.
+        The estimated seconds that the remaining rows would take; None if no row remains, or if
+        there is no deadline.
     """
     usual = at_once()
     in_flight.gather(_ended(in_flight, jobs, schedule, submit, at_once), most_ahead=0)
     for job in jobs:
         in_flight.results.setdefault(job.line, NOT_BEGUN)
     left = [job for job in jobs if in_flight.results[job.line].status in STOPPED]
-    return schedule.seconds_of(left, usual) if left else None
+    is_limited = math.isfinite(schedule.deadline.at)
+    return schedule.seconds_of(left, usual) if left and is_limited else None
 
 
 def _ended(
@@ -120,10 +145,16 @@ def _ended(
         equal.setdefault(each.key, []).append(each)
     waiting = {key: first for key, (first, *_) in equal.items()}
     running: set[str] = set()
+    lines = {each.line for each in jobs}
+    frames = [first for first in waiting.values() if first.previous]
     while True:
         raise_if_asked_to_stop()
+        for key in _give_up(in_flight, [f for f in frames if f.key in waiting], equal, lines):
+            del waiting[key]
         # Even if a cluster has no worker at the moment, one row waits for one.
-        while len(running) < max(1, at_once()) and (job := schedule.next_of(waiting.values())):
+        while len(running) < max(1, at_once()) and (
+            job := schedule.next_of(may_begin(waiting.values(), in_flight.results))
+        ):
             for submitted in in_flight.submit([waiting.pop(job.key)], *submit):
                 running.add(submitted.key)
         if not running:

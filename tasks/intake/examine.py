@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from nst_core.images.decoding import MAX_DECODING_THREADS
@@ -17,6 +18,7 @@ from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
 from tasks.intake.masks import Masks, MasksOfRow, examine_masks, mask_faults, masks_of
+from tasks.intake.sequences import FlowExamination, FrameOfJob, Sequences, examine_flow, flows_of
 from tasks.intake.styles import facts_of_styles, octave_faults, styles_of_row
 from tasks.job import Examined, Job
 from tasks.row import CONTENT_MASK, INIT, OPTIONAL, STYLE_MASK, Fault, Row
@@ -43,7 +45,11 @@ def examine_rows(
     paths = {path for row in rows for column, path in row.sources if not row.has_fault_in(column)}
     found = _examine_all(sorted(paths, key=str), max_pixels, on_picture)
     masks = examine_masks(rows, found, max_pixels)
-    examined = [_examine_row(row, encoders, found, masks, max_pixels) for row in rows]
+    sequences = Sequences(_examine_flows(flows_of(rows), max_pixels))
+    examined = []
+    for row in rows:
+        examined.append(_examine_row(row, encoders, found, masks, sequences, max_pixels))
+        sequences.add(*examined[-1])
     jobs = tuple(job for _, job in examined if job)
     return Examined(tuple(row for row, _ in examined), jobs)
 
@@ -68,11 +74,19 @@ def _examine_all(
     return found
 
 
+def _examine_flows(paths: Iterable[Place], max_pixels: int) -> dict[Place, FlowExamination]:
+    paths = sorted(paths, key=str)
+    with ThreadPoolExecutor(max_workers=MAX_DECODING_THREADS) as pool:
+        look = partial(examine_flow, max_pixels=max_pixels)
+        return dict(zip(paths, pool.map(look, paths), strict=True))
+
+
 def _examine_row(
     row: Row,
     encoders: Encoders,
     found: Mapping[Place, Examination],
     masks: Masks,
+    sequences: Sequences,
     max_pixels: int,
 ) -> tuple[Row, Job | None]:
     """Return the row with all its faults, and its job if it has none."""
@@ -83,10 +97,19 @@ def _examine_row(
         faults += _picture_faults(row, found)
         faults += _size_faults(row.with_faults(faults), found)
         faults += mask_faults(row.with_faults(faults), found, masks)
+        faults += sequences.faults(row, _shape(found.get(row.content)))
         if not row.faults and not faults:
-            job = _job(row, encoders, found, masks_of(row, found, masks), max_pixels)
+            of_row = masks_of(row, found, masks)
+            job = _job(row, encoders, found, of_row, sequences.frame(row), max_pixels)
             faults += octave_faults(job)
     return row.with_faults(faults), None if faults else job
+
+
+def _shape(examination: Examination | None) -> tuple[int, int] | None:
+    """Return height and width of a picture in pixels, if it can be read."""
+    if not isinstance(examination, PictureFacts):
+        return None
+    return examination.height, examination.width
 
 
 def _encoder_faults(row: Row, encoders: Encoders) -> Iterable[Fault]:
@@ -132,6 +155,7 @@ def _job(
     encoders: Encoders,
     found: Mapping[Place, Examination],
     masks: MasksOfRow,
+    frame: FrameOfJob,
     max_pixels: int,
 ) -> Job:
     encoder = encoders[row.settings.encoder, row.settings.pooling]
@@ -141,7 +165,8 @@ def _job(
     init_sha256 = others[INIT].sha256 if INIT in others else ""
     styles, settings = styles_of_row(row, encoder.fingerprint, found, masks.style)
     targets_key = blend_key([style.key for style in styles], settings)
-    pixels_key = row_key(content.sha256, targets_key, settings, init_sha256, masks.content)
+    others_of_key = (init_sha256, masks.content, frame.facts)
+    pixels_key = row_key(content.sha256, targets_key, settings, *others_of_key)
     return Job(
         line=row.line,
         content=row.content.absolute(),
@@ -159,6 +184,7 @@ def _job(
         max_pixels=max_pixels,
         warnings=tuple(warnings_of_pictures(content, facts_of_styles(row, styles, found), others)),
         priority=row.priority,
+        **frame.fields,
     )
 
 

@@ -106,7 +106,7 @@ def check_places(rows: Iterable[Row], output: OutputFolder) -> list[Row]:
         output: the output folder; it need not exist.
     """
     rows = list(rows)
-    sources = {without_links(path) for row in rows for _, path in row.sources}
+    sources = {without_links(path) for row in rows for _, path in row.files}
     limits = path_limits(output.root)
     managed = ManagedPlaces(output)
     return [
@@ -125,7 +125,7 @@ def _faults_of_places(
     with as_fault(faults, row.line, "output", row.cell("output")):
         faults += _length_faults(row, output, limits)
         faults += [] if faults else _place_faults(row, output, sources)
-    for column, source in row.sources:
+    for column, source in row.files:
         with as_fault(faults, row.line, column, row.cell(column)):
             if name := managed.name_at(source):
                 wrong = (

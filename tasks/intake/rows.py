@@ -20,10 +20,20 @@ from nst_core.transfer.presets import Overrides, resolve
 from nst_core.transfer.settings import Settings
 from tasks.intake.faults import as_fault
 from tasks.intake.styles import OF_BLENDS, blend_faults, read_styles
-from tasks.row import OPTIONAL, PRIORITY, REQUIRED, SOURCES, Fault, Row, expected_by
+from tasks.row import (
+    FILES,
+    FLOW,
+    OPTIONAL,
+    PRIORITY,
+    REQUIRED,
+    SEQUENCE,
+    Fault,
+    Row,
+    expected_by,
+)
 from tasks.store.output_names import OutputError, checked_output
 
-COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, *OPTIONAL, PRIORITY)
+COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, *OPTIONAL, SEQUENCE, FLOW, PRIORITY)
 LONGEST_CELL = 8192
 """The longest cell in characters; paths and URLs are shorter on every system."""
 
@@ -57,12 +67,8 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         settings, wrong = _read_settings(line, cells, defaults)
         faults += [_without_secrets(fault, cells) for fault in wrong]
     faults += [_unknown_column(line, name, cells) for name in cells if name not in COLUMNS]
-    faults += [
-        Fault(line, name, "", "expected the path of a picture")
-        for name in REQUIRED
-        if name not in record.texts
-    ]
-    named = ("content", *(name for name in OPTIONAL if name in cells))
+    faults += _missing_cells(record)
+    named = ("content", *(name for name in (*OPTIONAL, FLOW) if name in cells))
     places = {name: _read_place(line, folder, name, cells, faults) for name in named}
     styles = read_styles(line, folder, cells.get("style", ""), faults)
     if settings and not any(fault.column in ("style", *OF_BLENDS) for fault in faults):
@@ -81,6 +87,7 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         settings=settings or resolve(defaults),
         faults=tuple(faults),
         priority=priority,
+        sequence=cells.get(SEQUENCE, ""),
         **places,
     )
 
@@ -98,9 +105,14 @@ def _long_cells(record: Cells) -> list[Fault]:
     ]
 
 
+def _missing_cells(record: Cells) -> list[Fault]:
+    missing = (name for name in REQUIRED if name not in record.texts)
+    return [Fault(record.line, name, "", "expected the path of a picture") for name in missing]
+
+
 def _without_blanks(folder: Place, column: str, text: str) -> str:
     """Return a cell without the blanks around it, unless they belong to the name of a file."""
-    if column in SOURCES and text != text.strip():
+    if column in FILES and text != text.strip():
         try:
             named = join(folder, text)
             # A folder may have this name, too, if a blank was typed before its slash.

@@ -1,6 +1,6 @@
-"""An animation of a row's intermediates, written to `animations/`."""
+"""Animations in `animations/`: of a row's intermediates, and of the frames of a sequence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from nst_core.storage.places import Place, redacted
 from tasks.report.finding import NoResultsError
 from tasks.report.table_row import TableRow
 from tasks.store.output_folder import OutputFolder
+from tasks.store.output_names import nearest_output
 from tasks.store.provenance import ROW_KEYWORD
 
 LAST_FRAME_MS = 1500
@@ -57,6 +58,40 @@ def animate_row(
     )
     path = output.animation(row.output, f".{kind}")
     write_atomic(path, animation)
+    return path
+
+
+def write_film(
+    frames: Sequence[TableRow],
+    output: OutputFolder,
+    kind: AnimationFormat,
+    *,
+    size: int,
+    fps: float,
+) -> Place:
+    """Write an animation of the results of a sequence, named after it.
+
+    Args:
+        frames: the rows of its frames, in order, each with a picture.
+        output: the batch's output folder.
+        kind: the format of the file.
+        size: the longest side in pixels; smaller pictures keep their size.
+        fps: frames per second; formats round the time of a frame, to 10 ms at worst.
+
+    Returns:
+        The place of the file.
+
+    Raises:
+        PictureError: one of the pictures cannot be read.
+        OSError: the file cannot be written.
+    """
+    pictures = [output.root / row.picture for row in frames if row.picture]
+    frame_ms = round(1000 / fps)
+    film = encode_animation(
+        _frames(pictures, size), kind, frame_ms=frame_ms, last_frame_ms=frame_ms
+    )
+    path = output.animation(nearest_output(frames[0].sequence), f".{kind}")
+    write_atomic(path, film)
     return path
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tasks.job import Job
 from tasks.report.earlier_speed import seconds_a_multiplication
-from tasks.report.time_left import last_end
+from tasks.report.time_left import last_end, longest_chain
 from tasks.store.output_folder import OutputFolder
 from tasks.store.speeds import Speeds
 
@@ -50,7 +50,10 @@ def estimated_time(jobs: Sequence[Job], speeds: Speeds, output: OutputFolder) ->
         source = "a guess"
     seconds_of = {each.line: round(each.seconds, 1) for each in estimates}
     return EstimatedTime(
-        seconds=last_end(seconds_of.values(), [0.0] * speeds.at_once),
+        seconds=max(
+            last_end(seconds_of.values(), [0.0] * speeds.at_once),
+            longest_chain(estimates, lambda each: seconds_of[each.line]),
+        ),
         seconds_of=seconds_of,
         source=source,
         is_measured=rate is not None or measured == len(estimates),

@@ -11,6 +11,7 @@ from tasks.report.table import MissingColumnError, NewerTableError, read_summary
 from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder
 from tasks.store.output_names import DEFAULT_SUFFIX
+from tasks.store.statuses import WITH_PICTURE
 
 NEEDED = (
     *("line", "status", "output", "picture", "key", "content", "style", "curve", "error"),
@@ -43,6 +44,30 @@ def table_of(output: OutputFolder) -> Table:
             f"{output}: found no summary.parquet; expected the output folder of a run "
             f"({getattr(error, 'strerror', None) or error})"
         ) from error
+
+
+def find_frames(table: Table, output: OutputFolder, sequence: str) -> list[TableRow]:
+    """Return the rows of a sequence, in the order of its frames, each with its picture.
+
+    Raises:
+        NoResultsError: there is no such sequence, or a frame has no picture.
+    """
+    frames = [row for row in table.rows if row.sequence == sequence]
+    if not frames:
+        names = [*dict.fromkeys(row.sequence for row in table.rows if row.sequence)]
+        near = get_close_matches(sequence, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"found {', '.join(names[:5]) or 'none'}"
+        raise NoResultsError(
+            f"{output}: no sequence {sequence!r}; expected a name in the column sequence; {hint}"
+        )
+    without = [row for row in frames if row.status not in WITH_PICTURE]
+    if without:
+        raise NoResultsError(
+            f"{output}: {len(without)} of the {len(frames)} frames of {sequence!r} have no "
+            f"picture, the first of them in line {without[0].line} ({without[0].status}); expected "
+            "all; run the batch again"
+        )
+    return frames
 
 
 def find_row(table: Table, output: OutputFolder, named: str) -> TableRow:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from nst_core.images.picture_files import PictureError
+from nst_core.images.picture_files import DEFAULT_MAX_PIXELS, PictureError
 from nst_core.images.read import examine
+from nst_core.motion.flo_files import FlowError, read_flow
 from nst_core.storage.files import list_files
 from nst_core.storage.places import (
     Place,
@@ -22,7 +23,7 @@ from nst_core.transfer.presets import resolve
 from nst_core.transfer.settings import DEFAULT_ENCODER, Settings
 from tasks.report.finding import NoResultsError, table_of
 from tasks.report.table_row import Table
-from tasks.row import OPTIONAL
+from tasks.row import FLOW, OPTIONAL
 from tasks.store.csv_cells import harmless_path
 from tasks.store.output_folder import PICTURES, OutputFolder
 from tasks.store.output_names import nearest_output
@@ -99,12 +100,15 @@ class Rebuilder:
 
     def _path(self, column: str, source: StyleSource, stated: list[Place], lost: list[str]) -> str:
         """Return the path of a source for the row; if there is none, its name, and add why."""
-        if len(source.pictures) == 1:
+        if column == FLOW:
+            found = self._flow(source, stated)
+        elif len(source.pictures) == 1:
             found = self._picture(source, stated)
         else:
             found = self._folder(source, stated)
         if found is None:
-            pixels = f"SHA-256 of its pixels {source.pictures[0][:12]}..."
+            of_what = "" if column == FLOW else " of its pixels"
+            pixels = f"SHA-256{of_what} {source.pictures[0][:12]}..."
             if len(source.pictures) > 1:
                 pixels = f"a folder of {len(source.pictures)} pictures"
             lost.append(
@@ -125,6 +129,11 @@ class Rebuilder:
         of_folders = (picture for folder in stated for picture in _pictures_of_folder(folder))
         candidates = chain(stated, of_folders, self._named_first(source.name))
         return next((one for one in candidates if self._digest(one) == source.pictures[0]), None)
+
+    def _flow(self, source: StyleSource, stated: list[Place]) -> Place | None:
+        """Return where a file of optical flow is that is the source."""
+        candidates = chain(stated, self._named_first(source.name))
+        return next((one for one in candidates if _flow_digest(one) == source.pictures[0]), None)
 
     def _folder(self, source: StyleSource, stated: list[Place]) -> Place | None:
         """Return a folder whose pictures have the pixels of the source, and no other."""
@@ -158,7 +167,7 @@ class Rebuilder:
             "style": _styles_beside(table.manifest, row.style),
             **{
                 column: _beside(table.manifest, cell)
-                for column in OPTIONAL
+                for column in (*OPTIONAL, FLOW)
                 if (cell := getattr(row, column))
             },
         }
@@ -189,11 +198,19 @@ class Rebuilder:
         return self._digests[candidate]
 
 
+def _flow_digest(candidate: Place) -> str:
+    """Return the SHA-256 of a file of optical flow; empty if it is none."""
+    try:
+        return read_flow(candidate, max_pixels=DEFAULT_MAX_PIXELS).sha256
+    except FlowError:
+        return ""
+
+
 def _sources_of(provenance: Provenance) -> dict[str, tuple[StyleSource, ...]]:
-    """Return the sources of a picture by column, each with the digests of its pictures."""
+    """Return the sources of a picture by column, with the digests of pictures or of the flow."""
     pictures = {
         column: StyleSource(name=getattr(provenance, column), pictures=(sha256,))
-        for column in ("content", *OPTIONAL)
+        for column in ("content", *OPTIONAL, FLOW)
         if (sha256 := getattr(provenance, f"{column}_sha256"))
     }
     others = {column: (source,) for column, source in pictures.items()}

@@ -16,7 +16,7 @@ from nst_core.networks import CATALOGUE
 from nst_core.storage.files import read_whole, write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.terms import LOSS_TERMS, term_weights, weight_name
+from nst_core.transfer.terms import FRAME_TERMS, LOSS_TERMS, term_weights, terms_of, weight_name
 from tasks.report.table_row import RELATIVE_LOSS, Table, TableRow, columns_by_key
 from tasks.row import SOURCES, Row
 from tasks.store.csv_cells import escape_formula
@@ -31,6 +31,9 @@ MEASURES = (
     *("recoveries", "seconds", "device", "peak_memory_mb", "width", "height", "seed"),
     *("encoder_fingerprint", "degraded"),
 )
+
+FRAME_COLUMNS = ("sequence", "flow")
+"""Columns that a batch without frames does not have, like those of `FRAME_TERMS`."""
 
 WHOLE = (
     *("evaluations", "recoveries", "retries", "width", "height", "seed", "same_as"),
@@ -94,7 +97,7 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
         "same_as": result.same_as,
         "asked": result.asked,
         "last_status": result.last_status,
-        **{column: row.cell(column) for column in SOURCES},
+        **{column: row.cell(column) for column in (*SOURCES, *FRAME_COLUMNS)},
         "output": row.output,
         "error": result.error,
     }
@@ -118,7 +121,9 @@ def _table_row(row: Row, result: RowResult) -> TableRow:
 def _settings_of(row: Row) -> dict[str, Any]:
     """Return the settings by field of `TableRow`."""
     settings = row.settings.model_dump(exclude={*map(weight_name, LOSS_TERMS)})
-    return {**settings, "term_weights": term_weights(row.settings)}
+    weights = term_weights(row.settings)
+    terms = terms_of(is_frame=bool(row.sequence))
+    return {**settings, "term_weights": {term: weights[term] for term in terms}}
 
 
 def write_summary(table: Table, output: OutputFolder) -> Place:
@@ -164,10 +169,12 @@ def columns_of(table: Table) -> dict[str, list[Any]]:
     for field in fields(TableRow):
         cells = [getattr(row, field.name) for row in table.rows]
         if field.name not in by_key:
-            columns[field.name] = cells
+            if field.name not in FRAME_COLUMNS or any(cells):
+                columns[field.name] = cells
             continue
         for key, column in by_key[field.name].items():
-            columns[column] = [values.get(key) for values in cells]
+            if key not in FRAME_TERMS or any(key in values for values in cells):
+                columns[column] = [values.get(key) for values in cells]
     return columns
 
 

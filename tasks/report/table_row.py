@@ -44,7 +44,8 @@ class TableRow:
         line: the row's first line in the manifest.
         picture, curve: paths relative to the output folder; for an `interrupted` row, the best
             picture so far. `curve` is empty if there is a picture, but no stored curve.
-        content, style, init, content_mask, style_mask: the cells of the manifest, redacted.
+        content, style, init, content_mask, style_mask, sequence, flow: the cells of the manifest,
+            redacted.
         term_losses: the loss terms before their weights, by term.
         relative_losses: by style layer.
         retries: how often the row was tried again in the run that made its picture; if it failed,
@@ -123,6 +124,8 @@ class TableRow:
     style_mask: str = ""
     mask_feather: float | None = None
     alpha_mask: bool | None = None
+    sequence: str = ""
+    flow: str = ""
     optimizer: str | None = None
     learning_rate: float | None = None
     learning_rate_decay: str | None = None

@@ -3,9 +3,10 @@
 import heapq
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from tasks.events import (
     DevicesOpened,
@@ -36,6 +37,26 @@ def last_end(durations: Iterable[float], free_at: Iterable[float]) -> float:
     for seconds in durations:
         heapq.heapreplace(free, free[0] + seconds)
     return max(free)
+
+
+def longest_chain(
+    rows: Iterable[RowEstimate],
+    seconds: Callable[[RowEstimate], float],
+    busy: Mapping[int, float] = MappingProxyType({}),
+) -> float:
+    """Return how long the longest chain of rows takes that wait for each other, in seconds.
+
+    However many devices there are, the frames of a sequence run one after another.
+
+    Args:
+        rows: the estimates of rows that have not begun, the first of a chain first.
+        seconds: returns how long a row takes.
+        busy: in how many seconds each running row ends, by its line.
+    """
+    ends = dict(busy)
+    for row in rows:
+        ends[row.line] = ends.get(row.after, 0.0) + seconds(row)
+    return max(ends.values(), default=0.0)
 
 
 @dataclass
@@ -145,10 +166,15 @@ class TimeLeft:
         factors = deepcopy(self._factors)
         for row in self._running.values():
             factors.add_steps(row)
-        free_at = [_left(row, factors, now) for row in self._running.values()]
-        free_at += [0.0] * (self._devices - len(free_at))
+        busy = {line: _left(row, factors, now) for line, row in self._running.items()}
+        free_at = [*busy.values(), *[0.0] * (self._devices - len(busy))]
         pause = self._pause(now)
-        return last_end((pause + factors.seconds(row) for row in self._pending.values()), free_at)
+        pending = self._pending.values()
+
+        def seconds(row: RowEstimate) -> float:
+            return pause + factors.seconds(row)
+
+        return max(last_end(map(seconds, pending), free_at), longest_chain(pending, seconds, busy))
 
     def _pause(self, now: float) -> float:
         """Return how many seconds usually pass on a device from the end of a row to the next one.

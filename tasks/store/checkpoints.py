@@ -58,7 +58,8 @@ class Checkpoints:
 
         Args:
             path: where they are stored.
-            targets: the style's targets; a checkpoint that was made with others is not used.
+            targets: the style's targets, and the digest of the frame before, if there is one; a
+                checkpoint that was made with others is not used.
             every: seconds between two of them; 0 if none are wanted.
             left_out: how many of the finest octaves are left out for lack of memory; a checkpoint
                 with another number of octaves is not used.
@@ -103,7 +104,7 @@ class Checkpoints:
             checkpoint, notes = Checkpoint.from_bytes(read_kept(self._path))
             found = json.loads(notes)
             if found["targets"] != self._targets_sha256:
-                raise CheckpointError("it was made with other targets of the style")
+                raise CheckpointError("it was made with other targets")
             if found.get("left_out", 0) != self._left_out:
                 raise CheckpointError("it was made for a result of another size")
             curve = points_of(found["curve"].encode())

@@ -21,7 +21,7 @@ ROUNDING = 0.02
 
 FIRST_COLUMNS = ("octave", "width", "height", "step", "evaluations", "total_loss")
 COLUMNS = (*FIRST_COLUMNS, *map(loss_name, LOSS_TERMS))
-"""The columns of a file; one of an earlier version may lack loss terms that were added later."""
+"""The columns of a file; one lacks the loss terms that its row or its version does not have."""
 
 
 class CurveError(UserError, ValueError):
@@ -53,9 +53,11 @@ def curve_csv(points: list[Point]) -> bytes:
     """Return the contents of a loss curve's file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    there = points[0].term_losses if points else FIRST_TERMS
+    terms = [term for term in LOSS_TERMS if term in there]
+    writer.writerow([*FIRST_COLUMNS, *map(loss_name, terms)])
     for *first, losses in points:
-        writer.writerow([*first, *(losses[term] for term in LOSS_TERMS)])
+        writer.writerow([*first, *(losses[term] for term in terms)])
     return text.getvalue().encode()
 
 

@@ -9,7 +9,7 @@ from nst_core.images.resize import fit
 from nst_core.networks import CATALOGUE
 from nst_core.transfer.octaves import REPORT_EVERY, octave_shapes
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
-from nst_core.transfer.terms import LOSS_TERMS
+from nst_core.transfer.terms import terms_of
 from tasks.job import Job
 from tasks.store.output_folder import THUMBNAIL_SIDE
 from tasks.store.output_names import format_of
@@ -118,7 +118,7 @@ def disk_use(
 
 def curve_bytes(job: Job) -> int:
     """Return the most bytes that a job's loss curve takes."""
-    numbers = 6 + len(LOSS_TERMS)
+    numbers = 6 + len(terms_of(is_frame=job.previous is not None))
     points = len(_octaves(job)) * (-(-job.settings.steps // REPORT_EVERY) + 2)
     return (1 + points) * numbers * BYTES_OF_NUMBER
 

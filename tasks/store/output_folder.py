@@ -108,7 +108,7 @@ class OutputFolder:
         return self.root / PLOTS / str(PurePosixPath(name).with_suffix(suffix))
 
     def animation(self, name: str, suffix: str) -> Place:
-        """Return the place of a row's animation, `.gif` or `.webp`."""
+        """Return the place of an animation, such as `.gif` or `.webp`."""
         return self.root / ANIMATIONS / str(PurePosixPath(name).with_suffix(suffix))
 
     def error(self, name: str) -> Place:

@@ -1,6 +1,7 @@
 """The pictures in a folder, or those that match a glob, on a disk or in object storage."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,12 +87,17 @@ def pictures_in(folder: Place) -> list[Place]:
 
 
 def _found(files: list[Place]) -> Found:
-    seen = sorted(files, key=_natural)
+    seen = in_order(files)
     why = {path: _why_left_out(path) for path in seen}
     return Found(
         pictures=[path for path in seen if not why[path]],
         left_out=[LeftOut(shown(path), why[path]) for path in seen if why[path]],
     )
+
+
+def in_order(paths: Iterable[Place]) -> list[Place]:
+    """Return paths in the order of their names, in which numbers count as numbers."""
+    return sorted(paths, key=_natural)
 
 
 def _natural(path: Place) -> tuple[list[object], str]:

@@ -60,6 +60,11 @@ class Provenance(StylizationFacts):
         init, init_sha256: the same for the picture that the row started from; empty and left out if
             it named none, as in the pictures of earlier versions.
         content_mask, content_mask_sha256, style_mask, style_mask_sha256: likewise, for its masks.
+        sequence, frame: the moving picture of which it is a frame, and its number there, from 1;
+            left out if it is none.
+        previous: the key of the frame before; left out if there is none.
+        flow, flow_sha256: the file name of the flow to that frame, and the file's SHA-256; left out
+            if the flow was computed.
     """
 
     key: str
@@ -74,6 +79,11 @@ class Provenance(StylizationFacts):
     content_mask_sha256: str = Field("", exclude_if=lambda digest: not digest)
     style_mask: Name = Field("", exclude_if=lambda name: not name)
     style_mask_sha256: str = Field("", exclude_if=lambda digest: not digest)
+    sequence: Name = Field("", exclude_if=lambda name: not name)
+    frame: int = Field(0, exclude_if=lambda number: not number)
+    previous: str = Field("", exclude_if=lambda key: not key)
+    flow: Name = Field("", exclude_if=lambda name: not name)
+    flow_sha256: str = Field("", exclude_if=lambda digest: not digest)
 
     @classmethod
     def of(cls, picture: Place) -> Self:

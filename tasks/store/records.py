@@ -75,10 +75,14 @@ class _FirstFacts(BaseModel):
     total_loss: Finite
 
 
+_LATER: Any = Field(None, exclude_if=lambda loss: loss is None)
+"""A loss that pictures of earlier versions do not have, or that not every picture has."""
+
+
 def _with_loss_terms() -> type[_FirstFacts]:
     """Create the model with a field for each loss term, such as `tv_loss`."""
     fields: dict[str, Any] = {
-        loss_name(term): (Finite, ...) if term in FIRST_TERMS else (Finite | None, None)
+        loss_name(term): (Finite, ...) if term in FIRST_TERMS else (Finite | None, _LATER)
         for term in LOSS_TERMS
     }
     return create_model("_FactsWithLosses", __base__=_FirstFacts, __module__=__name__, **fields)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nst_core.devices import parse_devices, visible_gpus
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import GRAM
+from nst_core.transfer.terms import FRAME_TERMS
 from tasks.job import Job
 
 MOST_ROWS = 20
@@ -50,7 +51,8 @@ class Kind(BaseModel):
     Attributes:
         host: the machine's name, because machines may share a cache.
         device: see `device_kind`.
-        layers: those that the losses use, sorted, and the style losses, unless it is only `gram`.
+        layers: those that the losses use, sorted, and the style losses, unless it is only `gram`;
+            and the terms that only frames have which follow another one.
         tolerance, steps: they decide how early rows of this kind stop.
         side: the side of a square of the result's area, as a power of two, in pixels.
     """
@@ -75,7 +77,7 @@ class Kind(BaseModel):
             host=host,
             device=device,
             encoder=settings.encoder,
-            layers=" ".join([*sorted(taps), *_other_losses(settings)]),
+            layers=" ".join([*sorted(taps), *_other_losses(settings), *_frame_terms(job)]),
             optimizer=settings.optimizer,
             tolerance=settings.tolerance,
             steps=settings.steps,
@@ -118,6 +120,10 @@ class Kind(BaseModel):
             self.sizes_apart(other),
             self.stopping != other.stopping,
         )
+
+
+def _frame_terms(job: Job) -> tuple[str, ...]:
+    return FRAME_TERMS if job.previous else ()
 
 
 def _other_losses(settings: Settings) -> list[str]:

@@ -140,6 +140,7 @@ class Speeds:
             speed_group=f"{' '.join(kind.program)} {kind.side}",
             share_group=" ".join(map(str, kind.stopping)),
             is_measured=self.is_measured(job),
+            after=job.previous.line if job.previous else 0,
         )
 
     def of_batch(self, jobs: Iterable[Job]) -> tuple[RowEstimate, ...]:

@@ -96,7 +96,9 @@ def _all_rungs(job: Job) -> Iterator[Rung]:
     while not left_out or min(Rung(left_out).shape(job)) >= smallest:
         yield Rung(left_out)
         yield Rung(left_out, rematerialize=True)
-        if not job.regions and is_worth_it(topology, settings, Rung(left_out).shape(job)):
+        # Tiles have neither regions nor a temporal loss.
+        is_plain = not job.regions and job.previous is None
+        if is_plain and is_worth_it(topology, settings, Rung(left_out).shape(job)):
             yield from (Rung(left_out, tiles=tiles) for tiles in _tiles(topology, settings))
         left_out += 1
 
@@ -120,6 +122,7 @@ def needed_memory(job: Job, device: str, rung: Rung = Rung()) -> int:
         rematerialize=rung.rematerialize,
         regions=job.regions,
         tiles=rung.tiles,
+        is_frame=job.previous is not None,
     )
 
 

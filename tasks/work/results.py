@@ -135,4 +135,9 @@ def _sources(job: Job) -> dict[str, Any]:
         "content_mask_sha256": job.content_mask_sha256,
         "style_mask": name_of(job.style_mask) if job.style_mask else "",
         "style_mask_sha256": job.style_mask_sha256,
+        "sequence": job.sequence,
+        "frame": job.frame,
+        "previous": job.previous.key if job.previous else "",
+        "flow": name_of(job.flow) if job.flow else "",
+        "flow_sha256": job.flow_sha256,
     }

@@ -17,6 +17,7 @@ from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.before_and_after import needs_style
 from nst_core.transfer.checkpoint import CheckpointError
+from nst_core.transfer.frames import FrameBefore
 from nst_core.transfer.style_shares import shares_of_styles
 from nst_core.transfer.styles import Blend
 from tasks.engine.progress import Progress, Resumed, Stepped
@@ -30,6 +31,7 @@ from tasks.store.output_folder import INTERRUPTED, OutputFolder
 from tasks.store.output_names import format_of
 from tasks.store.provenance import ROW_KEYWORD
 from tasks.store.records import PictureRecord
+from tasks.work.frames import frame_before
 from tasks.work.isolation import isolated
 from tasks.work.ladder import Rung, within_memory
 from tasks.work.masks import content_mask
@@ -113,18 +115,20 @@ def _optimized(
     """Optimize a row from its checkpoint, or from its beginning; return it with its outcome."""
     job, options = row.job, row.options
     targets = _targets_of_rung(job, rung, row.targets)
+    before = frame_before(job, row.output, rung.settings(job).size)
+    compared_with = targets.to_bytes() + before.sha256.encode()
     checkpoints = Checkpoints.of_row(
-        *(row.output.checkpoint(job.key), targets.to_bytes(), options.checkpoint_seconds),
+        *(row.output.checkpoint(job.key), compared_with, options.checkpoint_seconds),
         left_out=rung.left_out,
     )
     earlier = checkpoints.read() if options.resume else None
     try:
         run = _RowRun(row, rung, checkpoints, earlier, on_progress)
-        return run, run.optimize(content, targets)
+        return run, run.optimize(content, targets, before.frame)
     except CheckpointError as error:
         logger.warning("%s: its checkpoint is not used: %s", job.output, error)
     run = _RowRun(row, rung, checkpoints, None, on_progress)
-    return run, run.optimize(content, targets)
+    return run, run.optimize(content, targets, before.frame)
 
 
 def _targets_of_rung(job: Job, rung: Rung, targets: "StyleTargets") -> "StyleTargets":
@@ -162,7 +166,9 @@ class _RowRun:
         self.curve: list[Point] = [*earlier.curve] if earlier else []
         self.seconds_before = earlier.seconds if earlier else 0.0
 
-    def optimize(self, content: Picture, targets: "StyleTargets") -> "Outcome":
+    def optimize(
+        self, content: Picture, targets: "StyleTargets", before: FrameBefore | None
+    ) -> "Outcome":
         """Return the best picture.
 
         Raises:
@@ -185,6 +191,7 @@ class _RowRun:
             style=_styles_if_needed(job),
             init=_init_if_named(job),
             content_mask=content_mask(job, content),
+            before=before,
             checkpoint=self._earlier.checkpoint if self._earlier else None,
             is_enough=self._has_used_its_budget,
             rematerialize=self._rung.rematerialize,

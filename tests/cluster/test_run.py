@@ -101,6 +101,25 @@ def test_pictures_and_table_equal_those_of_one_process(shell: Shell, cluster: Cl
     assert "6 cached" in again.stdout
 
 
+def test_frames_are_made_from_each_other_on_any_worker(shell: Shell, cluster: Cluster) -> None:
+    contents = [shell.picture(f"{number}.png", 10 + number).name for number in range(3)]
+    rows = [
+        (content, "s.png", f"{name}{content}", name) for name in ("a", "b") for content in contents
+    ]
+    rows = [(*row, size) for row, size in zip(rows, (48, 48, 48, 64, 64, 64), strict=True)]
+    header = ("content", "style", "output", "sequence", "size")
+    manifest = write_csv(shell.folder / f"frames-{cluster.runner}.csv", header, *rows)
+    quick = ("--steps", "20", "--octaves", "1", "--tolerance", "0")
+    done = shell.run("run", manifest, "-o", "there", *quick, *on(cluster))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shell.run("run", manifest, "-o", "here", *quick, "--cache", "other").returncode == 0
+    there, here = (table_of(shell.folder / name) for name in ("there", "here"))
+    assert there["temporal_loss"].isna().tolist() == [True, False, False] * 2
+    pd.testing.assert_frame_equal(there.drop(columns=OF_RUN), here.drop(columns=OF_RUN))
+    again = shell.run("run", manifest, "-o", "there", *quick, *on(cluster))
+    assert "6 cached" in again.stdout
+
+
 def test_a_failed_row_is_reported_and_the_others_are_done(shell: Shell, cluster: Cluster) -> None:
     manifest = manifest_of(shell, 3, f"fails-{cluster.runner}")
     obstacle = shell.folder / "out" / "losses" / "1.csv"

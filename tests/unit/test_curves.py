@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from tasks.store import curves
-from tasks.store.curves import COLUMNS, CurveError, Point, curve_csv, read_curve
+from tasks.store.curves import CurveError, Point, curve_csv, read_curve
+
+COLUMNS = [column for column in curves.COLUMNS if column != "temporal_loss"]
+"""The columns of a row that is no frame of a sequence."""
 
 POINTS = [
     Point(1, 32, 24, 0, 1, 1.5, {"content": 1 / 3, "style": 1e-7, "tv": 0.0}),
@@ -24,6 +27,15 @@ def test_a_file_has_a_column_for_each_term() -> None:
         "1,32,24,0,1,1.5,0.3333333333333333,1e-07,0.0",
         "2,64,48,70,81,0.1,0.2,0.3,12345.678",
     ]
+
+
+def test_the_curve_of_a_frame_has_the_temporal_loss(tmp_path: Path) -> None:
+    losses = {"content": 0.5, "style": 0.25, "tv": 0.0, "temporal": 0.125}
+    points = [Point(1, 32, 24, step, step, 1.5, losses) for step in (0, 10)]
+    text = curve_csv(points).decode()
+    assert text.splitlines()[0] == ",".join([*COLUMNS, "temporal_loss"])
+    (tmp_path / "a.csv").write_text(text)
+    assert read_curve(tmp_path / "a.csv") == points
 
 
 @pytest.mark.parametrize("place", [0, 2, 3])

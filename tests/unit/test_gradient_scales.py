@@ -82,7 +82,8 @@ def test_losses_are_scaled_before_they_are_weighted() -> None:
     found, before = (task.losses_of(random_pixels(8, 10, 3)) for task in (scaled, plain))
     for term, scale in scales_of(settings).items():
         assert found.terms[term] == pytest.approx(scale * before.terms[term], rel=1e-5)
-    total = sum(weight * found.terms[term] for term, weight in term_weights(settings).items())
+    weights = term_weights(settings)
+    total = sum(weights[term] * loss for term, loss in found.terms.items())
     assert found.total == pytest.approx(total, rel=1e-5)
     assert found.style == before.style
     assert found.style_layers == before.style_layers

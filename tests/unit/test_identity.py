@@ -2,7 +2,14 @@
 
 import pytest
 
-from nst_core.transfer.identity import ALPHA, file_key, row_key, row_seed, style_key
+from nst_core.transfer.identity import (
+    ALPHA,
+    file_key,
+    frame_facts,
+    row_key,
+    row_seed,
+    style_key,
+)
 from nst_core.transfer.octaves import octave_shapes, style_sides
 from nst_core.transfer.settings import Settings
 
@@ -62,6 +69,7 @@ OTHER_VALUES = {
     "content_weight": 9.0,
     "style_weight": 9.0,
     "tv_weight": 9.0,
+    "temporal_weight": 9.0,
     "tv_kind": "l1",
     "normalize_gradients": True,
     "content_layers": "relu1_1:1",
@@ -99,13 +107,25 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
     of_styles = {"encoder", "pooling", "style_blend", "style_mix"}
     of_masks = {"mask_feather", "alpha_mask"}
     assert set(OTHER_VALUES) | of_styles | of_masks == set(Settings.model_fields)
-    base = Settings()
-    keys = {row_key("a", "b", base)}
+    base, previous = Settings(), frame_facts("c")
+    keys = {row_key("a", "b", base, previous=previous)}
     for name, value in OTHER_VALUES.items():
         assert getattr(base, name) != value
-        keys.add(row_key("a", "b", base.model_copy(update={name: value})))
+        keys.add(row_key("a", "b", base.model_copy(update={name: value}), previous=previous))
     assert len(keys) == len(OTHER_VALUES) + 1
-    assert len(keys | {row_key("z", "b", base), row_key("a", "z", base)}) == len(keys) + 2
+    keys |= {row_key("z", "b", base, previous=previous), row_key("a", "z", base, previous=previous)}
+    assert len(keys) == len(OTHER_VALUES) + 3
+
+
+def test_only_the_key_of_a_frame_covers_what_only_frames_have() -> None:
+    base, heavy = Settings(), Settings(temporal_weight=9)
+    assert row_key("a", "b", base) == row_key("a", "b", heavy)
+    keys = {
+        row_key("a", "b", settings, previous=previous)
+        for settings in (base, heavy)
+        for previous in ({}, frame_facts("c"), frame_facts("d"), frame_facts("c", "f" * 64))
+    }
+    assert len(keys) == 7
 
 
 def test_masks_are_in_the_keys_and_their_settings_only_with_a_mask() -> None:

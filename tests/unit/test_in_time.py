@@ -41,11 +41,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def job(line: int, seconds: float, key: str = "") -> Any:
-    """Return what takes the place of a job that takes some seconds."""
-    return SimpleNamespace(
-        line=line, key=key or str(line), styles=(SimpleNamespace(key="s"),), seconds=seconds
-    )
+def job(line: int, seconds: float, key: str = "", after: int | None = None) -> Any:
+    """Return what takes the place of a job that takes some seconds, maybe after another frame."""
+    facts = {"line": line, "key": key or str(line), "seconds": seconds}
+    previous = None if after is None else SimpleNamespace(line=after)
+    frame = {"previous": previous, "sequence": "walk", "output": f"{line}.png"}
+    return SimpleNamespace(**facts, **frame, styles=(SimpleNamespace(key="s"),))
 
 
 def schedule_of(jobs: list[Any], end: float, *, continues: bool = True, **limits: Any) -> Schedule:
@@ -116,6 +117,7 @@ def run(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
         "tasks.engine.in_flight.gather", lambda *_: RowResult("failed", error="as any other end")
     )
     monkeypatch.setattr("tasks.engine.in_flight.report_end", lambda *_: None)
+    monkeypatch.setattr(in_time, "report_end", lambda *_: None)
     monkeypatch.setattr("tasks.engine.in_flight.has_begun", lambda _: True)
 
     def submit(job: Any, _: Any) -> Any:
@@ -191,3 +193,63 @@ def test_limits_reach_workers_of_a_cluster() -> None:
     limits = Limits(Deadline(1.8e9, window=60), row_seconds=5)
     assert pickle.loads(pickle.dumps(limits)) == limits
     assert pickle.loads(pickle.dumps(Limits())) == Limits()
+
+
+@pytest.fixture
+def outcomes(monkeypatch: pytest.MonkeyPatch) -> dict[int, RowResult]:
+    """Return how rows end, by line, to be filled by a test that has asked for `run` first."""
+    ends: dict[int, RowResult] = {}
+    done = RowResult("done", record=SimpleNamespace(total_loss=1.0))  # type: ignore[arg-type]
+    monkeypatch.setattr("tasks.engine.in_flight.gather", lambda job, *_: ends.get(job.line, done))
+    monkeypatch.setattr("tasks.engine.in_flight.result_of_equal", lambda _, __, end, ___: end)
+    return ends
+
+
+@pytest.mark.parametrize("end", [1000, math.inf])
+def test_frames_run_one_after_another_and_sequences_side_by_side(
+    run: Any, outcomes: dict[int, RowResult], end: float
+) -> None:
+    assert not outcomes
+    walk = [job(2, 10), job(3, 10, after=2), job(4, 10, after=3)]
+    fly = [job(5, 30), job(6, 10, after=5)]
+    results, begun, seconds = run([*walk, *fly, job(7, 5)], end, 2)
+    assert begun == [(2, 0), (5, 0), (3, 10), (4, 20), (6, 30), (7, 30)]
+    assert {result.status for result in results.values()} == {"done"}
+    assert seconds is None
+
+
+def test_frames_after_a_frame_that_failed_do_not_begin_and_say_why(
+    run: Any, outcomes: dict[int, RowResult]
+) -> None:
+    outcomes[3] = RowResult("failed", error="no memory")
+    walk = [job(line, 10, after=line - 1 if line > 2 else None) for line in range(2, 6)]
+    results, begun, seconds = run([*walk, job(9, 10), job(10, 10, key="5", after=9)], math.inf, 1)
+    assert [line for line, _ in begun] == [2, 3, 9]
+    assert [results[line].status for line in (2, 3, 4, 5, 9)] == [
+        *("done", "failed", "failed", "failed", "done")
+    ]
+    for line in (4, 5, 10):
+        assert "this frame did not begin: line 3, an earlier frame" in results[line].error
+        assert "'walk', is failed" in results[line].error
+    assert (results[5].same_as, results[10].same_as) == (None, 5)
+    assert seconds is None
+
+
+def test_frames_after_a_frame_that_was_interrupted_are_pending(
+    run: Any, outcomes: dict[int, RowResult]
+) -> None:
+    outcomes[3] = RowResult("interrupted", error="the time was up")
+    walk = [job(line, 10, after=line - 1 if line > 2 else None) for line in range(2, 6)]
+    results, begun, seconds = run(walk, 100, 1)
+    assert [line for line, _ in begun] == [2, 3]
+    assert [results[line].status for line in range(2, 6)] == [
+        *("done", "interrupted", "pending", "pending")
+    ]
+    assert seconds == 30
+
+
+def test_a_frame_whose_frame_before_is_neither_done_nor_asked_for_fails_at_once(run: Any) -> None:
+    results, begun, _ = run([job(4, 10, after=3)], math.inf, 1)
+    assert begun == []
+    assert results[4].status == "failed"
+    assert "line 3, the frame before it, is not done and was not asked for" in results[4].error

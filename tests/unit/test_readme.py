@@ -37,6 +37,8 @@ def test_each_python_example_runs_alone_in_its_own_folder(tmp_path: Path) -> Non
         write_picture(folder / "content.png", 1, 32, 40)
         write_picture(folder / "style.png", 2, 40, 32)
         write_picture(folder / "style2.png", 3, 32, 32)
+        for number in (1, 2):
+            write_picture(folder / f"frame{number}.png", number, 32, 40)
         (folder / "example.py").write_text(example, "utf-8")
     done = subprocess.run(
         [sys.executable, "-c", RUN_EACH_ALONE, *folders], capture_output=True, text=True

@@ -27,7 +27,7 @@ from tasks.report.table import (
     summary_csv,
     write_summary,
 )
-from tasks.report.table_row import Table
+from tasks.report.table_row import Table, TableRow
 from tasks.row import Fault
 from tasks.store.csv_cells import FORMULA_STARTS, escape_formula, unescape_formula
 from tasks.store.output_folder import OutputFolder
@@ -297,6 +297,19 @@ def test_json_rows_have_the_columns_of_the_table(tmp_path: Path) -> None:
 
 
 def test_the_table_has_a_column_for_each_setting_and_each_loss_term() -> None:
-    columns = set(columns_of(Table(())))
+    terms = dict.fromkeys(LOSS_TERMS, 0.5)
+    frame = TableRow(line=2, status="done", sequence="walk", flow="a.flo", term_losses=terms)
+    columns = set(columns_of(Table((replace(frame, term_weights=terms),))))
     assert set(Settings.model_fields) <= columns
     assert set(map(loss_name, LOSS_TERMS)) <= columns
+    of_frames = {"sequence", "flow", "temporal_loss", "temporal_weight"}
+    assert columns - set(columns_of(Table(()))) == of_frames
+
+
+def test_frames_are_read_back_with_what_only_frames_have(tmp_path: Path) -> None:
+    plain = TableRow(line=2, status="done", term_losses={"tv": 0.5}, term_weights={"tv": 2.0})
+    temporal = {"tv": 0.5, "temporal": 0.25}
+    frame = TableRow(line=3, status="done", sequence="walk", flow="a.flo", term_losses=temporal)
+    table = Table((plain, replace(frame, term_weights=temporal)))
+    write_summary(table, OutputFolder(tmp_path))
+    assert read_summary(OutputFolder(tmp_path)).rows == table.rows

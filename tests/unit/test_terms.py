@@ -10,6 +10,7 @@ from nst_core.transfer.losses import TERMS
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.terms import (
     FIRST_TERMS,
+    FRAME_TERMS,
     LOSS_TERMS,
     loss_name,
     term_weights,
@@ -55,6 +56,14 @@ def test_a_record_has_a_number_for_each_term_between_the_total_and_the_layers(
     assert names[begin + 1 : end] == list(map(loss_name, LOSS_TERMS))
 
 
+def test_a_record_of_a_picture_without_a_term_says_nothing_of_it(tmp_path: Path) -> None:
+    facts = json.loads(record_of("a", "a.png", tmp_path).model_dump_json())
+    first = {name: fact for name, fact in facts.items() if name not in map(loss_name, FRAME_TERMS)}
+    record = PictureRecord.model_validate(first)
+    assert json.loads(record.model_dump_json()) == first
+    assert not {*FRAME_TERMS} & set(record.term_losses)
+
+
 @pytest.mark.parametrize("term", FIRST_TERMS)
 def test_a_record_without_a_term_of_every_version_is_refused(tmp_path: Path, term: str) -> None:
     facts = json.loads(record_of("a", "a.png", tmp_path).model_dump_json())
@@ -79,7 +88,10 @@ def test_a_table_that_lacks_a_term_is_read_without_it(tmp_path: Path, term: str)
     (row,) = read_summary(OutputFolder(tmp_path)).rows
     assert set(row.term_losses) == set(row.term_weights) == set(LOSS_TERMS) - {term}
     cells = columns_of(Table((row,)))
-    assert (cells[loss_name(term)], cells[weight_name(term)]) == ([None], [None])
+    if term in FRAME_TERMS:
+        assert not {loss_name(term), weight_name(term)} & set(cells)
+    else:
+        assert (cells[loss_name(term)], cells[weight_name(term)]) == ([None], [None])
 
 
 def test_strength_scales_every_weight_but_that_of_the_content() -> None:

@@ -12,7 +12,9 @@ from nst_core.storage.local import on_disk
 from nst_core.storage.places import Place, redacted
 from nst_core.transfer.terms import LOSS_TERMS, loss_name
 from tasks.intake.rows import COLUMNS
+from tasks.report.frame_chains import Described, in_frame_order
 from tasks.report.rebuild import Rebuilder, Rebuilt
+from tasks.row import SEQUENCE
 from tasks.store.csv_cells import to_csv
 from tasks.store.provenance import Provenance, ProvenanceError
 
@@ -21,30 +23,32 @@ SHOWN = (
     *("steps", "stop_reason", "seed", "encoder_fingerprint", "key"),
 )
 
+FRAME = ("sequence", "frame", "previous", "flow")
+
 
 def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]) -> int:
     """Print a manifest with one row per picture, and on a terminal how each was made."""
     try:
         _check_folders(look_in)
         rebuilder = Rebuilder(Path.cwd(), look_in)
-        described = [(picture, Provenance.of(picture)) for picture in pictures]
-        rows = [rebuilder.rebuild(*pair) for pair in described]
+        described = in_frame_order([(picture, Provenance.of(picture)) for picture in pictures])
+        rows = [_rebuilt(rebuilder, one) for one in described]
     except UserError as error:
         return refuse(terminal, error)
     except OSError as error:
         wrong = f"{error.filename}: cannot be read: {error.strerror}"
         return refuse(terminal, ProvenanceError(wrong))
     if terminal.is_rich:
-        for picture, found in described:
-            _show_facts(terminal, picture, found)
+        for one in described:
+            _show_facts(terminal, one.picture, one.provenance)
         terminal.say(_manifest(rows))
     elif not terminal.as_json:
         # A manifest is UTF-8, whatever the locale is.
         sys.stdout.flush()
         sys.stdout.buffer.write(_manifest(rows).encode())
-    for picture, row in zip(pictures, rows, strict=True):
+    for one, row in zip(described, rows, strict=True):
         for what in row.lost:
-            terminal.fail(f"{redacted(picture)}: {what}")
+            terminal.fail(f"{redacted(one.picture)}: {what}")
     terminal.result([_result(*pair) for pair in zip(described, rows, strict=True)])
     return ROWS_FAILED if any(row.lost for row in rows) else SUCCESS
 
@@ -62,7 +66,11 @@ def _manifest(rows: Sequence[Rebuilt]) -> str:
 
 
 def _show_facts(terminal: Terminal, picture: Place, found: Provenance) -> None:
-    facts = [{"": name, "found": _shown(getattr(found, name))} for name in SHOWN]
+    named = {name: getattr(found, name) for name in (*SHOWN, *(FRAME if found.sequence else ()))}
+    # A loss that the picture does not have is not shown.
+    facts = [
+        {"": name, "found": _shown(value)} for name, value in named.items() if value is not None
+    ]
     facts += [
         {"": name, "found": _shown(value)} for name, value in found.settings.model_dump().items()
     ]
@@ -75,11 +83,17 @@ def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _result(described: tuple[Place, Provenance], row: Rebuilt) -> dict[str, Any]:
-    picture, found = described
+def _rebuilt(rebuilder: Rebuilder, one: Described) -> Rebuilt:
+    """Return the row of a picture, which may be a frame of a sequence."""
+    row = rebuilder.rebuild(one.picture, one.provenance)
+    cells = row.cells | ({SEQUENCE: one.sequence} if one.sequence else {})
+    return Rebuilt(cells, (*row.lost, *one.lost))
+
+
+def _result(described: Described, row: Rebuilt) -> dict[str, Any]:
     return {
-        "picture": str(picture),
-        "provenance": found.model_dump(),
+        "picture": str(described.picture),
+        "provenance": described.provenance.model_dump(),
         "row": row.cells,
         "lost": row.lost,
     }

@@ -26,7 +26,6 @@ from nst_core.transfer.descent import Evaluation
 from nst_core.transfer.loss_weights import NOTHING, LossWeights
 from nst_core.transfer.losses import LossTerms
 from nst_core.transfer.settings import Normalization, Settings, TvKind
-from nst_core.transfer.terms import LOSS_TERMS
 from nst_core.transfer.tiles.grid import Grid
 from nst_core.transfer.tiles.sums import added
 from nst_core.transfer.tiles.tile import LayerSums, TileLosses
@@ -136,7 +135,7 @@ def _terms(
 ) -> LossTerms:
     """Return all losses as NumPy scalars, float32; those that are not tiled have the weight 0."""
     found = {"content": np.float32(content), "style": np.float32(style.loss), "tv": variation}
-    before = {term: found.get(term, np.float32(0)) for term in LOSS_TERMS}
+    before = {term: found.get(term, np.float32(0)) for term in weights.terms}
     terms = {term: np.float32(loss) for term, loss in weights.scaled(before).items()}
     factors = {term: np.float32(weight) for term, weight in weights.terms.items()}
     return LossTerms(
