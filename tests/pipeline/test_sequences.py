@@ -121,7 +121,9 @@ def test_frames_may_have_masks_and_several_styles_which_may_change(
     rebuilt = [Rebuilder(walk.folder).rebuild(one.picture, one.provenance) for one in described]
     assert [row.lost for row in rebuilt] == [()] * 3
     cells = [row.cells | {"sequence": "walk"} for row in rebuilt]
-    assert (cells[1]["style"], cells[1]["content_mask"]) == ("s.png; t.png", "colors.png")
+    # The order of the styles in a blend does not matter.
+    assert set(cells[1]["style"].split("; ")) == {"s.png", "t.png"}
+    assert cells[1]["content_mask"] == "colors.png"
     names = [*dict.fromkeys(name for row in cells for name in row)]
     lines = [tuple(row.get(name, "") for name in names) for row in cells]
     assert statuses(walk.run(names, *lines, settings={})[1]) == ["cached"] * 3

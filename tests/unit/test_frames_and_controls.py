@@ -11,6 +11,7 @@ from nst_core.transfer.blending import targets_of
 from nst_core.transfer.checkpoint import Checkpoint
 from nst_core.transfer.frames import Followed, FrameBefore, follow
 from nst_core.transfer.gradient_scales import SHARES, STEP, size_of
+from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.memory import peak_memory
 from nst_core.transfer.optimization import OctaveTask
 from nst_core.transfer.settings import Settings
@@ -85,6 +86,31 @@ def test_a_mask_is_taken_over_at_each_octave() -> None:
     half = found.within(MASK[..., np.newaxis]).at(18, 24)
     np.testing.assert_allclose(half.mask, resize(found.mask * MASK, 18, 24), atol=1e-6)
     np.testing.assert_array_equal(half.picture, found.at(18, 24).picture)
+
+
+def test_what_was_not_stylized_in_the_frame_before_has_no_temporal_loss() -> None:
+    """With a mask that moves with the picture, only what it covers is compared with."""
+    plain, masked = (
+        follow(before, NOW, NOW, settings_of(), SHAPE)
+        for before in (BEFORE, BEFORE._replace(mask=MASK))
+    )
+    moved = warped(coverage()[..., np.newaxis].astype(np.float32), ALONG)[..., 0]
+    np.testing.assert_allclose(masked.mask, plain.mask * moved, atol=1e-6)
+    assert (plain.mask[:, EDGE + 6 :] > 0).any()
+    assert not masked.mask[:, EDGE + 6 :].any()
+    np.testing.assert_array_equal(masked.picture[:, EDGE + 6 :], NOW[:, EDGE + 6 :])
+    np.testing.assert_array_equal(masked.picture[moved == 1], plain.picture[moved == 1])
+
+
+def test_a_soft_mask_of_the_frame_before_is_as_soft_as_the_masks_of_the_frame() -> None:
+    settings = settings_of(mask_feather=0.2)
+    before = BEFORE._replace(mask=MASK, flow=np.zeros((*SHAPE, 2), np.float32), content=NOW)
+    found = follow(before, NOW, NOW, settings, SHAPE).mask
+    targets = targets_of(ENCODER, STYLES, settings)
+    guidance = Guidance.of(NOW, MASK, targets, settings, SHAPE)
+    assert guidance is not None
+    same = follow(before._replace(mask=None), NOW, NOW, settings, SHAPE).mask
+    np.testing.assert_allclose(found, same * guidance.coverage[..., 0], atol=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", pytest.param("adam", marks=pytest.mark.nights)])
