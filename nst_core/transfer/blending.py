@@ -47,15 +47,12 @@ def targets_of(
         ValueError: as in `style_targets`, or `style_blend` does not fit the number of styles.
         MaskError: as in `style_targets`; there are several styles, and a mask.
     """
-    if not isinstance(style, Blend):
-        return style_targets(encoder, style, settings, mask)
-    count = len(style.styles)
+    styles = style.styles if isinstance(style, Blend) else [style]
+    count = len(styles)
     shares = shares_of_styles(settings, count)
     for wrong in why_not_mixed(settings, count):
         raise ValueError(f"style_mix: {wrong}")
-    targets = [
-        style_targets(encoder, one, settings, mask, to_blend=count > 1) for one in style.styles
-    ]
+    targets = [style_targets(encoder, one, settings, mask, to_blend=count > 1) for one in styles]
     return blended_targets(targets, shares)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
-from nst_core.transfer.style_losses.weighted import guided_gram_matrix
+from nst_core.transfer.style_losses.weighted import guided_gram_matrices
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -50,13 +50,14 @@ def region_statistics(
         layer: a style layer.
         features: float32 (height, width, channels) of that layer.
     """
+    parts = [(region.centers[layer], region.weights[layer]) for region in regions]
     return tuple(
         RegionStatistics(
-            guided_gram_matrix(features, region.centers[layer], region.weights[layer]),
+            gram,
             {
                 name: STYLE_LOSSES[name].statistic(features, of_style[layer], region.weights[layer])
                 for name, of_style in region.others.items()
             },
         )
-        for region in regions
+        for region, gram in zip(regions, guided_gram_matrices(features, parts), strict=True)
     )

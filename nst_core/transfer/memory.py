@@ -37,6 +37,14 @@ AVERAGE = 2
 """Arrays of the size of the picture that an average of Adam's iterates adds, before and after a
 call."""
 
+GUIDED_ARRAYS = 2
+"""Arrays of the size of a style layer that exist for a moment for guided Gram matrices. They are as
+many with several regions, because these follow one after the other."""
+
+ARRAYS_OF_REGION = 0.2
+"""Arrays of the size of all style layers that each further region adds nevertheless; rounded up
+from what was measured with 1 and 8 regions at 512 px."""
+
 WEIGHTS_OF_REGION = 4
 """Arrays of one channel of the size of the picture that the weights of a region take: at the size
 of the result, and at each style layer."""
@@ -84,6 +92,7 @@ class _Block:
         others: the part of it that is for style losses besides `gram`.
         lasting: in what rematerialization keeps for style losses that need all layers at once.
         content: in its content layers.
+        of_style: in its style layers.
     """
 
     given: int
@@ -94,6 +103,7 @@ class _Block:
     others: float
     lasting: float
     content: int
+    of_style: int
 
 
 def peak_memory(
@@ -129,10 +139,12 @@ def peak_memory(
     held += AVERAGE if is_extended(settings) else 0
     held += FRAME if is_frame else 0
     pictures = held * math.prod(shape) * 3 + WEIGHTS_OF_REGION * regions * math.prod(shape)
+    further = ARRAYS_OF_REGION * max(regions - 1, 0) * sum(block.of_style for block in blocks)
     weights = sum(map(math.prod, topology.weight_shapes.values()))
-    numbers = gradient + content + pictures
+    numbers = gradient + content + pictures + further
     if on_gpu:
-        return round(BYTES * (numbers + weights))
+        # With tiles, whole pictures stay in the computer's memory.
+        return round(BYTES * (numbers - (pictures if tiles else 0) + weights))
     compiled = TILED_COMPILED if tiles else COMPILED[settings.optimizer]
     return round(BYTES * (numbers + COPIES_OF_WEIGHTS * weights) + compiled)
 
@@ -205,8 +217,11 @@ def _blocks(
 ) -> Iterator[_Block]:
     """Yield the blocks of layers that are used."""
     style, content = settings.style_layer_weights, settings.content_layer_weights
-    statistics = max(regions, 1)
-    arrays = {name: statistics * COSTS[name].arrays for name in settings.style_loss_weights}
+    arrays = {
+        name: COSTS[name].arrays * (1 if name == GRAM else max(regions, 1))
+        for name in settings.style_loss_weights
+    }
+    guided = GUIDED_ARRAYS if regions else 0
     height, width = shape
     channels = 3
     for layers in topology.blocks({*content, *style}):
@@ -226,9 +241,9 @@ def _blocks(
             # The gradient of a convolution needs its weights, and not what it was given.
             kept=sum(size for layer, size in sizes.items() if not isinstance(layer, Convolution)),
             style=of_style * sum(arrays.values()),
-            # The gradients of guided Gram matrices exist for a moment, one for each region.
             others=of_style
-            * sum(count for name, count in arrays.items() if regions or name != GRAM),
+            * (guided + sum(count for name, count in arrays.items() if name != GRAM)),
             lasting=of_style * sum(arrays[name] for name in arrays if not COSTS[name].is_local),
             content=sum(size for layer, size in sizes.items() if layer.name in content),
+            of_style=of_style,
         )

@@ -51,7 +51,7 @@ def blended_rows(
 ) -> Iterator[tuple[Place, str, str]]:
     """Yield for each row the content, the output and the weights of the styles.
 
-    Outputs say the weights with as few digits as distinguish all of them.
+    Outputs say the weights above 0, with as few digits as distinguish all of them.
 
     Args:
         contents: the pictures, each of which gets all blends.
@@ -69,8 +69,9 @@ def blended_rows(
         seen[stem] += 1
         before = stem if seen[stem] == 1 else f"{stem}-{seen[stem]}"
         for weights in grid:
-            shares = zip(names, _written(weights, digits), strict=True)
-            output = f"{before}_{'+'.join(name + share for name, share in shares)}"
+            shares = zip(names, weights, _written(weights, digits), strict=True)
+            parts = [name + share for name, weight, share in shares if weight]
+            output = f"{before}_{'+'.join(parts)}"
             yield content, nearest_output(f"{output}.png"), style_blend_text(weights)
 
 

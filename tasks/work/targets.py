@@ -202,6 +202,12 @@ def computed_targets(
 ) -> "StyleTargets":
     """Compute the targets of one of a job's styles with these settings, at once or tile by tile.
 
+    Args:
+        job: a row.
+        style: one of its styles.
+        settings: those of the row, or of a smaller rung of its ladder.
+        tiles: as `within_style_memory` chooses them.
+
     Raises:
         PictureError: one of its pictures or its mask cannot be read, or changed while the batch
             ran.
@@ -210,10 +216,10 @@ def computed_targets(
     from nst_core.transfer.tiles.style import tiled_style_targets
 
     pictures = StylePictures(job, style, max(style_sides(settings)), enlarge=False)
-    # A single picture is loaded only once.
-    given = pictures[0] if len(pictures) == 1 else Samples(pictures)
     if tiles:
         return tiled_style_targets(job.encoder.load(), pictures[0].rgb, settings, tiles)
+    # A single picture is loaded only once.
+    given = pictures[0] if len(pictures) == 1 else Samples(pictures)
     mask, to_blend = style_mask(job), len(job.styles) > 1
     return style_targets(job.encoder.load(), given, settings, mask, to_blend=to_blend)
 

@@ -67,7 +67,7 @@ def test_a_manifest_of_blends_can_run(tmp_path: Path, capsys: pytest.CaptureFixt
     with (tmp_path / "m.csv").open(newline="") as file:
         written = [*csv.DictReader(file)]
     assert [each["output"] for each in written] == [
-        *("p 1_a; b1.00+c0.00.png", "p 1_a; b0.50+c0.50.png", "p 1_a; b0.00+c1.00.png")
+        *("p 1_a; b1.00.png", "p 1_a; b0.50+c0.50.png", "p 1_c1.00.png")
     ]
     rows = read_manifest(tmp_path / "m.csv")
     examined = examine_rows(rows, encoders_of(rows, WeightStore(tmp_path)), max_pixels=10**6)

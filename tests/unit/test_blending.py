@@ -290,6 +290,10 @@ def test_weights_are_normalized_and_counted() -> None:
         weights_of_styles(Settings(style_blend="1;3"), 3)
     with pytest.raises(ValueError, match="found 2 weights for 1 style;"):
         targets_of(ENCODER, Blend([A]), settings_of(style_blend="1;3"))
+    with pytest.raises(ValueError, match="found 2 weights for 1 style;"):
+        targets_of(ENCODER, A, settings_of(style_blend="1;3"))
+    with pytest.raises(ValueError, match="style_mix: it has 3 styles for 2 octaves"):
+        targets_of(ENCODER, Blend([A, B, C]), settings_of(style_mix="octaves"))
 
 
 @pytest.mark.parametrize(

@@ -228,3 +228,14 @@ def test_losses_and_shares_are_readable() -> None:
     assert loss_text(None) == ""
     assert share_text(-0.5) == "\N{MINUS SIGN}50%"
     assert share_text(0.0123) == "+1.2%"
+
+
+def test_all_styles_of_a_row_are_beside_each_other() -> None:
+    styles = (Shown("s.png", "s.jpg", "s.jpg"), Shown("<t>.png", "t.jpg", "t.jpg"))
+    several = row(style="s.png; <t>.png", styles=styles, blend="1; 3")
+    parsed = ParsedPage(page(several))
+    pictures = [each for tag, each in parsed.elements if tag == "img" and each.get("alt")]
+    assert [each["alt"] for each in pictures if each["alt"].startswith("style")] == [
+        *("style: s.png", "style: <t>.png")
+    ]
+    assert "a.png in the style of s.png; <t>.png (1; 3)" in parsed.texts

@@ -74,19 +74,21 @@ def failing(times: int, error: BaseException) -> tuple[list[Rung], Callable[[Run
 def test_each_rung_says_what_it_does_and_needs_less_than_the_one_before() -> None:
     asked = job()
     ladder = [*rungs(asked)]
-    # With tiles, the whole picture needs less than half its size as it was asked for.
-    assert [rung.degraded(asked) for rung in ladder[:6]] == [
+    assert [rung.degraded(asked) for rung in ladder[:7]] == [
         "",
         "rematerialization",
         "tiles",
         "tiles and 3 instead of 10 steps in L-BFGS's memory",
+        # At this size, the whole picture would need more than tiles do at the size asked for.
         "rematerialization, 768 x 512 instead of 1536 x 1024",
         "384 x 256 instead of 1536 x 1024",
+        "rematerialization, 384 x 256 instead of 1536 x 1024",
     ]
     for device in ("CPU:0", "GPU:0"):
-        needed = [needed_memory(asked, device, rung) for rung in ladder]
+        needed = [needed_memory(asked, device, rung) for rung in rungs(asked, device)]
         assert needed == sorted(needed, reverse=True)
-        assert len({*needed}) == len(needed)
+        # A GPU holds no whole pictures with tiles, so L-BFGS's memory is not in its own.
+        assert len({*needed}) == len(needed) - (device == "GPU:0")
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,9 @@ def run(settings: Settings, tiles: Tiles, **options: Any) -> Any:
     "choices",
     [
         {"optimizer": "lbfgs"},
-        {"optimizer": "adam", "average": 0.9, "carry_state": True},
+        pytest.param(
+            {"optimizer": "adam", "average": 0.9, "carry_state": True}, marks=pytest.mark.nights
+        ),
     ],
 )
 def test_a_tiled_row_that_continues_ends_with_the_same_bits(choices: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from nst_core.transfer.loss_weights import loss_weights
 from nst_core.transfer.losses import Targets, loss_terms
 from nst_core.transfer.settings import Normalization, Settings
 from nst_core.transfer.statistics import content_targets, style_targets
-from nst_core.transfer.style_losses.costs import COSTS, GRAM
+from nst_core.transfer.style_losses.costs import COSTS
 from nst_core.transfer.stylize import Outcome, finish, iterates
 from nst_core.transfer.targets import StyleTargets
 from nst_core.transfer.tiles.grid import Grid, Tiles, can_be_tiled, is_worth_it
@@ -105,7 +105,13 @@ def assert_same(encoder: Encoder, settings: Settings, shape: tuple[int, int], ti
 
 @pytest.mark.parametrize(
     ("normalization", "gram"),
-    [("relative", "raw"), *((each, "centered") for each in get_args(Normalization))],
+    [
+        *(("relative", "raw"), ("relative", "centered"), ("gatys", "centered")),
+        *(
+            pytest.param(each, "centered", marks=pytest.mark.nights)
+            for each in ("mean", "article", "neural-style")
+        ),
+    ],
 )
 def test_losses_and_gradient_are_those_of_the_whole_picture(normalization: str, gram: str) -> None:
     settings = SETTINGS.model_copy(update={"normalization": normalization, "gram": gram})
@@ -113,7 +119,14 @@ def test_losses_and_gradient_are_those_of_the_whole_picture(normalization: str, 
 
 
 @pytest.mark.parametrize(
-    ("shape", "tiles"), [((33, 17), DEEP), ((24, 71), DEEP), ((19, 20), SHALLOW)]
+    ("shape", "tiles"),
+    [
+        ((33, 17), DEEP),
+        *(
+            pytest.param(*each, marks=pytest.mark.nights)
+            for each in (((24, 71), DEEP), ((19, 20), SHALLOW))
+        ),
+    ],
 )
 def test_sides_need_not_be_multiples_of_anything(shape: tuple[int, int], tiles: Tiles) -> None:
     layers = {"style_layers": "relu1_1 relu2_1 conv3_1", "content_layers": "relu2_1"}
@@ -125,7 +138,13 @@ def test_with_the_layers_of_compact() -> None:
     assert_same(compact(), Settings(size=64), (45, 50), DEEP)
 
 
-@pytest.mark.parametrize("measure", [*(name for name in SUMMED if name != GRAM), "gram moments"])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        *("gram moments", "shifted-gram"),
+        *(pytest.param(each, marks=pytest.mark.nights) for each in ("moments", "wasserstein")),
+    ],
+)
 def test_style_losses_that_are_sums(measure: str) -> None:
     settings = SETTINGS.model_copy(update={"style_measure": measure})
     assert_same(tiny_encoder(), settings, (37, 50), SHALLOW)
@@ -251,7 +270,7 @@ def test_the_margins_are_as_wide_as_what_the_layers_see() -> None:
     assert is_worth_it(topology, Settings(), (576, 1153))
 
 
-@pytest.mark.parametrize("gram", ["centered", "raw"])
+@pytest.mark.parametrize("gram", ["centered", pytest.param("raw", marks=pytest.mark.nights)])
 def test_the_targets_of_a_style_are_those_of_the_whole_picture(gram: str) -> None:
     encoder, style = tiny_encoder(), random_pixels(53, 61)
     measure = " ".join(SUMMED)
