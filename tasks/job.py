@@ -61,6 +61,8 @@ class PreviousFrame(BaseModel):
     Attributes:
         line, key, output: of its job.
         content, content_sha256: its content picture.
+        regions, content_mask, content_mask_sha256: those of its job. If it has regions and no file,
+            its mask is the content's transparency.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,6 +72,9 @@ class PreviousFrame(BaseModel):
     output: str
     content: PlaceField
     content_sha256: str
+    regions: int = 0
+    content_mask: PlaceField | None = None
+    content_mask_sha256: str = ""
 
 
 class Job(BaseModel):

@@ -17,6 +17,7 @@ from nst_core.motion.flow import Flow, optical_flow, resized_flow
 from nst_core.motion.reliability import reliable
 from nst_core.motion.warping import warped
 from nst_core.transfer.before_and_after import unfinished_picture
+from nst_core.transfer.masks import Regions, coverage_of
 from nst_core.transfer.settings import Settings
 
 _Pixels = NDArray[np.float32]
@@ -30,11 +31,13 @@ class FrameBefore(NamedTuple):
         flow: where each pixel of the frame is in the frame before, relative to its own place:
             float32 (height, width, 2), to the right and down, in pixels of any size of both; NaN
             where that is unknown. If it is None, it is computed from the contents.
+        mask: of its content, if it had one: what was not stylized has no temporal loss.
     """
 
     content: PictureLike
     result: PictureLike
     flow: Flow | None = None
+    mask: PictureLike | None = None
 
 
 class Followed(NamedTuple):
@@ -43,8 +46,8 @@ class Followed(NamedTuple):
     Attributes:
         picture: float32 (height, width, 3): the result of the frame before, moved to where things
             are now, and the content where the mask is 0.
-        mask: float32 (height, width): 1 where the frame before shows the same, else 0; with
-            regions, times how much of each pixel is stylized.
+        mask: float32 (height, width): 1 where the frame before shows the same, else 0; with masks,
+            times how much of each pixel is stylized in both frames.
     """
 
     picture: _Pixels
@@ -76,7 +79,7 @@ def follow(
         shape: height and width of the frame's result, and of what is returned.
 
     Raises:
-        ValueError: a picture of the frame before is no picture, or its flow is no flow.
+        ValueError: a picture or the mask of the frame before is none, or its flow is no flow.
     """
     now = resize(content, *shape)
     earlier = resize(as_pixels(before.content, "content of the frame before"), *shape)
@@ -87,8 +90,16 @@ def follow(
     result = resize(as_pixels(before.result, "result of the frame before"), *shape)
     moved = unfinished_picture(warped(result, flow), now, settings)
     mask = reliable(flow, optical_flow(earlier, now)).astype(np.float32)
+    if before.mask is not None:
+        mask *= warped(_coverage(before.mask, settings, shape), flow)[..., 0]
     is_same = mask[..., np.newaxis] > 0
     return Followed(np.where(is_same, moved, resize(prepared, *shape)), mask)
+
+
+def _coverage(mask: PictureLike, settings: Settings, shape: tuple[int, int]) -> _Pixels:
+    """Return how much of each pixel a mask lets be stylized, float32 (height, width, 1)."""
+    regions = Regions.of(mask, "mask of the frame before").scaled(*shape)
+    return coverage_of(regions.feathered(settings.mask_feather).weights)
 
 
 def _checked(flow: Flow) -> Flow:

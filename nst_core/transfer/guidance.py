@@ -12,7 +12,7 @@ from nst_core.transfer.colors import match_colors
 from nst_core.transfer.guided import Region
 from nst_core.transfer.mask_checks import check_aspect, check_colors, check_settings
 from nst_core.transfer.mask_colors import Color, nearest
-from nst_core.transfer.masks import Regions, Weights, given_mask, scaled
+from nst_core.transfer.masks import Regions, Weights, coverage_of, given_mask, scaled
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.statistics import octave_targets
 from nst_core.transfer.targets import StyleTargets
@@ -70,8 +70,7 @@ class Guidance:
     @property
     def coverage(self) -> _Pixels:
         """How much of each pixel is stylized, float32 (height, width, 1) in [0, 1]."""
-        coverage: _Pixels = self.weights.sum(axis=-1, keepdims=True).clip(0, 1)
-        return coverage
+        return coverage_of(self.weights)
 
     def prepared(self, content: _Pixels, settings: Settings) -> _Pixels:
         """Return the content with the colors that it is optimized with.

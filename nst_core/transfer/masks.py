@@ -148,6 +148,12 @@ class Regions:
         return Regions(self.colors, np.clip(blurred, 0, 1).astype(np.float32))
 
 
+def coverage_of(weights: Weights) -> NDArray[np.float32]:
+    """Return how much of each pixel belongs to any region, (height, width, 1) in [0, 1]."""
+    coverage: NDArray[np.float32] = weights.sum(axis=-1, keepdims=True).clip(0, 1)
+    return coverage
+
+
 def scaled(weights: Weights, height: int, width: int) -> Weights:
     """Return weights at another size.
 

@@ -134,6 +134,9 @@ def _as_previous(job: Job) -> PreviousFrame:
         output=job.output,
         content=job.content,
         content_sha256=job.content_sha256,
+        regions=job.regions,
+        content_mask=job.content_mask,
+        content_mask_sha256=job.content_mask_sha256,
     )
 
 

@@ -16,6 +16,7 @@ from tasks.store.file_reference import FileReference, RecordError
 from tasks.store.lookup import FilesBySize, look_for
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import PictureRecord, read_record
+from tasks.work.masks import mask_before
 
 
 class FrameError(UserError):
@@ -65,7 +66,8 @@ def frame_before(job: Job, output: OutputFolder, size: int) -> Before:
             )
     # Its transparency is that of its content, and no part of what was optimized.
     pixels = np.asarray(Image.open(io.BytesIO(result.read())).convert("RGB"))
-    return Before(FrameBefore(content.rgb, pixels, flow), result.sha256)
+    mask = mask_before(job.previous, content, job.max_pixels)
+    return Before(FrameBefore(content.rgb, pixels, flow, mask), result.sha256)
 
 
 def _result_of(previous: PreviousFrame, output: OutputFolder) -> FileReference:

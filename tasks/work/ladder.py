@@ -96,18 +96,17 @@ def _all_rungs(job: Job) -> Iterator[Rung]:
     while not left_out or min(Rung(left_out).shape(job)) >= smallest:
         yield Rung(left_out)
         yield Rung(left_out, rematerialize=True)
-        # Tiles have neither regions nor a temporal loss.
-        is_plain = not job.regions and job.previous is None
-        if is_plain and is_worth_it(topology, settings, Rung(left_out).shape(job)):
-            yield from (Rung(left_out, tiles=tiles) for tiles in _tiles(topology, settings))
+        if is_worth_it(topology, settings, Rung(left_out).shape(job)):
+            yield from (Rung(left_out, tiles=tiles) for tiles in _tiles(job, topology))
         left_out += 1
 
 
-def _tiles(topology: Topology, settings: Settings) -> Iterator[Tiles]:
+def _tiles(job: Job, topology: Topology) -> Iterator[Tiles]:
     """Yield the ways in which a row can be computed tile by tile."""
-    if can_be_tiled(topology, settings):
+    is_frame = job.previous is not None
+    if not job.regions and can_be_tiled(topology, job.settings, is_frame=is_frame):
         yield TILES
-        if settings.optimizer == "lbfgs":
+        if job.settings.optimizer == "lbfgs":
             yield replace(TILES, pairs=FEW_PAIRS)
 
 

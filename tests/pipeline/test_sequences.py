@@ -20,6 +20,7 @@ from tasks.report.rebuild import Rebuilder
 from tasks.store import checkpoints as checkpoints_module
 from tasks.store.provenance import Provenance
 from tests.pipeline.conftest import QUICK, Batch
+from tests.pipeline.test_controls import write_masks
 
 HEADER = ("content", "style", "output", "sequence", "flow")
 WALK = tuple((f"{number}.png", "s.png", f"w{number}", "walk", "") for number in (1, 2, 3))
@@ -89,6 +90,43 @@ def test_a_frame_is_made_from_the_saved_result_before_it_along_its_flow(walk: Ba
             encoder, contents[number], targets, settings, seed=0, before=before
         )
         np.testing.assert_array_equal(stylize.finish(steps).pixels, np.asarray(saved[number]))
+
+
+def test_frames_may_have_masks_and_several_styles_which_may_change(
+    walk: Batch, computed: list[str]
+) -> None:
+    write_masks(walk.folder)
+    header = (*HEADER, "style_blend", "content_mask", "normalize_gradients")
+    rows = [
+        ("1.png", "s.png; t.png", "w1", "walk", "", "1; 1", "left.png", "true"),
+        ("2.png", "s.png; t.png", "w2", "walk", "", "1; 3", "left.png", "true"),
+        ("3.png", "t.png", "w3", "walk", "", "", "", ""),
+    ]
+    _, table = walk.run(header, *rows)
+    assert statuses(table) == ["done"] * 3
+    assert sorted(computed) == ["row"] * 3 + ["style"] * 2
+    assert table["temporal_loss"].notna().tolist() == [False, True, True]
+    photograph = load(walk.folder / "2.png", size=32).rgb
+    paths = [walk.output / "pictures" / f"w{number}.png" for number in (1, 2, 3)]
+    change = np.abs(load(paths[1]).rgb - photograph)
+    assert change[:, 17:].max() <= 0.51 / 255
+    assert change[:, :15].max() > 0.05
+    # A new weight of a style, or a new mask, repeats this frame and the later ones.
+    for place, new in ((5, "3; 1"), (6, "colors.png")):
+        computed.clear()
+        rows[1] = (*rows[1][:place], new, *rows[1][place + 1 :])
+        assert statuses(walk.run(header, *rows)[1]) == ["cached", "done", "done"]
+        assert computed == ["row", "row"]
+    described = in_frame_order([(path, Provenance.of(path)) for path in paths[::-1]])
+    rebuilt = [Rebuilder(walk.folder).rebuild(one.picture, one.provenance) for one in described]
+    assert [row.lost for row in rebuilt] == [()] * 3
+    cells = [row.cells | {"sequence": "walk"} for row in rebuilt]
+    # The order of the styles in a blend does not matter.
+    assert set(cells[1]["style"].split("; ")) == {"s.png", "t.png"}
+    assert cells[1]["content_mask"] == "colors.png"
+    names = [*dict.fromkeys(name for row in cells for name in row)]
+    lines = [tuple(row.get(name, "") for name in names) for row in cells]
+    assert statuses(walk.run(names, *lines, settings={})[1]) == ["cached"] * 3
 
 
 def test_if_a_frame_fails_the_later_ones_fail_without_beginning_and_all_else_runs(

@@ -141,10 +141,10 @@ def test_a_style_that_fails_is_named(batch: Batch, monkeypatch: pytest.MonkeyPat
 
     original = targets.computed_targets
 
-    def computed(job: object, style: object, settings: object) -> object:
+    def computed(job: object, style: object, *others: object) -> object:
         if style.name == "t.png":  # type: ignore[attr-defined]
             raise ValueError("this style is odd")
-        return original(job, style, settings)  # type: ignore[arg-type]
+        return original(job, style, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(targets, "computed_targets", computed)
     _, table = batch.run(HEADER, BLEND, ALONE, retries=0)

@@ -9,6 +9,7 @@ from upath import UPath
 
 from nst_core.images.levels import from_levels
 from nst_core.images.picture_files import PictureError
+from nst_core.images.pixels import as_pixels
 from nst_core.images.read import examine, load
 from nst_core.images.write import encode_png
 from nst_core.motion.flo_files import FlowError, encode_flow, read_flow
@@ -74,6 +75,37 @@ def test_a_frame_gets_the_result_the_content_and_the_flow_to_it(folder: Place) -
     assert frame_before(job.model_copy(update={"previous": None}), output, 32) == Before()
     plain = job.model_copy(update={"flow": None, "flow_sha256": ""})
     assert frame_before(plain, output, 32).frame.flow is None  # type: ignore[union-attr]
+
+
+def with_previous(job: Job, **facts: object) -> Job:
+    assert job.previous is not None
+    return job.model_copy(update={"previous": job.previous.model_copy(update=facts)})
+
+
+def test_a_frame_gets_the_mask_of_the_frame_before_from_its_file_or_from_transparency(
+    folder: Place,
+) -> None:
+    job, output = finished(folder)
+    assert frame_before(job, output, 32).frame.mask is None  # type: ignore[union-attr]
+    mask, pixels = folder / "mask.png", np.zeros((48, 64, 3), np.float32)
+    pixels[:, :32] = 1
+    write_atomic(mask, encode_png(pixels))
+    facts = {"regions": 1, "content_mask": mask, "content_mask_sha256": examine(mask).sha256}
+    in_file = frame_before(with_previous(job, **facts), output, 32).frame
+    assert in_file is not None
+    np.testing.assert_array_equal(as_pixels(in_file.mask), pixels)
+    write_atomic(mask, encode_png(1 - pixels))
+    with pytest.raises(PictureError, match=r"mask\.png: the picture changed while the batch ran"):
+        frame_before(with_previous(job, **facts), output, 32)
+    content = folder / "alpha.png"
+    write_atomic(content, encode_png(random_pixels(48, 64, 8), pixels[..., 0]))
+    facts = {"regions": 1, "content": content, "content_sha256": examine(content).sha256}
+    transparent = frame_before(with_previous(job, **facts), output, 64).frame
+    assert transparent is not None
+    np.testing.assert_array_equal(transparent.mask, pixels[..., 0])
+    # A transparent content is no mask unless its row says so.
+    without = with_previous(job, **facts | {"regions": 0})
+    assert frame_before(without, output, 64).frame.mask is None  # type: ignore[union-attr]
 
 
 def test_a_result_that_is_not_that_of_the_record_is_refused(folder: Place) -> None:

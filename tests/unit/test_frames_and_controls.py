@@ -11,6 +11,7 @@ from nst_core.transfer.blending import targets_of
 from nst_core.transfer.checkpoint import Checkpoint
 from nst_core.transfer.frames import Followed, FrameBefore, follow
 from nst_core.transfer.gradient_scales import SHARES, STEP, size_of
+from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.memory import peak_memory
 from nst_core.transfer.optimization import OctaveTask
 from nst_core.transfer.settings import Settings
@@ -54,9 +55,8 @@ def made(
 
 
 def coverage() -> np.ndarray:
-    """Return how much of each pixel is stylized, as a mask's levels say (`Regions.of`)."""
-    levels = to_levels(np.repeat(MASK[..., np.newaxis], 3, axis=2))[..., 0]
-    return np.clip((levels / 255 - 4 / 255) / (1 - 8 / 255), 0, 1)
+    """Return how much of each pixel is stylized, as masks are read (`Regions.of`)."""
+    return np.clip((MASK - 4 / 255) / (1 - 8 / 255), 0, 1)
 
 
 def test_where_nothing_is_stylized_a_frame_is_its_photograph_and_has_no_temporal_loss() -> None:
@@ -88,7 +88,32 @@ def test_a_mask_is_taken_over_at_each_octave() -> None:
     np.testing.assert_array_equal(half.picture, found.at(18, 24).picture)
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_what_was_not_stylized_in_the_frame_before_has_no_temporal_loss() -> None:
+    """With a mask that moves with the picture, only what it covers is compared with."""
+    plain, masked = (
+        follow(before, NOW, NOW, settings_of(), SHAPE)
+        for before in (BEFORE, BEFORE._replace(mask=MASK))
+    )
+    moved = warped(coverage()[..., np.newaxis].astype(np.float32), ALONG)[..., 0]
+    np.testing.assert_allclose(masked.mask, plain.mask * moved, atol=1e-6)
+    assert (plain.mask[:, EDGE + 6 :] > 0).any()
+    assert not masked.mask[:, EDGE + 6 :].any()
+    np.testing.assert_array_equal(masked.picture[:, EDGE + 6 :], NOW[:, EDGE + 6 :])
+    np.testing.assert_array_equal(masked.picture[moved == 1], plain.picture[moved == 1])
+
+
+def test_a_soft_mask_of_the_frame_before_is_as_soft_as_the_masks_of_the_frame() -> None:
+    settings = settings_of(mask_feather=0.2)
+    before = BEFORE._replace(mask=MASK, flow=np.zeros((*SHAPE, 2), np.float32), content=NOW)
+    found = follow(before, NOW, NOW, settings, SHAPE).mask
+    targets = targets_of(ENCODER, STYLES, settings)
+    guidance = Guidance.of(NOW, MASK, targets, settings, SHAPE)
+    assert guidance is not None
+    same = follow(before._replace(mask=None), NOW, NOW, settings, SHAPE).mask
+    np.testing.assert_allclose(found, same * guidance.coverage[..., 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", pytest.param("adam", marks=pytest.mark.nights)])
 def test_such_a_frame_continues_from_its_checkpoint_to_the_same_bits(optimizer: str) -> None:
     choices = {"optimizer": optimizer, "normalize_gradients": True, "style_blend": "1; 2"}
     settings = settings_of(octaves=2, size=96, enlarge=True, steps=15, **choices)

@@ -113,6 +113,8 @@ def test_frames_that_follow_another_one_and_masked_rows_are_not_tiled() -> None:
     before = PreviousFrame(
         line=2, key="k", output="w1.png", content=Path("1.png"), content_sha256="c"
     )
+    unweighted = job(SETTINGS.model_copy(update={"temporal_weight": 0.0}))
+    assert any(rung.tiles for rung in rungs(unweighted.model_copy(update={"previous": before})))
     for facts in ({"previous": before}, {"regions": 1}):
         asked = job().model_copy(update=facts)
         assert [rung.degraded(asked) for rung in rungs(asked)][:3] == [

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nst_core.images.write import encode_png
 from nst_core.motion.flo_files import encode_flow
+from nst_core.storage.files import write_atomic
 from tasks.intake.manifest import read_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import by_priority
@@ -55,6 +57,21 @@ def test_each_frame_knows_the_frame_before_it_in_its_sequence(folder: Path) -> N
     assert (before.key, before.output) == (jobs[0].key, "p1.png")
     assert (before.content, before.content_sha256) == (jobs[0].content, jobs[0].content_sha256)
     assert [job.flow for job in jobs] == [*[None] * 4, folder / "half.flo"]
+
+
+def test_a_frame_knows_the_mask_of_the_frame_before_it(folder: Path) -> None:
+    mask = np.zeros((36, 48, 3), np.float32)
+    mask[:, :24] = 1
+    write_atomic(folder / "left.png", encode_png(mask))
+    rows = ((*row(1), "left.png"), (*row(2), ""), (*row(3), ""))
+    first, second, third = examine(folder, (*HEADER, "content_mask"), *rows).jobs
+    assert second.previous is not None
+    assert third.previous is not None
+    known = second.previous
+    assert (known.regions, known.content_mask) == (1, folder / "left.png")
+    assert known.content_mask_sha256 == first.content_mask_sha256
+    assert (third.previous.regions, third.previous.content_mask) == (0, None)
+    assert second.key != examine(folder, HEADER, row(1), row(2)).jobs[1].key
 
 
 def test_the_key_of_a_frame_covers_all_frames_before_it_and_no_later_one(folder: Path) -> None:

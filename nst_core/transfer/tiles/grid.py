@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nst_core.networks.topology import Convolution, Topology
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS
-from nst_core.transfer.terms import term_weights
+from nst_core.transfer.terms import term_weights, terms_of
 
 TILE = 512
 """The side of a tile without its margins, in pixels. With the default layers of `compact`, margins
@@ -83,14 +83,15 @@ def _rounded_up(number: int, unit: int) -> int:
     return -(-number // unit) * unit
 
 
-def can_be_tiled(topology: Topology, settings: Settings) -> bool:
+def can_be_tiled(topology: Topology, settings: Settings, *, is_frame: bool = False) -> bool:
     """Return whether the losses of a row are made of sums over positions.
 
     Sorted activations, nearest neighbors and self-similarities are not, and neither are the loss
-    terms that are not in `TILED_TERMS`.
+    terms that are not in `TILED_TERMS`, such as the temporal loss of a row that is a frame
+    (`terms_of`).
     """
     weights = term_weights(settings)
-    others = any(weight for term, weight in weights.items() if term not in TILED_TERMS)
+    others = any(weights[term] for term in terms_of(is_frame=is_frame) if term not in TILED_TERMS)
     is_of_features = settings.content_measure == "features"
     return is_of_features and not others and style_can_be_tiled(topology, settings)
 
