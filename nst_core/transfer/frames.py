@@ -17,7 +17,7 @@ from nst_core.motion.flow import Flow, optical_flow, resized_flow
 from nst_core.motion.reliability import reliable
 from nst_core.motion.warping import warped
 from nst_core.transfer.before_and_after import unfinished_picture
-from nst_core.transfer.masks import Regions, coverage_of
+from nst_core.transfer.masks import Regions, coverage_of, given_mask
 from nst_core.transfer.settings import Settings
 
 _Pixels = NDArray[np.float32]
@@ -31,7 +31,8 @@ class FrameBefore(NamedTuple):
         flow: where each pixel of the frame is in the frame before, relative to its own place:
             float32 (height, width, 2), to the right and down, in pixels of any size of both; NaN
             where that is unknown. If it is None, it is computed from the contents.
-        mask: of its content, if it had one: what was not stylized has no temporal loss.
+        mask: of its content, if it had one: what was not stylized has no temporal loss. With
+            `alpha_mask`, the transparency of the content is its mask if there is no other.
     """
 
     content: PictureLike
@@ -90,8 +91,9 @@ def follow(
     result = resize(as_pixels(before.result, "result of the frame before"), *shape)
     moved = unfinished_picture(warped(result, flow), now, settings)
     mask = reliable(flow, optical_flow(earlier, now)).astype(np.float32)
-    if before.mask is not None:
-        mask *= warped(_coverage(before.mask, settings, shape), flow)[..., 0]
+    given = given_mask(before.mask, before.content, settings)
+    if given is not None:
+        mask *= warped(_coverage(given, settings, shape), flow)[..., 0]
     is_same = mask[..., np.newaxis] > 0
     return Followed(np.where(is_same, moved, resize(prepared, *shape)), mask)
 
