@@ -222,8 +222,8 @@ def write_manifest(
     /,
     *,
     output: Annotated[PlaceOption, Parameter(alias="-o", help="the CSV file to write")],
-    sequence: TextOption = "",
-    flow: TextOption = "",
+    sequence: TextOption | None = None,
+    flow: TextOption | None = None,
     overwrite: Annotated[bool, Flag] = False,
     blend_steps: BlendSteps | None = None,
     json: Json = False,
@@ -248,8 +248,8 @@ def write_manifest(
     return write_pairs(
         *(Terminal(as_json=json), contents, styles, output),
         overwrite=overwrite,
-        sequence=sequence,
-        flow=flow,
+        sequence=sequence or "",
+        flow=flow or "",
         blend_steps=blend_steps,
     )
 
