@@ -102,10 +102,12 @@ def test_what_was_not_stylized_in_the_frame_before_has_no_temporal_loss() -> Non
     np.testing.assert_array_equal(masked.picture[moved == 1], plain.picture[moved == 1])
     transparent = np.concatenate([np.asarray(BEFORE.content), MASK[..., np.newaxis]], axis=2)
     by_alpha = BEFORE._replace(content=transparent)
-    found = follow(by_alpha, NOW, NOW, settings_of(alpha_mask=True), SHAPE)
-    np.testing.assert_allclose(found.mask, masked.mask, atol=1e-6)
-    unused = follow(by_alpha, NOW, NOW, settings_of(), SHAPE)
-    np.testing.assert_array_equal(unused.mask, plain.mask)
+    found = follow(by_alpha, NOW, NOW, settings_of(alpha_mask=True), SHAPE).mask
+    unused = follow(by_alpha, NOW, NOW, settings_of(), SHAPE).mask
+    # Transparent pixels are white, so that not the same ones are reliable.
+    np.testing.assert_allclose(found, unused * moved, atol=1e-6)
+    assert (unused != found).any()
+    assert found.any()
 
 
 def test_a_soft_mask_of_the_frame_before_is_as_soft_as_the_masks_of_the_frame() -> None:
