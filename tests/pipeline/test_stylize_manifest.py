@@ -292,7 +292,8 @@ def _fail_for(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, width: in
     function = getattr(module, name)
 
     def failing(*arguments: Any, **options: Any) -> Any:
-        if any(getattr(argument, "shape", (0, 0))[1] == width for argument in arguments[:2]):
+        pictures = [getattr(argument, "rgb", argument) for argument in arguments[:2]]
+        if any(getattr(picture, "shape", (0, 0))[1] == width for picture in pictures):
             raise ArithmeticError("no room for it")
         return function(*arguments, **options)
 
