@@ -245,12 +245,8 @@ def write_manifest(
     """
     from flows.cli.commands.pairs import write_pairs
 
-    terminal = Terminal(as_json=json)
-    if flow and not sequence:
-        terminal.fail("--flow: only a sequence has flow; add --sequence NAME, or remove --flow")
-        return UNUSABLE
     return write_pairs(
-        *(terminal, contents, styles, output),
+        *(Terminal(as_json=json), contents, styles, output),
         overwrite=overwrite,
         sequence=sequence or "",
         flow=flow or "",

@@ -211,6 +211,7 @@ def test_one_graph_is_used_for_all_shapes_and_weights() -> None:
         *(COMPACT, Lbfgs(), "relative", current_device()),
         tv_kind="l2",
         rematerialize=False,
+        grid=None,
     )
     for function in (compiled.start, compiled.advance, compiled.measure):
         assert function.traced.experimental_get_tracing_count() == 1
