@@ -51,12 +51,12 @@ def watched(*arguments, **options):
 stylize.iterates = watched
 style_targets = statistics.style_targets
 
-def broken_too(*arguments):
+def broken_too(*arguments, **options):
     device = current_device().rpartition("device:")[2]
     if device == BROKEN:
         seen.append(device)
         raise tf.errors.InternalError(None, None, "the device was lost")
-    return style_targets(*arguments)
+    return style_targets(*arguments, **options)
 
 statistics.style_targets = broken_too
 from flows.stylize_manifest import stylize_manifest
