@@ -20,6 +20,7 @@ PROGRAM = """
 import hashlib, os, sys
 from contextlib import contextmanager
 from flows.cli.app import main
+from nst_core.images.pixels import as_pixels
 from nst_core.transfer import statistics, stylize
 
 log = os.open("log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -35,9 +36,9 @@ def alone(kind, *arrays):
     finally:
         os.unlink(f"inside-{name}")
 
-def style_targets(encoder, style, *rest, original=statistics.style_targets):
-    with alone("style", style):
-        return original(encoder, style, *rest)
+def style_targets(encoder, style, *rest, original=statistics.style_targets, **options):
+    with alone("style", as_pixels(style)):
+        return original(encoder, style, *rest, **options)
 
 def iterates(encoder, content, targets, *rest, original=stylize.iterates, **options):
     with alone("row", content, *targets.grams[0].values()):
