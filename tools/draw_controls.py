@@ -58,10 +58,7 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         ("the defaults", {}),
         ("style: relu1_1", {"style_layers": "relu1_1"}),
         ("style: relu4_1", {"style_layers": "relu4_1"}),
-        (
-            "content: relu2_2, relu3_2",
-            {"content_layers": "relu2_2 relu3_2", "content_weight": 0.15},
-        ),
+        ("content: relu2_2 relu3_2", {"content_layers": "relu2_2 relu3_2"}),
     ],
     "gram": [
         (f"{gram}, pooling = {pooling}", {"gram": gram, "pooling": pooling})
@@ -74,11 +71,9 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
     ],
     "octaves": [
         (f"octaves = {octaves}, steps = {steps}", {"octaves": octaves, "steps": steps})
-        for octaves, steps in ((1, 80), (2, 80), (3, 80), (4, 80))
+        for octaves, steps in ((1, 80), (2, 80), (3, 80))
     ],
-    "style-scale": [
-        (f"style_scale = {scale}", {"style_scale": scale}) for scale in (0.25, 0.5, 1, 2)
-    ],
+    "style-scale": [(f"style_scale = {scale}", {"style_scale": scale}) for scale in (0.25, 0.5, 1)],
     "optimizer": [
         ("L-BFGS, 40 steps", {}),
         ("Adam, 40 steps", {"optimizer": "adam"}),
@@ -123,7 +118,12 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         ("style_rotations = 4", {"style_rotations": 4}),
     ],
     "content-measure": [
-        (measure, {"content_measure": measure}) for measure in ("features", "self-similarity")
+        (f"{measure}, {weight:g}", {"content_measure": measure, "content_weight": weight})
+        for measure, weight in (
+            ("features", 0.05),
+            ("self-similarity", 0.05),
+            ("self-similarity", 1),
+        )
     ],
     "strength": [
         (f"strength = {strength}", {"strength": strength}) for strength in (0.25, 0.5, 0.75, 1)
