@@ -29,6 +29,9 @@ LARGEST_FILE = 60_000
 CONTENT, STYLE, OTHER_STYLE = "coffee", "swirls", "stained_glass"
 BLENDED = (STYLE, OTHER_STYLE)
 
+OTHER_CONTENTS = {"faces": "cat"}
+"""The contents of sheets that have another one, by the name of the sheet."""
+
 Choices = Mapping[str, Any]
 
 ADAM = {"optimizer": "adam", "learning_rate": 0.05}
@@ -117,6 +120,12 @@ CONTROLS: Mapping[str, Sequence[tuple[str, Choices]]] = {
         ),
         ("style_rotations = 4", {"style_rotations": 4}),
     ],
+    "faces": [
+        ("gram", {}),
+        ("wasserstein", {"style_measure": "wasserstein"}),
+        ("gram:1 neighbors:1", {"style_measure": "gram:1 neighbors:1"}),
+        ("moments, style_weight = 5", {"style_measure": "moments", "style_weight": 5}),
+    ],
     "content-measure": [
         (f"{measure}, {weight:g}", {"content_measure": measure, "content_weight": weight})
         for measure, weight in (
@@ -199,7 +208,7 @@ def sheet_of(pictures: Mapping[str, Image.Image]) -> Image.Image:
 
 def draw(name: str) -> Image.Image:
     """Return the sheet of a control: the content, and the results with its values."""
-    photo = Image.fromarray(photograph(CONTENT))
+    photo = Image.fromarray(photograph(OTHER_CONTENTS.get(name, CONTENT)))
     height, width = fit(photo.height, photo.width, SIDE)
     content = photo.resize((width, height))
     if name in MASKS:
