@@ -212,9 +212,14 @@ def without_links(named: Place) -> Place:
         return named.absolute()
 
 
+def is_on_web(named: Place) -> bool:
+    """Return whether a place is on a web server, which can only be read and has no folders."""
+    return not isinstance(named, Path) and is_read_only(named.protocol)
+
+
 def name_of(named: Place) -> str:
     """Return the last part of a place, without what follows the path of an `http` URL."""
-    if isinstance(named, Path) or not is_read_only(named.protocol):
+    if not is_on_web(named):
         return named.name
     return PurePosixPath(unquote(urlsplit(str(named)).path)).name
 
@@ -271,7 +276,7 @@ def reject_signed_url(named: Place) -> Place:
         PlaceError: it is a signed URL.
     """
     text = str(named)
-    if not isinstance(named, Path) and is_read_only(named.protocol) and re.search("[?#]", text):
+    if is_on_web(named) and re.search("[?#]", text):
         raise PlaceError(
             f"{redacted(named)}: found a signed URL, which Prefect's server would store; "
             "expected one without '?' or '#' (pictures in a manifest may have signed URLs)"

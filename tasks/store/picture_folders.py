@@ -3,15 +3,13 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image
 
 from nst_core.images.picture_files import FORMATS
 from nst_core.storage.files import find_files, stat
-from nst_core.storage.local import is_folder, why_no_file
-from nst_core.storage.places import Place, place
-from nst_core.storage.schemes import is_read_only
+from nst_core.storage.local import is_folder, on_disk, why_no_file
+from nst_core.storage.places import Place, is_on_web, place
 
 SUFFIXES = frozenset(
     suffix for suffix, file_format in Image.EXTENSION.items() if file_format in FORMATS
@@ -62,9 +60,9 @@ def is_folder_of_pictures(named: Place) -> bool:
     Raises:
         StorageError: a storage does not list it although it says that there is no such object.
     """
-    if isinstance(named, Path):
+    if on_disk(named):
         return is_folder(named)
-    if named.suffix.lower() in SUFFIXES or is_read_only(named.protocol):
+    if named.suffix.lower() in SUFFIXES or is_on_web(named):
         return False
     try:
         # What storages report as a folder has no size.
