@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
+from sheets import save
 
 import nst_core as nst
 from nst_core.images.resize import fit
@@ -225,13 +226,5 @@ def draw(name: str) -> Image.Image:
     return sheet_of(pictures)
 
 
-def save(sheet: Image.Image, path: Path) -> None:
-    """Save a sheet as a JPEG file of at most `LARGEST_FILE` bytes."""
-    for quality in range(90, 10, -5):
-        sheet.save(path, quality=quality)
-        if path.stat().st_size <= LARGEST_FILE:
-            return
-
-
 if __name__ == "__main__":
-    save(draw(sys.argv[1]), Path(sys.argv[2]))
+    save(draw(sys.argv[1]), Path(sys.argv[2]), LARGEST_FILE)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from sheets import save
 
 import nst_core as nst
 from nst_core.motion.warping import warped
@@ -89,13 +90,5 @@ def draw() -> Image.Image:
     return sheet_of({label: pictures[SHOWN] for label, pictures in rows.items()})
 
 
-def save(sheet: Image.Image, path: Path) -> None:
-    """Save a sheet as a JPEG file of at most `LARGEST_FILE` bytes."""
-    for quality in range(90, 10, -5):
-        sheet.save(path, quality=quality)
-        if path.stat().st_size <= LARGEST_FILE:
-            return
-
-
 if __name__ == "__main__":
-    save(draw(), Path(sys.argv[1]))
+    save(draw(), Path(sys.argv[1]), LARGEST_FILE)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from sheets import save
 
 import nst_core as nst
 from nst_core.images.resize import resize
@@ -59,17 +60,9 @@ def sheet_of(picture: Image.Image) -> Image.Image:
     return sheet
 
 
-def save(sheet: Image.Image, path: Path) -> None:
-    """Save a sheet as a JPEG file of at most `LARGEST_FILE` bytes."""
-    for quality in range(90, 10, -5):
-        sheet.save(path, quality=quality)
-        if path.stat().st_size <= LARGEST_FILE:
-            return
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path)
     parser.add_argument("--size", type=int, default=4096)
     options = parser.parse_args()
-    save(sheet_of(large_picture(options.size)), options.path)
+    save(sheet_of(large_picture(options.size)), options.path, LARGEST_FILE)
