@@ -1,6 +1,6 @@
 """Batches that take a second, on the server of the session."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,3 +95,34 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(statistics, "style_targets", targets)
     monkeypatch.setattr(stylize, "iterates", counting("row", stylize.iterates))
     return seen
+
+
+def call_with_iterates(
+    patch: pytest.MonkeyPatch,
+    each: Callable[[Any], object],
+    *,
+    only: Callable[[dict[str, Any]], bool] = lambda _: True,
+) -> None:
+    """Call a function with each iterate of all rows, before the row sees it.
+
+    Args:
+        patch: undoes this.
+        each: the function.
+        only: whether a row counts, by the keyword arguments of `iterates`.
+    """
+    from nst_core.transfer import stylize
+
+    original = stylize.iterates
+
+    def iterates(*arguments: Any, **options: Any) -> Any:
+        iterator = original(*arguments, **options)
+        while True:
+            try:
+                iterate = next(iterator)
+            except StopIteration as stop:
+                return stop.value
+            if only(options):
+                each(iterate)
+            yield iterate
+
+    patch.setattr(stylize, "iterates", iterates)

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from nst_core.transfer import stylize
 from nst_core.transfer.checkpoint import Checkpoint
 from tasks.engine import retries
 from tasks.store import checkpoints as module
 from tests.pictures import write_picture
-from tests.pipeline.conftest import Batch
+from tests.pipeline.conftest import Batch, call_with_iterates
 
 HEADER = ("content", "style")
 ROW = ("a.png", "s.png")
@@ -29,24 +28,8 @@ class DeviceLostError(Exception):
 def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Return a list that receives the step of each iterate, in all runs."""
     steps: list[int] = []
-    _wrap_iterates(monkeypatch, lambda iterate: steps.append(iterate.step))
+    call_with_iterates(monkeypatch, lambda iterate: steps.append(iterate.step))
     return steps
-
-
-def _wrap_iterates(patch: pytest.MonkeyPatch, each: Callable[[Any], object]) -> None:
-    original = stylize.iterates
-
-    def iterates(*arguments: Any, **options: Any) -> Any:
-        iterator = original(*arguments, **options)
-        while True:
-            try:
-                iterate = next(iterator)
-            except StopIteration as stop:
-                return stop.value
-            each(iterate)
-            yield iterate
-
-    patch.setattr(stylize, "iterates", iterates)
 
 
 def _fail_after(patch: pytest.MonkeyPatch, step: int) -> None:
@@ -56,7 +39,7 @@ def _fail_after(patch: pytest.MonkeyPatch, step: int) -> None:
         if iterate.step > step:
             raise DeviceLostError("the device is lost")
 
-    _wrap_iterates(patch, fail)
+    call_with_iterates(patch, fail)
 
 
 def run(batch: Batch, *, every: float = 1e-6, **options: Any) -> Any:
@@ -139,7 +122,7 @@ def test_a_row_that_is_tried_again_continues_from_its_own_checkpoint(
             raise ConnectionError("no room")
 
     monkeypatch.setattr(retries, "DELAYS", (0.0,))
-    _wrap_iterates(monkeypatch, fail_once)
+    call_with_iterates(monkeypatch, fail_once)
     table = run(batch, refresh=refresh)
     assert (table.loc[2, "status"], table.loc[2, "retries"]) == ("done", 1)
     # A refresh does not use the checkpoint of the run before.
@@ -161,7 +144,7 @@ def test_a_refresh_that_fails_before_its_first_checkpoint_starts_from_the_beginn
             raise ConnectionError("no room")
 
     monkeypatch.setattr(retries, "DELAYS", (0.0,))
-    _wrap_iterates(monkeypatch, fail_once)
+    call_with_iterates(monkeypatch, fail_once)
     table = run(batch, every=3600, refresh=True)
     assert (table.loc[2, "status"], table.loc[2, "retries"]) == ("done", 1)
     assert seen == [0, *STEPS]
@@ -171,7 +154,7 @@ def test_a_refresh_that_fails_before_its_first_checkpoint_starts_from_the_beginn
 def test_seconds_are_those_of_all_runs(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         _fail_after(patch, 30)
-        _wrap_iterates(patch, lambda _: time.sleep(0.3))
+        call_with_iterates(patch, lambda _: time.sleep(0.3))
         run(batch)
     table = run(batch)
     assert table.loc[2, "seconds"] > 5 * 0.3
@@ -185,7 +168,7 @@ def test_a_stop_writes_a_checkpoint_before_one_is_due(
 
     with monkeypatch.context() as patch:
         stopped: list[int] = []
-        _wrap_iterates(patch, lambda iterate: stopped.append(iterate.step))
+        call_with_iterates(patch, lambda iterate: stopped.append(iterate.step))
         patch.setattr(stylization, "is_stopped", lambda _: stopped[-1] == 20)
         table = run(batch, every=3600)
     assert table.loc[2, "status"] == "interrupted"

@@ -1,14 +1,12 @@
 """Runs that end in time, and rows that end at their budget."""
 
 import os
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from prefect.client.schemas.objects import StateType
 
 from nst_core.devices import lending
-from nst_core.transfer import stylize
 from tasks.engine import caching
 from tasks.report.table import read_summary
 from tasks.stopping import Deadline
@@ -19,7 +17,7 @@ from tasks.store.speeds import Speeds
 from tasks.store.style_cache import StyleCache
 from tasks.work.stylization import _RowRun
 from tests.pictures import write_picture
-from tests.pipeline.conftest import Batch
+from tests.pipeline.conftest import Batch, call_with_iterates
 
 HEADER = ("content", "style")
 ROWS = (HEADER, ("a.png", "s.png"), ("b.png", "s.png"))
@@ -42,24 +40,8 @@ def seen(monkeypatch: pytest.MonkeyPatch, batch: Batch) -> list[Any]:
     monkeypatch.setattr(checkpoints, "SHORTEST_ROW", 0)
     write_picture(batch.folder / "a.png", 7, height=64, width=64)
     iterates: list[Any] = []
-    _call_with_iterates(monkeypatch, iterates.append)
+    call_with_iterates(monkeypatch, iterates.append)
     return iterates
-
-
-def _call_with_iterates(patch: pytest.MonkeyPatch, each: Callable[[Any], object]) -> None:
-    original = stylize.iterates
-
-    def iterates(*arguments: Any, **options: Any) -> Iterator[Any]:
-        iterator = original(*arguments, **options)
-        while True:
-            try:
-                iterate = next(iterator)
-            except StopIteration as stop:
-                return stop.value
-            each(iterate)
-            yield iterate
-
-    patch.setattr(stylize, "iterates", iterates)
 
 
 def files(batch: Batch) -> list[bytes]:
@@ -96,7 +78,7 @@ def test_a_row_that_runs_at_the_deadline_continues_in_the_next_run(
         path.unlink()
     seen.clear()
     with monkeypatch.context() as patch:
-        _call_with_iterates(patch, lambda iterate: iterate.step == 20 and clock.append(0))
+        call_with_iterates(patch, lambda iterate: iterate.step == 20 and clock.append(0))
         state, table = batch.run(*ROWS, settings=SETTINGS, budget="1h", until="06:00 UTC")
     assert (state.type, state.name) == (StateType.COMPLETED, "OutOfTime")
     assert state.message.startswith("1 interrupted, 1 pending; the remaining rows would take")

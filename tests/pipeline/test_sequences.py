@@ -19,7 +19,7 @@ from tasks.report.frame_chains import in_frame_order
 from tasks.report.rebuild import Rebuilder
 from tasks.store import checkpoints as checkpoints_module
 from tasks.store.provenance import Provenance
-from tests.pipeline.conftest import QUICK, Batch
+from tests.pipeline.conftest import QUICK, Batch, call_with_iterates
 from tests.pipeline.test_controls import write_masks
 
 HEADER = ("content", "style", "output", "sequence", "flow")
@@ -189,22 +189,12 @@ def _end_time_in_second_frame(patch: pytest.MonkeyPatch) -> None:
     """Let the time be up after some steps of a frame that follows another one."""
     from tasks.stopping import Deadline
 
-    original = stylize.iterates
-    is_over = False
-
-    def iterates(*arguments: Any, **options: Any) -> Any:
-        iterator = original(*arguments, **options)
-        while True:
-            try:
-                iterate = next(iterator)
-            except StopIteration as stop:
-                return stop.value
-            nonlocal is_over
-            is_over = is_over or (options.get("before") is not None and iterate.step >= 10)
-            yield iterate
-
-    left: Callable[[Any], float] = lambda _: -1.0 if is_over else 3000.0  # noqa: E731
-    patch.setattr(stylize, "iterates", iterates)
+    steps: list[int] = []
+    call_with_iterates(
+        *(patch, lambda iterate: steps.append(iterate.step)),
+        only=lambda options: options.get("before") is not None,
+    )
+    left: Callable[[Any], float] = lambda _: -1.0 if max(steps, default=0) >= 10 else 3000.0  # noqa: E731
     patch.setattr(Deadline, "seconds_left", property(left))
 
 
