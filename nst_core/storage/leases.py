@@ -77,8 +77,11 @@ class LeaseHeldError(UserError):
     """
 
     def __init__(self, holder: str, seconds: float) -> None:
-        super().__init__(f"held by {holder or 'another process'}, for {seconds:.0f} s or longer")
+        super().__init__(holder, seconds)
         self.holder, self.seconds = holder, seconds
+
+    def __str__(self) -> str:
+        return f"held by {self.holder or 'another process'}, for {self.seconds:.0f} s or longer"
 
 
 class LeaseLostError(StorageError):

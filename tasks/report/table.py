@@ -49,12 +49,20 @@ table without that attribute has format 1."""
 
 
 class NewerTableError(ValueError):
-    """A table that a newer version of nst-batch wrote; the message says so."""
+    """A table that a newer version of nst-batch wrote; the message says so.
+
+    Attributes:
+        found: the table's format.
+    """
 
     def __init__(self, found: int) -> None:
-        super().__init__(
-            f"a newer version of nst-batch wrote this table (found format {found}, expected at "
-            f"most {FORMAT}); use that version, or run the batch again to make a new table"
+        super().__init__(found)
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"a newer version of nst-batch wrote this table (found format {self.found}, expected "
+            f"at most {FORMAT}); use that version, or run the batch again to make a new table"
         )
 
 
@@ -66,8 +74,11 @@ class MissingColumnError(ValueError):
     """
 
     def __init__(self, column: str) -> None:
-        super().__init__(f"found no column {column}, as in tables of other versions")
+        super().__init__(column)
         self.column = column
+
+    def __str__(self) -> str:
+        return f"found no column {self.column}, as in tables of other versions"
 
 
 def summarize(rows: Iterable[Row], results: Mapping[int, RowResult]) -> Table:

@@ -33,7 +33,7 @@ FEW_PAIRS = 3
 """How many earlier steps L-BFGS remembers if there is no memory for more."""
 
 
-class NotEnoughMemoryError(UserError, MemoryError):
+class NotEnoughMemoryError(MemoryError, UserError):
     """A row needs more memory than there is; the message says which size would fit."""
 
 
