@@ -14,6 +14,7 @@ from nst_core.storage.answers import Listed, Stat
 class MemoryStorage:
     """Files in a dictionary, by URL; their tags are MD5 digests, as on S3 in most cases."""
 
+    reads_at_once: ClassVar = 2
     files: ClassVar[dict[str, bytes]] = {}
     times: ClassVar[dict[str, float]] = {}
 

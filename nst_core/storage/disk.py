@@ -22,6 +22,10 @@ PROBE = b"\0" * 2**20
 class Disk:
     """The storage of all paths; a file is replaced by renaming a complete one."""
 
+    # A disk answers at once. What takes time is the CPU's work, for which more threads than CPUs
+    # only wait for each other.
+    reads_at_once = min(8, os.cpu_count() or 1)
+
     def open(self, path: Path, *, regular: bool = False) -> OpenFile:
         """Open a file for reading."""
         if regular:

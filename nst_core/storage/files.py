@@ -114,6 +114,11 @@ def stat(path: Place) -> Stat:
     return storage_of(path).stat(path)
 
 
+def reads_at_once(folder: Place) -> int:
+    """Return how many threads read many small files in a folder the fastest."""
+    return storage_of(folder).reads_at_once
+
+
 def exists(path: Place) -> bool:
     """Return whether anything has this name, even a link that leads nowhere.
 

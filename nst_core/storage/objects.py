@@ -25,6 +25,9 @@ WRITTEN_AT = ("LastModified", "updated", "last_modified", "created")
 class ObjectStorage:
     """The storage of all URLs; an object appears only once it is complete."""
 
+    # A service answers slowly, but many requests in parallel.
+    reads_at_once = 8
+
     def open(self, path: UPath, *, regular: bool = False) -> OpenFile:  # noqa: ARG002
         """Read an object; `regular` changes nothing, because there is nothing but objects."""
         return io.BytesIO(self._read(path))

@@ -21,7 +21,12 @@ class Storage(Protocol):
 
     Every method raises an `OSError` with a reason in `strerror` and without secrets:
     `FileNotFoundError` if there is no such file, and `StorageError` if that is unknown.
+
+    Attributes:
+        reads_at_once: how many threads read many small files the fastest.
     """
+
+    reads_at_once: int
 
     def open(self, path: Any, *, regular: bool = False) -> OpenFile:
         """Open a file for reading.

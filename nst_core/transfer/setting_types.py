@@ -1,6 +1,8 @@
 """Types of settings: numbers and weights in one canonical form, and weights of layers."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -23,7 +25,8 @@ def parse_layer_weights(text: str) -> dict[str, float]:
     Raises:
         ValueError: no layer, a layer named twice, or a weight that is not a number or out of range.
     """
-    return _parse_weights(text, "layer", ("relu3_2", "relu1_1:0.5", "relu1_1:1 relu2_1:0.5"))
+    examples = ("relu3_2", "relu1_1:0.5", "relu1_1:1 relu2_1:0.5")
+    return {**_parse_weights(text, "layer", examples)}
 
 
 def parse_style_losses(text: str) -> dict[str, float]:
@@ -67,7 +70,8 @@ def style_blend_text(weights: Iterable[float]) -> str:
     return "; ".join(f"{weight:.12g}" for weight in weights)
 
 
-def _parse_weights(text: str, noun: str, examples: tuple[str, str, str]) -> dict[str, float]:
+@lru_cache
+def _parse_weights(text: str, noun: str, examples: tuple[str, str, str]) -> Mapping[str, float]:
     """Parse names with weights.
 
     Args:
@@ -93,7 +97,7 @@ def _parse_weights(text: str, noun: str, examples: tuple[str, str, str]) -> dict
         raise ValueError(f"expected {plural} such as {examples[0]!r} or {examples[2]!r}")
     if not all(map(_is_weight, weights.values())) or not any(weights.values()):
         raise ValueError(f"{noun} weights must be {_RANGE}, and at least one must be above 0")
-    return {name: _plain_zero(weight) for name, weight in weights.items()}
+    return MappingProxyType({name: _plain_zero(weight) for name, weight in weights.items()})
 
 
 def _is_weight(weight: float) -> bool:

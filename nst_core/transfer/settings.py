@@ -1,6 +1,7 @@
 """Settings of a stylization: one frozen, validated object."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, get_args
 
 from pydantic import (
@@ -253,12 +254,9 @@ class Settings(BaseModel):
     @property
     def later_defaults(self) -> frozenset[str]:
         """The names of settings that version 0.1.0 did not have and that have their default."""
-        values = dict(self)
+        defaults = _later_defaults(type(self), match_colors=self.match_colors)
         return frozenset(
-            name
-            for name, field in type(self).model_fields.items()
-            if name not in FIRST_SETTINGS
-            and values[name] == field.get_default(call_default_factory=True, validated_data=values)
+            name for name, default in defaults.items() if getattr(self, name) == default
         )
 
     @property
@@ -279,3 +277,19 @@ class Settings(BaseModel):
     def _layer_weights(self, text: str) -> dict[str, float]:
         weights = parse_layer_weights(text)
         return weights if self.normalization == "neural-style" else sum_to_one(weights)
+
+
+@cache
+def _later_defaults(kind: type[Settings], *, match_colors: bool) -> Mapping[str, Any]:
+    """Return the defaults of the settings that version 0.1.0 did not have.
+
+    Args:
+        kind: the class of the settings.
+        match_colors: the earlier setting, which decides the default of `color`.
+    """
+    earlier = {"match_colors": match_colors}
+    return {
+        name: field.get_default(call_default_factory=True, validated_data=earlier)
+        for name, field in kind.model_fields.items()
+        if name not in FIRST_SETTINGS
+    }

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 from nst_core.storage.local import PathLimits, is_folder, path_limits
 from nst_core.storage.places import Place, name_of, without_links
@@ -106,11 +107,12 @@ def check_places(rows: Iterable[Row], output: OutputFolder) -> list[Row]:
         output: the output folder; it need not exist.
     """
     rows = list(rows)
-    sources = {without_links(path) for row in rows for _, path in row.files}
+    sources = {*map(without_links, {path for row in rows for _, path in row.files})}
     limits = path_limits(output.root)
-    managed = ManagedPlaces(output)
+    # Many rows read the same pictures.
+    managed_at = cache(ManagedPlaces(output).name_at)
     return [
-        row.with_faults(_faults_of_places(row, output, sources, limits, managed)) for row in rows
+        row.with_faults(_faults_of_places(row, output, sources, limits, managed_at)) for row in rows
     ]
 
 
@@ -119,7 +121,7 @@ def _faults_of_places(
     output: OutputFolder,
     sources: set[Place],
     limits: PathLimits | None,
-    managed: ManagedPlaces,
+    managed_at: Callable[[Place], str],
 ) -> list[Fault]:
     faults: list[Fault] = []
     with as_fault(faults, row.line, "output", row.cell("output")):
@@ -127,7 +129,7 @@ def _faults_of_places(
         faults += [] if faults else _place_faults(row, output, sources)
     for column, source in row.files:
         with as_fault(faults, row.line, column, row.cell(column)):
-            if name := managed.name_at(source):
+            if name := managed_at(source):
                 wrong = (
                     f"runs replace and remove files in {output}/{name}; move this "
                     "picture, or choose another output folder"

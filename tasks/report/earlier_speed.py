@@ -4,7 +4,7 @@ from statistics import median
 
 from nst_core.transfer.settings import Settings
 from tasks.job import multiplications_per_pixel
-from tasks.report.table import read_summary
+from tasks.report.saved_table import read_summary
 from tasks.report.table_row import TableRow
 from tasks.store.output_folder import OutputFolder
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from nst_core.errors import UserError
 from nst_core.storage.places import redacted
-from tasks.report.table import read_summary
+from tasks.report.saved_table import read_summary
 from tasks.report.table_row import Table, TableRow
 from tasks.row import Row
 from tasks.store.output_folder import OutputFolder

@@ -14,8 +14,9 @@ from tasks.report.contact_sheet import write_contact_sheet
 from tasks.report.gallery.page import Page, render
 from tasks.report.gallery.previews import complete_previews
 from tasks.report.gallery.rows import gallery_rows, previews_of
+from tasks.report.saved_table import MissingColumnError, read_summary
 from tasks.report.selection import EVERY_ROW, Selection
-from tasks.report.table import MissingColumnError, read_summary, summarize, write_summary
+from tasks.report.table import summarize, write_summary
 from tasks.report.table_row import Table
 from tasks.row import Row
 from tasks.store.finished import confirmed

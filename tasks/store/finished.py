@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
-from nst_core.storage.files import sizes_of_files, stat
+from nst_core.storage.files import reads_at_once, sizes_of_files, stat
 from nst_core.storage.local import on_disk
 from nst_core.storage.places import redacted
 from nst_core.storage.write_errors import explained
 from tasks.job import Job
 from tasks.store.file_reference import FileReference, RecordError
-from tasks.store.lookup import LOOKS_AT_ONCE, find_finished, first_lines
+from tasks.store.lookup import find_finished, first_lines
 from tasks.store.output_folder import PICTURES, OutputFolder
 from tasks.store.placement import place_finished
 from tasks.store.records import PictureRecord
@@ -123,7 +123,7 @@ def sizes_of_pictures(names: Sequence[str], output: OutputFolder) -> dict[str, i
         except OSError:
             return None
 
-    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(reads_at_once(output.root)) as pool:
         found = zip(names, pool.map(look, names), strict=True)
         return {name: size for name, size in found if size is not None}
 

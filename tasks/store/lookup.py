@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from nst_core.storage.files import StorageError, read_kept, sizes_of_files
+from nst_core.storage.files import StorageError, read_kept, reads_at_once, sizes_of_files
 from nst_core.storage.local import is_link, leads_into, on_disk
 from nst_core.storage.places import Place, redacted
 from tasks.job import Job
@@ -24,9 +24,6 @@ from tasks.store.output_folder import CURVES, PICTURES, OutputFolder
 from tasks.store.records import PictureRecord, forget_record, read_record
 
 logger = logging.getLogger("nst_batch.lookup")
-
-LOOKS_AT_ONCE = 8
-"""How many records are looked up at once; storage answers slowly, but many requests in parallel."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +77,11 @@ def find_finished(
     Raises:
         StorageError: a storage does not say whether there is a record.
     """
-    grouped, there = by_key(jobs), FilesBySize(output)
+    grouped, there, records = by_key(jobs), FilesBySize(output), output.records
 
     def look(key: str) -> Finished | RecordError | None:
         try:
-            record = read_record(output.records / key, key, PictureRecord)
+            record = read_record(records / key, key, PictureRecord)
             return look_for(record, [job.output for job in grouped[key]], there)
         except FileNotFoundError:
             return None
@@ -92,7 +89,7 @@ def find_finished(
             return error
 
     found: dict[str, Finished] = {}
-    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(reads_at_once(output.root)) as pool:
         for key, seen in zip(grouped, pool.map(look, grouped), strict=True):
             if isinstance(seen, NewerRecordError) and newer is not None:
                 newer[key] = f"{seen}; use that version, or repeat all rows with --refresh"
@@ -118,7 +115,7 @@ def forget_foreign(jobs: Iterable[Job], output: OutputFolder) -> None:
         except (OSError, RecordError):
             return
 
-    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(reads_at_once(output.root)) as pool:
         list(pool.map(look, by_key(jobs)))
 
 

@@ -16,11 +16,14 @@ from nst_core.storage.files import list_files, make_durable, remove, stat
 from nst_core.storage.places import Place, redacted
 from tasks.job import Job
 from tasks.store.file_reference import FileReference, RecordError
-from tasks.store.lookup import LOOKS_AT_ONCE, Finished, by_key, places_named
+from tasks.store.lookup import Finished, by_key, places_named
 from tasks.store.output_folder import PICTURES, OutputFolder
 from tasks.store.records import PictureRecord, write_record
 
 logger = logging.getLogger("nst_batch.placement")
+
+WRITES_AT_ONCE = 8
+"""How many files are written at once: a disk takes time to flush them, and a service to answer."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def _complete_records(finished: Mapping[str, Finished], output: OutputFolder) ->
             update = {"curve": earlier.curve.path, "curve_file": earlier.curve}
             _write(earlier.record.model_copy(update=update), output)
 
-    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(WRITES_AT_ONCE) as pool:
         list(pool.map(complete, finished))
 
 
@@ -110,7 +113,7 @@ def _move(moves: Mapping[Place, FileReference], output: OutputFolder) -> dict[Pl
     def set_aside(source: FileReference) -> Move:
         return _copy(source, output.moving(source.sha256))
 
-    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(WRITES_AT_ONCE) as pool:
         aside = _durable(zip(in_danger, pool.map(set_aside, in_danger.values()), strict=True))
 
         def put(place: Place) -> Move:
@@ -182,7 +185,7 @@ def _renew(
             new = new.model_copy(update={"curve": record.curve, "curve_file": record.curve_file})
         return _write(new, output)
 
-    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(WRITES_AT_ONCE) as pool:
         is_renewed = dict(zip(rows, pool.map(renew, rows), strict=True))
     return {key for key, renewed in is_renewed.items() if not renewed}
 

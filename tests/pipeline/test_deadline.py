@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import StateType
 
 from nst_core.devices import lending
 from tasks.engine import caching
-from tasks.report.table import read_summary
+from tasks.report.saved_table import read_summary
 from tasks.stopping import Deadline
 from tasks.store import checkpoints
 from tasks.store.output_folder import OutputFolder

@@ -15,7 +15,8 @@ from flows.cli.exit_codes import (
     SUCCESS,
 )
 from flows.cli.terminal import Terminal
-from tasks.report.table import read_summary, write_summary
+from tasks.report.saved_table import read_summary
+from tasks.report.table import write_summary
 from tasks.store.output_folder import OutputFolder
 from tests.pipeline.conftest import Batch
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tasks.report.comparison import COMPARED, compare, gone
-from tasks.report.table import MissingColumnError, frame_of, read_summary
+from tasks.report.saved_table import MissingColumnError, read_summary
+from tasks.report.table import frame_of
 from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder
 from tests.tables import write_frame

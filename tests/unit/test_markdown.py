@@ -10,7 +10,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from tasks.report.markdown import MOST_LISTED, MOST_ROWS, SHOWN_COLUMNS, markdown_report, shown_rows
-from tasks.report.table import frame_of, read_summary
+from tasks.report.saved_table import read_summary
+from tasks.report.table import frame_of
 from tasks.report.table_row import Table, TableRow
 from tasks.report.write import BatchReport
 from tasks.store.output_folder import OutputFolder

@@ -9,7 +9,8 @@ import safetensors.numpy
 
 from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, NewerCheckpointError
 from tasks.report.finding import NoResultsError, table_of
-from tasks.report.table import NewerTableError, frame_of, read_summary
+from tasks.report.saved_table import NewerTableError, read_summary
+from tasks.report.table import frame_of
 from tasks.report.table_row import Table, TableRow
 from tasks.report.write import _earlier_table
 from tasks.store.checkpoints import Checkpoints

@@ -136,7 +136,7 @@ def kill_after(most: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return run
 
     with monkeypatch.context() as patched:
-        patched.setattr(placement, "LOOKS_AT_ONCE", 1)
+        patched.setattr(placement, "WRITES_AT_ONCE", 1)
         for method in ("write", "remove"):
             patched.setattr(Disk, method, dying(getattr(Disk, method)))
         yield

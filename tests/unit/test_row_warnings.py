@@ -17,7 +17,8 @@ from nst_core.transfer.presets import Overrides
 from nst_core.transfer.warnings import warnings_of_losses, warnings_of_pictures
 from tasks.intake.manifest import read_manifest
 from tasks.report.comparison import COMPARED, compare
-from tasks.report.table import frame_of, read_summary, summarize
+from tasks.report.saved_table import read_summary
+from tasks.report.table import frame_of, summarize
 from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import PictureRecord

@@ -18,11 +18,11 @@ from nst_core.transfer.settings import Settings
 from nst_core.transfer.terms import LOSS_TERMS, loss_name
 from tasks.intake.manifest import read_manifest
 from tasks.report.comparison import compare
+from tasks.report.saved_table import read_summary
 from tasks.report.table import (
     columns_of,
     frame_of,
     json_rows,
-    read_summary,
     summarize,
     summary_csv,
     write_summary,

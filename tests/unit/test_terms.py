@@ -17,7 +17,8 @@ from nst_core.transfer.terms import (
     weight_name,
     weights_at_strength,
 )
-from tasks.report.table import columns_of, frame_of, read_summary
+from tasks.report.saved_table import read_summary
+from tasks.report.table import columns_of, frame_of
 from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import PictureRecord, RecordError, parse_record

@@ -35,8 +35,8 @@ from nst_core.storage.locks import LockError
 from nst_core.storage.write_errors import writing_to
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
+from tasks.report.saved_table import read_summary
 from tasks.report.selection import OnlyError
-from tasks.report.table import read_summary
 from tasks.request import BatchRequest
 from tasks.store.output_folder import InUseError, OutputFolder
 from tasks.store.statuses import STOPPED, WRONG

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from urllib.parse import quote
 
+from nst_core.storage.files import reads_at_once
 from tasks.job import Job, StylePicture
 from tasks.report.gallery.page import GalleryRow, Shown
 from tasks.report.gallery.previews import Preview, content_name, thumbnail_name
 from tasks.report.table_row import Table, TableRow
 from tasks.store.curves import CurveError, read_curve
-from tasks.store.lookup import LOOKS_AT_ONCE
 from tasks.store.output_folder import PREVIEWS, OutputFolder
 from tasks.store.statuses import RowResult
 
@@ -63,7 +63,7 @@ def gallery_rows(
         output: the batch's output folder, from which curves are read.
     """
     by_line = {job.line: job for job in jobs}
-    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(reads_at_once(output.root)) as pool:
         curves = list(pool.map(lambda row: _curve(row.curve or "", output), table.rows))
     return tuple(
         _gallery_row(row, by_line.get(row.line), results[row.line], previews, curve)
