@@ -9,16 +9,16 @@ from nst_core.images.picture_files import PictureError
 from nst_core.images.read import PictureFacts, load
 from nst_core.storage.places import Place, redacted
 from nst_core.transfer.identity import ALPHA, style_digest
-from nst_core.transfer.mask_checks import (
+from nst_core.transfer.masks.mask_checks import (
     check_aspect,
     incompatible_settings,
     why_unmasked,
     wrong_colors,
 )
-from nst_core.transfer.mask_colors import Color
-from nst_core.transfer.masks import MASK_SIDE, SMALLEST_SHARE, WHITE, MaskError, Regions
+from nst_core.transfer.masks.mask_colors import Color
+from nst_core.transfer.masks.masks import MASK_SIDE, SMALLEST_SHARE, WHITE, MaskError, Regions
 from nst_core.transfer.presets import Overrides
-from nst_core.transfer.style_shares import weights_of_styles
+from nst_core.transfer.styles.style_shares import weights_of_styles
 from tasks.intake.faults import reason_of
 from tasks.row import CONTENT_MASK, STYLE_MASK, Fault, Row
 

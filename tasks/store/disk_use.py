@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from nst_core.images.resize import fit
 from nst_core.networks import CATALOGUE
+from nst_core.transfer.losses.terms import terms_of
 from nst_core.transfer.octaves import REPORT_EVERY, octave_shapes
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
-from nst_core.transfer.terms import terms_of
 from tasks.job import Job
 from tasks.store.output_folder import THUMBNAIL_SIDE
 from tasks.store.output_names import format_of

@@ -9,7 +9,7 @@ from PIL import Image
 from nst_core.errors import UserError
 from nst_core.motion.flo_files import FlowError, read_flow
 from nst_core.storage.places import redacted
-from nst_core.transfer.frames import FrameBefore
+from nst_core.transfer.pictures.frames import FrameBefore
 from tasks.intake.examine import load_picture
 from tasks.job import Job, PreviousFrame
 from tasks.store.file_reference import FileReference, RecordError

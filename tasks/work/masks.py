@@ -3,7 +3,7 @@
 from nst_core.images.pixels import PictureLike, pixels_and_alpha
 from nst_core.images.read import Picture
 from nst_core.storage.places import Place
-from nst_core.transfer.masks import MASK_SIDE, given_mask
+from nst_core.transfer.masks.masks import MASK_SIDE, given_mask
 from tasks.intake.examine import load_picture
 from tasks.job import Job, PreviousFrame
 

@@ -11,7 +11,7 @@ from nst_core.images.read import Picture
 from nst_core.storage.files import make_durable
 from nst_core.storage.places import name_of
 from nst_core.transfer.identity import style_digest
-from nst_core.transfer.terms import loss_name
+from nst_core.transfer.losses.terms import loss_name
 from nst_core.transfer.warnings import warnings_of_losses
 from tasks.job import Job
 from tasks.report.gallery.previews import keep_content, keep_thumbnail

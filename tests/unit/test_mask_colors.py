@@ -8,13 +8,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.guidance import Guidance
-from nst_core.transfer.mask_colors import as_color, as_text, nearest
-from nst_core.transfer.masks import MaskError, Regions
+from nst_core.transfer.masks.mask_colors import as_color, as_text, nearest
+from nst_core.transfer.masks.masks import MaskError, Regions
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.guidance import Guidance
+from nst_core.transfer.styles.statistics import style_targets
+from nst_core.transfer.styles.targets import StyleTargets
 from nst_core.transfer.stylize import stylize
-from nst_core.transfer.targets import StyleTargets
 from tests import reference
 from tests.encoders import random_pixels, tiny_encoder
 from tests.pictures import write_picture

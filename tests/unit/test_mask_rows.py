@@ -9,7 +9,7 @@ from nst_core.images.read import load
 from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.transfer.identity import ALPHA
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from tasks.job import Job
 from tasks.row import Fault
 from tasks.work.ladder import Rung, needed_memory

@@ -7,13 +7,13 @@ import pytest
 
 from nst_core.images.resize import fit, resize
 from nst_core.networks.forward import activations
-from nst_core.transfer.blending import blended_targets, targets_of
-from nst_core.transfer.guidance import Guidance
-from nst_core.transfer.masks import MaskError
+from nst_core.transfer.masks.masks import MaskError
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
-from nst_core.transfer.style_shares import shares_of_styles
-from nst_core.transfer.styles import Blend, Samples
+from nst_core.transfer.styles.blending import blended_targets, targets_of
+from nst_core.transfer.styles.guidance import Guidance
+from nst_core.transfer.styles.statistics import style_targets
+from nst_core.transfer.styles.style_shares import shares_of_styles
+from nst_core.transfer.styles.styles import Blend, Samples
 from nst_core.transfer.stylize import finish, iterates
 from tasks.job import Job
 from tasks.row import Fault
