@@ -52,7 +52,7 @@ def frame_before(job: Job, output: OutputFolder, size: int) -> Before:
         return Before()
     result = _result_of(job.previous, output)
     content = load_picture(
-        *(job.previous.content, job.previous.content_sha256),
+        *(job.previous.content.place, job.previous.content.sha256),
         size=size,
         enlarge=job.settings.enlarge,
         max_pixels=job.max_pixels,
@@ -66,7 +66,7 @@ def frame_before(job: Job, output: OutputFolder, size: int) -> Before:
             )
     # Its transparency is that of its content, and no part of what was optimized.
     pixels = np.asarray(Image.open(io.BytesIO(result.read())).convert("RGB"))
-    mask = mask_before(job.previous, content, job.max_pixels)
+    mask = mask_before(job.previous.content.mask, content, job.max_pixels)
     return Before(FrameBefore(content.rgb, pixels, flow, mask), result.sha256)
 
 

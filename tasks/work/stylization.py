@@ -98,7 +98,7 @@ def stylize_job(
 def _on_rung(row: _Row, rung: Rung, on_progress: OnProgress) -> PictureRecord:
     """Run a row on a rung of its ladder, in this process."""
     started, job = time.perf_counter(), row.job
-    content = _load(job, job.content, job.content_sha256, rung.settings(job).size)
+    content = _load(job, job.content.place, job.content.sha256, rung.settings(job).size)
     run, outcome = _optimized(row, rung, content, on_progress)
     seconds = run.seconds_before + time.perf_counter() - started
     return write_results(

@@ -176,8 +176,8 @@ def test_rows_have_faults_that_name_colors(tmp_path: Path) -> None:
     assert fault.column == "style_mask"
     assert "no content_mask" in fault.expected
     both, alone, plain = jobs_of(tmp_path, ("rb.png", "rb.png"), ("rb.png", ""), ("", ""))
-    assert (both.regions, both.style_regions) == (2, 2)
-    assert (alone.regions, alone.style_regions) == (2, 0)
+    assert (both.content.mask.regions, both.style_mask.regions) == (2, 2)
+    assert (alone.content.mask.regions, alone.style_mask.regions) == (2, 0)
     assert (
         plain.styles[0].key == alone.styles[0].key,
         both.styles[0].key == alone.styles[0].key,
