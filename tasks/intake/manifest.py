@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from nst_core.errors import UserError
 from nst_core.storage.files import read_whole
 from nst_core.storage.local import read_pipe, special_kind
+from nst_core.storage.near_names import unreadable
 from nst_core.storage.places import Place, redacted
 from nst_core.transfer.presets import Overrides, resolve
 from tasks.intake.outputs import with_outputs
@@ -103,10 +104,7 @@ def _read_bytes(path: Place, is_pipe: bool) -> bytes:
     try:
         return read_pipe(path) if is_pipe else read_whole(path)
     except OSError as error:
-        raise ManifestError(
-            f"{redacted(path)}: cannot be read: {error.strerror or error}; check "
-            "the path and its permissions"
-        ) from error
+        raise ManifestError(unreadable(error, path)) from error
 
 
 def _column(name: str) -> str:

@@ -8,6 +8,7 @@ from flows.cli.commands.frames import LayoutError, check_layout, find_flows, out
 from flows.cli.exit_codes import SUCCESS, UNUSABLE
 from flows.cli.terminal import Terminal, refuse
 from nst_core.storage.files import exists, write_atomic
+from nst_core.storage.near_names import unreadable
 from nst_core.storage.places import Place, as_seen_from, redacted
 from tasks.intake.blend_grid import FEWEST_STYLES, MOST_STYLES, blended_rows
 from tasks.store.csv_cells import harmless_path, to_csv
@@ -62,8 +63,7 @@ def write_pairs(
     except LayoutError as error:
         return refuse(terminal, error)
     except OSError as error:
-        terminal.fail(f"{error.filename}: cannot be read: {error.strerror}")
-        return UNUSABLE
+        return refuse(terminal, LayoutError(unreadable(error)))
     try:
         write_atomic(manifest, to_csv(table).encode())
     except (OSError, UnicodeEncodeError) as error:
