@@ -1,6 +1,5 @@
 """`nst-batch manifest`: all pairs of two sets of pictures, blends of a few styles, or frames."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -12,7 +11,14 @@ from nst_core.storage.near_names import unreadable
 from nst_core.storage.places import Place, as_seen_from, redacted
 from tasks.intake.blend_grid import FEWEST_STYLES, MOST_STYLES, blended_rows
 from tasks.store.csv_cells import harmless_path, to_csv
-from tasks.store.picture_folders import NOT_TEXT, SUFFIXES, Found, find_pictures, in_order
+from tasks.store.picture_folders import (
+    NOT_TEXT,
+    SUFFIXES,
+    Found,
+    by_reason,
+    find_pictures,
+    in_order,
+)
 from tasks.store.style_cells import SEPARATOR
 
 
@@ -181,10 +187,8 @@ def _check_blends(kind: _Kind, styles: str, found: Found) -> None:
 def _report_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
     """Print how many files were left out, by reason; list names that no manifest can contain."""
     for named, seen in found.items():
-        counts = Counter(one.why for one in seen.left_out)
-        if counts:
-            counted = ", ".join(f"{count} {why}" for why, count in counts.most_common())
-            terminal.say(f"{named}: left out: {counted}")
+        if seen.left_out:
+            terminal.say(f"{named}: left out: {by_reason(seen.left_out)}")
         for one in seen.left_out:
             if one.why == NOT_TEXT:
                 terminal.fail(f"{one.path}: left out: its name is not UTF-8; rename the file")
