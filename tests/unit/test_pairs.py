@@ -96,7 +96,7 @@ def test_files_that_are_left_out_are_reported_by_reason(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos = folder / "photos"
-    for name in ("a.JPE", "b.j2k", "c.jpf", "d.Jfif", "e.heic", "f.HEIC", "notes", ".hidden.png"):
+    for name in ("a.JPE", "b.j2k", "c.jpf", "d.Jfif", "e.xcf", "f.XCF", "notes", ".hidden.png"):
         write_atomic(photos / name, b"")
     (photos / "deep").mkdir()
     (photos / "gone.png").symlink_to("nowhere")
@@ -104,12 +104,12 @@ def test_files_that_are_left_out_are_reported_by_reason(
     assert pairs("photos") == 0
     output = capsys.readouterr().out
     assert "4 rows" in output
-    reasons = ("2 .heic", "1 without an extension", "1 hidden", "1 folders", "2 broken links")
+    reasons = ("2 .xcf", "1 without an extension", "1 hidden", "1 folders", "2 broken links")
     for reason in reasons:
         assert reason in output
     assert write_pairs(Terminal(as_json=True), "photos", "art", Path("n.csv")) == 0
     left_out = json.loads(capsys.readouterr().out)["left_out"]
-    assert {"path": "photos/e.heic", "why": ".heic"} in left_out
+    assert {"path": "photos/e.xcf", "why": ".xcf"} in left_out
     assert len(left_out) == 7
 
 
