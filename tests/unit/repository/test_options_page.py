@@ -9,7 +9,7 @@ import pytest
 from nst_core.transfer.presets import Overrides
 from tasks.request import BatchRequest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "options.md"
 
 

@@ -308,7 +308,7 @@ PARENT = """
 import sys, time
 from functools import partial
 from nst_core.devices import process_of, processes
-from tests.unit.test_processes import says, dies_with_parent, without_tensorflow
+from tests.unit.devices.test_processes import says, dies_with_parent, without_tensorflow
 processes._on_device = without_tensorflow
 process = process_of("CPU:0")
 print(process.process_id, flush=True)

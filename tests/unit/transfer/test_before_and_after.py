@@ -13,7 +13,7 @@ from nst_core.transfer.settings import Settings
 from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import Outcome, iterates, stylize
 from tests import reference
-from tests.unit.test_stylize import smooth_pixels
+from tests.unit.transfer.test_stylize import smooth_pixels
 
 COMPACT = load_encoder("compact")
 CONTENT, STYLE = smooth_pixels(30, 40, 1), smooth_pixels(40, 32, 2)

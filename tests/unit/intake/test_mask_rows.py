@@ -15,7 +15,7 @@ from tasks.row import Fault
 from tasks.work.ladder import Rung, needed_memory
 from tasks.work.stylization import _targets_of_rung
 from tests.pictures import write_picture
-from tests.unit.test_jobs import examine
+from tests.unit.intake.test_jobs import examine
 
 HEIGHT, WIDTH = 36, 48
 HEADER = ("content", "style", "output", "content_mask", "style_mask")

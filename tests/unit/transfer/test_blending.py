@@ -28,7 +28,7 @@ from nst_core.transfer.styles.styles import Blend, Samples
 from nst_core.transfer.styles.targets import StyleTargets
 from tests.encoders import random_pixels, tiny_encoder
 from tests.style_references import REFERENCES, Array, central_moments, quantiles, rows_of
-from tests.unit.test_style_losses import draw_features
+from tests.unit.transfer.test_style_losses import draw_features
 
 ENCODER = tiny_encoder()
 LAYERS = ("relu1_1", "relu2_1")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODULES = sorted(
     path for package in ("nst_core", "tasks", "flows") for path in (ROOT / package).rglob("*.py")
 )

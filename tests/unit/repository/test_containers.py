@@ -5,7 +5,7 @@ import re
 import pytest
 from prefect.settings import Settings
 
-from tests.unit.test_deploy import DEPLOY, ROOT, compose
+from tests.unit.repository.test_deploy import DEPLOY, ROOT, compose
 
 
 @pytest.mark.parametrize("name", ["server", "worker"])

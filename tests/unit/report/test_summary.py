@@ -103,7 +103,7 @@ def test_integers_stay_integers_next_to_rows_without_them(tmp_path: Path) -> Non
     assert [row.size for row in read_summary(OutputFolder(tmp_path)).rows] == [96, None]
 
 
-FINISHED = Path(__file__).parent.parent / "fixtures" / "finished-0.1.0.zip"
+FINISHED = Path(__file__).parents[2] / "fixtures" / "finished-0.1.0.zip"
 
 COLUMNS = {
     "line": "int64",

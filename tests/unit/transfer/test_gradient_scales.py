@@ -15,7 +15,7 @@ from nst_core.transfer.stylize import stylize
 from nst_core.transfer.tiles.grid import Tiles
 from tests import reference
 from tests.encoders import random_pixels, tiny_encoder
-from tests.unit.test_stylize import smooth_pixels
+from tests.unit.transfer.test_stylize import smooth_pixels
 
 ENCODER = tiny_encoder()
 CONTENT, STYLE = random_pixels(8, 10, 1), random_pixels(16, 16, 2)

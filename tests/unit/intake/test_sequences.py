@@ -17,7 +17,7 @@ from tasks.store.row_kinds import Kind
 from tasks.store.speeds import Speeds
 from tests.jobs import job_of_size
 from tests.pictures import write_csv, write_picture
-from tests.unit.test_jobs import examine
+from tests.unit.intake.test_jobs import examine
 
 HEADER = ("content", "style", "output", "sequence", "flow", "size")
 

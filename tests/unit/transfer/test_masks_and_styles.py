@@ -19,9 +19,9 @@ from tasks.job import Job
 from tasks.row import Fault
 from tests.encoders import random_pixels, tiny_encoder
 from tests.pictures import write_picture
-from tests.unit.test_jobs import examine
-from tests.unit.test_mask_rows import HEIGHT, WIDTH, left_half, write_mask
-from tests.unit.test_masks import guided_gram
+from tests.unit.intake.test_jobs import examine
+from tests.unit.intake.test_mask_rows import HEIGHT, WIDTH, left_half, write_mask
+from tests.unit.transfer.test_masks import guided_gram
 
 ENCODER = tiny_encoder()
 CONTENT = random_pixels(24, 32, 1)

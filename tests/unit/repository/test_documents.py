@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCUMENTS = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]
 TESTS = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
 
@@ -38,7 +38,7 @@ def test_tests_and_scripts_that_are_named_exist(document: Path) -> None:
     text = document.read_text("utf-8")
     missing = {*re.findall(r"\b(test_\w+\.py)\b", text)} - TESTS
     assert not missing
-    for script in re.findall(r"\b((?:tools|benchmarks)/\w+\.py)\b", text):
+    for script in re.findall(r"\b((?:tests|tools|benchmarks)/[\w/]+\.py)\b", text):
         assert (ROOT / script).exists(), script
 
 

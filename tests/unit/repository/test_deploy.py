@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 from tasks.request import BatchRequest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
 ALL_UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 UNITS = [unit for unit in ALL_UNITS if "@" not in unit.name]

@@ -13,7 +13,7 @@ import safetensors.numpy
 from nst_core.networks.compact import layers
 from nst_core.networks.topology import Convolution
 
-TOOL = Path(__file__).parents[2] / "tools" / "learn_compact.py"
+TOOL = Path(__file__).parents[3] / "tools" / "learn_compact.py"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder
 from tests.pictures import write_picture
 from tests.tables import write_frame
-from tests.unit.test_jobs import examine
+from tests.unit.intake.test_jobs import examine
 
 
 @pytest.fixture

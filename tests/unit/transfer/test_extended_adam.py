@@ -16,7 +16,7 @@ from nst_core.transfer.settings import Settings
 from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import iterates
 from tests.encoders import random_pixels, tiny_encoder
-from tests.unit.test_optimizers import bowl
+from tests.unit.transfer.test_optimizers import bowl
 
 START = np.array([0.0, 1.0, 0.2, 0.9])
 SCALE = np.linspace(1, 100, 4)

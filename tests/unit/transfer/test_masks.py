@@ -27,7 +27,7 @@ from tests import reference
 from tests.encoders import TINY, random_pixels, tiny_encoder
 from tests.gradients import check_slopes
 from tests.style_references import REFERENCES
-from tests.unit.test_style_losses import draw_features
+from tests.unit.transfer.test_style_losses import draw_features
 
 Array = np.ndarray
 SHAPE = (26, 33)

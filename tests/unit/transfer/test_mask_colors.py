@@ -18,8 +18,8 @@ from nst_core.transfer.stylize import stylize
 from tests import reference
 from tests.encoders import random_pixels, tiny_encoder
 from tests.pictures import write_picture
-from tests.unit.test_mask_rows import HEADER, faults_of, jobs_of, write_mask
-from tests.unit.test_masks import area_mean, guided_gram, guided_terms, settings_of
+from tests.unit.intake.test_mask_rows import HEADER, faults_of, jobs_of, write_mask
+from tests.unit.transfer.test_masks import area_mean, guided_gram, guided_terms, settings_of
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 SHAPE = (26, 33)
