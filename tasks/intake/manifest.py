@@ -44,18 +44,31 @@ def read_manifest(path: Place, defaults: BaseModel | None = None) -> list[Row]:
     defaults = defaults or Overrides()
     _check_defaults(path, defaults)
     is_pipe = special_kind(path) == "a pipe"
-    columns, records = _read_table(path, is_pipe)
-    has_index = _has_index(columns, records)
     # Paths from a pipe are relative to the folder in which both its writer and this process run.
     folder = Path.cwd() if is_pipe else path.parent
+    return _rows(path, _read_text(path, is_pipe), folder, defaults)
+
+
+def rows_of(path: Place, text: str) -> list[Row]:
+    """Return the rows that a manifest with this text would have at this place.
+
+    Raises:
+        ManifestError: as in `read_manifest`.
+    """
+    return _rows(path, text, path.parent, Overrides())
+
+
+def _rows(path: Place, text: str, folder: Place, defaults: BaseModel) -> list[Row]:
+    columns, records = _read_table(path, text)
+    has_index = _has_index(columns, records)
     rows = [read_row(folder, _cells_of(record, columns, has_index), defaults) for record in records]
     return with_style_folders(with_outputs(rows))
 
 
-def _read_table(path: Place, is_pipe: bool) -> tuple[list[str], list[Record]]:
+def _read_table(path: Place, text: str) -> tuple[list[str], list[Record]]:
     """Return the names of the columns, and the rows below them, of which there is at least one."""
     try:
-        records = read_records(_read_text(path, is_pipe), _is_header)
+        records = read_records(text, _is_header)
     except CsvError as error:
         raise ManifestError(f"{redacted(path)}, {error}") from error
     if not records:
