@@ -2,9 +2,11 @@
 
 import csv
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.end_to_end.conftest import QUICK, Shell, make_shell
 
@@ -70,3 +72,27 @@ def test_one_command_makes_all_pairs_and_then_only_what_is_new(shell: Shell) -> 
     assert done.returncode == 2
     assert "results/manifest.csv: this manifest was edited, or comes from elsewhere" in done.stderr
     assert lines_of(manifest)[-1] == "a.png,b.png,,,,,"
+
+
+@pytest.mark.nights
+def test_a_sweep_is_a_grid_and_another_value_renames_nothing(shell: Shell) -> None:
+    two = ["run", "photos/p0.png", "photos/2023/p1.png", *STYLES, "--output", "sweep", *QUICK]
+    shown = succeeded(shell.run(*two, "--style-weight", "1,3,10"))
+    assert "2 contents x 2 styles x style-weight 1, 3, 10: 12 rows\n" in shown
+    names = [row["output"] for row in rows_of(shell, "sweep")]
+    assert names == [
+        f"{content}_{style}_style-weight-{weight}.png"
+        for content, style, weight in product(("p0", "p1"), "st", (1, 3, 10))
+    ]
+    weights = {row["output"]: float(row["style_weight"]) for row in rows_of(shell, "sweep")}
+    assert weights["p1_t_style-weight-10.png"] == 10
+    sheet = shell.folder / "sweep" / "contact_sheet.png"
+    wide = Image.open(sheet).width
+
+    shown = succeeded(shell.run(*two, "--style-weight", "1,3,0.3,10"))
+    assert "4 done, 12 cached" in shown
+    more = [row["output"] for row in rows_of(shell, "sweep")]
+    assert more[:12] == names
+    assert {name for name in more[12:] if "style-weight-0.3" not in name} == set()
+    # There is another column, which is as wide as the others.
+    assert (Image.open(sheet).width - 8) / (wide - 8) == pytest.approx(5 / 4)
