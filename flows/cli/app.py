@@ -10,13 +10,14 @@ from cyclopts import App, Parameter
 
 from flows.cli.cache_app import cache_app
 from flows.cli.exit_codes import UNUSABLE
+from flows.cli.layout_options import Asked, asking_for_rows
 from flows.cli.main import end_on_signal, main
+from flows.cli.manifest_command import write_manifest
 from flows.cli.options import (
     OUTPUT,
     PATH_OR_URL,
     ROW_OPTIONS,
     WHEN,
-    BlendSteps,
     Cache,
     Flag,
     Fps,
@@ -48,19 +49,27 @@ app = App(
 )
 app.command(cache_app)
 app.command(weights_app)
+app.command(write_manifest, name="manifest")
 
 
-@app.command
-@asking(BatchRequest)
+ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
+"""What the usage of a command shows after its options: a manifest, or photographs."""
+
+
+@app.command(usage=f"Usage: nst-batch run [OPTIONS] {ROWS.format('run')}")
+@asking_for_rows(BatchRequest)
 def run(
-    request: BatchRequest,
+    asked: Asked,
     *,
     json: OutputJson = False,
     verbose: Annotated[
         bool, Flag, Parameter(group=OUTPUT, help="show the logs of Prefect and TensorFlow")
     ] = False,
 ) -> int:
-    """Stylize the rows of a manifest that are not done yet.
+    """Stylize photographs, or the rows of a manifest, that are not done yet.
+
+    With `--style`, the photographs are laid out as the rows of a manifest, which is kept in the
+    output folder as `manifest.csv`; the same command does what is new.
 
     Exit code 0: every row that is asked for has its picture. 1: some of them failed or are
     invalid; the others are done. 2: the manifest, an option or a folder cannot be used; nothing
@@ -72,7 +81,7 @@ def run(
     environment.prepare(verbose=verbose)
     from flows.cli.commands.run import run as run_batch
 
-    return run_batch(Terminal(as_json=json), request, verbose=verbose)
+    return run_batch(Terminal(as_json=json), asked, verbose=verbose)
 
 
 @app.command
@@ -105,26 +114,26 @@ def serve(
     return serve_manifest(Terminal(), request, name=name, cron=cron, timezone=timezone)
 
 
-@app.command
-@asking(CheckRequest, ROW_OPTIONS)
-def check(request: CheckRequest, *, json: OutputJson = False) -> int:
-    """List every error in every row of a manifest; nothing is run or written.
+@app.command(usage=f"Usage: nst-batch check [OPTIONS] {ROWS.format('check')}")
+@asking_for_rows(CheckRequest, ROW_OPTIONS)
+def check(asked: Asked, *, json: OutputJson = False) -> int:
+    """List every error in every row of a manifest, or of photographs; nothing is run or written.
 
     Exit code 0: no errors. 1: some rows have errors, or results cannot be written to the output
     folder. 2: the manifest or an option cannot be used at all.
     """
     from flows.cli.commands.check import check as check_manifest
 
-    return check_manifest(Terminal(as_json=json), request)
+    return check_manifest(Terminal(as_json=json), asked)
 
 
-@app.command
-@asking(BatchRequest, [*ROW_OPTIONS, "only", "devices"])
-def plan(request: BatchRequest, *, json: OutputJson = False) -> int:
+@app.command(usage=f"Usage: nst-batch plan [OPTIONS] {ROWS.format('plan')}")
+@asking_for_rows(BatchRequest, [*ROW_OPTIONS, "only", "devices"])
+def plan(asked: Asked, *, json: OutputJson = False) -> int:
     """Show what a run would do: rows, styles to compute, time, memory and disk."""
     from flows.cli.commands.plan import plan as plan_manifest
 
-    return plan_manifest(Terminal(as_json=json), request)
+    return plan_manifest(Terminal(as_json=json), asked)
 
 
 @app.command(usage="Usage: nst-batch plot [OPTIONS] OUTPUT [ROW]")
@@ -213,45 +222,6 @@ def show_provenance(
     from flows.cli.commands.show import show
 
     return show(Terminal(as_json=json), (picture, *more), look_in)
-
-
-@app.command(name="manifest")
-def write_manifest(
-    contents: str,
-    styles: str,
-    /,
-    *,
-    output: Annotated[PlaceOption, Parameter(alias="-o", help="the CSV file to write")],
-    sequence: TextOption | None = None,
-    flow: TextOption | None = None,
-    overwrite: Annotated[bool, Flag] = False,
-    blend_steps: BlendSteps | None = None,
-    json: Json = False,
-) -> int:
-    """Write a manifest that pairs every content with every style, from two folders or globs.
-
-    With `--sequence`, the contents are the frames of a moving picture, in the order of the numbers
-    in their names (frame2 before frame10), and there is one style.
-
-    Args:
-        contents: folder, or quoted glob such as 'photos/**/*.jpg'
-        styles: folder, or quoted glob
-        sequence: name of the moving picture whose frames the contents are
-        flow: folder or quoted glob of .flo files, from each frame but the first to the one before;
-            computed if omitted
-        overwrite: replace the file if it exists
-        blend_steps: instead of pairs, write so many blends that lead from one of two styles to the
-            other, or a square of so many blends along each side between three or four styles
-    """
-    from flows.cli.commands.pairs import write_pairs
-
-    return write_pairs(
-        *(Terminal(as_json=json), contents, styles, output),
-        overwrite=overwrite,
-        sequence=sequence or "",
-        flow=flow or "",
-        blend_steps=blend_steps,
-    )
 
 
 @app.command

@@ -10,6 +10,7 @@ from cyclopts import App
 from rich.console import Console
 
 from flows.cli.app import app
+from flows.cli.layout_options import LAYOUT_OPTIONS
 from flows.cli.options import asking
 from nst_core.storage.places import Place
 from tasks.option import options_of
@@ -56,8 +57,9 @@ def test_help_is_grouped_and_no_wider_than_the_terminal(
 ) -> None:
     shown = help_of(command, capsys, width)
     titles = [line.strip("╭─╮ ") for line in shown.splitlines() if line.startswith("╭")]
-    assert [title for title in titles if title != "When it runs"] == list(map(str, Group))
-    assert ("When it runs" in titles) == (command == "serve")
+    own = ["When it runs"] if command == "serve" else ["How rows are laid out"]
+    assert [title for title in titles if title not in own] == list(map(str, Group))
+    assert set(own) <= set(titles)
     assert max(map(len, shown.splitlines())) <= width
 
 
@@ -69,6 +71,8 @@ def test_help_shows_every_option_that_the_command_has(
     for option in options_of(CheckRequest if command == "check" else BatchRequest):
         name = f"--{option.name.replace('_', '-')} " if option.name != "manifest" else "MANIFEST"
         assert (name in shown) == (option.name not in LEFT_OUT[command]), name
+    for name in ("style", *LAYOUT_OPTIONS):
+        assert (f"--{name.replace('_', '-')} " in shown) == (command != "serve"), name
 
 
 def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
