@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from pydantic import BeforeValidator, Field
 
-from flows.choice import keys_to_begin, planned, results_to_keep, selected
+from flows.choice import keys_to_begin, limited, planned, results_to_keep, selected
 from flows.ending import final_state, report_batch
 from flows.process.signals import deferring_signals
 from flows.submission import row_submitter, style_submitter
@@ -35,17 +35,8 @@ from tasks.option import with_arguments
 from tasks.report.log_file import RunLog, run_log_of
 from tasks.report.prefect_page import shown_progress
 from tasks.report.selection import Selection
-from tasks.request import (
-    CHECKPOINT_SECONDS,
-    RETRIES,
-    BatchRequest,
-    CheckpointEvery,
-    CompleteRequest,
-    MaxPixels,
-    Retries,
-    SaveEvery,
-    WebUrl,
-)
+from tasks.request import CHECKPOINT_SECONDS, RETRIES, BatchRequest, CompleteRequest
+from tasks.request_types import CheckpointEvery, MaxPixels, MaxRows, Retries, SaveEvery, WebUrl
 from tasks.row import Row
 from tasks.stopping import Limits, raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
@@ -83,6 +74,7 @@ def stylize_manifest(
     cache: PlaceText | None = None,
     refresh: bool = False,
     only: str | None = None,
+    limit: MaxRows | None = None,
     strict: bool = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     until: str | None = None,
@@ -140,6 +132,7 @@ def stylize_rows(
     results: dict[int, RowResult] = {}
     try:
         with shown_progress(name_of(batch.manifest)):
+            selection = limited(selection, examined, batch)
             seconds_left = stylize_jobs(examined.jobs, results, batch, limits, selection)
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():
