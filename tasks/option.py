@@ -70,6 +70,16 @@ def schemas_of(request: type[CheckRequest]) -> dict[str, Mapping[str, Any]]:
     return {**schema["properties"], **schema["$defs"]["Overrides"]["properties"]}
 
 
+def without_empty(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flow's parameters without those that mean nothing: empty texts, and 0 for none."""
+    fields = BatchRequest.model_fields
+    return {
+        name: value
+        for name, value in parameters.items()
+        if fields[name].default is not None or value not in ("", 0)
+    }
+
+
 def with_arguments(function: Function) -> Function:
     """Add the fields of `BatchRequest` to a function's docstring, as its arguments.
 
