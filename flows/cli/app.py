@@ -13,16 +13,16 @@ from flows.cli.cache_app import cache_app
 from flows.cli.completion import add_completion
 from flows.cli.examples import show_examples
 from flows.cli.installation import add_installation
+from flows.cli.layout_options import Asked, asking_for_rows
 from flows.cli.main import end_on_signal, main
+from flows.cli.manifest_command import write_manifest
 from flows.cli.mistakes import explained
 from flows.cli.options import (
     FOLDER,
     ROW_OPTIONS,
     WHEN,
-    BlendSteps,
     DryRun,
     FileOption,
-    Flag,
     FolderOption,
     Fps,
     Json,
@@ -56,19 +56,27 @@ app = App(
 )
 app.command(cache_app)
 app.command(weights_app)
+app.command(write_manifest, name="manifest")
 
 
-@app.command
-@asking(BatchRequest)
+ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
+"""What the usage of a command shows after its options: a manifest, or photographs."""
+
+
+@app.command(usage=f"Usage: nst-batch run [OPTIONS] {ROWS.format('run')}")
+@asking_for_rows(BatchRequest)
 def run(
-    request: BatchRequest,
+    asked: Asked,
     *,
     dry_run: DryRun = False,
     json: OutputJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Stylize the rows of a manifest that are not done yet.
+    """Stylize photographs, or the rows of a manifest, that are not done yet.
+
+    With `--style`, the photographs are laid out as the rows of a manifest, which is kept in the
+    output folder as `manifest.csv`; the same command does what is new.
 
     Exit code 0: every row that is asked for has its picture. 1: some of them failed or are
     invalid; the others are done. 2: the manifest, an option or a folder cannot be used; nothing
@@ -76,13 +84,13 @@ def run(
     interrupted. After 3, 4 and 130, rerun the same command to resume.
     """
     if dry_run:
-        return _show_plan(request, Terminal(as_json=json))
+        return _show_plan(asked, Terminal(as_json=json))
     # Nothing can be lost before the flow runs.
     answer_signals(end_on_signal)
     environment.prepare(verbose=verbose)
     from flows.cli.commands.run import run as run_batch
 
-    return run_batch(Terminal(as_json=json, is_quiet=quiet), request, verbose=verbose)
+    return run_batch(Terminal(as_json=json, is_quiet=quiet), asked, verbose=verbose)
 
 
 @app.command
@@ -115,30 +123,30 @@ def serve(
     return serve_manifest(Terminal(), request, name=name, cron=cron, timezone=timezone)
 
 
-@app.command
-@asking(CheckRequest, ROW_OPTIONS)
-def check(request: CheckRequest, *, json: OutputJson = False) -> int:
-    """List every error in every row of a manifest; nothing is run or written.
+@app.command(usage=f"Usage: nst-batch check [OPTIONS] {ROWS.format('check')}")
+@asking_for_rows(CheckRequest, ROW_OPTIONS)
+def check(asked: Asked, *, json: OutputJson = False) -> int:
+    """List every error in every row of a manifest, or of photographs; nothing is run or written.
 
     Exit code 0: no errors. 1: some rows have errors, or results cannot be written to the output
     folder. 2: the manifest or an option cannot be used at all.
     """
     from flows.cli.commands.check import check as check_manifest
 
-    return check_manifest(Terminal(as_json=json), request)
+    return check_manifest(Terminal(as_json=json), asked)
 
 
-@app.command
-@asking(BatchRequest, [*ROW_OPTIONS, "only", "limit", "devices"])
-def plan(request: BatchRequest, *, rows: ShowRows = False, json: OutputJson = False) -> int:
+@app.command(usage=f"Usage: nst-batch plan [OPTIONS] {ROWS.format('plan')}")
+@asking_for_rows(BatchRequest, [*ROW_OPTIONS, "only", "limit", "devices"])
+def plan(asked: Asked, *, rows: ShowRows = False, json: OutputJson = False) -> int:
     """Show what a run would do: rows, styles to compute, time, memory and disk."""
-    return _show_plan(request, Terminal(as_json=json), with_rows=rows)
+    return _show_plan(asked, Terminal(as_json=json), with_rows=rows)
 
 
-def _show_plan(request: BatchRequest, terminal: Terminal, *, with_rows: bool = False) -> int:
+def _show_plan(asked: Asked, terminal: Terminal, *, with_rows: bool = False) -> int:
     from flows.cli.commands.plan import plan as plan_manifest
 
-    return plan_manifest(terminal, request, with_rows=with_rows)
+    return plan_manifest(terminal, asked, with_rows=with_rows)
 
 
 @app.command(usage="Usage: nst-batch plot [OPTIONS] OUTPUT [ROW]")
@@ -227,45 +235,6 @@ def show_provenance(
     from flows.cli.commands.show import show
 
     return show(Terminal(as_json=json), (picture, *more), look_in)
-
-
-@app.command(name="manifest")
-def write_manifest(
-    contents: str,
-    styles: str,
-    /,
-    *,
-    output: Annotated[FileOption, Parameter(alias="-o", help="the CSV file to write")],
-    sequence: TextOption | None = None,
-    flow: TextOption | None = None,
-    overwrite: Annotated[bool, Flag] = False,
-    blend_steps: BlendSteps | None = None,
-    json: Json = False,
-) -> int:
-    """Write a manifest that pairs every content with every style, from two folders or globs.
-
-    With `--sequence`, the contents are the frames of a moving picture, in the order of the numbers
-    in their names (frame2 before frame10), and there is one style.
-
-    Args:
-        contents: folder, or quoted glob such as 'photos/**/*.jpg'
-        styles: folder, or quoted glob
-        sequence: name of the moving picture whose frames the contents are
-        flow: folder or quoted glob of .flo files, from each frame but the first to the one before;
-            computed if omitted
-        overwrite: replace the file if it exists
-        blend_steps: instead of pairs, write so many blends that lead from one of two styles to the
-            other, or a square of so many blends along each side between three or four styles
-    """
-    from flows.cli.commands.pairs import write_pairs
-
-    return write_pairs(
-        *(Terminal(as_json=json), contents, styles, output),
-        overwrite=overwrite,
-        sequence=sequence or "",
-        flow=flow or "",
-        blend_steps=blend_steps,
-    )
 
 
 add_installation(app)

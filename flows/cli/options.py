@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from cyclopts import Group, Parameter, Token, validators
@@ -26,6 +27,11 @@ ROW_OPTIONS = ("manifest", "output", "settings", "weights", "cache", "max_pixels
 """The fields of a request that matter for its rows alone, and not for how and where they run."""
 
 WHAT = Group.create_ordered(OfRequest.WHAT)
+LAYOUT = Group.create_ordered(
+    "How rows are laid out",
+    help="For photographs with --style, not for a manifest. A setting may then also have several "
+    "values, such as --style-weight 1,3,10: every picture is made with each of them.",
+)
 LOOK = Group.create_ordered(
     OfRequest.LOOK,
     help="These settings apply to all rows, but a row's own cells take precedence. The defaults "
@@ -52,6 +58,14 @@ def to_place(_: object, tokens: Sequence[Token]) -> Place:
 def to_places(_: object, tokens: Sequence[Token]) -> tuple[Place, ...]:
     """Return the places that were typed."""
     return tuple(place(token.value) for token in tokens)
+
+
+def all_typed(_: object, tokens: Sequence[Token]) -> tuple[str | bool, ...]:
+    """Return everything that was typed for an option that may be repeated."""
+    return tuple(
+        token.implicit_value if isinstance(token.implicit_value, bool) else token.value
+        for token in tokens
+    )
 
 
 def as_typed(_: object, tokens: Sequence[Token]) -> str:
@@ -136,36 +150,70 @@ def asking(
         def run(manifest: str, **given: Any) -> int:
             typed = {each.name: given.pop(each.name) for each in options if each.name in given}
             try:
-                request = _request(model, typed | {"manifest": manifest})
-            except ValidationError as error:
-                return refuse(Terminal(), UserError(_faults_of(error, model)))
+                request = request_of(model, typed | {"manifest": manifest})
+            except UserError as error:
+                return refuse(Terminal(), error)
             return command(request, **given)
 
         own = list(inspect.signature(command).parameters.values())[1:]
-        # Cyclopts reads the options from here.
-        parameters = sorted([*map(_parameter, options), *own], key=lambda each: each.kind)
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        return run
+        return with_parameters(run, [*map(parameter_of, options), *own])
 
     return decorate
 
 
-def _request(model: type[CheckRequest], typed: Mapping[str, Any]) -> CheckRequest:
-    """Return a request from what was typed, by the names of its fields and settings."""
+def with_parameters(command: Command, parameters: Sequence[inspect.Parameter]) -> Command:
+    """Return a command with these parameters, which become its options."""
+    # Cyclopts reads the options from here.
+    ordered = sorted(parameters, key=lambda each: each.kind)
+    command.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    return command
+
+
+def request_of(model: type[CheckRequest], typed: Mapping[str, Any]) -> CheckRequest:
+    """Return a request from what was typed, by the names of its fields and settings.
+
+    Raises:
+        UserError: it cannot be used; the message has one line for each error.
+    """
     fields = {name: value for name, value in typed.items() if name in model.model_fields}
     settings = {name: value for name, value in typed.items() if name not in fields}
-    return model.model_validate({**fields, "settings": settings})
+    try:
+        return model.model_validate({**fields, "settings": settings})
+    except ValidationError as error:
+        raise UserError(_faults_of(error, model)) from error
 
 
-def _parameter(option: Option) -> inspect.Parameter:
+def repeatable(option: Option) -> inspect.Parameter:
+    """Return a setting as a parameter that takes several values, as a tuple of what was typed."""
+    shown = Parameter(
+        group=GROUPS[option.group],
+        help=option.field.description,
+        converter=all_typed,
+        metavar=_metavar_of_several(option),
+        negative=f"--no-{option.name.replace('_', '-')}" if is_flag(option) else "",
+        show_default=bool(option.default) and (lambda _: option.default),
+    )
+    hint = next(each for each in get_args(option.field.annotation) if each is not NoneType)
+    # Cyclopts recognizes a switch only by the plain type.
+    several: Any = tuple[bool, ...] if is_flag(option) else tuple[hint, ...]  # type: ignore[valid-type]
+    annotation: Any = Annotated[several, SkipValidation, shown]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(option.name, kind, default=None, annotation=annotation)
+
+
+def is_flag(option: Option) -> bool:
+    """Return whether an option is a switch, which is on or off."""
+    return bool in _kinds(option.field.annotation)
+
+
+def parameter_of(option: Option) -> inspect.Parameter:
     """Return an option as a parameter of a function, with the text that help shows for it."""
     hint = option.field.annotation
-    is_flag = bool in (hint, *get_args(hint))
     shown = Parameter(
         group=GROUPS[option.group],
         help=option.field.description,
         alias="-o" if option.name == "output" else None,
-        converter=None if is_flag else as_typed,
+        converter=None if is_flag(option) else as_typed,
         metavar=_metavar(option),
         # A setting that a preset switches on can be switched off; other flags are off anyway.
         negative="" if hint is bool else None,
@@ -189,6 +237,14 @@ def _metavar(option: Option) -> str | None:
         return FILE if option.name == "manifest" else FOLDER
     kinds = _kinds(option.field.annotation)
     return TEXT if str in kinds else NUMBER if kinds & {int, float} else None
+
+
+def _metavar_of_several(option: Option) -> str:
+    """Return the type that help shows for a setting that may have several values."""
+    if is_flag(option):
+        return ""
+    kinds = _kinds(option.field.annotation)
+    return TEXT if str in kinds else f"{NUMBER if kinds & {int, float} else 'CHOICE'},..."
 
 
 def _kinds(hint: object) -> frozenset[type]:

@@ -1,6 +1,7 @@
 """Presets: the settings to start from, and what a user may choose instead."""
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -124,6 +125,13 @@ if TYPE_CHECKING:
 else:
     Overrides = _overrides_model()
 """What a user may choose: a preset and any of the settings; None means the preset's value."""
+
+
+@cache
+def setting_schemas() -> Mapping[str, Mapping[str, Any]]:
+    """Return the JSON schemas of `preset` and of all settings, by name."""
+    properties: Mapping[str, Mapping[str, Any]] = Overrides.model_json_schema()["properties"]
+    return MappingProxyType(properties)
 
 
 def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:

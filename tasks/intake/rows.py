@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -18,7 +18,7 @@ from nst_core.networks import CATALOGUE
 from nst_core.storage.local import is_file
 from nst_core.storage.places import Place, PlaceError, join, may_be_url
 from nst_core.transfer.allowed import expected_by
-from nst_core.transfer.presets import Overrides, resolve
+from nst_core.transfer.presets import Overrides, resolve, setting_schemas
 from nst_core.transfer.settings import Settings
 from tasks.intake.faults import as_fault
 from tasks.intake.sheets.decimal_commas import with_points
@@ -212,13 +212,7 @@ def _without_secrets(fault: Fault, cells: Mapping[str, str]) -> Fault:
 
 
 def _expected_by(fault: ErrorDetails) -> str:
-    return expected_by(fault, _schemas()[str(fault["loc"][0])])
-
-
-@cache
-def _schemas() -> Mapping[str, Mapping[str, Any]]:
-    properties: Mapping[str, Mapping[str, Any]] = Overrides.model_json_schema()["properties"]
-    return properties
+    return expected_by(fault, setting_schemas()[str(fault["loc"][0])])
 
 
 def check_layers(line: int, settings: Settings, values: Mapping[str, str]) -> list[Fault]:

@@ -18,6 +18,7 @@ from tasks.report.saved_table import MissingColumnError, read_summary
 from tasks.report.selection import EVERY_ROW, Selection
 from tasks.report.table import summarize, write_summary
 from tasks.report.table_row import Table
+from tasks.report.varied import Varied, what_varies
 from tasks.row import Row
 from tasks.store.finished import confirmed
 from tasks.store.managed import INTERRUPTED_MARK, is_marked
@@ -81,7 +82,7 @@ def write_report(
     report = _write_table(summarize(examined.rows, results), manifest, output, seconds_left)
     try:
         remove_finished(results, examined.jobs, output)
-        report = write_gallery(report, examined.jobs, results)
+        report = write_gallery(report, examined.jobs, results, what_varies(examined.rows))
         emit(GalleryWritten(str(output.gallery)))
     except Exception as error:
         logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
@@ -142,7 +143,10 @@ def remove_finished(
 
 
 def write_gallery(
-    report: BatchReport, jobs: Sequence[Job], results: dict[int, RowResult]
+    report: BatchReport,
+    jobs: Sequence[Job],
+    results: dict[int, RowResult],
+    varied: Varied,
 ) -> BatchReport:
     """Write the page, the previews that it needs, and the contact sheet of a grid.
 
@@ -150,6 +154,7 @@ def write_gallery(
         report: the batch, as far as it is known.
         jobs: the jobs of the rows that could run.
         results: the results by line.
+        varied: the settings that vary between the rows.
 
     Returns:
         The batch, with what was written.
@@ -162,7 +167,7 @@ def write_gallery(
     wanted = previews_of(jobs, results, may_be_missing=is_stopped)
     previews = complete_previews(wanted, report.output)
     rows = gallery_rows(report.table, jobs, results, previews, report.output)
-    report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output))
+    report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output, varied))
     page = Page(
         title=report.manifest,
         made_at=report.table.made_at or datetime.now().astimezone(),

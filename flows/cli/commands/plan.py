@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 
 from flows.cli.commands.check import show_downloads
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
+from flows.cli.laid_out import manifest_asked_for
+from flows.cli.layout_options import Asked
 from flows.cli.room import Room, room_for
 from flows.cli.terminal import Terminal, duration, refuse
 from nst_core.errors import UserError
@@ -12,7 +14,6 @@ from nst_core.networks.catalogue import PublishedFile
 from tasks.events import RowsSelected
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
-from tasks.intake.manifest import understand_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Examined, Job, by_priority
 from tasks.report.estimated_time import EstimatedTime, estimated_time
@@ -60,17 +61,18 @@ class _Plan:
     room: Room
 
 
-def plan(terminal: Terminal, request: BatchRequest, *, with_rows: bool = False) -> int:
+def plan(terminal: Terminal, asked: Asked, *, with_rows: bool = False) -> int:
     """Show which rows are new, done or invalid, which styles are cached, the time and the disk."""
+    request = asked.request
     output, store = request.output_folder, request.weight_store()
     try:
         request.check(once=True)
-        manifest = understand_manifest(request.manifest, request.settings)
+        manifest = manifest_asked_for(asked, terminal)
         rows = check_places(manifest.rows, output)
         selection = select(request.only, rows, output)
         check_weights_place(store, output)
         encoders = encoders_of(rows, store)
-    except UserError as error:
+    except (UserError, OSError) as error:
         return refuse(terminal, error)
     if manifest.understood:
         terminal.say(manifest.understood)
