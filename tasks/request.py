@@ -1,23 +1,31 @@
 """What can be asked of a run: one declaration for the command line, the flow and the documents."""
 
 import math
-import re
 import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
-from nst_core.devices import AUTO, PATTERN, parse_devices, written_plainly
+from nst_core.devices import AUTO, parse_devices, written_plainly
 from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.storage.files import user_cache
-from nst_core.storage.places import WEB_URL, PlaceField, reject_signed_url
+from nst_core.storage.places import PlaceField, reject_signed_url
 from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.presets import Overrides
 from tasks.durations import moment_of, seconds_of
 from tasks.engine.runner_choice import LOCAL, RunnerName, check_isolation, check_runner
+from tasks.request_types import (
+    CheckpointEvery,
+    MaxPixels,
+    MaxRows,
+    Retries,
+    SaveEvery,
+    TypedDevices,
+    WebUrl,
+)
 from tasks.stopping import Deadline, Limits
 
 if TYPE_CHECKING:
@@ -50,23 +58,6 @@ class Shown:
 
     group: Group
     unless_given: str = ""
-
-
-def _web_url(text: str) -> str:
-    if not re.match(WEB_URL, text):
-        raise ValueError("expected http:// or https://, and no user name, '?' or '#'")
-    return text
-
-
-SaveEvery = Annotated[int, Field(gt=0, multiple_of=REPORT_EVERY)]
-CheckpointEvery = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-MaxPixels = Annotated[int, Field(ge=1)]
-Retries = Annotated[int, Field(ge=0, le=100)]
-WebUrl = Annotated[
-    str, AfterValidator(_web_url), WithJsonSchema({"type": "string", "pattern": WEB_URL})
-]
-TypedDevices = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^({PATTERN})$"})]
-"""Devices as a user types them, perhaps with capitals and spaces; `check` says what is wrong."""
 
 
 class CheckRequest(BaseModel):
@@ -110,6 +101,9 @@ class CheckRequest(BaseModel):
         description="run only some rows, such as failed or 3,7-9: those with a status in the last "
         "table of the output folder (failed, interrupted, pending, invalid), and those that begin "
         "in these lines of the manifest",
+    )
+    limit: Annotated[MaxRows | None, Shown(Group.WHAT)] = Field(
+        None, description="run only the first so many rows that are not done"
     )
     strict: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
