@@ -12,17 +12,15 @@ import pytest
 
 from nst_core.transfer.terms import LOSS_TERMS
 from tasks.report.durations import measured_duration
-from tasks.report.gallery.page import (
+from tasks.report.gallery.drawn import (
     CURVE_HEIGHT,
     CURVE_WIDTH,
     MOST_CURVE_POINTS,
-    Page,
-    Shown,
     curve_lines,
     loss_text,
-    render,
     share_text,
 )
+from tasks.report.gallery.page import Page, Shown, render
 from tasks.report.shown_terms import label_of
 from tests.gallery_rows import row
 
@@ -123,7 +121,8 @@ def test_the_page_shows_all_counts() -> None:
     rows.append(row(line=9, status="failed", result=None, error="no room", change="broken"))
     html = page(*rows, compared_with=datetime(2026, 11, 23, tzinfo=UTC), gone=("old.png",))
     buttons = re.findall(r'data-value="(\w+)".*?<b>(\d+)</b>', html)
-    assert buttons == [("done", "5"), ("failed", "1"), ("new", "5"), ("broken", "1")]
+    expected = [("done", "5"), ("failed", "1"), ("yes", "0"), ("new", "5"), ("broken", "1")]
+    assert buttons == expected, "yes is the button of starred rows, whose stars the browser keeps"
     assert "1 gone since the previous run" in html
     assert "<strong>5</strong> of 6 pictures are here" in html
     assert "All 5 pictures are here." in page(*rows[:5])

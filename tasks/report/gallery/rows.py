@@ -10,6 +10,7 @@ from nst_core.storage.files import reads_at_once
 from tasks.job import Job, StylePicture
 from tasks.report.gallery.page import GalleryRow, Shown
 from tasks.report.gallery.previews import Preview, content_name, thumbnail_name
+from tasks.report.gallery.varied import Value
 from tasks.report.table_row import Table, TableRow
 from tasks.store.curves import CurveError, read_curve
 from tasks.store.output_folder import PREVIEWS, OutputFolder
@@ -86,6 +87,7 @@ def _gallery_row(
         style=_style(row, job, previews),
         styles=_styles(row, job, previews),
         blend=row.style_blend or "",
+        settings=_settings(row, job),
         result=_result(row, result, previews),
         width=row.width,
         height=row.height,
@@ -103,6 +105,13 @@ def _gallery_row(
         curve=curve,
         curve_file=quote(row.curve or ""),
     )
+
+
+def _settings(row: TableRow, job: Job | None) -> dict[str, Value]:
+    """Return the settings of a row that could run, with weights of styles only if it has them."""
+    if job is None:
+        return {}
+    return job.settings.model_dump() | {"style_blend": row.style_blend or ""}
 
 
 def _content(row: TableRow, job: Job | None, previews: set[str]) -> Shown:
