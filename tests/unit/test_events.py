@@ -11,6 +11,7 @@ from tasks.events import (
     Event,
     FileDownloading,
     GalleryWritten,
+    ManifestUnderstood,
     PictureExamined,
     RowEnded,
     RowRetried,
@@ -27,6 +28,7 @@ from tasks.report.tally import Tally
 
 EXAMPLES: dict[Event, str] = {
     FileDownloading("vgg19.h5", 3, 7): "downloading vgg19.h5: 3 of 7 bytes",
+    ManifestUnderstood("m.csv: read as XLSX"): "m.csv: read as XLSX",
     PictureExamined(1, 4): "1 of 4 pictures examined",
     RowsSelected("failed", 2, 5): "--only failed: 2 of 5 rows are asked for",
     RowsPlanned(3, 5): "3 of 5 rows to run",

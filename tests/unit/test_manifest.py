@@ -340,7 +340,6 @@ def test_a_device_is_refused_as_a_manifest(
         (b"picture,style\na,b\n", "no column content"),
         (b"content,style,style\na,b,c\n", "column style appears twice"),
         ("content,style\nTübingen,b\n".encode("latin-1"), "not UTF-8"),
-        ("content,style\na,b\n".encode("utf-16"), "not UTF-8"),
         (b'content,style\na,b\n"c,d\ne,f\n', "line 3: unexpected end of data"),
         (b'content,style\na,b\n"ok"2,d\ne,f\n', "line 3: .* expected after"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),

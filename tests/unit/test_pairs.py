@@ -58,7 +58,7 @@ def test_written_manifests_can_run_whatever_the_names(
     rows = check_places(read_manifest(folder / "lists" / "m.csv"), OutputFolder(folder / "out"))
     examined = examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**6)
     assert examined.faults == ()
-    assert {job.content.name for job in examined.jobs} == set(ODD_NAMES)
+    assert {job.content.place.name for job in examined.jobs} == set(ODD_NAMES)
 
 
 def test_no_spreadsheet_runs_a_name_as_a_formula(folder: Path) -> None:
@@ -96,7 +96,7 @@ def test_files_that_are_left_out_are_reported_by_reason(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos = folder / "photos"
-    for name in ("a.JPE", "b.j2k", "c.jpf", "d.Jfif", "e.heic", "f.HEIC", "notes", ".hidden.png"):
+    for name in ("a.JPE", "b.j2k", "c.jpf", "d.Jfif", "e.xcf", "f.XCF", "notes", ".hidden.png"):
         write_atomic(photos / name, b"")
     (photos / "deep").mkdir()
     (photos / "gone.png").symlink_to("nowhere")
@@ -104,12 +104,12 @@ def test_files_that_are_left_out_are_reported_by_reason(
     assert pairs("photos") == 0
     output = capsys.readouterr().out
     assert "4 rows" in output
-    reasons = ("2 .heic", "1 without an extension", "1 hidden", "1 folders", "2 broken links")
+    reasons = ("2 .xcf", "1 without an extension", "1 hidden", "1 folders", "2 broken links")
     for reason in reasons:
         assert reason in output
     assert write_pairs(Terminal(as_json=True), "photos", "art", Path("n.csv")) == 0
     left_out = json.loads(capsys.readouterr().out)["left_out"]
-    assert {"path": "photos/e.heic", "why": ".heic"} in left_out
+    assert {"path": "photos/e.xcf", "why": ".xcf"} in left_out
     assert len(left_out) == 7
 
 
@@ -207,6 +207,6 @@ def test_any_file_name_can_be_in_a_manifest(
     rows = check_places(read_manifest(folder / "m.csv"), OutputFolder(folder / "out"))
     examined = examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**6)
     assert examined.faults == ()
-    assert [job.content.resolve() for job in examined.jobs] == [
+    assert [job.content.place.resolve() for job in examined.jobs] == [
         path.resolve() for path in found.pictures
     ]

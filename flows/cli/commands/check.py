@@ -9,7 +9,7 @@ from nst_core.errors import UserError
 from nst_core.networks.catalogue import PublishedFile
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
-from tasks.intake.manifest import read_manifest
+from tasks.intake.manifest import Manifest, understand_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Examined
 from tasks.request import CheckRequest
@@ -24,7 +24,8 @@ def check(terminal: Terminal, request: CheckRequest) -> int:
         request.check(once=True)
         if output is not None:
             check_weights_place(store, output)
-        rows = read_manifest(request.manifest, request.settings)
+        manifest = understand_manifest(request.manifest, request.settings)
+        rows = manifest.rows
         encoders = encoders_of(rows, store)
     except UserError as error:
         return refuse(terminal, error)
@@ -34,16 +35,19 @@ def check(terminal: Terminal, request: CheckRequest) -> int:
         unwritable = output_faults(output)
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
     faults = [*unwritable, *examined.faults]
-    _report(terminal, examined, faults, downloads_of(encoders))
+    _report(terminal, manifest, examined, faults, downloads_of(encoders))
     return ROWS_FAILED if faults else SUCCESS
 
 
 def _report(
     terminal: Terminal,
+    manifest: Manifest,
     examined: Examined,
     faults: Sequence[Fault],
     downloads: Sequence[PublishedFile],
 ) -> None:
+    if manifest.understood:
+        terminal.say(manifest.understood)
     terminal.table([asdict(fault) for fault in faults])
     good = 0 if any(not fault.line for fault in faults) else len(examined.jobs)
     terminal.say(f"{len(examined.rows)} rows: {good} can run, {len(faults)} errors")
@@ -52,6 +56,7 @@ def _report(
         {
             "rows": len(examined.rows),
             "usable": good,
+            "understood": manifest.understood,
             "faults": [asdict(fault) for fault in faults],
             "downloads": [asdict(file) for file in downloads],
         }

@@ -1,6 +1,5 @@
 """`nst-batch manifest`: all pairs of two sets of pictures, blends of a few styles, or frames."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -8,10 +7,18 @@ from flows.cli.commands.frames import LayoutError, check_layout, find_flows, out
 from flows.cli.exit_codes import SUCCESS, UNUSABLE
 from flows.cli.terminal import Terminal, refuse
 from nst_core.storage.files import exists, write_atomic
+from nst_core.storage.near_names import unreadable
 from nst_core.storage.places import Place, as_seen_from, redacted
 from tasks.intake.blend_grid import FEWEST_STYLES, MOST_STYLES, blended_rows
 from tasks.store.csv_cells import harmless_path, to_csv
-from tasks.store.picture_folders import NOT_TEXT, SUFFIXES, Found, find_pictures, in_order
+from tasks.store.picture_folders import (
+    NOT_TEXT,
+    SUFFIXES,
+    Found,
+    by_reason,
+    find_pictures,
+    in_order,
+)
 from tasks.store.style_cells import SEPARATOR
 
 
@@ -62,8 +69,7 @@ def write_pairs(
     except LayoutError as error:
         return refuse(terminal, error)
     except OSError as error:
-        terminal.fail(f"{error.filename}: cannot be read: {error.strerror}")
-        return UNUSABLE
+        return refuse(terminal, LayoutError(unreadable(error)))
     try:
         write_atomic(manifest, to_csv(table).encode())
     except (OSError, UnicodeEncodeError) as error:
@@ -181,10 +187,8 @@ def _check_blends(kind: _Kind, styles: str, found: Found) -> None:
 def _report_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
     """Print how many files were left out, by reason; list names that no manifest can contain."""
     for named, seen in found.items():
-        counts = Counter(one.why for one in seen.left_out)
-        if counts:
-            counted = ", ".join(f"{count} {why}" for why, count in counts.most_common())
-            terminal.say(f"{named}: left out: {counted}")
+        if seen.left_out:
+            terminal.say(f"{named}: left out: {by_reason(seen.left_out)}")
         for one in seen.left_out:
             if one.why == NOT_TEXT:
                 terminal.fail(f"{one.path}: left out: its name is not UTF-8; rename the file")

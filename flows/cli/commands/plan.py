@@ -12,7 +12,7 @@ from nst_core.networks.catalogue import PublishedFile
 from tasks.events import RowsSelected
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
-from tasks.intake.manifest import read_manifest
+from tasks.intake.manifest import understand_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Examined, Job
 from tasks.report.estimated_time import EstimatedTime, estimated_time
@@ -65,12 +65,15 @@ def plan(terminal: Terminal, request: BatchRequest) -> int:
     output, store = request.output_folder, request.weight_store()
     try:
         request.check(once=True)
-        rows = check_places(read_manifest(request.manifest, request.settings), output)
+        manifest = understand_manifest(request.manifest, request.settings)
+        rows = check_places(manifest.rows, output)
         selection = select(request.only, rows, output)
         check_weights_place(store, output)
         encoders = encoders_of(rows, store)
     except UserError as error:
         return refuse(terminal, error)
+    if manifest.understood:
+        terminal.say(manifest.understood)
     if selection.lines is not None:
         terminal.say(str(RowsSelected(selection.text, len(selection.lines), len(rows))))
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
