@@ -32,25 +32,24 @@ from tasks.intake.manifest import ManifestError, understand_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Job, by_priority
 from tasks.option import with_arguments
-from tasks.report.log_file import RunLog, run_log_of
-from tasks.report.prefect_page import shown_progress
-from tasks.report.selection import Selection
-from tasks.request import (
-    CHECKPOINT_SECONDS,
-    RETRIES,
-    BatchRequest,
+from tasks.option_types import (
     CheckpointEvery,
-    CompleteRequest,
     MaxPixels,
+    PreviewSide,
     Retries,
     SaveEvery,
     WebUrl,
 )
+from tasks.report.log_file import RunLog, run_log_of
+from tasks.report.prefect_page import shown_progress
+from tasks.report.selection import Selection
+from tasks.request import CHECKPOINT_SECONDS, RETRIES, BatchRequest, CompleteRequest
 from tasks.row import Row
 from tasks.stopping import Limits, raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
 from tasks.store.lookup import forget_foreign
 from tasks.store.measuring import measuring
+from tasks.store.preview_folder import keep_apart
 from tasks.store.speeds import Speeds
 from tasks.store.statuses import RowResult
 from tasks.weights import fetch_weights
@@ -84,6 +83,7 @@ def stylize_manifest(
     refresh: bool = False,
     only: str | None = None,
     strict: bool = False,
+    preview: PreviewSide | None = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     until: str | None = None,
     budget: str | None = None,
@@ -112,6 +112,7 @@ def stylize_batch(batch: CompleteRequest, limits: Limits) -> State:
         output.make()
         cache.make()
         with output.lock(), run_log_of(output, batch.parameters()) as log:
+            keep_apart(output, is_preview=batch.preview is not None)
             for folder in (output, cache, store):
                 folder.sweep()
             manifest = understand_manifest(batch.manifest, batch.settings)
@@ -132,6 +133,7 @@ def stylize_rows(
         rows,
         encoders_of(rows, store, lambda published: fetch_weights(published, store.folder)),
         max_pixels=batch.max_pixels,
+        preview=batch.preview,
         on_picture=report_examined,
     )
     faults = [fault for fault in examined.faults if selection.asks_for(fault.line)]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.option import Option, options_of
-from tasks.request import BatchRequest, Group
+from tasks.option_types import Group
+from tasks.request import BatchRequest
 
 MARK = "<!-- `make docs` writes what follows. -->\n"
 

@@ -15,8 +15,8 @@ from nst_core.errors import UserError
 from nst_core.storage.places import Place, place, redacted
 from nst_core.transfer.presets import DEFAULT_PRESET
 from tasks.option import Option, options_of
+from tasks.option_types import Group as OfRequest
 from tasks.request import CheckRequest
-from tasks.request import Group as OfRequest
 from tasks.row import expected_by
 
 if TYPE_CHECKING:

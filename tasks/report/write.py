@@ -11,6 +11,7 @@ from tasks.events import GalleryWritten, TableWritten, emit
 from tasks.job import Examined, Job
 from tasks.report.comparison import COMPARED, compare, gone
 from tasks.report.contact_sheet import write_contact_sheet
+from tasks.report.gallery.in_full import BatchInFull
 from tasks.report.gallery.page import Page, render
 from tasks.report.gallery.previews import complete_previews
 from tasks.report.gallery.rows import gallery_rows, previews_of
@@ -57,6 +58,7 @@ def write_report(
     output: OutputFolder,
     seconds_left: float | None = None,
     selection: Selection = EVERY_ROW,
+    in_full: BatchInFull | None = None,
 ) -> BatchReport:
     """Write everything that shows how a batch ended.
 
@@ -69,6 +71,7 @@ def write_report(
         output: the batch's output folder.
         seconds_left: see `Table`.
         selection: the rows that were asked for.
+        in_full: what the whole batch would take, if the results are previews.
 
     Raises:
         OSError: the table cannot be written.
@@ -81,7 +84,7 @@ def write_report(
     report = _write_table(summarize(examined.rows, results), manifest, output, seconds_left)
     try:
         remove_finished(results, examined.jobs, output)
-        report = write_gallery(report, examined.jobs, results)
+        report = write_gallery(report, examined.jobs, results, in_full)
         emit(GalleryWritten(str(output.gallery)))
     except Exception as error:
         logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
@@ -142,7 +145,10 @@ def remove_finished(
 
 
 def write_gallery(
-    report: BatchReport, jobs: Sequence[Job], results: dict[int, RowResult]
+    report: BatchReport,
+    jobs: Sequence[Job],
+    results: dict[int, RowResult],
+    in_full: BatchInFull | None = None,
 ) -> BatchReport:
     """Write the page, the previews that it needs, and the contact sheet of a grid.
 
@@ -150,6 +156,8 @@ def write_gallery(
         report: the batch, as far as it is known.
         jobs: the jobs of the rows that could run.
         results: the results by line.
+        in_full: what the whole batch would take, if the results are previews. The page then shows
+            only the rows that were asked for.
 
     Returns:
         The batch, with what was written.
@@ -161,7 +169,9 @@ def write_gallery(
     is_stopped = any(result.asked and result.status in STOPPED for result in results.values())
     wanted = previews_of(jobs, results, may_be_missing=is_stopped)
     previews = complete_previews(wanted, report.output)
-    rows = gallery_rows(report.table, jobs, results, previews, report.output)
+    shown = report.table.asked_for if in_full else report.table
+    costs = in_full.rows if in_full else {}
+    rows = gallery_rows(shown, jobs, results, previews, report.output, costs)
     report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output))
     page = Page(
         title=report.manifest,
@@ -170,6 +180,7 @@ def write_gallery(
         gone=report.gone,
         compared_with=report.compared_with,
         contact_sheet=CONTACT_SHEET if report.has_contact_sheet else "",
+        preview=in_full,
     )
     write_atomic(report.output.gallery, render(page).encode())
     return replace(report, has_gallery=True)

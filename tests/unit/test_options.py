@@ -13,7 +13,8 @@ from flows.cli.app import app
 from flows.cli.options import asking
 from nst_core.storage.places import Place
 from tasks.option import options_of
-from tasks.request import BatchRequest, CheckRequest, Group
+from tasks.option_types import Group
+from tasks.request import BatchRequest, CheckRequest
 
 GROUPED = ("run", "serve", "plan", "check")
 SAVING = ("save_every", "checkpoint_every")

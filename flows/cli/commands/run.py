@@ -39,10 +39,12 @@ from tasks.report.saved_table import read_summary
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest
 from tasks.store.output_folder import InUseError, OutputFolder
+from tasks.store.preview_folder import PreviewFolderError, check_apart
 from tasks.store.statuses import STOPPED, WRONG
 
 REFUSALS = (
     *(ManifestError, OnlyError, InUseError, LockError, DeviceError, RunnerError, WeightsError),
+    PreviewFolderError,
 )
 """Errors of the flow that mean that nothing ran."""
 
@@ -94,6 +96,7 @@ def run(terminal: Terminal, request: BatchRequest, *, verbose: bool) -> int:
         # Unusable input is reported before a server is started for it.
         request.check(read=True)
         batch = request.completed()
+        check_apart(batch.output_folder, is_preview=batch.preview is not None)
         check_ready(batch.style_cache, batch.output_folder, batch.devices)
         with writing_to({"the output folder": batch.output, "the cache": batch.cache}):
             batch.output_folder.make()

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nst_core.transfer.losses.terms import LOSS_TERMS
-from tasks.report.durations import measured_duration
+from tasks.report.durations import duration, measured_duration
 from tasks.report.gallery.drawn import (
     CURVE_HEIGHT,
     CURVE_WIDTH,
@@ -24,6 +24,7 @@ from tasks.report.gallery.drawn import (
     loss_text,
     share_text,
 )
+from tasks.report.gallery.in_full import BatchInFull, InFull
 from tasks.report.gallery.varied import Value, Varied, places_of, varied
 from tasks.report.shown_terms import MAIN_TERMS, label_of
 from tasks.report.table_row import CHANGES, Change
@@ -68,35 +69,6 @@ class Shown:
     name: str
     thumbnail: str = ""
     whole: str = ""
-
-
-@dataclass(frozen=True)
-class InFull:
-    """What the row of a preview would take if it ran in full; all but the size is estimated.
-
-    Attributes:
-        width, height: of the result, in pixels.
-        seconds: on one device.
-        memory_mb: at its peak, in megabytes; see `peak_memory_mb` of the table.
-    """
-
-    width: int
-    height: int
-    seconds: float
-    memory_mb: int
-
-
-@dataclass(frozen=True)
-class PreviewPage:
-    """What a page says of a preview.
-
-    Attributes:
-        total: how many rows the manifest has.
-        text: how the previews differ from the results, and what the batch would take, for people.
-    """
-
-    total: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -177,7 +149,7 @@ class Page:
         gone: outputs that the previous run had and this manifest does not.
         compared_with: when the previous run ended; None if there is nothing to compare with.
         table_file, contact_sheet: URLs relative to the page; the latter may be empty.
-        preview: None unless the rows are previews.
+        preview: what the whole batch would take, if the rows are previews; otherwise None.
     """
 
     title: str
@@ -187,7 +159,7 @@ class Page:
     compared_with: datetime | None = None
     table_file: str = "summary.csv"
     contact_sheet: str = ""
-    preview: PreviewPage | None = None
+    preview: BatchInFull | None = None
 
     @property
     def varied(self) -> tuple[Varied, ...]:
@@ -248,6 +220,7 @@ def render(page: Page) -> str:
         "loss": loss_text,
         "label": label_of,
         "duration": measured_duration,
+        "estimate": duration,
         "share": share_text,
     }
     return environment.get_template("gallery.html.jinja").render(
