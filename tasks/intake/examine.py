@@ -13,6 +13,7 @@ from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.places import Place, may_be_url, redacted
 from nst_core.transfer.identity import blend_key, file_key, row_key, row_seed
+from nst_core.transfer.settings import Settings
 from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
@@ -169,7 +170,6 @@ def _job(
     others = {column: _facts(found[place]) for column, place in row.sources if column in OPTIONAL}
     init_sha256 = others[INIT].sha256 if INIT in others else ""
     styles, settings = styles_of_row(row, encoder.fingerprint, found, masks.style.digest)
-    weights = {"style_blend": settings.style_blend}
     targets_key = blend_key([style.key for style in styles], settings)
     others_of_key = (init_sha256, masks.content.digest, frame.facts)
     pixels_key = row_key(content.sha256, targets_key, settings, *others_of_key)
@@ -193,9 +193,14 @@ def _job(
         max_pixels=max_pixels,
         warnings=tuple(warnings_of_pictures(content, facts_of_styles(row, styles, found), others)),
         priority=row.priority,
-        in_full=row.in_full and row.in_full.model_copy(update=weights),
+        in_full=_in_full(row, settings),
         **frame.fields,
     )
+
+
+def _in_full(row: Row, settings: Settings) -> Settings | None:
+    """Return the settings in full of a row of a preview, with the weights of its settings."""
+    return row.in_full and row.in_full.model_copy(update={"style_blend": settings.style_blend})
 
 
 def _facts(examination: Examination) -> PictureFacts:

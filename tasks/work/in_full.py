@@ -23,8 +23,10 @@ def batch_in_full(
         device: the name of a device that would run the rows.
     """
     wholes = [job.whole for job in jobs]
-    distinct = {job.key: job for job in reversed(wholes)}
-    time = estimated_time([*distinct.values()][::-1], speeds, output)
+    distinct: dict[str, Job] = {}
+    for job in wholes:
+        distinct.setdefault(job.key, job)
+    time = estimated_time([*distinct.values()], speeds, output)
     rows = {
         job.line: InFull(
             width=job.shape[1],

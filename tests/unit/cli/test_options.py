@@ -1,4 +1,4 @@
-"""The options of `run`, `serve`, `plan` and `check`: from the declaration to the command."""
+"""The options of `run`, `serve`, `preview`, `plan` and `check`: from the declaration to the command."""
 
 import re
 from collections.abc import Iterator
@@ -16,15 +16,16 @@ from tasks.option import options_of
 from tasks.option_types import Group
 from tasks.request import BatchRequest, CheckRequest
 
-GROUPED = ("run", "serve", "plan", "check")
+GROUPED = ("run", "serve", "preview", "plan", "check")
 SAVING = ("save_every", "checkpoint_every")
 TIMES = ("until", "budget", "row_budget")
 RUNNING = ("retries", "runner", "address", "isolate", "served_at")
 LEFT_OUT = {
     "run": set(),
     "serve": {"refresh"},
-    "plan": {"refresh", "strict", *TIMES, *SAVING, *RUNNING},
-    "check": {"refresh", "only", "strict", *TIMES, *SAVING, *RUNNING, "devices"},
+    "preview": {"preview", "refresh", "strict", *TIMES, *SAVING, *RUNNING},
+    "plan": {"preview", "refresh", "strict", *TIMES, *SAVING, *RUNNING},
+    "check": {"preview", "refresh", "only", "strict", *TIMES, *SAVING, *RUNNING, "devices"},
 }
 
 
