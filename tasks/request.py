@@ -15,10 +15,11 @@ from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.presets import Overrides
 from tasks.durations import moment_of, seconds_of
 from tasks.engine.runner_choice import LOCAL, RunnerName, check_isolation, check_runner
-from tasks.option_types import (
+from tasks.request_types import (
     CheckpointEvery,
     Group,
     MaxPixels,
+    MaxRows,
     PreviewSide,
     Retries,
     SaveEvery,
@@ -79,6 +80,9 @@ class CheckRequest(BaseModel):
         description="run only some rows, such as failed or 3,7-9: those with a status in the last "
         "table of the output folder (failed, interrupted, pending, invalid), and those that begin "
         "in these lines of the manifest",
+    )
+    limit: Annotated[MaxRows | None, Shown(Group.WHAT)] = Field(
+        None, description="run only the first so many rows that are not done"
     )
     strict: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
@@ -272,7 +276,8 @@ class PreviewRequest(CheckRequest):
     """What can be asked of a preview; which rows it shows, and how large, is asked separately."""
 
     output: Annotated[
-        PlaceField | None, Shown(Group.OUTPUT, "NAME-preview in this folder, for NAME.csv")
+        PlaceField | None,
+        Shown(Group.OUTPUT, "NAME-preview in this folder for NAME.csv, preview for photographs"),
     ] = Field(None, description="folder for the previews and their page, and for nothing else")
 
 

@@ -1,6 +1,5 @@
 """A row of a manifest, and the faults of its cells."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -134,9 +133,3 @@ class Row:
     def cell(self, column: str) -> str:
         """Return a cell's text, redacted."""
         return redacted(self.cells.get(column, ""))
-
-
-def expected_by(message: str) -> str:
-    """Return what one of pydantic's messages expects, as a clause that begins with `expected`."""
-    message = message.removeprefix("Value error, ").replace("Input should be", "expected")
-    return re.sub("^expected (greater|less)", r"expected a number \1", message)

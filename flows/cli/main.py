@@ -58,7 +58,7 @@ def _run_command() -> int:
         _print_error(str(error))
         code = UNUSABLE
     except KeyboardInterrupt:
-        _print_error("interrupted")
+        print(INTERRUPTED_MESSAGE, file=sys.stderr)  # noqa: T201
         code = INTERRUPTED
     except Exception as error:
         if os.environ.get("NST_BATCH_DEBUG"):
@@ -73,7 +73,7 @@ def _run_command() -> int:
 
 
 def _print_error(text: str) -> None:
-    print(f"nst-batch: {text}", file=sys.stderr)  # noqa: T201
+    print(f"error: {text}", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

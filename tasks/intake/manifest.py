@@ -66,9 +66,22 @@ def understand_manifest(path: Place, defaults: BaseModel | None = None) -> Manif
     defaults = defaults or Overrides()
     _check_defaults(path, defaults)
     is_pipe = special_kind(path) == "a pipe"
-    sheet, columns = _read_table(path, is_pipe)
     # Paths from a pipe are relative to the folder in which both its writer and this process run.
     folder = Path.cwd() if is_pipe else path.parent
+    return _understood(path, _read_bytes(path, is_pipe), folder, defaults)
+
+
+def manifest_of(path: Place, text: str) -> Manifest:
+    """Return the manifest that a file with this text would be at this place.
+
+    Raises:
+        ManifestError: as in `understand_manifest`.
+    """
+    return _understood(path, text.encode(), path.parent, Overrides())
+
+
+def _understood(path: Place, data: bytes, folder: Place, defaults: BaseModel) -> Manifest:
+    sheet, columns = _read_table(path, data)
     cells = [_cells_of(record, columns, sheet.separator) for record in sheet.rows[1:]]
     if any(each.has_decimal_commas for each in cells):
         sheet = sheet.with_detail("with decimal commas")
@@ -79,10 +92,10 @@ def understand_manifest(path: Place, defaults: BaseModel | None = None) -> Manif
     )
 
 
-def _read_table(path: Place, is_pipe: bool) -> tuple[Sheet, list[str]]:
+def _read_table(path: Place, data: bytes) -> tuple[Sheet, list[str]]:
     """Return the rows of a file, of which there is at least one, and the names of its columns."""
     try:
-        sheet = read_sheet(_read_bytes(path, is_pipe), _is_header)
+        sheet = read_sheet(data, _is_header)
     except SheetError as error:
         raise ManifestError(f"{redacted(path)}: {error}") from error
     if not sheet.rows:

@@ -19,6 +19,7 @@ from tasks.report.saved_table import MissingColumnError, read_summary
 from tasks.report.selection import EVERY_ROW, Selection
 from tasks.report.table import summarize, write_summary
 from tasks.report.table_row import Table
+from tasks.report.varied import Varied, what_varies
 from tasks.row import Row
 from tasks.store.finished import confirmed
 from tasks.store.managed import INTERRUPTED_MARK, is_marked
@@ -84,7 +85,8 @@ def write_report(
     report = _write_table(summarize(examined.rows, results), manifest, output, seconds_left)
     try:
         remove_finished(results, examined.jobs, output)
-        report = write_gallery(report, examined.jobs, results, in_full)
+        varied = what_varies(examined.rows)
+        report = write_gallery(report, examined.jobs, results, varied, in_full)
         emit(GalleryWritten(str(output.gallery)))
     except Exception as error:
         logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
@@ -148,6 +150,7 @@ def write_gallery(
     report: BatchReport,
     jobs: Sequence[Job],
     results: dict[int, RowResult],
+    varied: Varied,
     in_full: BatchInFull | None = None,
 ) -> BatchReport:
     """Write the page, the previews that it needs, and the contact sheet of a grid.
@@ -156,6 +159,7 @@ def write_gallery(
         report: the batch, as far as it is known.
         jobs: the jobs of the rows that could run.
         results: the results by line.
+        varied: the settings that vary between the rows.
         in_full: what the whole batch would take, if the results are previews. The page then shows
             only the rows that were asked for.
 
@@ -172,7 +176,7 @@ def write_gallery(
     shown = report.table.asked_for if in_full else report.table
     costs = in_full.rows if in_full else {}
     rows = gallery_rows(shown, jobs, results, previews, report.output, costs)
-    report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output))
+    report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output, varied))
     page = Page(
         title=report.manifest,
         made_at=report.table.made_at or datetime.now().astimezone(),

@@ -4,12 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from PIL import Image
 
 from nst_core.images import camera_raw, heic
 from nst_core.images.picture_files import FORMATS
-from nst_core.storage.files import find_files, stat
+from nst_core.storage.files import find_files, list_files, stat
 from nst_core.storage.local import is_folder, on_disk, why_no_file
 from nst_core.storage.places import Place, is_on_web, place
 
@@ -45,18 +46,30 @@ class Found:
     left_out: list[LeftOut]
 
 
-def find_pictures(named: str) -> Found:
+def find_pictures(named: str, *, recursive: bool = False) -> Found:
     """Return the pictures in a folder, or those that match a glob, which may contain `**`.
 
     Args:
         named: a path or a URL. It is a glob only if nothing has exactly this name, so a folder may
             be called `photos [2024]`.
+        recursive: of a folder, return the pictures in its subfolders, too, but not in hidden ones.
 
     Raises:
         OSError: there is no such folder, or it cannot be read.
         PlaceError: a URL cannot be used.
     """
-    return left_out_of(find_files(place(named)), named)
+    where = place(named)
+    if not recursive or not is_folder_of_pictures(where):
+        return left_out_of(find_files(where), named)
+    names = sorted(list_files(where))
+    hidden = [name for name in names if _is_in_hidden_folder(name)]
+    found = left_out_of([where / name for name in names if not _is_in_hidden_folder(name)], named)
+    left_out = [LeftOut(shown(where / name), "in hidden folders") for name in hidden]
+    return Found(found.pictures, [*found.left_out, *left_out])
+
+
+def _is_in_hidden_folder(name: str) -> bool:
+    return any(part.startswith(".") for part in PurePosixPath(name).parts[:-1])
 
 
 def is_folder_of_pictures(named: Place) -> bool:

@@ -2,29 +2,30 @@
 
 from typing import Annotated
 
-from cyclopts import App, Parameter, validators
+from cyclopts import Parameter, validators
 
+from flows.cli.layout_options import Asked, asking_for_rows
 from flows.cli.main import end_on_signal
-from flows.cli.options import OUTPUT, ROW_OPTIONS, WHAT, Flag, OutputJson, asking
+from flows.cli.options import NUMBER, ROW_OPTIONS, WHAT, Flag, OutputJson, Quiet, Verbose
 from flows.cli.terminal import Terminal
 from flows.process import environment
 from flows.process.signals import answer_signals
-from tasks.option_types import PREVIEW_ROWS, SIDE_OF_ALL, SIDE_OF_FEW
 from tasks.request import PreviewRequest
+from tasks.request_types import PREVIEW_ROWS, SIDE_OF_ALL, SIDE_OF_FEW
 
-preview_app = App(name="preview")
 
-
-@preview_app.default
-@asking(PreviewRequest, [*ROW_OPTIONS, "only", "devices"])
+@asking_for_rows(PreviewRequest, [*ROW_OPTIONS, "only", "devices"])
 def preview(
-    request: PreviewRequest,
+    asked: Asked,
     *,
     every: Annotated[
         bool,
         Flag,
         Parameter(
-            name="--all", group=WHAT, help=f"show every row, at {SIDE_OF_ALL} pixels unless --side"
+            name="--all",
+            group=WHAT,
+            help=f"show every row; the longest side is then {SIDE_OF_ALL} pixels unless --side is "
+            "given",
         ),
     ] = False,
     rows: Annotated[
@@ -33,6 +34,7 @@ def preview(
             group=WHAT,
             help="how many rows to show; rows that differ in styles and settings are chosen",
             validator=validators.Number(gte=1),
+            metavar=NUMBER,
         ),
     ] = PREVIEW_ROWS,
     side: Annotated[
@@ -42,26 +44,25 @@ def preview(
             help=f"longest side of the previews, in pixels; if omitted, {SIDE_OF_FEW}, or "
             f"{SIDE_OF_ALL} with --all",
             validator=validators.Number(gte=16, lte=8192),
+            metavar=NUMBER,
         ),
     ] = None,
     json: OutputJson = False,
-    verbose: Annotated[
-        bool, Flag, Parameter(group=OUTPUT, help="show the logs of Prefect and TensorFlow")
-    ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Make small previews of a few rows, or of all, and a page that says what the batch would take.
 
     Previews go to a folder of their own, so that they are never mixed with results. Their settings
-    are those of the manifest, but for size, octaves and style_scale, which are scaled down. Style
+    are those of the rows, but for size, octaves and style_scale, which are scaled down. Style
     targets of previews are in the same cache as those of runs.
 
     Exit codes are those of `run`.
     """
     answer_signals(end_on_signal)
     environment.prepare(verbose=verbose)
-    from flows.cli.commands.preview import preview as preview_manifest
+    from flows.cli.commands.preview import preview as show_previews
 
-    terminal = Terminal(as_json=json)
-    return preview_manifest(
-        terminal, request, count=None if every else rows, side=side, verbose=verbose
-    )
+    terminal = Terminal(as_json=json, is_quiet=quiet)
+    count = None if every else rows
+    return show_previews(terminal, asked, count=count, side=side, verbose=verbose)
