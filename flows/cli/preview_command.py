@@ -14,39 +14,43 @@ from tasks.request import PreviewRequest
 from tasks.request_types import PREVIEW_ROWS, SIDE_OF_ALL, SIDE_OF_FEW
 
 
+Every = Annotated[
+    bool,
+    Flag,
+    Parameter(
+        name="--all",
+        group=WHAT,
+        help=f"show every row; the longest side is then {SIDE_OF_ALL} pixels unless --side is given",
+    ),
+]
+Count = Annotated[
+    int,
+    Parameter(
+        group=WHAT,
+        help="how many rows to show; rows that differ in styles and settings are chosen",
+        validator=validators.Number(gte=1),
+        metavar=NUMBER,
+    ),
+]
+LongestSide = Annotated[
+    int | None,
+    Parameter(
+        group=WHAT,
+        help=f"longest side of the previews, in pixels; if omitted, {SIDE_OF_FEW}, or "
+        f"{SIDE_OF_ALL} with --all",
+        validator=validators.Number(gte=16, lte=8192),
+        metavar=NUMBER,
+    ),
+]
+
+
 @asking_for_rows(PreviewRequest, [*ROW_OPTIONS, "only", "devices"])
 def preview(
     asked: Asked,
     *,
-    every: Annotated[
-        bool,
-        Flag,
-        Parameter(
-            name="--all",
-            group=WHAT,
-            help=f"show every row; the longest side is then {SIDE_OF_ALL} pixels unless --side is "
-            "given",
-        ),
-    ] = False,
-    rows: Annotated[
-        int,
-        Parameter(
-            group=WHAT,
-            help="how many rows to show; rows that differ in styles and settings are chosen",
-            validator=validators.Number(gte=1),
-            metavar=NUMBER,
-        ),
-    ] = PREVIEW_ROWS,
-    side: Annotated[
-        int | None,
-        Parameter(
-            group=WHAT,
-            help=f"longest side of the previews, in pixels; if omitted, {SIDE_OF_FEW}, or "
-            f"{SIDE_OF_ALL} with --all",
-            validator=validators.Number(gte=16, lte=8192),
-            metavar=NUMBER,
-        ),
-    ] = None,
+    every: Every = False,
+    count: Count = PREVIEW_ROWS,
+    side: LongestSide = None,
     json: OutputJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -64,5 +68,5 @@ def preview(
     from flows.cli.commands.preview import preview as show_previews
 
     terminal = Terminal(as_json=json, is_quiet=quiet)
-    count = None if every else rows
-    return show_previews(terminal, asked, count=count, side=side, verbose=verbose)
+    wanted = None if every else count
+    return show_previews(terminal, asked, count=wanted, side=side, verbose=verbose)
