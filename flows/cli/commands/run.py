@@ -116,6 +116,7 @@ def prepare(terminal: Terminal, asked: Asked) -> None:
     request, layout = asked
     request.check(read=layout is None)
     batch = request.completed()
+    check_apart(batch.output_folder, is_preview=batch.preview is not None)
     laid = layout and laid_out_for(layout, request.manifest, batch.output_folder, terminal)
     check_apart(batch.output_folder, is_preview=batch.preview is not None)
     check_ready(batch.style_cache, batch.output_folder, batch.devices)

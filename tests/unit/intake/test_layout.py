@@ -114,7 +114,7 @@ def test_styles_are_pictures_folders_and_blends(folder: Path) -> None:
         (
             ("nowhere",),
             ("art",),
-            "nowhere: cannot be read: No such file or directory; check",
+            "nowhere: cannot be read: No such file or directory; check the path",
         ),
         (("photos/2024/*.png",), ("art",), r"photos/2024/\*.png: no pictures; expected a folder"),
         (("photos",), ("art/none.png",), "art/none.png: cannot be read"),
