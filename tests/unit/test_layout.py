@@ -18,7 +18,7 @@ from tasks.intake.layout.naming import Named, Template, Wanted, numbered, value_
 from tasks.intake.layout.pairing import pair
 from tasks.intake.layout.pictures import Content, Style, find_contents, find_styles
 from tasks.intake.layout.sweep import read_sweep
-from tasks.intake.manifest import rows_of
+from tasks.intake.manifest import manifest_of
 from tasks.store.output_folder import OutputFolder
 from tasks.store.output_names import as_one_result, checked_output
 
@@ -302,7 +302,7 @@ def test_laid_out_rows_are_read_back(folder: Path) -> None:
         write_atomic(folder / "odd" / name, b"")
     sweep = read_sweep({"style_measure": ["gram, moments"], "match_colors": [False]})
     laid = lay_out(Layout(("odd",), ("art",), sweep=sweep), folder)
-    read = rows_of(folder / "m.csv", laid.text)
+    read = manifest_of(folder / "m.csv", laid.text).rows
     assert [row.faults for row in read] == [()] * 8
     assert {row.content.name for row in read} == set(odd)
     assert {row.settings.style_measure for row in read} == {"gram:1 moments:1"}
