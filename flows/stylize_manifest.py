@@ -32,25 +32,27 @@ from tasks.intake.manifest import ManifestError, understand_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Job, by_priority
 from tasks.option import with_arguments, without_empty
-from tasks.report.log_file import RunLog, run_log_of
-from tasks.report.prefect_page import shown_progress
-from tasks.report.selection import Selection
-from tasks.request import CHECKPOINT_SECONDS, RETRIES, BatchRequest, CompleteRequest
-from tasks.request_types import (
+from tasks.option_types import (
     CheckpointEvery,
     MaxPixels,
     MaxRows,
     Maybe,
     MaybeNumber,
+    PreviewSide,
     Retries,
     SaveEvery,
     WebUrl,
 )
+from tasks.report.log_file import RunLog, run_log_of
+from tasks.report.prefect_page import shown_progress
+from tasks.report.selection import Selection
+from tasks.request import CHECKPOINT_SECONDS, RETRIES, BatchRequest, CompleteRequest
 from tasks.row import Row
 from tasks.stopping import Limits, raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
 from tasks.store.lookup import forget_foreign
 from tasks.store.measuring import measuring
+from tasks.store.preview_folder import keep_apart
 from tasks.store.speeds import Speeds
 from tasks.store.statuses import RowResult
 from tasks.weights import fetch_weights
@@ -86,6 +88,7 @@ def stylize_manifest(
     only: Maybe[str] = "",
     limit: MaybeNumber[MaxRows] = 0,
     strict: bool = False,
+    preview: MaybeNumber[PreviewSide] = 0,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     until: Maybe[str] = "",
     budget: Maybe[str] = "",
@@ -114,6 +117,7 @@ def stylize_batch(batch: CompleteRequest, limits: Limits) -> State:
         output.make()
         cache.make()
         with output.lock(), run_log_of(output, batch.parameters()) as log:
+            keep_apart(output, is_preview=batch.preview is not None)
             for folder in (output, cache, store):
                 folder.sweep()
             manifest = understand_manifest(batch.manifest, batch.settings)
@@ -134,6 +138,7 @@ def stylize_rows(
         rows,
         encoders_of(rows, store, lambda published: fetch_weights(published, store.folder)),
         max_pixels=batch.max_pixels,
+        preview=batch.preview,
         on_picture=report_examined,
     )
     faults = [fault for fault in examined.faults if selection.asks_for(fault.line)]

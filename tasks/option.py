@@ -9,7 +9,8 @@ from pydantic.fields import FieldInfo
 
 from nst_core.storage.places import Place, PlaceField
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS, Overrides
-from tasks.request import BatchRequest, CheckRequest, Group, Shown
+from tasks.option_types import Group, Shown
+from tasks.request import BatchRequest, CheckRequest
 
 Function = TypeVar("Function", bound=Callable[..., object])
 

@@ -2,8 +2,6 @@
 
 import math
 import time
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -17,12 +15,15 @@ from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.presets import Overrides
 from tasks.durations import moment_of, seconds_of
 from tasks.engine.runner_choice import LOCAL, RunnerName, check_isolation, check_runner
-from tasks.request_types import (
+from tasks.option_types import (
     CheckpointEvery,
+    Group,
     MaxPixels,
     MaxRows,
+    PreviewSide,
     Retries,
     SaveEvery,
+    Shown,
     TypedDevices,
     WebUrl,
 )
@@ -36,28 +37,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 60.0
 RETRIES = 2
-
-
-class Group(StrEnum):
-    """The groups of options, in the order in which help and documents show them."""
-
-    WHAT = "What to run"
-    LOOK = "How it looks"
-    WHERE = "Where it runs"
-    OUTPUT = "Output"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """How help and documents show a field.
-
-    Attributes:
-        group: the group in which they show it.
-        unless_given: what applies if the field is not given; empty if its default says this.
-    """
-
-    group: Group
-    unless_given: str = ""
 
 
 class CheckRequest(BaseModel):
@@ -109,6 +88,11 @@ class CheckRequest(BaseModel):
         False,
         description="run nothing if any row that is asked for has an error, and never degrade a "
         "row: it fails if it needs more memory than there is",
+    )
+    preview: Annotated[PreviewSide | None, Shown(Group.WHAT)] = Field(
+        None,
+        description="make previews: results whose longest side has at most so many pixels; the "
+        "output folder must be one for previews only (`nst-batch preview` chooses folder and rows)",
     )
     max_pixels: Annotated[MaxPixels, Shown(Group.WHAT)] = Field(
         DEFAULT_MAX_PIXELS, description="refuse pictures with more pixels than this"
@@ -286,6 +270,14 @@ class BatchRequest(CheckRequest):
         """
         plain = {"devices": written_plainly(self.devices)}
         return self.model_dump(mode="json", exclude_none=True) | plain
+
+
+class PreviewRequest(CheckRequest):
+    """What can be asked of a preview; which rows it shows, and how large, is asked separately."""
+
+    output: Annotated[
+        PlaceField | None, Shown(Group.OUTPUT, "NAME-preview in this folder, for NAME.csv")
+    ] = Field(None, description="folder for the previews and their page, and for nothing else")
 
 
 class CompleteRequest(BatchRequest):

@@ -83,6 +83,7 @@ class Row:
         content_mask, style_mask: where the masks are; None if it names none.
         sequence: the name of the moving picture of which the row is a frame; empty if it is none.
         flow: where the flow to the frame before is; None if the row names none.
+        in_full: for a preview, the settings of the row; `settings` are then those of the preview.
     """
 
     line: int
@@ -98,6 +99,7 @@ class Row:
     style_mask: Place | None = None
     sequence: str = ""
     flow: Place | None = None
+    in_full: Settings | None = None
 
     @property
     def sources(self) -> tuple[tuple[str, Place], ...]:

@@ -36,6 +36,7 @@ from flows.cli.options import (
     asking,
     to_places,
 )
+from flows.cli.preview_app import preview_app
 from flows.cli.terminal import Terminal, refuse
 from flows.cli.weights_app import weights_app
 from flows.process import environment
@@ -54,6 +55,7 @@ app = App(
     version=lambda: version("nst-batch"),
     error_formatter=explained,
 )
+app.command(preview_app)
 app.command(cache_app)
 app.command(weights_app)
 app.command(write_manifest, name="manifest")

@@ -107,6 +107,7 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         faults=tuple(faults),
         priority=priority,
         sequence=cells.get(SEQUENCE, ""),
+        in_full=None,
         **places,
     )
 

@@ -24,10 +24,7 @@ from tasks.store.disk_use import disk_use
 from tasks.store.lookup import find_finished, first_lines
 from tasks.store.row_kinds import expected_devices
 from tasks.store.speeds import Speeds
-from tasks.work.ladder import needed_memory
-
-PROCESS_MB = 760
-"""Resident memory of a run without its rows, most of it TensorFlow's (docs/benchmarks.md)."""
+from tasks.work.ladder import memory_mb
 
 STATUSES = ("new", "equal", "done", "invalid")
 """The statuses of a row before a run; an `equal` row gets a copy of an earlier line's picture."""
@@ -185,15 +182,9 @@ def _plan_job(job: Job, status: str, why: str, seconds: float | None, device: st
         width=width,
         height=height,
         seconds=seconds,
-        memory_mb=_memory_mb(job, device) if status == "new" else None,
+        memory_mb=memory_mb(job, device) if status == "new" else None,
         why=why,
     )
-
-
-def _memory_mb(job: Job, device: str) -> int:
-    """Return the peak memory of a row: the device's, or on a CPU that of the whole process."""
-    process = 0 if device.startswith("GPU") else PROCESS_MB
-    return round(process + needed_memory(job, device) / 1e6)
 
 
 def _report(terminal: Terminal, plan: _Plan, downloads: Sequence[PublishedFile]) -> None:

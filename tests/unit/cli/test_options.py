@@ -1,4 +1,4 @@
-"""The options of `run`, `serve`, `plan` and `check`: from the declaration to the command."""
+"""The options of `run`, `serve`, `preview`, `plan` and `check`, as declared and as commands."""
 
 import re
 import shlex
@@ -15,17 +15,29 @@ from flows.cli.layout_options import LAYOUT_OPTIONS
 from flows.cli.options import asking
 from nst_core.storage.places import Place
 from tasks.option import options_of
-from tasks.request import BatchRequest, CheckRequest, Group
+from tasks.option_types import Group
+from tasks.request import BatchRequest, CheckRequest
 
-GROUPED = ("run", "serve", "plan", "check")
+GROUPED = ("run", "serve", "preview", "plan", "check")
 SAVING = ("save_every", "checkpoint_every")
 TIMES = ("until", "budget", "row_budget")
 RUNNING = ("retries", "runner", "address", "isolate", "served_at")
 LEFT_OUT = {
     "run": set(),
     "serve": {"refresh"},
-    "plan": {"refresh", "strict", *TIMES, *SAVING, *RUNNING},
-    "check": {"refresh", "only", "limit", "strict", *TIMES, *SAVING, *RUNNING, "devices"},
+    "preview": {"preview", "refresh", "limit", "strict", *TIMES, *SAVING, *RUNNING},
+    "plan": {"preview", "refresh", "strict", *TIMES, *SAVING, *RUNNING},
+    "check": {
+        "preview",
+        "refresh",
+        "only",
+        "limit",
+        "strict",
+        *TIMES,
+        *SAVING,
+        *RUNNING,
+        "devices",
+    },
 }
 
 

@@ -375,11 +375,11 @@ def test_check_says_in_one_line_what_was_understood(
     monkeypatch.chdir(tmp_path)
     write_picture(tmp_path / "a.png", 1)
     Path("m.csv").write_bytes("content;style;strength\na.png;a.png;0,5\n".encode("utf-16"))
-    assert check(Terminal(), Asked(CheckRequest(manifest=Path("m.csv")), None)) == 0
+    assert check(Terminal(), Asked(CheckRequest(manifest=Path("m.csv")))) == 0
     first, *_ = capsys.readouterr().out.splitlines()
     assert first == "m.csv: read as UTF-16, separated by semicolons, with decimal commas"
     Path("m.csv").write_text("content,style\na.png,a.png\n")
-    assert check(Terminal(), Asked(CheckRequest(manifest=Path("m.csv")), None)) == 0
+    assert check(Terminal(), Asked(CheckRequest(manifest=Path("m.csv")))) == 0
     assert "read as" not in capsys.readouterr().out
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.cli.commands.check import check
+from flows.cli.layout_options import Asked
 from flows.cli.terminal import Terminal
 from nst_core.networks.store import WeightStore
 from nst_core.storage import objects
@@ -148,7 +149,7 @@ def test_check_reports_all_faults(
     )
     for terminal in (Terminal(as_json=True), Terminal()):
         with bounded():
-            code = check(terminal, request)
+            code = check(terminal, Asked(request))
         captured = capsys.readouterr()
         assert code in (0, 1, 2)
         assert "Traceback" not in captured.err

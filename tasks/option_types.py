@@ -1,6 +1,8 @@
-"""Types of what can be asked of a run: numbers with limits, and texts with a form."""
+"""Types of what can be asked of a run: groups, how help shows options, limits, and forms."""
 
 import re
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
@@ -13,6 +15,28 @@ from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.setting_types import one_type
 
 
+class Group(StrEnum):
+    """The groups of options, in the order in which help and documents show them."""
+
+    WHAT = "What to run"
+    LOOK = "How it looks"
+    WHERE = "Where it runs"
+    OUTPUT = "Output"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How help and documents show a field.
+
+    Attributes:
+        group: the group in which they show it.
+        unless_given: what applies if the field is not given; empty if its default says this.
+    """
+
+    group: Group
+    unless_given: str = ""
+
+
 def _web_url(text: str) -> str:
     if not re.match(WEB_URL, text):
         raise ValueError("expected http:// or https://, and no user name, '?' or '#'")
@@ -21,6 +45,11 @@ def _web_url(text: str) -> str:
 
 SaveEvery = Annotated[int, Field(gt=0, multiple_of=REPORT_EVERY)]
 CheckpointEvery = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PREVIEW_ROWS = 6
+SIDE_OF_FEW, SIDE_OF_ALL = 256, 128
+"""The longest sides of previews of a few rows and of all rows, in pixels."""
+
+PreviewSide = Annotated[int, Field(ge=16, le=8192)]
 MaxRows = Annotated[int, Field(ge=1)]
 MaxPixels = Annotated[int, Field(ge=1)]
 Retries = Annotated[int, Field(ge=0, le=100)]

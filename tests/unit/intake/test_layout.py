@@ -111,7 +111,11 @@ def test_styles_are_pictures_folders_and_blends(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("contents", "styles", "message"),
     [
-        (("nowhere",), ("art",), "nowhere: cannot be read: No such file or directory; check the"),
+        (
+            ("nowhere",),
+            ("art",),
+            "nowhere: cannot be read: No such file or directory; check",
+        ),
         (("photos/2024/*.png",), ("art",), r"photos/2024/\*.png: no pictures; expected a folder"),
         (("photos",), ("art/none.png",), "art/none.png: cannot be read"),
     ],
@@ -172,7 +176,7 @@ def test_commas_separate_values_but_not_within_a_text() -> None:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ({"size": ["512,x", "3"]}, "--size: found 'x'; .*\n--size: found '3'; expected a whole"),
+        ({"size": ["512,x", "3"]}, "--size: found 'x'; .*\n--size: found '3'; expected a number"),
         ({"style_weight": ["1,1.0"]}, "--style-weight: '1' is named twice"),
         ({"size": ["512,"]}, "--size: found ''"),
         ({"style_layers": ["conv9_9"]}, "--style-layers: "),

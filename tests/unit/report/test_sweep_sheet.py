@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from tasks.intake.manifest import rows_of
+from tasks.intake.manifest import manifest_of
 from tasks.report import contact_sheet as module
 from tasks.report.contact_sheet import write_contact_sheet
 from tasks.report.gallery.page import GalleryRow, Shown
@@ -25,7 +25,7 @@ def batch(settings: Mapping[str, list[str]]) -> tuple[tuple[GalleryRow, ...], Va
     """Return the gallery's rows of a sweep, and what varies, from the text of its manifest."""
     lines = [",".join(("content,style", *settings))]
     lines += [",".join((*pair, *cells)) for pair in PAIRS for cells in product(*settings.values())]
-    rows = rows_of(Path("m.csv"), "\n".join(lines))
+    rows = manifest_of(Path("m.csv"), "\n".join(lines)).rows
     shown = tuple(
         row(
             each.cells["content"],
