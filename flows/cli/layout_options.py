@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from cyclopts import Parameter, validators
+from pydantic import SkipValidation
 
 from flows.cli.options import (
     FILE,
@@ -19,6 +20,7 @@ from flows.cli.options import (
     Command,
     Flag,
     all_typed,
+    as_typed,
     parameter_of,
     repeatable,
     request_of,
@@ -113,6 +115,7 @@ INPUTS = Parameter(
     group=WHAT,
     help="a manifest: a CSV file (a path, or a URL such as s3://bucket/night.csv) with the columns "
     "content and style; or photographs, if --style is given: files, folders and quoted globs",
+    converter=as_typed,
 )
 
 
@@ -165,7 +168,9 @@ def asking_for_rows(
         its_own = {parameter.name for parameter in own}
         named = "photos" if with_style else "inputs"
         inputs = inspect.Parameter(
-            named, inspect.Parameter.VAR_POSITIONAL, annotation=Annotated[str, INPUTS]
+            named,
+            inspect.Parameter.VAR_POSITIONAL,
+            annotation=Annotated[Path, SkipValidation, INPUTS],
         )
         options = [
             *(STYLE.parameter("style"), *layout_parameters(), *map(parameter_of, fields)),
