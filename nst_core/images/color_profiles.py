@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,14 @@ def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> I
         ImageCms.Flags.HIGHRESPRECALC,  # without it, dark grays are up to 2 levels off
     )
     return transform.apply(image)
+
+
+@cache
+def srgb_profile() -> bytes:
+    """Return an ICC profile for sRGB, the same at any time."""
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    made_at = slice(24, 36)
+    return made[: made_at.start] + struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + made[made_at.stop :]
 
 
 def rgb_profile(gamma: float, chromaticities: Sequence[float]) -> bytes:

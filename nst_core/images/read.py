@@ -7,7 +7,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from PIL import Image
 from nst_core.images.color_profiles import to_srgb
 from nst_core.images.decoding import plain, sides
 from nst_core.images.levels import from_levels
+from nst_core.images.metadata.photograph import Metadata, read_metadata
 from nst_core.images.picture_files import DEFAULT_MAX_PIXELS, opened
 from nst_core.images.resize import fit, resize
 from nst_core.storage.places import Place
@@ -34,12 +35,14 @@ class Picture:
         alpha: float32 (height, width), 0 is transparent and 1 opaque; None if all is opaque.
         sha256: digest of the file's content at its own size, as in `PictureFacts`.
         warnings: what is odd about the file: clauses such as "its ICC profile is ignored".
+        metadata: what the file says besides its pixels.
     """
 
     rgb: NDArray[np.float32]
     alpha: NDArray[np.float32] | None
     sha256: str
     warnings: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,10 @@ def load(
         PictureError: the file is missing, damaged, too large or not a picture.
     """
     with opened(path, max_pixels) as picture:
+        metadata = read_metadata(picture.image)
         whole = plain(picture.image, picture.shown)
         rgb, alpha = pixels_of(whole, size, enlarge=enlarge)
-        found = Picture(rgb, alpha, _digest(whole), tuple(picture.notes))
+        found = Picture(rgb, alpha, _digest(whole), tuple(picture.notes), metadata)
     _warn(picture.shown, found.warnings if warn else ())
     return found
 

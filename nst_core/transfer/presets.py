@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, create_model
 
+from nst_core.transfer.file_settings import FileSettings
 from nst_core.transfer.settings import Settings
 
 PresetName = Literal["draft", "standard", "fine", "article", "gatys", "neural-style"]
@@ -80,7 +81,10 @@ presets = PRESETS
 def _overrides_model() -> type[BaseModel]:
     """Create the model of what a user may choose: a preset and all `Settings`, each optional."""
     fields: dict[str, Any] = {}
-    for name, field in Settings.model_fields.items():
+    # The settings of files come last: people look for those of the look first.
+    of_files = FileSettings.model_fields
+    of_look = {name: each for name, each in Settings.model_fields.items() if name not in of_files}
+    for name, field in {**of_look, **of_files}.items():
         optional = Field(None, description=field.description)
         constrained = Annotated[field.annotation, Field(), *field.metadata]  # type: ignore[name-defined]
         fields[name] = (constrained | None, optional)

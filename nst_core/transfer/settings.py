@@ -5,7 +5,6 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     SerializationInfo,
@@ -16,6 +15,7 @@ from pydantic import (
 
 from nst_core.networks import CATALOGUE
 from nst_core.networks.topology import Pooling
+from nst_core.transfer.file_settings import FileSettings
 from nst_core.transfer.setting_types import (
     LayerWeights,
     Number,
@@ -66,11 +66,11 @@ def _color_of(settings: Mapping[str, Any]) -> Color:
     return "match" if settings.get("match_colors", True) else "style"
 
 
-class Settings(BaseModel):
-    """Everything besides the two pictures that changes a single pixel of the result.
+class Settings(FileSettings):
+    """Everything besides the two pictures that changes a single byte of a result.
 
     Field names are the manifest's column names, the command line's options and the flow's
-    parameters. Whatever does not change pixels (where files go, how many rows run at once) is not
+    parameters. Whatever does not change a result (where files go, how many rows run at once) is not
     a setting.
     """
 

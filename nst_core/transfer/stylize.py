@@ -80,6 +80,8 @@ class Outcome(WithPicture):
             the best picture) or `budget` (`is_enough` said so; the result is the best picture).
         recoveries: how often the optimization went back to its best picture because a loss was not
             finite.
+        unrounded: the pixels before they were rounded, sRGB in [0, 1], float32, if the settings ask
+            for a depth of 16 bits; None otherwise.
     """
 
     pixels: NDArray[np.uint8]
@@ -89,6 +91,7 @@ class Outcome(WithPicture):
     evaluations: int
     stop_reason: str
     recoveries: int
+    unrounded: Pixels | None = None
 
 
 def stylize(
@@ -194,7 +197,8 @@ def iterates(
     prepare = partial(OctaveTask.prepare, *parts, guidance=guidance, frame=frame, **saving)
     end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
     covered = None if guidance is None else guidance.coverage
-    return _outcome(end, start, finished_picture(end.pixels, given.content, settings, covered))
+    finished = finished_picture(end.pixels, given.content, settings, covered)
+    return _outcome(end, start, finished, settings)
 
 
 class _End(NamedTuple):
@@ -280,7 +284,7 @@ def _iterate(
     )
 
 
-def _outcome(end: _End, start: Pixels, finished: Pixels) -> Outcome:
+def _outcome(end: _End, start: Pixels, finished: Pixels, settings: Settings) -> Outcome:
     """Return the picture as it is saved, with the losses of its rounded pixels."""
     saved = to_levels(finished)
     return Outcome(
@@ -291,6 +295,7 @@ def _outcome(end: _End, start: Pixels, finished: Pixels) -> Outcome:
         evaluations=end.totals.evaluations,
         stop_reason=end.stop_reason,
         recoveries=end.totals.recoveries,
+        unrounded=np.clip(finished, 0, 1) if settings.depth > 8 else None,
     )
 
 

@@ -18,11 +18,11 @@ from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
 from tasks.intake.masks import Masks, MasksOfRow, examine_masks, mask_faults, masks_of
+from tasks.intake.outputs import text_faults
 from tasks.intake.sequences import FlowExamination, FrameOfJob, Sequences, examine_flow, flows_of
 from tasks.intake.styles import facts_of_styles, octave_faults, styles_of_row
 from tasks.job import Examined, Job
 from tasks.row import CONTENT_MASK, INIT, OPTIONAL, STYLE_MASK, Fault, Row
-from tasks.store.output_names import format_of
 
 Examination = PictureFacts | PictureError
 
@@ -98,6 +98,7 @@ def _examine_row(
         faults += _size_faults(row.with_faults(faults), found)
         faults += mask_faults(row.with_faults(faults), found, masks)
         faults += sequences.faults(row, _shape(found.get(row.content)))
+        faults += text_faults(row)
         if not row.faults and not faults:
             of_row = masks_of(row, found, masks)
             job = _job(row, encoders, found, of_row, sequences.frame(row), max_pixels)
@@ -179,7 +180,7 @@ def _job(
         content_sha256=content.sha256,
         init_sha256=init_sha256,
         content_shape=(content.height, content.width),
-        key=file_key(pixels_key, format_of(row.output).name),
+        key=file_key(pixels_key, settings),
         seed=row_seed(pixels_key, settings),
         max_pixels=max_pixels,
         warnings=tuple(warnings_of_pictures(content, facts_of_styles(row, styles, found), others)),

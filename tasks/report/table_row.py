@@ -138,6 +138,10 @@ class TableRow:
     octaves: int | None = None
     tolerance: float | None = None
     keep_alpha: bool | None = None
+    format: str | None = None
+    depth: int | None = None
+    quality: int | None = None
+    metadata: str | None = None
     encoder: str | None = None
     pooling: str | None = None
     degraded: str = ""

@@ -8,6 +8,7 @@ import numpy as np
 
 from nst_core.images.levels import from_levels
 from nst_core.images.read import Picture
+from nst_core.images.write import Contents
 from nst_core.storage.files import make_durable
 from nst_core.storage.places import name_of
 from nst_core.transfer.identity import style_digest
@@ -45,15 +46,23 @@ def write_results(
     from nst_core.devices import peak_memory_mb
 
     facts = {**_facts(job, outcome), "degraded": degraded}
-    pixels = from_levels(outcome.pixels)
-    alpha = content.alpha if job.settings.keep_alpha else None
-    text = {KEYWORD: Provenance(**facts, **_sources(job)).to_text()}
-    picture = format_of(job.output).encode(pixels, alpha, text)
+    pixels, settings = from_levels(outcome.pixels), job.settings
+    contents = Contents(
+        pixels if outcome.unrounded is None else outcome.unrounded,
+        content.alpha if settings.keep_alpha else None,
+        {KEYWORD: Provenance(**facts, **_sources(job)).to_text()},
+        depth=settings.depth,
+        quality=settings.quality,
+        metadata=content.metadata.reduced(settings.metadata),
+    )
+    picture = format_of(job.output).encode(contents)
     curve_file = FileReference.write(output.curve(job.output), curve_csv(curve))
     file = FileReference.write(output.picture(job.output), picture)
     keep_content(output, job.content_sha256, content.rgb)
     keep_thumbnail(output, job.content_sha256, content.rgb)
     keep_thumbnail(output, file.sha256, pixels)
+    if not format_of(job.output).in_browsers:
+        keep_content(output, file.sha256, pixels)
     # No record may survive a power failure that its files do not survive.
     make_durable(file.path, curve_file.path)
     return PictureRecord(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.images.read import Picture
-from nst_core.images.write import encode_png
+from nst_core.images.write import Contents, encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
 from nst_core.transfer.before_and_after import needs_style
@@ -254,8 +254,8 @@ def _with_picture(message: str, job: Job, iterate: "Iterate", output: OutputFold
     try:
         picture = output.interrupted(job.output)
         keep_others(picture, INTERRUPTED_MARK)
-        encode = format_of(job.output).encode
-        write_atomic(picture, encode(iterate.pixels, None, INTERRUPTED_MARK))
+        contents = Contents(iterate.pixels, text=INTERRUPTED_MARK, quality=job.settings.quality)
+        write_atomic(picture, format_of(job.output).encode(contents))
     except OSError as error:
         return StoppedError(f"{message}; its best picture so far cannot be saved: {error.strerror}")
     return StoppedError(

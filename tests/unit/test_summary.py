@@ -151,6 +151,9 @@ COLUMNS = {
     "octaves": "Int64",
     "tolerance": "float64",
     "keep_alpha": "bool",
+    "format": "str",
+    **dict.fromkeys(["depth", "quality"], "Int64"),
+    "metadata": "str",
     **dict.fromkeys(["encoder", "pooling", "degraded", "warnings", "error"], "str"),
 }
 """The columns, in order, with their types if every row is done; `str` may also be `object`."""

@@ -9,10 +9,16 @@ from urllib.parse import quote
 from nst_core.storage.files import reads_at_once
 from tasks.job import Job, StylePicture
 from tasks.report.gallery.page import GalleryRow, Shown
-from tasks.report.gallery.previews import Preview, content_name, thumbnail_name
+from tasks.report.gallery.previews import (
+    Preview,
+    content_name,
+    shown_result_name,
+    thumbnail_name,
+)
 from tasks.report.table_row import Table, TableRow
 from tasks.store.curves import CurveError, read_curve
 from tasks.store.output_folder import PREVIEWS, OutputFolder
+from tasks.store.output_names import format_of
 from tasks.store.statuses import RowResult
 
 logger = logging.getLogger("nst_batch.gallery")
@@ -38,6 +44,12 @@ def previews_of(
         if record:
             name, settings = thumbnail_name(record.file.sha256), job.settings
             yield Preview(name, record.file.path, "", most, may_be_missing=may_be_missing)
+            if not format_of(job.output).in_browsers:
+                yield Preview(
+                    *(shown_result_name(record), record.file.path, "", most),
+                    size=max(record.width, record.height),
+                    may_be_missing=may_be_missing,
+                )
             yield Preview(
                 *(content_name(content, job.shape), job.content, content, most),
                 size=settings.size,
@@ -143,6 +155,8 @@ def _result(row: TableRow, result: RowResult, previews: set[str]) -> Shown | Non
     whole = quote(row.picture)
     if result.record is None:
         return Shown(row.output, thumbnail=whole, whole=whole)
+    if not format_of(row.output).in_browsers:
+        whole = _url(shown_result_name(result.record), previews) or whole
     thumbnail = _url(thumbnail_name(result.record.file.sha256), previews)
     return Shown(row.output, thumbnail=thumbnail or whole, whole=whole)
 
