@@ -33,7 +33,7 @@ environment.prepare()
 import numpy as np
 from nst_core.transfer import stylize
 from nst_core.transfer.stylize import Outcome
-from nst_core.transfer.terms import LOSS_TERMS, Losses
+from nst_core.transfer.losses.terms import LOSS_TERMS, Losses
 
 PIXELS = np.zeros((16, 16, 3), np.uint8)
 LOSSES = Losses(0.0, dict.fromkeys(LOSS_TERMS, 0.0), {})

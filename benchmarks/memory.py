@@ -32,7 +32,7 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.presets import resolve
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import finish, iterates
 from nst_core.transfer.tiles.grid import Tiles
 

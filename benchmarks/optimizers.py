@@ -15,7 +15,7 @@ from nst_core.networks.loading import load_encoder
 from nst_core.samples.paintings import PAINTINGS
 from nst_core.samples.photographs import photograph
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import Iterate, finish, iterates
 
 LEARNING_RATES = (0.01, 0.02, 0.05)

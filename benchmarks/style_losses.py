@@ -34,9 +34,9 @@ def steps_of(measure: str, size: int) -> tuple[Callable[[], None], int]:
     from nst_core.quiet_tensorflow import tf
     from nst_core.samples.paintings import PAINTINGS
     from nst_core.samples.photographs import photograph
-    from nst_core.transfer.optimization import OctaveTask
+    from nst_core.transfer.optimization.optimization import OctaveTask
     from nst_core.transfer.settings import Settings
-    from nst_core.transfer.statistics import style_targets
+    from nst_core.transfer.styles.statistics import style_targets
 
     settings = Settings(size=size, octaves=1, style_measure=measure, optimizer="adam")
     encoder = load_encoder(settings.encoder)

@@ -3,8 +3,8 @@
     python benchmarks/two_versions.py BEFORE AFTER [--sizes 256 512] [--rounds 20]
 
 BEFORE and AFTER are checkouts of this repository; their pixels may differ, but both must have
-`nst_core.transfer.stylize.iterates` and `statistics.style_targets`. For each size and optimizer,
-both versions run at the same time, each in a process of its own, and take turns with ten steps of
+`iterates` and `style_targets` in the public API of `nst_core`. For each size and optimizer, both
+versions run at the same time, each in a process of its own, and take turns with ten steps of
 the same row. The table shows the median of each, and the median of the ratios of turns.
 """
 
@@ -25,12 +25,9 @@ SETTINGS = ("", "optimizer='adam'")
 
 PROGRAM = """
 import sys, time
-from nst_core.networks.loading import load_encoder
+from nst_core import Settings, iterates, load_encoder, style_targets
 from nst_core.samples.paintings import PAINTINGS
 from nst_core.samples.photographs import photograph
-from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
-from nst_core.transfer.stylize import iterates
 
 size = {size}
 settings = Settings(size=size, octaves=1, steps=10_000, tolerance=0, {choices})

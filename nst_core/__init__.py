@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from nst_core.networks.encoder import Encoder
     from nst_core.networks.loading import load_encoder
     from nst_core.networks.weight_files import WeightsError
-    from nst_core.transfer.frames import FrameBefore
-    from nst_core.transfer.optimization import NotFiniteError
+    from nst_core.transfer.losses.terms import Losses
+    from nst_core.transfer.optimization.optimization import NotFiniteError
+    from nst_core.transfer.pictures.frames import FrameBefore
     from nst_core.transfer.presets import presets, resolve
     from nst_core.transfer.settings import Settings
-    from nst_core.transfer.statistics import style_targets
-    from nst_core.transfer.styles import Blend, Samples
+    from nst_core.transfer.styles.statistics import style_targets
+    from nst_core.transfer.styles.styles import Blend, Samples
+    from nst_core.transfer.styles.targets import StyleTargets
     from nst_core.transfer.stylize import Iterate, Outcome, finish, iterates, stylize
-    from nst_core.transfer.targets import StyleTargets
-    from nst_core.transfer.terms import Losses
 
     __version__: str
 
@@ -74,20 +74,20 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Blend": "nst_core.transfer.styles",
+    "Blend": "nst_core.transfer.styles.styles",
     "Encoder": "nst_core.networks.encoder",
-    "FrameBefore": "nst_core.transfer.frames",
+    "FrameBefore": "nst_core.transfer.pictures.frames",
     "Iterate": "nst_core.transfer.stylize",
-    "Losses": "nst_core.transfer.terms",
-    "NotFiniteError": "nst_core.transfer.optimization",
+    "Losses": "nst_core.transfer.losses.terms",
+    "NotFiniteError": "nst_core.transfer.optimization.optimization",
     "Outcome": "nst_core.transfer.stylize",
     "Picture": "nst_core.images.read",
     "PictureError": "nst_core.images.picture_files",
     "PictureLike": "nst_core.images.pixels",
-    "Samples": "nst_core.transfer.styles",
+    "Samples": "nst_core.transfer.styles.styles",
     "SaveError": "nst_core.images.saving",
     "Settings": "nst_core.transfer.settings",
-    "StyleTargets": "nst_core.transfer.targets",
+    "StyleTargets": "nst_core.transfer.styles.targets",
     "UserError": "nst_core.errors",
     "WeightsError": "nst_core.networks.weight_files",
     "finish": "nst_core.transfer.stylize",
@@ -96,7 +96,7 @@ _MODULES = {
     "load_encoder": "nst_core.networks.loading",
     "presets": "nst_core.transfer.presets",
     "resolve": "nst_core.transfer.presets",
-    "style_targets": "nst_core.transfer.statistics",
+    "style_targets": "nst_core.transfer.styles.statistics",
     "stylize": "nst_core.transfer.stylize",
 }
 """The module of each name; type checkers and editors read the imports above instead."""

@@ -1,3 +1,3 @@
-"""The earlier import path of `nst_core.transfer.optimization`, for users' scripts."""
+"""The earlier import path of `nst_core.transfer.optimization.optimization`, for users' scripts."""
 
-from nst_core.transfer.optimization import *  # noqa: F403 - all that this path had
+from nst_core.transfer.optimization.optimization import *  # noqa: F403 - all that this path had

@@ -1,3 +1,3 @@
-"""The earlier import path of `nst_core.transfer.statistics`, for users' scripts."""
+"""The earlier import path of `nst_core.transfer.styles.statistics`, for users' scripts."""
 
-from nst_core.transfer.statistics import *  # noqa: F403 - all that this path had
+from nst_core.transfer.styles.statistics import *  # noqa: F403 - all that this path had

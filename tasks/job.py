@@ -55,14 +55,56 @@ class JobStyle(BaseModel):
         return name_of(self.place)
 
 
+class JobMask(BaseModel):
+    """The mask of a picture; by default, the picture has none.
+
+    Attributes:
+        place, sha256: its file, and the digest of its decoded content; None and empty if it has
+            regions and no file: it is then the transparency of its picture.
+        regions: how many regions it has. A gray mask of a style has none: all of the content takes
+            that part of the style.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    place: PlaceField | None = None
+    sha256: str = ""
+    regions: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of its file, for people; empty if it has none."""
+        return name_of(self.place) if self.place else ""
+
+
+class JobContent(BaseModel):
+    """The content of a row, with its mask.
+
+    Attributes:
+        place: where the picture is.
+        sha256: digest of its decoded content.
+        shape: height and width of the original, in pixels.
+        mask: its mask.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    place: PlaceField
+    sha256: str
+    shape: tuple[int, int]
+    mask: JobMask = JobMask()
+
+    @property
+    def name(self) -> str:
+        """Its name, for people."""
+        return name_of(self.place)
+
+
 class PreviousFrame(BaseModel):
     """The frame before another one, as its job describes it.
 
     Attributes:
-        line, key, output: of its job.
-        content, content_sha256: its content picture.
-        regions, content_mask, content_mask_sha256: those of its job. If it has regions and no file,
-            its mask is the content's transparency.
+        line, key, output, content: of its job.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,11 +112,7 @@ class PreviousFrame(BaseModel):
     line: int
     key: str
     output: str
-    content: PlaceField
-    content_sha256: str
-    regions: int = 0
-    content_mask: PlaceField | None = None
-    content_mask_sha256: str = ""
+    content: JobContent
 
 
 class Job(BaseModel):
@@ -87,10 +125,7 @@ class Job(BaseModel):
         settings: those of the row, with the weights of these styles, in their order.
         init, init_sha256: the picture that the row starts from, and its digest; None and empty if
             the settings say what it starts from.
-        content_mask, content_mask_sha256, style_mask, style_mask_sha256: the masks that the row
-            uses, and their digests; None and empty if there is none in a file.
-        regions, style_regions: how many regions the masks have, as in `intake.masks.MasksOfRow`.
-        content_shape: height and width of the original picture, in pixels.
+        style_mask: the mask of its only style.
         encoder: the feature network, with its weights checked.
         key: identity of the result.
         warnings: what is odd about the pictures.
@@ -105,13 +140,11 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     line: int
-    content: PlaceField
+    content: JobContent
     styles: tuple[JobStyle, ...]
     output: str
     settings: Settings
     encoder: EncoderReference
-    content_sha256: str
-    content_shape: tuple[int, int]
     key: str
     seed: int
     max_pixels: int
@@ -119,22 +152,12 @@ class Job(BaseModel):
     priority: float = 0.0
     init: PlaceField | None = None
     init_sha256: str = ""
-    content_mask: PlaceField | None = None
-    content_mask_sha256: str = ""
-    style_mask: PlaceField | None = None
-    style_mask_sha256: str = ""
-    regions: int = 0
-    style_regions: int = 0
+    style_mask: JobMask = JobMask()
     sequence: str = ""
     frame: int = 0
     previous: PreviousFrame | None = None
     flow: PlaceField | None = None
     flow_sha256: str = ""
-
-    @property
-    def content_name(self) -> str:
-        """The content's name, for people."""
-        return name_of(self.content)
 
     @property
     def style_name(self) -> str:
@@ -149,7 +172,7 @@ class Job(BaseModel):
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the result, in pixels."""
-        return fit(*self.content_shape, self.settings.size, enlarge=self.settings.enlarge)
+        return fit(*self.content.shape, self.settings.size, enlarge=self.settings.enlarge)
 
     @property
     def multiplications(self) -> float:

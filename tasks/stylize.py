@@ -18,7 +18,7 @@ from tasks.work.stylization import stylize_job
 from tasks.work.targets import targets_of_row
 
 if TYPE_CHECKING:
-    from nst_core.transfer.targets import StyleTargets
+    from nst_core.transfer.styles.targets import StyleTargets
 
 
 @task(name="stylize", task_run_name="{job.output}")

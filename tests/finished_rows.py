@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nst_core.storage.files import read_whole
 from nst_core.storage.places import Place
-from nst_core.transfer.terms import loss_name, terms_of
+from nst_core.transfer.losses.terms import loss_name, terms_of
 from tasks.job import Job
 from tasks.store.curves import Point, curve_csv
 from tasks.store.file_reference import FileReference

@@ -5,7 +5,7 @@ from typing import Any
 
 from nst_core.networks.loading import EncoderReference
 from nst_core.transfer.settings import Settings
-from tasks.job import Job, JobStyle, StylePicture
+from tasks.job import Job, JobContent, JobStyle, StylePicture
 
 
 def job_of_size(side: int = 256, line: int = 2, **settings: Any) -> Job:
@@ -20,12 +20,12 @@ def job_of_size(side: int = 256, line: int = 2, **settings: Any) -> Job:
     )
     return Job(
         line=line,
-        content=Path(f"c{line}.png"),
+        content=JobContent(
+            place=Path(f"c{line}.png"), sha256=f"content {line}", shape=(side, side)
+        ),
         styles=(style,),
         settings=Settings(size=side, **settings),
         encoder=EncoderReference("compact", "trained", None, "f"),
-        content_sha256=f"content {line}",
-        content_shape=(side, side),
         seed=0,
         max_pixels=10**8,
         **facts,

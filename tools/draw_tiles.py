@@ -18,7 +18,7 @@ from nst_core.images.resize import resize
 from nst_core.networks.loading import load_encoder
 from nst_core.samples.paintings import PAINTINGS
 from nst_core.samples.photographs import photograph
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import finish, iterates
 from nst_core.transfer.tiles.grid import Tiles
 

@@ -16,6 +16,9 @@ from nst_core.storage.places import redacted
 PictureLike: TypeAlias = ArrayLike | Image.Image | Picture
 """The forms of a picture that `as_pixels` takes."""
 
+Pixels: TypeAlias = NDArray[np.float32]
+"""sRGB in [0, 1], (height, width, 3)."""
+
 _OVERSHOOT = 1e-3
 """How far values may exceed 0 and 1 after resizing in floating point; they are clipped."""
 
@@ -23,7 +26,7 @@ _TOPS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 _CHANNELS = (1, 3, 4)
 
 
-def as_pixels(picture: PictureLike, name: str = "picture") -> NDArray[np.float32]:
+def as_pixels(picture: PictureLike, name: str = "picture") -> Pixels:
     """Return the pixels of a picture of any usual form, as `read.load` reads files.
 
     Args:

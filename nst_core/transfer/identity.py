@@ -12,11 +12,11 @@ from typing import Any
 
 from nst_core.images.write import format_named
 from nst_core.transfer.file_settings import FileSettings
+from nst_core.transfer.losses.terms import FRAME_TERMS, weight_name
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
-from nst_core.transfer.style_shares import weights_of_styles
-from nst_core.transfer.terms import FRAME_TERMS, weight_name
+from nst_core.transfer.styles.style_shares import weights_of_styles
 
 STATISTICS_VERSION = 1
 """Increased whenever the numbers in style targets change for the same picture and encoder."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nst_core.networks.topology import Convolution, Topology
-from nst_core.transfer.learning_rate import is_extended
+from nst_core.transfer.optimizers.learning_rate import is_extended
 from nst_core.transfer.settings import OptimizerName, Settings
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
 from nst_core.transfer.tiles.grid import Grid, Tiles

@@ -10,24 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.images.levels import from_levels, to_levels
-from nst_core.images.pixels import PictureLike
+from nst_core.images.pixels import PictureLike, Pixels
 from nst_core.images.resize import resize
 from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.before_and_after import at_strength, finished_picture
-from nst_core.transfer.blending import targets_of
-from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.frames import FrameBefore
-from nst_core.transfer.guidance import Guidance
+from nst_core.transfer.losses.terms import Losses
 from nst_core.transfer.octaves import octave_shapes, shape_of_result
-from nst_core.transfer.optimization import OctaveTask, Pixels, Report
+from nst_core.transfer.optimization.checkpoint import Checkpoint, CheckpointError, Totals
+from nst_core.transfer.optimization.optimization import OctaveTask, Report
+from nst_core.transfer.pictures.before_and_after import at_strength, finished_picture
+from nst_core.transfer.pictures.frames import FrameBefore
+from nst_core.transfer.pictures.start import Pictures, beginning
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.start import Pictures, beginning
-from nst_core.transfer.styles import Blend, Samples
-from nst_core.transfer.targets import StyleTargets
-from nst_core.transfer.terms import Losses
+from nst_core.transfer.styles.blending import targets_of
+from nst_core.transfer.styles.guidance import Guidance
+from nst_core.transfer.styles.styles import Blend, Samples
+from nst_core.transfer.styles.targets import StyleTargets
 from nst_core.transfer.tiles.grid import Tiles
 
 ENDED_EARLY = "budget"

@@ -48,7 +48,7 @@ class RowReport:
         height, width = self.job.shape
         self.log.info(
             "line %d: %s x %s, %d x %d pixels, encoder %s",
-            *(self.job.line, self.job.content_name, self.job.style_name),
+            *(self.job.line, self.job.content.name, self.job.style_name),
             *(width, height, self.job.settings.encoder),
         )
         emit(RowStarted(self.job.line, self.job.output))

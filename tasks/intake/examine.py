@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 from nst_core.images.decoding import MAX_DECODING_THREADS
 from nst_core.images.picture_files import PictureError
@@ -13,7 +12,7 @@ from nst_core.networks import CATALOGUE
 from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.places import Place, may_be_url, redacted
-from nst_core.transfer.identity import ALPHA, blend_key, file_key, row_key, row_seed
+from nst_core.transfer.identity import blend_key, file_key, row_key, row_seed
 from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
@@ -21,8 +20,8 @@ from tasks.intake.masks import Masks, MasksOfRow, examine_masks, mask_faults, ma
 from tasks.intake.outputs import text_faults
 from tasks.intake.sequences import FlowExamination, FrameOfJob, Sequences, examine_flow, flows_of
 from tasks.intake.styles import facts_of_styles, octave_faults, styles_of_row
-from tasks.job import Examined, Job
-from tasks.row import CONTENT_MASK, INIT, OPTIONAL, STYLE_MASK, Fault, Row
+from tasks.job import Examined, Job, JobContent
+from tasks.row import INIT, OPTIONAL, Fault, Row
 
 Examination = PictureFacts | PictureError
 
@@ -164,22 +163,25 @@ def _job(
     content = _facts(found[row.content])
     others = {column: _facts(found[place]) for column, place in row.sources if column in OPTIONAL}
     init_sha256 = others[INIT].sha256 if INIT in others else ""
-    styles, settings = styles_of_row(row, encoder.fingerprint, found, masks.style)
+    styles, settings = styles_of_row(row, encoder.fingerprint, found, masks.style.digest)
     targets_key = blend_key([style.key for style in styles], settings)
-    others_of_key = (init_sha256, masks.content, frame.facts)
+    others_of_key = (init_sha256, masks.content.digest, frame.facts)
     pixels_key = row_key(content.sha256, targets_key, settings, *others_of_key)
     return Job(
         line=row.line,
-        content=row.content.absolute(),
+        content=JobContent(
+            place=row.content.absolute(),
+            sha256=content.sha256,
+            shape=(content.height, content.width),
+            mask=masks.content.of_job(row.content_mask),
+        ),
         styles=styles,
         init=None if row.init is None else row.init.absolute(),
-        **_masks_of_job(row, masks),
+        style_mask=masks.style.of_job(row.style_mask),
         output=row.output,
         settings=settings,
         encoder=encoder,
-        content_sha256=content.sha256,
         init_sha256=init_sha256,
-        content_shape=(content.height, content.width),
         key=file_key(pixels_key, settings),
         seed=row_seed(pixels_key, settings),
         max_pixels=max_pixels,
@@ -192,24 +194,6 @@ def _job(
 def _facts(examination: Examination) -> PictureFacts:
     assert isinstance(examination, PictureFacts)
     return examination
-
-
-def _masks_of_job(row: Row, masks: MasksOfRow) -> dict[str, Any]:
-    """Return the fields of a job that say which masks it uses."""
-    places = {
-        column: (None if place is None or digest in ("", ALPHA) else place.absolute())
-        for column, place, digest in (
-            (CONTENT_MASK, row.content_mask, masks.content),
-            (STYLE_MASK, row.style_mask, masks.style),
-        )
-    }
-    return {
-        **places,
-        "content_mask_sha256": masks.content if places[CONTENT_MASK] else "",
-        "style_mask_sha256": masks.style if places[STYLE_MASK] else "",
-        "regions": masks.regions,
-        "style_regions": masks.style_regions,
-    }
 
 
 def load_picture(path: Place, sha256: str, *, size: int, enlarge: bool, max_pixels: int) -> Picture:

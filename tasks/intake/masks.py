@@ -3,23 +3,25 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nst_core.images.decoding import MAX_DECODING_THREADS
 from nst_core.images.picture_files import PictureError
 from nst_core.images.read import PictureFacts, load
 from nst_core.storage.places import Place, redacted
 from nst_core.transfer.identity import ALPHA, style_digest
-from nst_core.transfer.mask_checks import (
+from nst_core.transfer.masks.mask_checks import (
     check_aspect,
     incompatible_settings,
     why_unmasked,
     wrong_colors,
 )
-from nst_core.transfer.mask_colors import Color
-from nst_core.transfer.masks import MASK_SIDE, SMALLEST_SHARE, WHITE, MaskError, Regions
+from nst_core.transfer.masks.mask_colors import Color
+from nst_core.transfer.masks.masks import MASK_SIDE, SMALLEST_SHARE, WHITE, MaskError, Regions
 from nst_core.transfer.presets import Overrides
-from nst_core.transfer.style_shares import weights_of_styles
+from nst_core.transfer.styles.style_shares import weights_of_styles
 from tasks.intake.faults import reason_of
+from tasks.job import JobMask
 from tasks.row import CONTENT_MASK, STYLE_MASK, Fault, Row
 
 
@@ -47,20 +49,30 @@ PICTURES = {CONTENT_MASK: "content", STYLE_MASK: "style"}
 
 
 @dataclass(frozen=True)
-class MasksOfRow:
-    """The masks that a row uses.
+class MaskOfPicture:
+    """The mask of a picture, as keys know it.
 
     Attributes:
-        content, style: the digest of each mask, or `ALPHA`; empty if there is none, or if it is
-            white, which is the same.
-        regions, style_regions: how many regions the content's mask has, and the style's; 0 without
-            a mask, and for the style also with a gray one.
+        digest: of the mask, or `ALPHA`; empty if there is none, or if it is white, which is the
+            same.
+        regions: how many regions it has; 0 without a mask, and for a style also with a gray one.
     """
 
-    content: str = ""
-    style: str = ""
+    digest: str = ""
     regions: int = 0
-    style_regions: int = 0
+
+    def of_job(self, place: Place | None) -> JobMask:
+        """Return the same for a job; `place` is the file that the row names, None if none."""
+        if place is None or self.digest in ("", ALPHA):
+            return JobMask(regions=self.regions)
+        return JobMask(place=place.absolute(), sha256=self.digest, regions=self.regions)
+
+
+class MasksOfRow(NamedTuple):
+    """The masks that a row uses, of its content and of its style."""
+
+    content: MaskOfPicture = MaskOfPicture()
+    style: MaskOfPicture = MaskOfPicture()
 
 
 def examine_masks(rows: Sequence[Row], found: Found, max_pixels: int) -> Masks:
@@ -163,10 +175,8 @@ def masks_of(row: Row, found: Found, masks: Masks) -> MasksOfRow:
     if content and content.is_whole and not content.replaces_alpha and not style_colors:
         content = None
     return MasksOfRow(
-        content=content.digest if content else "",
-        style=style.digest if style else "",
-        regions=len(content.colors) if content else 0,
-        style_regions=len(style_colors),
+        MaskOfPicture(content.digest, len(content.colors)) if content else MaskOfPicture(),
+        MaskOfPicture(style.digest, len(style_colors)) if style else MaskOfPicture(),
     )
 
 
@@ -264,6 +274,6 @@ def _setting_faults(row: Row, found: Found, masks: Masks) -> Iterator[Fault]:
         return
     used = masks_of(row, found, masks)
     for setting, why in incompatible_settings(row.settings).items():
-        if used.content or used.style:
+        if used.content.digest or used.style.digest:
             cell = row.cell(setting) or str(getattr(row.settings, setting))
             yield Fault(row.line, setting, cell, f"the row has a mask, and {why}")

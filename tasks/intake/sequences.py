@@ -128,16 +128,7 @@ class Sequences:
 
 
 def _as_previous(job: Job) -> PreviousFrame:
-    return PreviousFrame(
-        line=job.line,
-        key=job.key,
-        output=job.output,
-        content=job.content,
-        content_sha256=job.content_sha256,
-        regions=job.regions,
-        content_mask=job.content_mask,
-        content_mask_sha256=job.content_mask_sha256,
-    )
+    return PreviousFrame(line=job.line, key=job.key, output=job.output, content=job.content)
 
 
 def _faults_of_first(row: Row) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ from nst_core.transfer.identity import style_digest, style_key
 from nst_core.transfer.octaves import SMALLEST_SIDE, octave_shapes
 from nst_core.transfer.setting_types import style_blend_text
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.style_shares import shares_of_styles, weights_of_styles, why_not_mixed
+from nst_core.transfer.styles.style_shares import shares_of_styles, weights_of_styles, why_not_mixed
 from tasks.intake.faults import as_fault
 from tasks.job import Job, JobStyle, StylePicture
 from tasks.row import Fault, NamedStyle, Row

@@ -6,7 +6,7 @@ from itertools import chain
 from nst_core.errors import UserError
 from nst_core.images.write import formats_by_suffix
 from nst_core.storage.places import redacted
-from nst_core.transfer.terms import FIRST_TERMS, weight_name
+from nst_core.transfer.losses.terms import FIRST_TERMS, weight_name
 from tasks.report.saved_table import MissingColumnError, NewerTableError, read_summary
 from tasks.report.table_row import Table, TableRow
 from tasks.store.output_folder import OutputFolder

@@ -12,7 +12,7 @@ from nst_core.images.picture_files import PictureError
 from nst_core.images.read import load
 from nst_core.images.write import encode_jpeg
 from nst_core.storage.places import redacted
-from nst_core.transfer.terms import loss_name
+from nst_core.transfer.losses.terms import loss_name
 from tasks.report.durations import duration
 from tasks.report.shown_terms import MAIN_TERMS
 from tasks.report.table import columns_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
-from nst_core.transfer.terms import LOSS_TERMS
+from nst_core.transfer.losses.terms import LOSS_TERMS
 from tasks.report.shown_terms import label_of
 from tasks.store.curves import Point
 

@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING, Any
 from nst_core.networks import CATALOGUE
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
+from nst_core.transfer.losses.terms import (
+    FRAME_TERMS,
+    LOSS_TERMS,
+    term_weights,
+    terms_of,
+    weight_name,
+)
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.terms import FRAME_TERMS, LOSS_TERMS, term_weights, terms_of, weight_name
 from tasks.report.table_row import Table, TableRow, columns_by_key
 from tasks.row import SOURCES, Row
 from tasks.store.csv_cells import escape_formula

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, get_args
 
-from nst_core.transfer.terms import LOSS_TERMS, loss_name, weight_name
+from nst_core.transfer.losses.terms import LOSS_TERMS, loss_name, weight_name
 from tasks.store.statuses import STATUSES, STOPPED, Status
 
 Change = Literal["", "same", "new", "changed", "moved", "mended", "broken"]

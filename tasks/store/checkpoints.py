@@ -12,7 +12,11 @@ from typing import Self
 from nst_core.storage.files import list_files, read_kept, remove, write_atomic_parts
 from nst_core.storage.local import seconds_since_change
 from nst_core.storage.places import Place, redacted
-from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, NewerCheckpointError
+from nst_core.transfer.optimization.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    NewerCheckpointError,
+)
 from tasks.store.curves import Point, curve_csv, points_of
 
 logger = logging.getLogger("nst_batch.checkpoints")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nst_core.errors import UserError
 from nst_core.storage.files import read_kept
 from nst_core.storage.places import Place, redacted
-from nst_core.transfer.terms import FIRST_TERMS, LOSS_TERMS, loss_name
+from nst_core.transfer.losses.terms import FIRST_TERMS, LOSS_TERMS, loss_name
 from tasks.store.records import PictureRecord
 
 MOST_BYTES = 64 << 20

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 
 from nst_core.images.resize import fit
 from nst_core.networks import CATALOGUE
+from nst_core.transfer.losses.terms import terms_of
 from nst_core.transfer.octaves import REPORT_EVERY, octave_shapes
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
-from nst_core.transfer.terms import terms_of
 from tasks.job import Job
 from tasks.store.output_folder import THUMBNAIL_SIDE
 from tasks.store.output_names import format_of
@@ -149,7 +149,7 @@ def targets_bytes(job: Job) -> int:
     losses = {GRAM, *settings.style_loss_weights}
     arrays = sum(4 * COSTS[loss].target(count) + 300 for loss in losses for count in channels)
     # Each region of a color-coded mask has its own, and so have all of them together.
-    return (1 + job.style_regions) * settings.octaves * arrays + BLOCK
+    return (1 + job.style_mask.regions) * settings.octaves * arrays + BLOCK
 
 
 def _octaves(job: Job) -> dict[int, tuple[int, int]]:
@@ -158,9 +158,9 @@ def _octaves(job: Job) -> dict[int, tuple[int, int]]:
 
 def _previews(rows: Iterable[Job]) -> int:
     """Return the most bytes of the page's pictures, some of which rows share."""
-    contents = {(job.content_sha256, job.shape) for job in rows}
+    contents = {(job.content.sha256, job.shape) for job in rows}
     thumbnails = [job.shape for job in rows]
-    thumbnails += {job.content_sha256: job.content_shape for job in rows}.values()
+    thumbnails += {job.content.sha256: job.content.shape for job in rows}.values()
     styles = [style.pictures[0] for job in rows for style in job.styles]
     thumbnails += {picture.sha256: picture.shape for picture in styles}.values()
     shapes = [*(shape for _, shape in contents)]

@@ -33,8 +33,8 @@ from nst_core.storage.files import (
     write_atomic,
 )
 from nst_core.storage.places import Place, RecordedPlace, redacted
+from nst_core.transfer.losses.terms import FIRST_TERMS, LOSS_TERMS, loss_name
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.terms import FIRST_TERMS, LOSS_TERMS, loss_name
 from tasks.store.attempts import Sentence, Tried
 from tasks.store.file_reference import (
     Count,

@@ -9,9 +9,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from nst_core.devices import parse_devices, visible_gpus
+from nst_core.transfer.losses.terms import FRAME_TERMS
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import GRAM
-from nst_core.transfer.terms import FRAME_TERMS
 from tasks.job import Job
 
 MOST_ROWS = 20

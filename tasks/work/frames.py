@@ -9,7 +9,7 @@ from PIL import Image
 from nst_core.errors import UserError
 from nst_core.motion.flo_files import FlowError, read_flow
 from nst_core.storage.places import redacted
-from nst_core.transfer.frames import FrameBefore
+from nst_core.transfer.pictures.frames import FrameBefore
 from tasks.intake.examine import load_picture
 from tasks.job import Job, PreviousFrame
 from tasks.store.file_reference import FileReference, RecordError
@@ -52,7 +52,7 @@ def frame_before(job: Job, output: OutputFolder, size: int) -> Before:
         return Before()
     result = _result_of(job.previous, output)
     content = load_picture(
-        *(job.previous.content, job.previous.content_sha256),
+        *(job.previous.content.place, job.previous.content.sha256),
         size=size,
         enlarge=job.settings.enlarge,
         max_pixels=job.max_pixels,
@@ -66,7 +66,7 @@ def frame_before(job: Job, output: OutputFolder, size: int) -> Before:
             )
     # Its transparency is that of its content, and no part of what was optimized.
     pixels = np.asarray(Image.open(io.BytesIO(result.read())).convert("RGB"))
-    mask = mask_before(job.previous, content, job.max_pixels)
+    mask = mask_before(job.previous.content.mask, content, job.max_pixels)
     return Before(FrameBefore(content.rgb, pixels, flow, mask), result.sha256)
 
 

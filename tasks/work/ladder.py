@@ -58,7 +58,7 @@ class Rung:
     def shape(self, job: Job) -> tuple[int, int]:
         """Return height and width of a row's result on this rung, in pixels."""
         settings = self.settings(job)
-        return fit(*job.content_shape, settings.size, enlarge=settings.enlarge)
+        return fit(*job.content.shape, settings.size, enlarge=settings.enlarge)
 
     def degraded(self, job: Job) -> str:
         """Return how a row's result differs from what was asked for; empty if it does not."""
@@ -104,7 +104,7 @@ def _all_rungs(job: Job) -> Iterator[Rung]:
 def _tiles(job: Job, topology: Topology) -> Iterator[Tiles]:
     """Yield the ways in which a row can be computed tile by tile."""
     is_frame = job.previous is not None
-    if not job.regions and can_be_tiled(topology, job.settings, is_frame=is_frame):
+    if not job.content.mask.regions and can_be_tiled(topology, job.settings, is_frame=is_frame):
         yield TILES
         if job.settings.optimizer == "lbfgs":
             yield replace(TILES, pairs=FEW_PAIRS)
@@ -119,7 +119,7 @@ def needed_memory(job: Job, device: str, rung: Rung = Rung()) -> int:
         *(topology, settings, rung.shape(job)),
         on_gpu=is_gpu,
         rematerialize=rung.rematerialize,
-        regions=job.regions,
+        regions=job.content.mask.regions,
         tiles=rung.tiles,
         is_frame=job.previous is not None,
     )

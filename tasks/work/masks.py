@@ -2,10 +2,9 @@
 
 from nst_core.images.pixels import PictureLike, pixels_and_alpha
 from nst_core.images.read import Picture
-from nst_core.storage.places import Place
-from nst_core.transfer.masks import MASK_SIDE, given_mask
+from nst_core.transfer.masks.masks import MASK_SIDE, given_mask
 from tasks.intake.examine import load_picture
-from tasks.job import Job, PreviousFrame
+from tasks.job import Job, JobMask
 
 
 def content_mask(job: Job, content: Picture) -> PictureLike | None:
@@ -14,7 +13,7 @@ def content_mask(job: Job, content: Picture) -> PictureLike | None:
     Raises:
         PictureError: the mask cannot be read, or has changed since it was examined.
     """
-    return given_mask(_load(job, job.content_mask, job.content_mask_sha256), content, job.settings)
+    return given_mask(_in_file(job.content.mask, job.max_pixels), content, job.settings)
 
 
 def style_mask(job: Job) -> PictureLike | None:
@@ -23,25 +22,24 @@ def style_mask(job: Job) -> PictureLike | None:
     Raises:
         PictureError: as in `content_mask`.
     """
-    return _load(job, job.style_mask, job.style_mask_sha256)
+    return _in_file(job.style_mask, job.max_pixels)
 
 
-def mask_before(before: PreviousFrame, content: Picture, max_pixels: int) -> PictureLike | None:
+def mask_before(mask: JobMask, content: Picture, max_pixels: int) -> PictureLike | None:
     """Return the mask of the frame before a frame, whose content is given; None if it had none.
 
     Raises:
         PictureError: as in `content_mask`.
     """
-    if not before.regions:
+    if not mask.regions:
         return None
-    if before.content_mask is None:
-        return pixels_and_alpha(content)[1]
-    return _picture(before.content_mask, before.content_mask_sha256, max_pixels)
+    in_file = _in_file(mask, max_pixels)
+    return pixels_and_alpha(content)[1] if in_file is None else in_file
 
 
-def _load(job: Job, place: Place | None, sha256: str) -> Picture | None:
-    return None if place is None else _picture(place, sha256, job.max_pixels)
-
-
-def _picture(place: Place, sha256: str, max_pixels: int) -> Picture:
-    return load_picture(place, sha256, size=MASK_SIDE, enlarge=False, max_pixels=max_pixels)
+def _in_file(mask: JobMask, max_pixels: int) -> Picture | None:
+    if mask.place is None:
+        return None
+    return load_picture(
+        mask.place, mask.sha256, size=MASK_SIDE, enlarge=False, max_pixels=max_pixels
+    )

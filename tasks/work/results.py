@@ -12,7 +12,7 @@ from nst_core.images.write import Contents
 from nst_core.storage.files import make_durable
 from nst_core.storage.places import name_of
 from nst_core.transfer.identity import style_digest
-from nst_core.transfer.terms import loss_name
+from nst_core.transfer.losses.terms import loss_name
 from nst_core.transfer.warnings import warnings_of_losses
 from tasks.job import Job
 from tasks.report.gallery.previews import keep_content, keep_thumbnail
@@ -58,8 +58,8 @@ def write_results(
     picture = format_of(job.output).encode(contents)
     curve_file = FileReference.write(output.curve(job.output), curve_csv(curve))
     file = FileReference.write(output.picture(job.output), picture)
-    keep_content(output, job.content_sha256, content.rgb)
-    keep_thumbnail(output, job.content_sha256, content.rgb)
+    keep_content(output, job.content.sha256, content.rgb)
+    keep_thumbnail(output, job.content.sha256, content.rgb)
     keep_thumbnail(output, file.sha256, pixels)
     if not format_of(job.output).in_browsers:
         keep_content(output, file.sha256, pixels)
@@ -133,17 +133,17 @@ def _sources(job: Job) -> dict[str, Any]:
     first = job.styles[0].pictures[0]
     return {
         "key": job.key,
-        "content": job.content_name,
-        "content_sha256": job.content_sha256,
+        "content": job.content.name,
+        "content_sha256": job.content.sha256,
         "style": name_of(first.place) if is_picture else "; ".join(each.name for each in styles),
         "style_sha256": style_digest([style.sha256 for style in job.styles]),
         "styles": () if is_picture else styles,
         "init": name_of(job.init) if job.init else "",
         "init_sha256": job.init_sha256,
-        "content_mask": name_of(job.content_mask) if job.content_mask else "",
-        "content_mask_sha256": job.content_mask_sha256,
-        "style_mask": name_of(job.style_mask) if job.style_mask else "",
-        "style_mask_sha256": job.style_mask_sha256,
+        "content_mask": job.content.mask.name,
+        "content_mask_sha256": job.content.mask.sha256,
+        "style_mask": job.style_mask.name,
+        "style_mask_sha256": job.style_mask.sha256,
         "sequence": job.sequence,
         "frame": job.frame,
         "previous": job.previous.key if job.previous else "",

@@ -42,7 +42,7 @@ def within_style_memory(
     settings, topology = job.settings, CATALOGUE[job.settings.encoder].topology
     shape = fit(*style.pictures[0].shape, max(style_sides(settings)))
     # With `alpha_mask`, only the picture itself shows whether it has a mask.
-    may_have_mask = job.style_mask is not None or settings.alpha_mask
+    may_have_mask = job.style_mask.place is not None or settings.alpha_mask
     is_plain = len(style.pictures) == settings.style_rotations == 1 and not may_have_mask
     can_be_tiled = is_plain and style_can_be_tiled(topology, settings)
     if not (can_be_tiled and is_worth_it(topology, settings, shape)):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from nst_core.images.read import Picture
-from nst_core.transfer.styles import Blend, Samples
+from nst_core.transfer.styles.styles import Blend, Samples
 from tasks.intake.examine import load_picture
 from tasks.job import Job, JobStyle
 

@@ -15,11 +15,11 @@ from nst_core.images.read import Picture
 from nst_core.images.write import Contents, encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place
-from nst_core.transfer.before_and_after import needs_style
-from nst_core.transfer.checkpoint import CheckpointError
-from nst_core.transfer.frames import FrameBefore
-from nst_core.transfer.style_shares import shares_of_styles
-from nst_core.transfer.styles import Blend
+from nst_core.transfer.optimization.checkpoint import CheckpointError
+from nst_core.transfer.pictures.before_and_after import needs_style
+from nst_core.transfer.pictures.frames import FrameBefore
+from nst_core.transfer.styles.style_shares import shares_of_styles
+from nst_core.transfer.styles.styles import Blend
 from tasks.engine.progress import Progress, Resumed, Stepped
 from tasks.intake.examine import load_picture
 from tasks.job import Job
@@ -41,8 +41,8 @@ from tasks.work.style_pictures import styles_of
 from tasks.work.targets import computed_targets
 
 if TYPE_CHECKING:
+    from nst_core.transfer.styles.targets import StyleTargets
     from nst_core.transfer.stylize import Iterate, Outcome
-    from nst_core.transfer.targets import StyleTargets
 
 logger = logging.getLogger("nst_batch.rows")
 
@@ -98,7 +98,7 @@ def stylize_job(
 def _on_rung(row: _Row, rung: Rung, on_progress: OnProgress) -> PictureRecord:
     """Run a row on a rung of its ladder, in this process."""
     started, job = time.perf_counter(), row.job
-    content = _load(job, job.content, job.content_sha256, rung.settings(job).size)
+    content = _load(job, job.content.place, job.content.sha256, rung.settings(job).size)
     run, outcome = _optimized(row, rung, content, on_progress)
     seconds = run.seconds_before + time.perf_counter() - started
     return write_results(
@@ -133,7 +133,7 @@ def _optimized(
 
 def _targets_of_rung(job: Job, rung: Rung, targets: "StyleTargets") -> "StyleTargets":
     """Return the styles' targets for the octaves of a rung, computed if there are none yet."""
-    from nst_core.transfer.blending import blended_targets
+    from nst_core.transfer.styles.blending import blended_targets
 
     settings = job.settings
     if rung.left_out < settings.octaves:

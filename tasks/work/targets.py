@@ -13,8 +13,8 @@ from nst_core.storage.locks import LockError
 from nst_core.storage.places import redacted
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.style_shares import shares_of_styles
-from nst_core.transfer.styles import Samples
+from nst_core.transfer.styles.style_shares import shares_of_styles
+from nst_core.transfer.styles.styles import Samples
 from nst_core.transfer.tiles.grid import Tiles
 from tasks.engine.row_report import RowReport, wait_for_device
 from tasks.job import Job, JobStyle
@@ -29,7 +29,7 @@ from tasks.work.style_memory import within_style_memory
 from tasks.work.style_pictures import StylePictures
 
 if TYPE_CHECKING:
-    from nst_core.transfer.targets import StyleTargets
+    from nst_core.transfer.styles.targets import StyleTargets
 
 logger = logging.getLogger("nst_batch.style_targets")
 
@@ -61,7 +61,7 @@ def targets_of_row(
     Raises:
         StoppedError, StorageError: as in `read_or_compute`.
     """
-    from nst_core.transfer.blending import blended_targets
+    from nst_core.transfer.styles.blending import blended_targets
 
     job = report.job
     targets = [
@@ -116,7 +116,7 @@ def read_or_compute(
 
 def _read(style: JobStyle, computed: StyleRecord, cache: StyleCache) -> "StyleTargets | None":
     """Return the targets that the row was submitted with, or else those that are cached now."""
-    from nst_core.transfer.targets import StyleTargets
+    from nst_core.transfer.styles.targets import StyleTargets
 
     record: StyleRecord | None = computed
     for _ in range(2):
@@ -212,7 +212,7 @@ def computed_targets(
         PictureError: one of its pictures or its mask cannot be read, or changed while the batch
             ran.
     """
-    from nst_core.transfer.statistics import style_targets
+    from nst_core.transfer.styles.statistics import style_targets
     from nst_core.transfer.tiles.style import tiled_style_targets
 
     pictures = StylePictures(job, style, max(style_sides(settings)), enlarge=False)

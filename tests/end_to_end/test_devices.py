@@ -20,7 +20,8 @@ INSTRUMENTED = """
 import json, sys, threading
 from pathlib import Path
 import tensorflow as tf
-from nst_core.transfer import statistics, stylize
+from nst_core.transfer.styles import statistics
+from nst_core.transfer import stylize
 from nst_core.networks.forward import current_device
 from nst_core.transfer.presets import Overrides
 

@@ -39,7 +39,7 @@ def shell(shell: Shell) -> Shell:
         shutil.copytree(ROOT / package, code / package)
     transfer = code / "nst_core" / "transfer"
     insert_after("    tv_weight: Weight", WEIGHT, transfer / "settings.py")
-    insert_after('    "tv": _variation', TENSOR, transfer / "losses.py")
+    insert_after('    "tv": _variation', TENSOR, transfer / "losses" / "losses.py")
     with zipfile.ZipFile(FINISHED) as archive:
         archive.extractall(shell.folder)
     # Rows of 0.1.0 that do not name the weight, and one row that does.

@@ -21,7 +21,8 @@ import hashlib, os, sys
 from contextlib import contextmanager
 from flows.cli.app import main
 from nst_core.images.pixels import as_pixels
-from nst_core.transfer import statistics, stylize
+from nst_core.transfer.styles import statistics
+from nst_core.transfer import stylize
 
 log = os.open("log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 rows_are_shared = sys.argv.pop(1) == "rows"

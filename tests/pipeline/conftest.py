@@ -80,7 +80,8 @@ def batch(tmp_path: Path) -> Batch:
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that receives `style` or `row` for each that is really computed."""
-    from nst_core.transfer import statistics, stylize
+    from nst_core.transfer import stylize
+    from nst_core.transfer.styles import statistics
 
     seen: list[str] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nst_core.transfer.checkpoint import Checkpoint
+from nst_core.transfer.optimization.checkpoint import Checkpoint
 from tasks.engine import retries
 from tasks.store import checkpoints as module
 from tests.pictures import write_picture
@@ -325,6 +325,6 @@ def test_a_checkpoint_is_due_after_a_time_and_never_too_often(
 
 
 def _any_checkpoint() -> Checkpoint:
-    from nst_core.transfer.checkpoint import Totals
+    from nst_core.transfer.optimization.checkpoint import Totals
 
     return Checkpoint(0, Totals(0, 0, 0), Totals(0, 0, 0), (1.0,), [])

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from prefect.client.schemas.objects import State
 
-from nst_core.transfer import compiled
-from nst_core.transfer.optimization import OctaveTask
+from nst_core.transfer.optimization import compiled
+from nst_core.transfer.optimization.optimization import OctaveTask
 from nst_core.transfer.tiles.grid import Tiles
 from tasks.store import checkpoints
 from tasks.work import ladder

@@ -9,7 +9,8 @@ import pytest
 
 from nst_core.devices import DeviceFailedError
 from nst_core.storage.files import StorageError
-from nst_core.transfer import statistics, stylize
+from nst_core.transfer import stylize
+from nst_core.transfer.styles import statistics
 from tasks.engine import retries
 from tasks.events import Event, RowEnded, RowRetried, RowStarted, subscribed
 from tasks.stopping import ask_to_stop

@@ -12,9 +12,9 @@ from nst_core.images.read import load
 from nst_core.motion.flo_files import encode_flow, read_flow
 from nst_core.networks.loading import load_encoder
 from nst_core.transfer import stylize
-from nst_core.transfer.frames import FrameBefore
+from nst_core.transfer.pictures.frames import FrameBefore
 from nst_core.transfer.presets import resolve
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from tasks.report.frame_chains import in_frame_order
 from tasks.report.rebuild import Rebuilder
 from tasks.store import checkpoints as checkpoints_module

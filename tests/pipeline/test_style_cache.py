@@ -13,7 +13,7 @@ from PIL import Image
 from flows.cli.commands.cache import prune
 from flows.cli.terminal import Terminal
 from nst_core.storage.held_files import part_name
-from nst_core.transfer.targets import StyleTargets
+from nst_core.transfer.styles.targets import StyleTargets
 from tasks.engine.row_report import RowReport
 from tasks.store.file_reference import FileReference
 from tasks.store.records import StyleRecord, write_record

@@ -325,7 +325,7 @@ def test_a_row_that_raises_is_a_failed_row_with_a_reason(
 def test_a_style_that_raises_fails_only_its_own_rows(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nst_core.transfer import statistics
+    from nst_core.transfer.styles import statistics
 
     write_picture(batch.folder / "wide.png", 9, height=20, width=31)
     _fail_for(monkeypatch, statistics, "style_targets", 31)

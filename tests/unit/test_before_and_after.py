@@ -5,12 +5,12 @@ import pytest
 
 from nst_core.images.levels import from_levels, to_levels
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.before_and_after import at_strength, finished_picture
-from nst_core.transfer.chroma import with_chroma_of
-from nst_core.transfer.optimization import OctaveTask
+from nst_core.transfer.colors.chroma import with_chroma_of
+from nst_core.transfer.optimization.optimization import OctaveTask
+from nst_core.transfer.pictures.before_and_after import at_strength, finished_picture
 from nst_core.transfer.presets import resolve
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import Outcome, iterates, stylize
 from tests import reference
 from tests.unit.test_stylize import smooth_pixels

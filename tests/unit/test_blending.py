@@ -8,24 +8,24 @@ import scipy.linalg
 import tensorflow as tf
 
 from nst_core.networks.forward import activations
-from nst_core.transfer.before_and_after import prepared_content
-from nst_core.transfer.blending import blended_targets, targets_of
-from nst_core.transfer.colors import blended_distribution
+from nst_core.transfer.colors.colors import blended_distribution
+from nst_core.transfer.pictures.before_and_after import prepared_content
+from nst_core.transfer.pictures.start import Pictures, starting_picture
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.start import Pictures, starting_picture
-from nst_core.transfer.statistics import style_targets
 from nst_core.transfer.style_losses.costs import COSTS
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.neighbors import MOST_COLUMNS
 from nst_core.transfer.style_losses.wasserstein import barycenter
-from nst_core.transfer.style_shares import (
+from nst_core.transfer.styles.blending import blended_targets, targets_of
+from nst_core.transfer.styles.statistics import style_targets
+from nst_core.transfer.styles.style_shares import (
     shares_of_styles,
     start_shares,
     weights_of_styles,
     why_not_mixed,
 )
-from nst_core.transfer.styles import Blend, Samples
-from nst_core.transfer.targets import StyleTargets
+from nst_core.transfer.styles.styles import Blend, Samples
+from nst_core.transfer.styles.targets import StyleTargets
 from tests.encoders import random_pixels, tiny_encoder
 from tests.style_references import REFERENCES, Array, central_moments, quantiles, rows_of
 from tests.unit.test_style_losses import draw_features

@@ -10,9 +10,9 @@ import pytest
 import safetensors.numpy
 
 from nst_core.storage.files import write_atomic_parts
-from nst_core.transfer.checkpoint import Checkpoint, CheckpointError
+from nst_core.transfer.optimization.checkpoint import Checkpoint, CheckpointError
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import Iterate, Outcome, iterates
 from tests.encoders import random_pixels, tiny_encoder
 

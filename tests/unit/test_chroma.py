@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nst_core.images.levels import to_levels
-from nst_core.transfer.chroma import with_chroma_of
+from nst_core.transfer.colors.chroma import with_chroma_of
 from tests.encoders import random_pixels
 
 TO_XYZ = np.array(
@@ -72,7 +72,7 @@ def test_a_gray_picture_makes_gray() -> None:
 def test_large_pictures_are_converted_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
     light, colors = pair(1)
     whole = with_chroma_of(light, colors)
-    monkeypatch.setattr("nst_core.transfer.chroma.STRIP", 7)
+    monkeypatch.setattr("nst_core.transfer.colors.chroma.STRIP", 7)
     np.testing.assert_array_equal(with_chroma_of(light, colors), whole)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from nst_core.transfer.colors import (
+from nst_core.transfer.colors.colors import (
     ColorStatistics,
     color_statistics,
     match_colors,

@@ -10,8 +10,8 @@ from flows.cli.room import Disk, Room, room_for, size_text
 from nst_core.images.write import encode_jpeg, encode_png
 from nst_core.networks.loading import load_encoder
 from nst_core.storage.places import place
-from nst_core.transfer.checkpoint import Totals
-from nst_core.transfer.terms import LOSS_TERMS
+from nst_core.transfer.losses.terms import LOSS_TERMS
+from nst_core.transfer.optimization.checkpoint import Totals
 from tasks.store import disk_use as module
 from tasks.store.curves import Point, curve_csv
 from tasks.store.disk_use import (
@@ -60,7 +60,7 @@ def test_a_curve_takes_no_more_than_its_bound() -> None:
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_checkpoints_and_style_targets_take_about_as_much_as_estimated(optimizer: str) -> None:
-    from nst_core.transfer.statistics import style_targets
+    from nst_core.transfer.styles.statistics import style_targets
     from nst_core.transfer.stylize import iterates
 
     job = job_of_size(64, optimizer=optimizer, octaves=1, steps=10)

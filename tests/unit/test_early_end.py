@@ -6,10 +6,10 @@ import pytest
 from nst_core.images.levels import to_levels
 from nst_core.images.resize import resize
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.loss_weights import loss_weights
-from nst_core.transfer.losses import Targets, loss_terms
+from nst_core.transfer.losses.loss_weights import loss_weights
+from nst_core.transfer.losses.losses import Targets, loss_terms
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import content_targets, style_targets
+from nst_core.transfer.styles.statistics import content_targets, style_targets
 from nst_core.transfer.stylize import Iterate, finish, iterates
 from tests.encoders import random_pixels
 

@@ -31,10 +31,10 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 
 
 def modules(package: ModuleType) -> list[ModuleType]:
-    """Return all modules of a package except scripts."""
+    """Return all modules of a package, except scripts and one that hides a function."""
     found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    names = [module.name for module in found]
-    return [importlib.import_module(name) for name in names if not name.endswith("__main__")]
+    names = [module.name for module in found if not module.name.endswith("__main__")]
+    return [importlib.import_module(name) for name in names if name != "nst_core.stylize"]
 
 
 ERRORS = sorted(

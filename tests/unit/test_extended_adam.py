@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_core.transfer.adam import Adam
-from nst_core.transfer.checkpoint import Checkpoint, Totals
-from nst_core.transfer.extended_adam import ExtendedAdam, carried
-from nst_core.transfer.learning_rate import SMALLER_STEP, step_size
-from nst_core.transfer.optimization import OctaveTask
-from nst_core.transfer.optimizers import optimizer_of
+from nst_core.transfer.optimization.checkpoint import Checkpoint, Totals
+from nst_core.transfer.optimization.optimization import OctaveTask
+from nst_core.transfer.optimizers.adam import Adam
+from nst_core.transfer.optimizers.extended_adam import ExtendedAdam, carried
+from nst_core.transfer.optimizers.learning_rate import SMALLER_STEP, step_size
+from nst_core.transfer.optimizers.optimizers import optimizer_of
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import iterates
 from tests.encoders import random_pixels, tiny_encoder
 from tests.unit.test_optimizers import bowl

@@ -16,7 +16,7 @@ from nst_core.motion.flo_files import FlowError, encode_flow, read_flow
 from nst_core.storage.files import remove, write_atomic
 from nst_core.storage.places import Place
 from nst_core.storage.schemes import SCHEMES, Scheme
-from tasks.job import Job, PreviousFrame
+from tasks.job import Job, JobContent, JobMask, PreviousFrame
 from tasks.store.file_reference import FileReference
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import write_record
@@ -43,6 +43,10 @@ def folder(
     folder.fs.store.clear()
 
 
+def job_content(place: Place, mask: JobMask = JobMask()) -> JobContent:  # noqa: B008 - frozen
+    return JobContent(place=place, sha256=examine(place).sha256, shape=(48, 64), mask=mask)
+
+
 def finished(folder: Place) -> tuple[Job, OutputFolder]:
     """Return the job of a second frame; the first one is finished, with a transparent result."""
     output, content, flow = OutputFolder(folder / "out"), folder / "c.png", folder / "f.flo"
@@ -52,13 +56,7 @@ def finished(folder: Place) -> tuple[Job, OutputFolder]:
     file = FileReference.write(output.picture("w1.png"), encode_png(RESULT, alpha))
     record = record_of("a", "w1.png", output.root).model_copy(update={"file": file})
     write_record(output.records / key_of("a"), record)
-    previous = PreviousFrame(
-        line=2,
-        key=key_of("a"),
-        output="w1.png",
-        content=content,
-        content_sha256=examine(content).sha256,
-    )
+    previous = PreviousFrame(line=2, key=key_of("a"), output="w1.png", content=job_content(content))
     digest = read_flow(flow, max_pixels=10_000).sha256
     update = {"previous": previous, "flow": flow, "flow_sha256": digest, "max_pixels": 10_000}
     return job_of_size(32).model_copy(update=update), output
@@ -77,9 +75,10 @@ def test_a_frame_gets_the_result_the_content_and_the_flow_to_it(folder: Place) -
     assert frame_before(plain, output, 32).frame.flow is None  # type: ignore[union-attr]
 
 
-def with_previous(job: Job, **facts: object) -> Job:
+def with_content_before(job: Job, content: JobContent) -> Job:
     assert job.previous is not None
-    return job.model_copy(update={"previous": job.previous.model_copy(update=facts)})
+    previous = job.previous.model_copy(update={"content": content})
+    return job.model_copy(update={"previous": previous})
 
 
 def test_a_frame_gets_the_mask_of_the_frame_before_from_its_file_or_from_transparency(
@@ -90,21 +89,22 @@ def test_a_frame_gets_the_mask_of_the_frame_before_from_its_file_or_from_transpa
     mask, pixels = folder / "mask.png", np.zeros((48, 64, 3), np.float32)
     pixels[:, :32] = 1
     write_atomic(mask, encode_png(pixels))
-    facts = {"regions": 1, "content_mask": mask, "content_mask_sha256": examine(mask).sha256}
-    in_file = frame_before(with_previous(job, **facts), output, 32).frame
+    known = JobMask(place=mask, sha256=examine(mask).sha256, regions=1)
+    masked = with_content_before(job, job_content(folder / "c.png", known))
+    in_file = frame_before(masked, output, 32).frame
     assert in_file is not None
     np.testing.assert_array_equal(as_pixels(in_file.mask), pixels)
     write_atomic(mask, encode_png(1 - pixels))
     with pytest.raises(PictureError, match=r"mask\.png: the picture changed while the batch ran"):
-        frame_before(with_previous(job, **facts), output, 32)
+        frame_before(masked, output, 32)
     content = folder / "alpha.png"
     write_atomic(content, encode_png(random_pixels(48, 64, 8), pixels[..., 0]))
-    facts = {"regions": 1, "content": content, "content_sha256": examine(content).sha256}
-    transparent = frame_before(with_previous(job, **facts), output, 64).frame
+    masked = with_content_before(job, job_content(content, JobMask(regions=1)))
+    transparent = frame_before(masked, output, 64).frame
     assert transparent is not None
     np.testing.assert_array_equal(transparent.mask, pixels[..., 0])
     # A transparent content is no mask unless its row says so.
-    without = with_previous(job, **facts | {"regions": 0})
+    without = with_content_before(job, job_content(content))
     assert frame_before(without, output, 64).frame.mask is None  # type: ignore[union-attr]
 
 

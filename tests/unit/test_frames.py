@@ -10,14 +10,14 @@ from nst_core.images.levels import from_levels
 from nst_core.motion.warping import warped
 from nst_core.samples.moving import moving_picture
 from nst_core.samples.paintings import PAINTINGS
-from nst_core.transfer.checkpoint import Checkpoint
-from nst_core.transfer.frames import FrameBefore, follow
-from nst_core.transfer.loss_weights import loss_weights
-from nst_core.transfer.losses import Targets, loss_terms
+from nst_core.transfer.losses.loss_weights import loss_weights
+from nst_core.transfer.losses.losses import Targets, loss_terms
 from nst_core.transfer.memory import peak_memory
+from nst_core.transfer.optimization.checkpoint import Checkpoint
+from nst_core.transfer.pictures.frames import FrameBefore, follow
 from nst_core.transfer.presets import resolve
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import content_targets, style_targets
+from nst_core.transfer.styles.statistics import content_targets, style_targets
 from nst_core.transfer.stylize import Outcome, finish, iterates, stylize
 from tests.encoders import TINY, random_pixels, tiny_encoder
 

@@ -7,16 +7,16 @@ import tensorflow as tf
 from nst_core.images.levels import from_levels, to_levels
 from nst_core.images.resize import resize
 from nst_core.motion.warping import warped
-from nst_core.transfer.blending import targets_of
-from nst_core.transfer.checkpoint import Checkpoint
-from nst_core.transfer.frames import Followed, FrameBefore, follow
-from nst_core.transfer.gradient_scales import SHARES, STEP, size_of
-from nst_core.transfer.guidance import Guidance
 from nst_core.transfer.memory import peak_memory
-from nst_core.transfer.optimization import OctaveTask
+from nst_core.transfer.optimization.checkpoint import Checkpoint
+from nst_core.transfer.optimization.gradient_scales import SHARES, STEP, size_of
+from nst_core.transfer.optimization.optimization import OctaveTask
+from nst_core.transfer.pictures.frames import Followed, FrameBefore, follow
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
-from nst_core.transfer.styles import Blend
+from nst_core.transfer.styles.blending import targets_of
+from nst_core.transfer.styles.guidance import Guidance
+from nst_core.transfer.styles.statistics import style_targets
+from nst_core.transfer.styles.styles import Blend
 from nst_core.transfer.stylize import Iterate, Outcome, finish, iterates
 from nst_core.transfer.tiles.grid import Tiles
 from tests.encoders import TINY, random_pixels, tiny_encoder

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nst_core.transfer.terms import LOSS_TERMS
+from nst_core.transfer.losses.terms import LOSS_TERMS
 from tasks.report.durations import measured_duration
 from tasks.report.gallery.page import (
     CURVE_HEIGHT,

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nst_core.transfer.gradient_scales import SHARES, STEP, size_of
 from nst_core.transfer.identity import row_key, style_key
-from nst_core.transfer.optimization import OctaveTask
+from nst_core.transfer.losses.terms import term_weights
+from nst_core.transfer.optimization.gradient_scales import SHARES, STEP, size_of
+from nst_core.transfer.optimization.optimization import OctaveTask
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import stylize
-from nst_core.transfer.terms import term_weights
 from nst_core.transfer.tiles.grid import Tiles
 from tests import reference
 from tests.encoders import random_pixels, tiny_encoder

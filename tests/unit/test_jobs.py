@@ -23,10 +23,10 @@ def test_good_rows_become_jobs(tmp_path: Path) -> None:
     content = write_picture(tmp_path / "c.png", 1, 36, 48)
     style = write_picture(tmp_path / "s.png", 2, 30, 20)
     (job,) = examine(tmp_path, ("content", "style", "size"), ("c.png", "s.png", 24)).jobs
-    assert (job.content, [style.place for style in job.styles]) == (content, [style])
+    assert (job.content.place, [style.place for style in job.styles]) == (content, [style])
     (picture,) = job.styles[0].pictures
     assert (picture.place, picture.shape) == (style, (30, 20))
-    assert (job.content_shape, job.shape) == ((36, 48), (18, 24))
+    assert (job.content.shape, job.shape) == ((36, 48), (18, 24))
     assert len(job.key) == len(job.styles[0].key) == 64
 
 

@@ -16,7 +16,7 @@ from nst_core.errors import UserError
 from nst_core.transfer.octaves import octave_shapes, style_sides, without_finest
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.tiles.grid import Tiles
-from tasks.job import Job, PreviousFrame
+from tasks.job import Job, JobContent, JobMask, PreviousFrame
 from tasks.work import ladder
 from tasks.work.ladder import (
     NotEnoughMemoryError,
@@ -30,8 +30,13 @@ from tasks.work.ladder import (
 SETTINGS = Settings(size=1536, octaves=2)
 
 
-def job(settings: Settings = SETTINGS, shape: tuple[int, int] = (2000, 3000)) -> Job:
-    return Job.model_construct(output="a.png", settings=settings, content_shape=shape)
+def job(
+    settings: Settings = SETTINGS,
+    shape: tuple[int, int] = (2000, 3000),
+    mask: JobMask = JobMask(),  # noqa: B008 - frozen
+) -> Job:
+    content = JobContent(place=Path("c.png"), sha256="c", shape=shape, mask=mask)
+    return Job.model_construct(output="a.png", settings=settings, content=content)
 
 
 @pytest.fixture
@@ -110,13 +115,10 @@ def test_large_rows_are_tiled_if_their_losses_allow_it(
 
 def test_frames_that_follow_another_one_and_masked_rows_are_not_tiled() -> None:
     """Neither the temporal loss nor regions are computed tile by tile."""
-    before = PreviousFrame(
-        line=2, key="k", output="w1.png", content=Path("1.png"), content_sha256="c"
-    )
+    before = PreviousFrame(line=2, key="k", output="w1.png", content=job().content)
     unweighted = job(SETTINGS.model_copy(update={"temporal_weight": 0.0}))
     assert any(rung.tiles for rung in rungs(unweighted.model_copy(update={"previous": before})))
-    for facts in ({"previous": before}, {"regions": 1}):
-        asked = job().model_copy(update=facts)
+    for asked in (job().model_copy(update={"previous": before}), job(mask=JobMask(regions=1))):
         assert [rung.degraded(asked) for rung in rungs(asked)][:3] == [
             "",
             "rematerialization",

@@ -7,12 +7,12 @@ import tensorflow as tf
 from nst_core.images.resize import resize
 from nst_core.networks.forward import activations
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.loss_weights import loss_weights
-from nst_core.transfer.losses import Targets, loss_terms
+from nst_core.transfer.losses.loss_weights import loss_weights
+from nst_core.transfer.losses.losses import Targets, loss_terms
+from nst_core.transfer.losses.variation import total_variation
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import content_targets, gram_matrix, style_targets
-from nst_core.transfer.targets import StyleTargets
-from nst_core.transfer.variation import total_variation
+from nst_core.transfer.styles.statistics import content_targets, gram_matrix, style_targets
+from nst_core.transfer.styles.targets import StyleTargets
 from tests import reference
 from tests.encoders import random_pixels, tiny_encoder
 

@@ -8,13 +8,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.guidance import Guidance
-from nst_core.transfer.mask_colors import as_color, as_text, nearest
-from nst_core.transfer.masks import MaskError, Regions
+from nst_core.transfer.masks.mask_colors import as_color, as_text, nearest
+from nst_core.transfer.masks.masks import MaskError, Regions
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.guidance import Guidance
+from nst_core.transfer.styles.statistics import style_targets
+from nst_core.transfer.styles.targets import StyleTargets
 from nst_core.transfer.stylize import stylize
-from nst_core.transfer.targets import StyleTargets
 from tests import reference
 from tests.encoders import random_pixels, tiny_encoder
 from tests.pictures import write_picture
@@ -176,8 +176,8 @@ def test_rows_have_faults_that_name_colors(tmp_path: Path) -> None:
     assert fault.column == "style_mask"
     assert "no content_mask" in fault.expected
     both, alone, plain = jobs_of(tmp_path, ("rb.png", "rb.png"), ("rb.png", ""), ("", ""))
-    assert (both.regions, both.style_regions) == (2, 2)
-    assert (alone.regions, alone.style_regions) == (2, 0)
+    assert (both.content.mask.regions, both.style_mask.regions) == (2, 2)
+    assert (alone.content.mask.regions, alone.style_mask.regions) == (2, 0)
     assert (
         plain.styles[0].key == alone.styles[0].key,
         both.styles[0].key == alone.styles[0].key,

@@ -9,8 +9,8 @@ from nst_core.images.read import load
 from nst_core.images.write import encode_png
 from nst_core.storage.files import write_atomic
 from nst_core.transfer.identity import ALPHA
-from nst_core.transfer.statistics import style_targets
-from tasks.job import Job
+from nst_core.transfer.styles.statistics import style_targets
+from tasks.job import Job, JobMask
 from tasks.row import Fault
 from tasks.work.ladder import Rung, needed_memory
 from tasks.work.stylization import _targets_of_rung
@@ -68,9 +68,10 @@ def test_masks_are_in_the_keys_by_their_contents(folder: Path) -> None:
     assert left.key == copy.key
     assert len({plain.key, left.key, right.key}) == 3
     assert len({job.styles[0].key for job in (plain, left, copy, right)}) == 1
-    assert (plain.content_mask, plain.content_mask_sha256, plain.regions) == (None, "", 0)
-    assert (left.content_mask, left.regions) == (folder / "left.png", 1)
-    assert len(left.content_mask_sha256) == 64
+    assert plain.content.mask == JobMask()
+    mask = left.content.mask
+    assert (mask.place, mask.regions) == (folder / "left.png", 1)
+    assert len(mask.sha256) == 64
     both, same, other = jobs_of(
         folder, ("left.png", "left.png"), ("left.png", "copy.png"), ("left.png", "right.png")
     )
@@ -82,7 +83,7 @@ def test_masks_are_in_the_keys_by_their_contents(folder: Path) -> None:
 def test_a_white_mask_is_no_mask(folder: Path) -> None:
     plain, white = jobs_of(folder, ("", ""), ("white.png", "white.png"))
     assert (white.key, white.styles[0].key) == (plain.key, plain.styles[0].key)
-    assert (white.content_mask, white.style_mask, white.regions) == (None, None, 0)
+    assert white.content.mask == white.style_mask == JobMask()
 
 
 def test_the_feather_is_in_the_key_of_a_row_with_a_content_mask(folder: Path) -> None:
@@ -128,13 +129,13 @@ def test_transparency_is_a_mask_only_where_asked_for_and_where_there_is_some(fol
     (off,), (on,) = jobs_of(folder, ("", "")), jobs_of(folder, ("", ""), alpha_mask="on")
     assert off.key != on.key
     assert off.styles[0].key != on.styles[0].key
-    assert (on.content_mask, on.content_mask_sha256, on.regions) == (None, "", 1)
-    assert (off.content_mask_sha256, off.regions) == ("", 0)
+    assert on.content.mask == JobMask(regions=1)
+    assert off.content.mask == JobMask()
     (named,) = jobs_of(folder, ("white.png", "left.png"), alpha_mask="on")
     # A white mask says that all of a transparent picture is stylized.
-    assert named.content_mask == folder / "white.png"
+    assert named.content.mask.place == folder / "white.png"
     assert len({named.key, on.key, off.key}) == 3
-    assert ALPHA not in (named.content_mask_sha256, named.style_mask_sha256)
+    assert ALPHA not in (named.content.mask.sha256, named.style_mask.sha256)
 
 
 def test_a_picture_without_opaque_parts_is_no_mask(folder: Path) -> None:
@@ -162,6 +163,6 @@ def test_a_smaller_rung_of_the_ladder_has_the_style_of_the_mask(folder: Path) ->
     smaller = job.settings.model_copy(update={"size": 24})
     expected = style_targets(encoder, load(folder / "s.png", size=24).rgb, smaller, mask)
     assert found.to_bytes() == expected.with_colors_of(targets).to_bytes()
-    assert needed_memory(job, "CPU:0") > needed_memory(
-        job.model_copy(update={"regions": 0}), "CPU:0"
-    )
+    content = job.content.model_copy(update={"mask": JobMask()})
+    plain = job.model_copy(update={"content": content})
+    assert needed_memory(job, "CPU:0") > needed_memory(plain, "CPU:0")

@@ -10,19 +10,19 @@ from nst_core.images.levels import to_levels
 from nst_core.images.read import Picture
 from nst_core.images.resize import resize
 from nst_core.networks import CATALOGUE
-from nst_core.transfer.colors import color_statistics, match_colors
-from nst_core.transfer.guidance import Guidance
-from nst_core.transfer.loss_weights import loss_weights
-from nst_core.transfer.losses import LossTerms, Targets, loss_terms
-from nst_core.transfer.mask_checks import fits
-from nst_core.transfer.masks import WHITE, MaskError, Regions, scaled
+from nst_core.transfer.colors.colors import color_statistics, match_colors
+from nst_core.transfer.losses.loss_weights import loss_weights
+from nst_core.transfer.losses.losses import LossTerms, Targets, loss_terms
+from nst_core.transfer.masks.mask_checks import fits
+from nst_core.transfer.masks.masks import WHITE, MaskError, Regions, scaled
 from nst_core.transfer.memory import peak_memory
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import content_targets, style_targets
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.weighted import guided_gram_matrix
+from nst_core.transfer.styles.guidance import Guidance
+from nst_core.transfer.styles.statistics import content_targets, style_targets
+from nst_core.transfer.styles.targets import StyleTargets
 from nst_core.transfer.stylize import iterates, stylize
-from nst_core.transfer.targets import StyleTargets
 from tests import reference
 from tests.encoders import TINY, random_pixels, tiny_encoder
 from tests.style_references import REFERENCES

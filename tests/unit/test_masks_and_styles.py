@@ -7,13 +7,13 @@ import pytest
 
 from nst_core.images.resize import fit, resize
 from nst_core.networks.forward import activations
-from nst_core.transfer.blending import blended_targets, targets_of
-from nst_core.transfer.guidance import Guidance
-from nst_core.transfer.masks import MaskError
+from nst_core.transfer.masks.masks import MaskError
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
-from nst_core.transfer.style_shares import shares_of_styles
-from nst_core.transfer.styles import Blend, Samples
+from nst_core.transfer.styles.blending import blended_targets, targets_of
+from nst_core.transfer.styles.guidance import Guidance
+from nst_core.transfer.styles.statistics import style_targets
+from nst_core.transfer.styles.style_shares import shares_of_styles
+from nst_core.transfer.styles.styles import Blend, Samples
 from nst_core.transfer.stylize import finish, iterates
 from tasks.job import Job
 from tasks.row import Fault
@@ -109,7 +109,7 @@ def test_a_style_without_weight_leaves_the_mask_to_the_other(folder: Path) -> No
         ("s.png", "", "left.png", ""),
     )
     assert len({job.key for job in (alone, blend, twice)}) == 1
-    assert {job.style_mask for job in (alone, blend, twice)} == {folder / "left.png"}
+    assert {job.style_mask.place for job in (alone, blend, twice)} == {folder / "left.png"}
     assert {job.styles[0].key for job in (blend, twice)} == {alone.styles[0].key}
     assert alone.styles[0].key != plain.styles[0].key
 
@@ -134,7 +134,8 @@ def test_a_blend_with_a_content_mask_has_the_targets_of_its_styles(folder: Path)
         ("t.png", "", "", ""),
     )
     assert masked.key != plain.key
-    assert (masked.regions, masked.style_regions, plain.regions) == (1, 0, 0)
+    assert [job.content.mask.regions for job in (masked, plain)] == [1, 0]
+    assert masked.style_mask.regions == 0
     keys = {style.key for style in masked.styles}
     assert keys == {style.key for style in plain.styles} == {s.styles[0].key, t.styles[0].key}
 

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, NewerCheckpointError
+from nst_core.transfer.optimization.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    NewerCheckpointError,
+)
 from tasks.report.finding import NoResultsError, table_of
 from tasks.report.saved_table import NewerTableError, read_summary
 from tasks.report.table import frame_of

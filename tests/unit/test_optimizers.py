@@ -7,9 +7,9 @@ import pytest
 import scipy.optimize
 import tensorflow as tf
 
-from nst_core.transfer.adam import Adam
-from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Evaluation
-from nst_core.transfer.lbfgs import Lbfgs
+from nst_core.transfer.optimizers.adam import Adam
+from nst_core.transfer.optimizers.descent import CONVERGED, DIVERGED, RUNNING, Evaluation
+from nst_core.transfer.optimizers.lbfgs import Lbfgs
 
 
 def rosenbrock(point: tf.Tensor) -> Evaluation:

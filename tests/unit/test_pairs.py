@@ -58,7 +58,7 @@ def test_written_manifests_can_run_whatever_the_names(
     rows = check_places(read_manifest(folder / "lists" / "m.csv"), OutputFolder(folder / "out"))
     examined = examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**6)
     assert examined.faults == ()
-    assert {job.content.name for job in examined.jobs} == set(ODD_NAMES)
+    assert {job.content.place.name for job in examined.jobs} == set(ODD_NAMES)
 
 
 def test_no_spreadsheet_runs_a_name_as_a_formula(folder: Path) -> None:
@@ -207,6 +207,6 @@ def test_any_file_name_can_be_in_a_manifest(
     rows = check_places(read_manifest(folder / "m.csv"), OutputFolder(folder / "out"))
     examined = examine_rows(rows, encoders_of(rows, WeightStore(folder)), max_pixels=10**6)
     assert examined.faults == ()
-    assert [job.content.resolve() for job in examined.jobs] == [
+    assert [job.content.place.resolve() for job in examined.jobs] == [
         path.resolve() for path in found.pictures
     ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_core.transfer.terms import LOSS_TERMS
+from nst_core.transfer.losses.terms import LOSS_TERMS
 from tasks.report.plots import MOST_NAMED, plot_row, plot_rows, write_plot
 from tasks.store.curves import Point
 

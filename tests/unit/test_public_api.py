@@ -20,16 +20,16 @@ COMPUTES = (
 """The names of modules that import TensorFlow."""
 
 NEW_PATHS = {
-    "colors": "transfer.colors",
+    "colors": "transfer.colors.colors",
     "files": "storage.files",
     "identity": "transfer.identity",
     "locks": "storage.locks",
-    "optimization": "transfer.optimization",
+    "optimization": "transfer.optimization.optimization",
     "pictures": "images.picture_files images.read images.resize images.write",
     "pixels": "images.pixels",
     "places": "storage.places",
     "settings": "transfer.presets transfer.setting_types transfer.settings",
-    "statistics": "transfer.statistics",
+    "statistics": "transfer.styles.statistics",
     "stylize": "transfer.stylize",
 }
 """The modules that replace the module of each earlier import path, all below `nst_core`."""

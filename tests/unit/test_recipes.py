@@ -10,11 +10,11 @@ from nst_core.images.resize import resize
 from nst_core.networks import CATALOGUE, forward
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
-from nst_core.transfer.loss_weights import loss_weights
-from nst_core.transfer.losses import LossTerms, Targets, loss_terms
+from nst_core.transfer.losses.loss_weights import loss_weights
+from nst_core.transfer.losses.losses import LossTerms, Targets, loss_terms
 from nst_core.transfer.presets import PRESETS
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import gram_matrix
+from nst_core.transfer.styles.statistics import gram_matrix
 from tests import recipes
 from tests.encoders import random_encoder
 

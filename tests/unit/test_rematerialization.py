@@ -13,12 +13,12 @@ from nst_core.networks.topology import (
     Relu,
     Topology,
 )
-from nst_core.transfer import rematerialization
-from nst_core.transfer.loss_weights import loss_weights
-from nst_core.transfer.losses import Targets, loss_terms
-from nst_core.transfer.rematerialization import rematerialized
+from nst_core.transfer.losses import rematerialization
+from nst_core.transfer.losses.loss_weights import loss_weights
+from nst_core.transfer.losses.losses import Targets, loss_terms
+from nst_core.transfer.losses.rematerialization import rematerialized
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import content_targets, gram_matrix, style_targets
+from nst_core.transfer.styles.statistics import content_targets, gram_matrix, style_targets
 from nst_core.transfer.stylize import Outcome, finish, iterates
 from tests.encoders import random_encoder, random_pixels, tiny_encoder
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nst_core.transfer.losses.self_similarity import self_similarity
 from nst_core.transfer.memory import peak_memory
-from nst_core.transfer.self_similarity import self_similarity
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
 from nst_core.transfer.style_losses.relative import relative_loss
+from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import Outcome, finish, iterates
 from tests.encoders import TINY, random_pixels, tiny_encoder
 from tests.reference import Array

@@ -10,7 +10,7 @@ from nst_core.motion.flo_files import encode_flow
 from nst_core.storage.files import write_atomic
 from tasks.intake.manifest import read_manifest
 from tasks.intake.outputs import check_places
-from tasks.job import by_priority
+from tasks.job import JobMask, by_priority
 from tasks.report.estimated_time import estimated_time
 from tasks.store.output_folder import OutputFolder
 from tasks.store.row_kinds import Kind
@@ -55,7 +55,7 @@ def test_each_frame_knows_the_frame_before_it_in_its_sequence(folder: Path) -> N
     before = jobs[3].previous
     assert before is not None
     assert (before.key, before.output) == (jobs[0].key, "p1.png")
-    assert (before.content, before.content_sha256) == (jobs[0].content, jobs[0].content_sha256)
+    assert before.content == jobs[0].content
     assert [job.flow for job in jobs] == [*[None] * 4, folder / "half.flo"]
 
 
@@ -67,10 +67,10 @@ def test_a_frame_knows_the_mask_of_the_frame_before_it(folder: Path) -> None:
     first, second, third = examine(folder, (*HEADER, "content_mask"), *rows).jobs
     assert second.previous is not None
     assert third.previous is not None
-    known = second.previous
-    assert (known.regions, known.content_mask) == (1, folder / "left.png")
-    assert known.content_mask_sha256 == first.content_mask_sha256
-    assert (third.previous.regions, third.previous.content_mask) == (0, None)
+    known = second.previous.content.mask
+    assert (known.regions, known.place) == (1, folder / "left.png")
+    assert known == first.content.mask
+    assert third.previous.content.mask == JobMask()
     assert second.key != examine(folder, HEADER, row(1), row(2)).jobs[1].key
 
 

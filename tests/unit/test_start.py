@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from nst_core.images.resize import resize
+from nst_core.transfer.pictures.start import Pictures, starting_picture
 from nst_core.transfer.presets import resolve
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.start import Pictures, starting_picture
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import finish, iterates
 from tests.encoders import random_pixels, tiny_encoder
 

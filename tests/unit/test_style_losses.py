@@ -7,15 +7,15 @@ import pytest
 import tensorflow as tf
 
 from nst_core.networks import CATALOGUE
-from nst_core.transfer.loss_weights import loss_weights
-from nst_core.transfer.losses import LossTerms, Targets, loss_terms
+from nst_core.transfer.losses.loss_weights import loss_weights
+from nst_core.transfer.losses.losses import LossTerms, Targets, loss_terms
 from nst_core.transfer.memory import peak_memory
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import content_targets, style_targets
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES, renewed
+from nst_core.transfer.styles.statistics import content_targets, style_targets
+from nst_core.transfer.styles.targets import StyleTargets
 from nst_core.transfer.stylize import iterates, stylize
-from nst_core.transfer.targets import StyleTargets
 from tests.encoders import random_pixels, tiny_encoder
 from tests.style_references import REFERENCES, Array
 

@@ -13,7 +13,7 @@ from nst_core.networks import CATALOGUE
 from nst_core.transfer.memory import style_memory
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.tiles.grid import Tiles
-from tasks.job import Job
+from tasks.job import Job, JobMask
 from tasks.work.style_memory import within_style_memory
 from tests.jobs import job_of_size
 
@@ -47,8 +47,8 @@ def test_only_one_whole_upright_picture_is_computed_tile_by_tile() -> None:
     plain = job_of_style()
     assert tiles_of(plain) == Tiles()
     # A gray mask has no regions of its own.
-    masked = plain.model_copy(update={"style_mask": Path("mask.png"), "style_mask_sha256": "m"})
-    assert (masked.style_regions, tiles_of(masked)) == (0, None)
+    gray = JobMask(place=Path("mask.png"), sha256="m")
+    assert tiles_of(plain.model_copy(update={"style_mask": gray})) is None
     assert tiles_of(job_of_style(alpha_mask=True)) is None
     assert tiles_of(job_of_style(style_rotations=2)) is None
     assert tiles_of(job_of_style(pictures=2)) is None

@@ -12,17 +12,17 @@ from nst_core.images.write import encode_png
 from nst_core.networks import loading
 from nst_core.networks.forward import current_device
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer import optimizers
-from nst_core.transfer.adam import Adam
-from nst_core.transfer.colors import match_colors
-from nst_core.transfer.compiled import compile_for
-from nst_core.transfer.descent import Evaluation
-from nst_core.transfer.lbfgs import Lbfgs
-from nst_core.transfer.loss_weights import loss_weights
-from nst_core.transfer.losses import Targets, loss_terms
-from nst_core.transfer.optimization import NotFiniteError
+from nst_core.transfer.colors.colors import match_colors
+from nst_core.transfer.losses.loss_weights import loss_weights
+from nst_core.transfer.losses.losses import Targets, loss_terms
+from nst_core.transfer.optimization.compiled import compile_for
+from nst_core.transfer.optimization.optimization import NotFiniteError
+from nst_core.transfer.optimizers import optimizers
+from nst_core.transfer.optimizers.adam import Adam
+from nst_core.transfer.optimizers.descent import Evaluation
+from nst_core.transfer.optimizers.lbfgs import Lbfgs
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import content_targets, style_targets
+from nst_core.transfer.styles.statistics import content_targets, style_targets
 from nst_core.transfer.stylize import Iterate, finish, iterates, stylize
 from tests.encoders import random_pixels
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nst_core.transfer.losses.terms import LOSS_TERMS, loss_name
 from nst_core.transfer.presets import Overrides
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.terms import LOSS_TERMS, loss_name
 from tasks.intake.manifest import read_manifest
 from tasks.report.comparison import compare
 from tasks.report.saved_table import read_summary

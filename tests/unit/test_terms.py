@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from nst_core import Losses
-from nst_core.transfer.losses import TERMS
-from nst_core.transfer.settings import Settings
-from nst_core.transfer.terms import (
+from nst_core.transfer.losses.losses import TERMS
+from nst_core.transfer.losses.terms import (
     FIRST_TERMS,
     FRAME_TERMS,
     LOSS_TERMS,
@@ -17,6 +16,7 @@ from nst_core.transfer.terms import (
     weight_name,
     weights_at_strength,
 )
+from nst_core.transfer.settings import Settings
 from tasks.report.saved_table import read_summary
 from tasks.report.table import columns_of, frame_of
 from tasks.report.table_row import Table, TableRow

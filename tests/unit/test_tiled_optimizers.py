@@ -8,14 +8,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_core.transfer.adam import Adam
-from nst_core.transfer.checkpoint import Checkpoint, CheckpointError
-from nst_core.transfer.descent import CONVERGED, DIVERGED, Evaluation
-from nst_core.transfer.extended_adam import ExtendedAdam
-from nst_core.transfer.lbfgs import Lbfgs
+from nst_core.transfer.losses.variation import (
+    absolute_variation,
+    common_variation,
+    nine_point_variation,
+    summed_variation,
+    total_variation,
+)
 from nst_core.transfer.memory import PAIRS
+from nst_core.transfer.optimization.checkpoint import Checkpoint, CheckpointError
+from nst_core.transfer.optimizers.adam import Adam
+from nst_core.transfer.optimizers.descent import CONVERGED, DIVERGED, Evaluation
+from nst_core.transfer.optimizers.extended_adam import ExtendedAdam
+from nst_core.transfer.optimizers.lbfgs import Lbfgs
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
+from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import Outcome, finish, iterates
 from nst_core.transfer.tiles import arrays
 from nst_core.transfer.tiles.adam import TiledAdam
@@ -23,13 +30,6 @@ from nst_core.transfer.tiles.arrays import Array
 from nst_core.transfer.tiles.grid import Tiles
 from nst_core.transfer.tiles.lbfgs import TiledLbfgs
 from nst_core.transfer.tiles.variation import KINDS, TiledVariation
-from nst_core.transfer.variation import (
-    absolute_variation,
-    common_variation,
-    nine_point_variation,
-    summed_variation,
-    total_variation,
-)
 from tests.encoders import random_pixels, tiny_encoder
 
 SHAPE = (5, 7, 3)

@@ -12,13 +12,13 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.networks.loading import load_encoder
 from nst_core.networks.topology import Convolution, Pool, Relu, Topology
-from nst_core.transfer.loss_weights import loss_weights
-from nst_core.transfer.losses import Targets, loss_terms
+from nst_core.transfer.losses.loss_weights import loss_weights
+from nst_core.transfer.losses.losses import Targets, loss_terms
 from nst_core.transfer.settings import Normalization, Settings
-from nst_core.transfer.statistics import content_targets, style_targets
 from nst_core.transfer.style_losses.costs import COSTS
+from nst_core.transfer.styles.statistics import content_targets, style_targets
+from nst_core.transfer.styles.targets import StyleTargets
 from nst_core.transfer.stylize import Outcome, finish, iterates
-from nst_core.transfer.targets import StyleTargets
 from nst_core.transfer.tiles.grid import Grid, Tiles, can_be_tiled, is_worth_it
 from nst_core.transfer.tiles.losses import (
     CONTENT_FACTORS,

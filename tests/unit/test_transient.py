@@ -14,7 +14,7 @@ from nst_core.quiet_tensorflow import tf
 from nst_core.storage.files import StorageError
 from nst_core.storage.locks import LockError
 from nst_core.storage.write_errors import WriteError, writing_to
-from nst_core.transfer.checkpoint import CheckpointError
+from nst_core.transfer.optimization.checkpoint import CheckpointError
 from tasks.engine.transient import is_transient
 from tasks.stopping import StoppedError
 from tasks.store.file_reference import RecordError

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from scipy.ndimage import correlate
 
-from nst_core.transfer.conventions import CONVENTIONS, convention_of
+from nst_core.transfer.losses.conventions import CONVENTIONS, convention_of
+from nst_core.transfer.losses.variation import VARIATIONS
 from nst_core.transfer.settings import Normalization, TvKind
-from nst_core.transfer.variation import VARIATIONS
 from tests.encoders import random_pixels
 
 KINDS: list[TvKind] = ["l1", "9-point"]

@@ -6,7 +6,7 @@ from flows.cli.exit_codes import SUCCESS
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.places import Place, name_of, redacted
-from nst_core.transfer.terms import LOSS_TERMS, weights_at_strength
+from nst_core.transfer.losses.terms import LOSS_TERMS, weights_at_strength
 from tasks.report.finding import NoResultsError, find_row, table_of
 from tasks.report.plots import SUFFIXES, plot_row, plot_rows, write_plot
 from tasks.report.table_row import Table

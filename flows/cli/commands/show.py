@@ -10,7 +10,7 @@ from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.local import on_disk
 from nst_core.storage.places import Place, redacted
-from nst_core.transfer.terms import LOSS_TERMS, loss_name
+from nst_core.transfer.losses.terms import LOSS_TERMS, loss_name
 from tasks.intake.rows import COLUMNS
 from tasks.report.frame_chains import Described, in_frame_order
 from tasks.report.rebuild import Rebuilder, Rebuilt

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.adam import Adam
 from nst_core.transfer.any_size import AnySize
-from nst_core.transfer.descent import DIVERGED, RUNNING, Best, Evaluation
-from nst_core.transfer.extended_adam import ExtendedAdam
+from nst_core.transfer.optimizers.adam import Adam
+from nst_core.transfer.optimizers.descent import DIVERGED, RUNNING, Best, Evaluation
+from nst_core.transfer.optimizers.extended_adam import ExtendedAdam
 from nst_core.transfer.tiles.arrays import (
     Array,
     Objective,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.descent import Evaluation
+from nst_core.transfer.optimizers.descent import Evaluation
 
 Array = NDArray[np.float32]
 Objective = Callable[[Array], Evaluation]

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from nst_core.transfer.lbfgs import Lbfgs
-from nst_core.transfer.loss_weights import LossWeights
-from nst_core.transfer.losses import LossTerms
-from nst_core.transfer.optimizers import Optimizer
+from nst_core.transfer.losses.loss_weights import LossWeights
+from nst_core.transfer.losses.losses import LossTerms
+from nst_core.transfer.optimizers.lbfgs import Lbfgs
+from nst_core.transfer.optimizers.optimizers import Optimizer
 from nst_core.transfer.tiles.adam import TiledAdam
 from nst_core.transfer.tiles.arrays import Array, Objective
 from nst_core.transfer.tiles.lbfgs import TiledLbfgs

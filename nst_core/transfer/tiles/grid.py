@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from nst_core.networks.topology import Convolution, Topology
+from nst_core.transfer.losses.terms import term_weights, terms_of
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS
-from nst_core.transfer.terms import term_weights, terms_of
 
 TILE = 512
 """The side of a tile without its margins, in pixels. With the default layers of `compact`, margins

@@ -1,8 +1,8 @@
 """The steps of L-BFGS, strip by strip and in place.
 
-This is the algorithm of `nst_core.transfer.lbfgs`. Its two-loop recursion only needs the products
-of all pairs of vectors, which come from one pass over the arrays; the direction is then a sum of
-these vectors, which takes another pass (Chen, Wang & Zhou 2014, "Large-scale L-BFGS using
+This is the algorithm of `nst_core.transfer.optimizers.lbfgs`. Its two-loop recursion only needs the
+products of all pairs of vectors, which come from one pass over the arrays; the direction is then a
+sum of these vectors, which takes another pass (Chen, Wang & Zhou 2014, "Large-scale L-BFGS using
 MapReduce").
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best, Evaluation
-from nst_core.transfer.lbfgs import SMALLEST_CURVATURE, Lbfgs, LbfgsState
+from nst_core.transfer.optimizers.descent import CONVERGED, DIVERGED, RUNNING, Best, Evaluation
+from nst_core.transfer.optimizers.lbfgs import SMALLEST_CURVATURE, Lbfgs, LbfgsState
 from nst_core.transfer.tiles.arrays import (
     Array,
     Objective,

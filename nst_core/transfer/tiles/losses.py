@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from nst_core.networks.encoder import Encoder
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.any_size import AnySize
-from nst_core.transfer.descent import Evaluation
-from nst_core.transfer.loss_weights import NOTHING, LossWeights
-from nst_core.transfer.losses import LossTerms
+from nst_core.transfer.losses.loss_weights import NOTHING, LossWeights
+from nst_core.transfer.losses.losses import LossTerms
+from nst_core.transfer.optimizers.descent import Evaluation
 from nst_core.transfer.settings import Normalization, Settings, TvKind
 from nst_core.transfer.tiles.grid import Grid
 from nst_core.transfer.tiles.sums import added

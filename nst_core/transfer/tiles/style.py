@@ -13,12 +13,12 @@ from nst_core.images.pixels import PictureLike, as_pixels
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.colors import color_statistics
+from nst_core.transfer.colors.colors import color_statistics
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import at_side
 from nst_core.transfer.style_losses.costs import GRAM
-from nst_core.transfer.targets import Array, StyleTargets
+from nst_core.transfer.styles.statistics import at_side
+from nst_core.transfer.styles.targets import Array, StyleTargets
 from nst_core.transfer.tiles.grid import Grid, Tiles
 from nst_core.transfer.tiles.sums import SUMMED, added
 from nst_core.transfer.tiles.tile import sums_at_layer

@@ -7,9 +7,9 @@ from typing import Any
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.conventions import Convention, convention_of
-from nst_core.transfer.loss_weights import LossWeights
-from nst_core.transfer.losses import TERMS, Seen, Targets
+from nst_core.transfer.losses.conventions import Convention, convention_of
+from nst_core.transfer.losses.loss_weights import LossWeights
+from nst_core.transfer.losses.losses import TERMS, Seen, Targets
 from nst_core.transfer.settings import Normalization, TvKind
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
 from nst_core.transfer.style_losses.relative import relative_loss

@@ -12,8 +12,7 @@ import numpy as np
 
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.any_size import AnySize
-from nst_core.transfer.tiles.arrays import Array
-from nst_core.transfer.variation import (
+from nst_core.transfer.losses.variation import (
     absolute_difference,
     absolute_variation,
     common_variation,
@@ -21,6 +20,7 @@ from nst_core.transfer.variation import (
     summed_variation,
     total_variation,
 )
+from nst_core.transfer.tiles.arrays import Array
 
 ROWS = 64
 """Rows in a strip."""

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nst_core.transfer.terms import LOSS_TERMS
+from nst_core.transfer.losses.terms import LOSS_TERMS
 from tasks.report.durations import measured_duration
 from tasks.report.shown_terms import MAIN_TERMS, label_of
 from tasks.report.table_row import CHANGES, Change

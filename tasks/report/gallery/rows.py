@@ -36,9 +36,9 @@ def previews_of(
     """
     for job in jobs:
         record = results[job.line].record
-        content, most = job.content_sha256, job.max_pixels
+        content, most = job.content, job.max_pixels
         styles = [(shown.sha256, shown.place) for shown in shown_styles(job)]
-        for sha256, source in ((content, job.content), *styles):
+        for sha256, source in ((content.sha256, content.place), *styles):
             name = thumbnail_name(sha256)
             yield Preview(name, source, sha256, most, may_be_missing=may_be_missing)
         if record:
@@ -51,7 +51,7 @@ def previews_of(
                     may_be_missing=may_be_missing,
                 )
             yield Preview(
-                *(content_name(content, job.shape), job.content, content, most),
+                *(content_name(content.sha256, job.shape), content.place, content.sha256, most),
                 size=settings.size,
                 enlarge=settings.enlarge,
                 may_be_missing=may_be_missing,
@@ -122,8 +122,8 @@ def _content(row: TableRow, job: Job | None, previews: set[str]) -> Shown:
         return Shown(row.content)
     return Shown(
         row.content,
-        thumbnail=_url(thumbnail_name(job.content_sha256), previews),
-        whole=_url(content_name(job.content_sha256, job.shape), previews),
+        thumbnail=_url(thumbnail_name(job.content.sha256), previews),
+        whole=_url(content_name(job.content.sha256, job.shape), previews),
     )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from nst_core.images.resize import resize
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.adam import Adam
-from nst_core.transfer.descent import Best, Objective, is_finite, select
+from nst_core.transfer.optimizers.adam import Adam
+from nst_core.transfer.optimizers.descent import Best, Objective, is_finite, select
 
 
 class ExtendedAdamState(NamedTuple):

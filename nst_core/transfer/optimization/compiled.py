@@ -8,10 +8,10 @@ from typing import Any
 from nst_core.networks.encoder import Encoder
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.any_size import AnySize
-from nst_core.transfer.descent import Evaluation
-from nst_core.transfer.loss_weights import LossWeights
-from nst_core.transfer.losses import LossTerms, Targets, loss_terms
-from nst_core.transfer.optimizers import Optimizer
+from nst_core.transfer.losses.loss_weights import LossWeights
+from nst_core.transfer.losses.losses import LossTerms, Targets, loss_terms
+from nst_core.transfer.optimizers.descent import Evaluation
+from nst_core.transfer.optimizers.optimizers import Optimizer
 from nst_core.transfer.settings import Normalization, TvKind
 from nst_core.transfer.style_losses.losses import is_renewed, renewed
 from nst_core.transfer.tiles.compiled import TiledFunctions

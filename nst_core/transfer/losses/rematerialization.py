@@ -15,7 +15,7 @@ from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import apply_layer, preprocessed
 from nst_core.networks.topology import Layer
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.statistics import gram_matrix
+from nst_core.transfer.styles.statistics import gram_matrix
 
 Tensors = dict[str, tf.Tensor]
 Statistics = Callable[[tf.Tensor], Any]

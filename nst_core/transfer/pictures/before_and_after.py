@@ -8,20 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nst_core.images.pixels import Pixels
 from nst_core.images.resize import fit, resize
-from nst_core.transfer.chroma import with_chroma_of
-from nst_core.transfer.colors import (
+from nst_core.transfer.colors.chroma import with_chroma_of
+from nst_core.transfer.colors.colors import (
     ColorStatistics,
     blended_distribution,
     match_colors,
     match_histograms,
 )
+from nst_core.transfer.losses.terms import term_weights, weight_name, weights_at_strength
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.style_shares import color_shares
-from nst_core.transfer.terms import term_weights, weight_name, weights_at_strength
-
-_Pixels = NDArray[np.float32]
+from nst_core.transfer.styles.style_shares import color_shares
 
 
 def needs_style(settings: Settings) -> bool:
@@ -42,11 +41,11 @@ def at_strength(settings: Settings) -> Settings:
 
 
 def prepared_content(
-    content: _Pixels,
-    styles: Sequence[Sequence[_Pixels]],
+    content: Pixels,
+    styles: Sequence[Sequence[Pixels]],
     colors: ColorStatistics,
     settings: Settings,
-) -> _Pixels:
+) -> Pixels:
     """Return the content with the colors that it is optimized with.
 
     Args:
@@ -64,11 +63,11 @@ def prepared_content(
 
 
 def _matched(
-    content: _Pixels,
-    styles: Sequence[Sequence[_Pixels]],
+    content: Pixels,
+    styles: Sequence[Sequence[Pixels]],
     colors: ColorStatistics,
     settings: Settings,
-) -> _Pixels:
+) -> Pixels:
     """Return the content with all of the style's colors."""
     if not _matches_histograms(settings):
         return match_colors(content, colors, method=settings.color_match)
@@ -86,8 +85,8 @@ def _matched(
 
 
 def finished_picture(
-    pixels: _Pixels, content: _Pixels, settings: Settings, coverage: _Pixels | None = None
-) -> _Pixels:
+    pixels: Pixels, content: Pixels, settings: Settings, coverage: NDArray[np.float32] | None = None
+) -> Pixels:
     """Return the result, from the best picture of the optimization.
 
     Below full strength, it is blended with the content: at strength s, its share is s (2 - s), so
@@ -109,7 +108,7 @@ def finished_picture(
     return finished if coverage is None else within(original, finished, coverage)
 
 
-def within(outside: _Pixels, inside: _Pixels, coverage: _Pixels) -> _Pixels:
+def within(outside: Pixels, inside: Pixels, coverage: NDArray[np.float32]) -> Pixels:
     """Return a picture that is another one where it is stylized.
 
     Args:
@@ -119,7 +118,7 @@ def within(outside: _Pixels, inside: _Pixels, coverage: _Pixels) -> _Pixels:
     return outside + coverage * (inside - outside)
 
 
-def unfinished_picture(pixels: _Pixels, content: _Pixels, settings: Settings) -> _Pixels:
+def unfinished_picture(pixels: Pixels, content: Pixels, settings: Settings) -> Pixels:
     """Return the picture of which `finished_picture` would make these pixels, as far as possible.
 
     Below full strength, this is what the blend with the content was made of, clipped to [0, 1]. The
@@ -136,7 +135,7 @@ def unfinished_picture(pixels: _Pixels, content: _Pixels, settings: Settings) ->
     return np.clip(content + (pixels - content) / np.float32(share), 0, 1)
 
 
-def _blend(start: _Pixels, end: _Pixels, share: float) -> _Pixels:
+def _blend(start: Pixels, end: Pixels, share: float) -> Pixels:
     """Return a picture between two others, which is exactly one of them at a share of 0 or 1."""
     if share in (0, 1):
         return end if share else start

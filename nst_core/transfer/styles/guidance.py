@@ -5,19 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_core.images.pixels import PictureLike, as_pixels
+from nst_core.images.pixels import PictureLike, Pixels, as_pixels
 from nst_core.networks.topology import Topology
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.colors import match_colors
-from nst_core.transfer.guided import Region
-from nst_core.transfer.mask_checks import check_aspect, check_colors, check_settings
-from nst_core.transfer.mask_colors import Color, nearest
-from nst_core.transfer.masks import Regions, Weights, coverage_of, given_mask, scaled
+from nst_core.transfer.colors.colors import match_colors
+from nst_core.transfer.masks.guided import Region
+from nst_core.transfer.masks.mask_checks import check_aspect, check_colors, check_settings
+from nst_core.transfer.masks.mask_colors import Color, nearest
+from nst_core.transfer.masks.masks import Regions, Weights, coverage_of, given_mask, scaled
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import octave_targets
-from nst_core.transfer.targets import StyleTargets
-
-_Pixels = NDArray[np.float32]
+from nst_core.transfer.styles.statistics import octave_targets
+from nst_core.transfer.styles.targets import StyleTargets
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,11 @@ class Guidance:
         return cls(weights, tuple(_targets_of(color, targets) for color in regions.colors))
 
     @property
-    def coverage(self) -> _Pixels:
+    def coverage(self) -> NDArray[np.float32]:
         """How much of each pixel is stylized, float32 (height, width, 1) in [0, 1]."""
         return coverage_of(self.weights)
 
-    def prepared(self, content: _Pixels, settings: Settings) -> _Pixels:
+    def prepared(self, content: Pixels, settings: Settings) -> Pixels:
         """Return the content with the colors that it is optimized with.
 
         Each region gets the colors of its own style, and the rest stays as it is.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nst_core.errors import UserError
 from nst_core.images.pixels import PictureLike, pixels_and_alpha
 from nst_core.images.resize import fit, resize
-from nst_core.transfer.mask_colors import (
+from nst_core.transfer.masks.mask_colors import (
     MOST_REGIONS,
     NOISE,
     Color,

@@ -2,10 +2,10 @@
 
 import math
 
-from nst_core.transfer.adam import Adam
-from nst_core.transfer.extended_adam import ExtendedAdam
-from nst_core.transfer.lbfgs import Lbfgs
-from nst_core.transfer.learning_rate import is_extended
+from nst_core.transfer.optimizers.adam import Adam
+from nst_core.transfer.optimizers.extended_adam import ExtendedAdam
+from nst_core.transfer.optimizers.lbfgs import Lbfgs
+from nst_core.transfer.optimizers.learning_rate import is_extended
 from nst_core.transfer.settings import Settings
 
 Optimizer = Lbfgs | Adam

@@ -11,16 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_core.images.pixels import PictureLike, as_pixels
+from nst_core.images.pixels import PictureLike, Pixels, as_pixels
 from nst_core.images.resize import resize
 from nst_core.motion.flow import Flow, optical_flow, resized_flow
 from nst_core.motion.reliability import reliable
 from nst_core.motion.warping import warped
-from nst_core.transfer.before_and_after import unfinished_picture
-from nst_core.transfer.masks import Regions, coverage_of, given_mask
+from nst_core.transfer.masks.masks import Regions, coverage_of, given_mask
+from nst_core.transfer.pictures.before_and_after import unfinished_picture
 from nst_core.transfer.settings import Settings
-
-_Pixels = NDArray[np.float32]
 
 
 class FrameBefore(NamedTuple):
@@ -51,22 +49,22 @@ class Followed(NamedTuple):
             times how much of each pixel is stylized in both frames.
     """
 
-    picture: _Pixels
+    picture: Pixels
     mask: NDArray[np.float32]
 
     def at(self, height: int, width: int) -> "Followed":
         """Return the same at another size, in pixels."""
         return Followed(*(resize(values, height, width) for values in self))
 
-    def within(self, coverage: _Pixels) -> "Followed":
+    def within(self, coverage: NDArray[np.float32]) -> "Followed":
         """Return the same if each pixel is stylized only so much, in (height, width, 1)."""
         return self._replace(mask=self.mask * coverage[..., 0])
 
 
 def follow(
     before: FrameBefore,
-    content: _Pixels,
-    prepared: _Pixels,
+    content: Pixels,
+    prepared: Pixels,
     settings: Settings,
     shape: tuple[int, int],
 ) -> Followed:
@@ -98,7 +96,7 @@ def follow(
     return Followed(np.where(is_same, moved, resize(prepared, *shape)), mask)
 
 
-def _coverage(mask: PictureLike, settings: Settings, shape: tuple[int, int]) -> _Pixels:
+def _coverage(mask: PictureLike, settings: Settings, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return how much of each pixel a mask lets be stylized, float32 (height, width, 1)."""
     regions = Regions.of(mask, "mask of the frame before").scaled(*shape)
     return coverage_of(regions.feathered(settings.mask_feather).weights)

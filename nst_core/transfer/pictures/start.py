@@ -5,17 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_core.images.pixels import PictureLike, as_pixels
+from nst_core.images.pixels import PictureLike, Pixels, as_pixels
 from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
-from nst_core.transfer.before_and_after import prepared_content, within
-from nst_core.transfer.frames import Followed, FrameBefore, follow
-from nst_core.transfer.guidance import Guidance
-from nst_core.transfer.optimization import Pixels
+from nst_core.transfer.pictures.before_and_after import prepared_content, within
+from nst_core.transfer.pictures.frames import Followed, FrameBefore, follow
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.style_shares import start_shares
-from nst_core.transfer.styles import Blend, Samples, pictures_of
-from nst_core.transfer.targets import StyleTargets
+from nst_core.transfer.styles.guidance import Guidance
+from nst_core.transfer.styles.style_shares import start_shares
+from nst_core.transfer.styles.styles import Blend, Samples, pictures_of
+from nst_core.transfer.styles.targets import StyleTargets
 
 
 class Pictures(NamedTuple):

@@ -6,8 +6,8 @@ This module loads no TensorFlow.
 from collections.abc import Collection, Sequence
 
 from nst_core.images.pixels import PictureLike, as_pixels, pixels_and_alpha
-from nst_core.transfer.mask_colors import Color, nearest
-from nst_core.transfer.masks import MaskError, Regions, given_mask, shown
+from nst_core.transfer.masks.mask_colors import Color, nearest
+from nst_core.transfer.masks.masks import MaskError, Regions, given_mask, shown
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS
 

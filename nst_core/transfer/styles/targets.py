@@ -11,8 +11,8 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from nst_core.transfer.colors import ColorStatistics
-from nst_core.transfer.mask_colors import Color, as_color, as_text
+from nst_core.transfer.colors.colors import ColorStatistics
+from nst_core.transfer.masks.mask_colors import Color, as_color, as_text
 
 Array = NDArray[np.float32]
 LossTargets = Mapping[str, Mapping[str, Mapping[str, Array]]]

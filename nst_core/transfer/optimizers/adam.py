@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.descent import (
+from nst_core.transfer.optimizers.descent import (
     DIVERGED,
     RUNNING,
     Best,

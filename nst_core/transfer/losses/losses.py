@@ -20,17 +20,17 @@ from typing import Any, NamedTuple
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.conventions import Convention, convention_of
-from nst_core.transfer.guided import Region, region_statistics
-from nst_core.transfer.loss_weights import NOTHING, LossWeights
-from nst_core.transfer.rematerialization import rematerialized
-from nst_core.transfer.self_similarity import with_channel
+from nst_core.transfer.losses.conventions import Convention, convention_of
+from nst_core.transfer.losses.loss_weights import NOTHING, LossWeights
+from nst_core.transfer.losses.rematerialization import rematerialized
+from nst_core.transfer.losses.self_similarity import with_channel
+from nst_core.transfer.losses.terms import terms_of
+from nst_core.transfer.masks.guided import Region, region_statistics
 from nst_core.transfer.settings import Normalization, TvKind
-from nst_core.transfer.statistics import gram_matrix
 from nst_core.transfer.style_losses.costs import GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.relative import relative_loss
-from nst_core.transfer.terms import terms_of
+from nst_core.transfer.styles.statistics import gram_matrix
 
 
 class Targets(NamedTuple):

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.settings import Normalization, TvKind
-from nst_core.transfer.style_losses.relative import relative_loss
-from nst_core.transfer.variation import (
+from nst_core.transfer.losses.variation import (
     VARIATIONS,
     common_variation,
     summed_variation,
     total_variation,
 )
+from nst_core.transfer.settings import Normalization, TvKind
+from nst_core.transfer.style_losses.relative import relative_loss
 
 
 def mean_squared_loss(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

@@ -11,16 +11,16 @@ from nst_core.images.resize import fit, resize
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.colors import color_statistics, pooled_statistics
-from nst_core.transfer.mask_checks import style_regions
-from nst_core.transfer.masks import WHITE, Weights, scaled
+from nst_core.transfer.colors.colors import color_statistics, pooled_statistics
+from nst_core.transfer.masks.mask_checks import style_regions
+from nst_core.transfer.masks.masks import WHITE, Weights, scaled
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import GramKind, Settings
 from nst_core.transfer.style_losses.costs import GRAM
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.weighted import guided_gram_matrix, mean_over_positions
-from nst_core.transfer.styles import Samples, pictures_of
-from nst_core.transfer.targets import Array, LossTargets, StyleTargets
+from nst_core.transfer.styles.styles import Samples, pictures_of
+from nst_core.transfer.styles.targets import Array, LossTargets, StyleTargets
 
 _OfRegion = Mapping[str, tf.Tensor]
 """The weights of a region by layer, float32 (height, width, 1); empty if there is no region."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nst_core.quiet_tensorflow import tf
+from nst_core.transfer.losses.terms import term_weights, terms_of
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import GRAM
-from nst_core.transfer.terms import term_weights, terms_of
 
 NOTHING: Mapping[str, Any] = {}
 """A dictionary, because TensorFlow cannot take other mappings apart and build them again."""

@@ -5,35 +5,32 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nst_core.images.pixels import Pixels
 from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.forward import current_device
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.checkpoint import Checkpoint, CheckpointError, Totals
-from nst_core.transfer.compiled import Compiled, compile_for
-from nst_core.transfer.descent import CONVERGED, DIVERGED, RUNNING, Best
-from nst_core.transfer.extended_adam import carried
-from nst_core.transfer.frames import Followed
-from nst_core.transfer.gradient_scales import with_scales
-from nst_core.transfer.guidance import Guidance
-from nst_core.transfer.lbfgs import Lbfgs
-from nst_core.transfer.learning_rate import has_schedule, step_size
-from nst_core.transfer.loss_weights import LossWeights, loss_weights
-from nst_core.transfer.losses import LossTerms, Targets
+from nst_core.transfer.losses.loss_weights import LossWeights, loss_weights
+from nst_core.transfer.losses.losses import LossTerms, Targets
+from nst_core.transfer.losses.self_similarity import with_channel
+from nst_core.transfer.losses.terms import LOSS_TERMS, Losses, term_weights
 from nst_core.transfer.octaves import REPORT_EVERY
-from nst_core.transfer.optimizers import Optimizer, optimizer_of
-from nst_core.transfer.self_similarity import with_channel
+from nst_core.transfer.optimization.checkpoint import Checkpoint, CheckpointError, Totals
+from nst_core.transfer.optimization.compiled import Compiled, compile_for
+from nst_core.transfer.optimization.gradient_scales import with_scales
+from nst_core.transfer.optimizers.descent import CONVERGED, DIVERGED, RUNNING, Best
+from nst_core.transfer.optimizers.extended_adam import carried
+from nst_core.transfer.optimizers.lbfgs import Lbfgs
+from nst_core.transfer.optimizers.learning_rate import has_schedule, step_size
+from nst_core.transfer.optimizers.optimizers import Optimizer, optimizer_of
+from nst_core.transfer.pictures.frames import Followed
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import content_targets, octave_targets
-from nst_core.transfer.targets import StyleTargets
-from nst_core.transfer.terms import LOSS_TERMS, Losses, term_weights
+from nst_core.transfer.styles.guidance import Guidance
+from nst_core.transfer.styles.statistics import content_targets, octave_targets
+from nst_core.transfer.styles.targets import StyleTargets
 from nst_core.transfer.tiles.grid import Grid, Tiles
 from nst_core.transfer.tiles.losses import TiledTargets, tiled_content
-
-Pixels = NDArray[np.float32]
-"""sRGB in [0, 1], (height, width, 3)."""
 
 
 class NotFiniteError(ArithmeticError):

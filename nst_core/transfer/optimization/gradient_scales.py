@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nst_core.images.pixels import Pixels
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.compiled import Compiled
-from nst_core.transfer.loss_weights import LossWeights
-
-_Pixels = NDArray[np.float32]
+from nst_core.transfer.losses.loss_weights import LossWeights
+from nst_core.transfer.optimization.compiled import Compiled
 
 STEP = 0.05
 """How far the content moves toward the style before gradients are measured: the root mean square of
@@ -29,7 +28,7 @@ about the same with scales as without.
 
 
 def with_scales(
-    compiled: Compiled, content: _Pixels, targets: Any, weights: LossWeights
+    compiled: Compiled, content: Pixels, targets: Any, weights: LossWeights
 ) -> LossWeights:
     """Return weights with scales, by which the sizes of all gradients are as in `SHARES`.
 
@@ -47,7 +46,7 @@ def with_scales(
         weights: without scales.
     """
 
-    def gradient_of(term: str, pixels: _Pixels) -> _Pixels:
+    def gradient_of(term: str, pixels: Pixels) -> NDArray[np.float32]:
         found = compiled.gradient(tf.constant(pixels), targets, weights.alone(term))
         return np.asarray(found)
 
@@ -57,7 +56,7 @@ def with_scales(
     return weights._replace(scales=_scales(sizes))
 
 
-def size_of(gradient: _Pixels) -> float:
+def size_of(gradient: NDArray[np.float32]) -> float:
     """Return the root mean square of a gradient."""
     return float(np.sqrt(np.mean(np.square(gradient, dtype=np.float64))))
 

@@ -18,16 +18,16 @@ from collections.abc import Mapping, Sequence
 
 from nst_core.images.pixels import PictureLike
 from nst_core.networks.encoder import Encoder
-from nst_core.transfer.colors import ColorStatistics
-from nst_core.transfer.mask_checks import ONE_PICTURE
-from nst_core.transfer.masks import MaskError
+from nst_core.transfer.colors.colors import ColorStatistics
+from nst_core.transfer.masks.mask_checks import ONE_PICTURE
+from nst_core.transfer.masks.masks import MaskError
 from nst_core.transfer.settings import Settings
-from nst_core.transfer.statistics import style_targets
 from nst_core.transfer.style_losses.losses import STYLE_LOSSES
 from nst_core.transfer.style_losses.pooling import weighted_mean
-from nst_core.transfer.style_shares import Shares, shares_of_styles, why_not_mixed
-from nst_core.transfer.styles import Blend, Samples
-from nst_core.transfer.targets import Array, LossTargets, StyleTargets
+from nst_core.transfer.styles.statistics import style_targets
+from nst_core.transfer.styles.style_shares import Shares, shares_of_styles, why_not_mixed
+from nst_core.transfer.styles.styles import Blend, Samples
+from nst_core.transfer.styles.targets import Array, LossTargets, StyleTargets
 
 
 def targets_of(

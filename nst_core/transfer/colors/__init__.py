@@ -1,0 +1,1 @@
+"""The colors of pictures, and their transfer from one picture to another."""

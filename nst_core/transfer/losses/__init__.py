@@ -1,0 +1,1 @@
+"""The loss: its terms and their weights, its formulas, and the features behind it."""

@@ -1,0 +1,1 @@
+"""The optimizers, for any objective of a point within bounds."""
