@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst_core.images.levels import from_levels
+from nst_core.images.pixels import Pixels
 from nst_core.images.read import Picture
 from nst_core.images.write import Contents
 from nst_core.storage.files import make_durable
@@ -46,23 +47,10 @@ def write_results(
     from nst_core.devices import peak_memory_mb
 
     facts = {**_facts(job, outcome), "degraded": degraded}
-    pixels, settings = from_levels(outcome.pixels), job.settings
-    contents = Contents(
-        pixels if outcome.unrounded is None else outcome.unrounded,
-        content.alpha if settings.keep_alpha else None,
-        {KEYWORD: Provenance(**facts, **_sources(job)).to_text()},
-        depth=settings.depth,
-        quality=settings.quality,
-        metadata=content.metadata.reduced(settings.metadata),
-    )
-    picture = format_of(job.output).encode(contents)
+    picture = format_of(job.output).encode(_contents(job, content, outcome, facts))
     curve_file = FileReference.write(output.curve(job.output), curve_csv(curve))
     file = FileReference.write(output.picture(job.output), picture)
-    keep_content(output, job.content.sha256, content.rgb)
-    keep_thumbnail(output, job.content.sha256, content.rgb)
-    keep_thumbnail(output, file.sha256, pixels)
-    if not format_of(job.output).in_browsers:
-        keep_content(output, file.sha256, pixels)
+    _write_previews(job, content, from_levels(outcome.pixels), file, output)
     # No record may survive a power failure that its files do not survive.
     make_durable(file.path, curve_file.path)
     return PictureRecord(
@@ -78,6 +66,30 @@ def write_results(
         warnings=_warnings(job, outcome, degraded),
         **facts,
     )
+
+
+def _contents(job: Job, content: Picture, outcome: "Outcome", facts: dict[str, Any]) -> Contents:
+    """Return what goes into the file of a row's result."""
+    settings = job.settings
+    return Contents(
+        outcome.pixels if outcome.unrounded is None else outcome.unrounded,
+        content.alpha if settings.keep_alpha else None,
+        {KEYWORD: Provenance(**facts, **_sources(job)).to_text()},
+        depth=settings.depth,
+        quality=settings.quality,
+        metadata=content.metadata.reduced(settings.metadata),
+    )
+
+
+def _write_previews(
+    job: Job, content: Picture, pixels: Pixels, file: FileReference, output: OutputFolder
+) -> None:
+    """Write the page's pictures of a row's content and result."""
+    keep_content(output, job.content.sha256, content.rgb)
+    keep_thumbnail(output, job.content.sha256, content.rgb)
+    keep_thumbnail(output, file.sha256, pixels)
+    if not format_of(job.output).in_browsers:
+        keep_content(output, file.sha256, pixels)
 
 
 def _warnings(job: Job, outcome: "Outcome", degraded: str) -> tuple[str, ...]:
