@@ -44,6 +44,10 @@ class FileSettings(BaseModel):
         le=100,
         description="quality of jpeg and webp; webp is lossless at 100",
     )
+    enlarge_result: bool = Field(
+        False,
+        description="finally enlarge the result to the content's own size, if that is larger",
+    )
     metadata: MetadataChoice = Field(
         "private",
         description="what a result takes over from its photograph: all (keep), all but the place, "

@@ -54,6 +54,7 @@ def style_key(
     mask: str = "",
     *,
     to_blend: bool = False,
+    space: str = "",
 ) -> str:
     """Return the key of a style's targets.
 
@@ -65,6 +66,8 @@ def style_key(
         mask: digest of the style's mask, or `ALPHA`; empty if there is none.
         to_blend: whether the row has other styles, too. This matters only for style losses whose
             targets must then differ.
+        space: digest of the ICC profile of the space in which the pictures are seen; empty for
+            sRGB.
 
     Returns:
         64 hexadecimal digits.
@@ -79,6 +82,7 @@ def style_key(
             "encoder": encoder_fingerprint,
             **_other_losses(settings),
             **_later_facts(settings, mask, to_blend=to_blend),
+            **({"space": space} if space else {}),
         }
     )
 
@@ -125,6 +129,7 @@ def row_key(
     init_sha256: str = "",
     mask: str = "",
     previous: Mapping[str, str] = MappingProxyType({}),
+    deep_sha256: str = "",
 ) -> str:
     """Return the key of a result, from the content picture, the style's key and the settings.
 
@@ -141,6 +146,7 @@ def row_key(
             between both; see `frame_facts`. All frames before it are covered, too, because each key
             covers that of the frame before. Without it, the weights of terms that only such frames
             have do not matter.
+        deep_sha256: digest of the content's levels of 16 bits, if they are used; otherwise empty.
 
     Returns:
         64 hexadecimal digits.
@@ -160,6 +166,7 @@ def row_key(
             **({"init": init_sha256} if init_sha256 else {}),
             **({"mask": mask, "mask_feather": settings.mask_feather} if mask else {}),
             **({"previous": {**previous}} if previous else {}),
+            **({"deep": deep_sha256} if deep_sha256 else {}),
         }
     )
 
@@ -191,6 +198,8 @@ def file_key(row: str, settings: Settings) -> str:
         facts["quality"] = settings.quality
     if settings.depth != 8:
         facts["depth"] = settings.depth
+    if settings.enlarge_result:
+        facts["enlarge_result"] = True
     if settings.metadata != "private":
         facts["metadata"] = settings.metadata
     return _digest({"row": row, **facts}) if facts else row

@@ -59,7 +59,7 @@ class Outcome(WithPicture):
         recoveries: how often the optimization went back to its best picture because a loss was not
             finite.
         unrounded: the pixels before they were rounded, sRGB in [0, 1], float32, if the settings ask
-            for a depth of 16 bits; None otherwise.
+            for a depth of 16 bits or an enlarged result; None otherwise.
     """
 
     pixels: NDArray[np.uint8]

@@ -12,7 +12,7 @@ from nst_core.images.pixels import PictureLike, Pixels
 from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.octaves import octave_shapes, shape_of_result
+from nst_core.transfer.octaves import octave_shapes, shape_of_result, sized
 from nst_core.transfer.optimization.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.optimization.optimization import OctaveTask, Report
 from nst_core.transfer.outcomes import Iterate as Iterate
@@ -65,6 +65,7 @@ def stylize(
         NotFiniteError: the loss of the starting picture is not finite.
     """
     pictures = Pictures.of(content, style, init, before)  # checked before weights are loaded
+    settings = sized(settings, pictures.content.shape)
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
     targets = targets_of(encoder, style, settings, style_mask)
     steps = iterates(
@@ -125,7 +126,8 @@ def iterates(
         ValueError, NotFiniteError: as in `stylize`.
         CheckpointError: it belongs to another stylization.
     """
-    given, settings = Pictures.of(content, style, init, before), at_strength(settings)
+    given = Pictures.of(content, style, init, before)
+    settings = at_strength(sized(settings, given.content.shape))
     shape = shape_of_result(encoder.topology, given.content.shape[:2], settings)
     guidance = Guidance.of(content, content_mask, targets, settings, shape)
     prepared, start, frame = beginning(encoder, given, targets, settings, shape, seed, guidance)
@@ -225,6 +227,7 @@ def _iterate(
 def _outcome(end: _End, start: Pixels, finished: Pixels, settings: Settings) -> Outcome:
     """Return the picture as it is saved, with the losses of its rounded pixels."""
     saved = to_levels(finished)
+    is_needed = settings.depth > 8 or settings.enlarge_result
     return Outcome(
         pixels=saved,
         losses=end.last.losses_of(from_levels(saved)),
@@ -233,7 +236,7 @@ def _outcome(end: _End, start: Pixels, finished: Pixels, settings: Settings) -> 
         evaluations=end.totals.evaluations,
         stop_reason=end.stop_reason,
         recoveries=end.totals.recoveries,
-        unrounded=np.clip(finished, 0, 1) if settings.depth > 8 else None,
+        unrounded=np.clip(finished, 0, 1) if is_needed else None,
     )
 
 

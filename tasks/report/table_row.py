@@ -116,6 +116,7 @@ class TableRow:
     match_colors: bool | None = None
     color: str | None = None
     color_match: str | None = None
+    color_space: str | None = None
     start: str | None = None
     start_noise: float | None = None
     start_blend: float | None = None
@@ -141,6 +142,7 @@ class TableRow:
     format: str | None = None
     depth: int | None = None
     quality: int | None = None
+    enlarge_result: bool | None = None
     metadata: str | None = None
     encoder: str | None = None
     pooling: str | None = None

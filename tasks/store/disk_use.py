@@ -81,7 +81,7 @@ class PictureSizes:
 
     def of(self, job: Job) -> int:
         """Return the bytes of a job's picture, or the most that its format can take."""
-        height, width = job.shape
+        height, width = job.file_shape
         kind = _kind(job.output, job.settings)
         if pixels := self._pixels.get(kind):
             return round(self._bytes[kind] / pixels * height * width)

@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
+from skimage.transform import resize
 
 from nst_core.images.write import read_text
 from tasks.report.rebuild import Rebuilder
 from tasks.store.output_folder import OutputFolder
 from tasks.store.provenance import KEYWORD, Provenance
 from tests.photographs import CAMERA, EXPOSURE, SECRETS, Base, Ifd, photograph
+from tests.picture_files import P3_PROFILE
 from tests.pipeline.conftest import Batch
 
 HEADER = ("content", "style", "output", "format", "depth", "quality", "metadata")
@@ -153,3 +155,93 @@ def test_a_tiff_result_is_shown_on_the_page_as_a_file_that_browsers_show(
     # The content, and the result.
     assert sizes == [(24, 32)] * 2
     assert all(path.name in page for path in shown)
+
+
+def test_sixteen_bits_of_wide_colors_come_through_unchanged(
+    photographs: Batch, computed: list[str]
+) -> None:
+    """At a strength of 0, the result is the photograph: in its space, level by level."""
+    levels = np.random.default_rng(3).integers(0, 65536, (36, 48, 3), np.uint16)
+    folder, tags = photographs.folder, [(34675, "B", len(P3_PROFILE), P3_PROFILE, True)]
+    tifffile.imwrite(folder / "wide.tif", levels, photometric="rgb", extratags=tags)
+    tifffile.imwrite(folder / "low.tif", levels ^ 1, photometric="rgb", extratags=tags)
+    header = ("content", "style", "output", "color_space", "depth")
+    rows = [
+        ("wide.tif", "s.png", "own.tif", "content", "16"),
+        ("wide.tif", "s.png", "own-8", "content", ""),
+        ("wide.tif", "s.png", "srgb", "", ""),
+        ("low.tif", "s.png", "low.tif", "content", "16"),
+        ("a.png", "s.png", "plain", "content", ""),
+        ("a.png", "s.png", "plain-too", "", ""),
+    ]
+    settings = {"strength": 0, "size": 48, "color": "style"}
+    _, table = photographs.run(header, *rows, settings=settings)
+    table.index = pd.Index(["own", "own-8", "srgb", "low", "plain", "plain-too"])
+    assert done(table) == {*table.index}
+    np.testing.assert_array_equal(tifffile.imread(path_of(photographs, table, "own")), levels)
+    np.testing.assert_array_equal(tifffile.imread(path_of(photographs, table, "low")), levels ^ 1)
+    profiles, pixels = {}, {}
+    for name in ("own", "own-8", "srgb", "plain"):
+        with Image.open(path_of(photographs, table, name)) as image:
+            profiles[name] = image.info.get("icc_profile")
+            pixels[name] = np.asarray(image).astype(int)
+    expected = {"own": P3_PROFILE, "own-8": P3_PROFILE, "srgb": None, "plain": None}
+    assert profiles == expected
+    assert np.abs(pixels["own-8"] - levels / 257).max() <= 1
+    # Clipped to sRGB, many colors are others.
+    assert np.abs(pixels["srgb"] - levels / 257).mean() > 5
+    # A content without a profile of its own is sRGB either way, so that both rows are one.
+    assert table.loc["plain", "key"] == table.loc["plain-too", "key"]
+    assert table.loc["plain", "color_space"] == "srgb"
+    assert len({*table["key"]}) == 5
+    rebuilder = Rebuilder(photographs.folder, [photographs.folder])
+    path = path_of(photographs, table, "own")
+    row = rebuilder.rebuild(path, Provenance.of(path))
+    assert row.lost == ()
+    assert row.cells["color_space"] == "content"
+    computed.clear()
+    _, table = photographs.run(tuple(row.cells), tuple(row.cells.values()))
+    assert (set(table["status"]), computed) == ({"cached"}, [])
+
+
+def test_results_of_the_original_size_and_enlarged_ones(
+    photographs: Batch, computed: list[str]
+) -> None:
+    header = ("content", "style", "output", "size", "enlarge_result", "depth", "keep_alpha")
+    clear = Image.open(photographs.folder / "a.png").convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(clear.size))
+    clear.save(photographs.folder / "clear.png")
+    rows = [
+        ("p.jpg", "s.png", "whole", "original", "", "", ""),
+        ("p.jpg", "s.png", "small", "32", "", "", ""),
+        ("p.jpg", "s.png", "large", "32", "yes", "", ""),
+        ("p.jpg", "s.png", "deep.tif", "32", "yes", "16", ""),
+        ("clear.png", "s.png", "clear", "32", "yes", "", "yes"),
+    ]
+    _, table = photographs.run(header, *rows)
+    table.index = pd.Index(["whole", "small", "large", "deep", "clear"])
+    assert done(table) == {*table.index}
+    assert list(table["width"]) == [36, 24, 36, 36, 48]
+    assert list(table["height"]) == [48, 32, 48, 48, 36]
+    assert list(table["size"]) == [48, 32, 32, 32, 32]
+    with Image.open(path_of(photographs, table, "small")) as image:
+        small = np.asarray(image).astype(np.float64) / 255
+    # An independent enlargement, whose filter differs a little.
+    expected = resize(small, (48, 36), order=3, mode="edge")
+    with Image.open(path_of(photographs, table, "large")) as image:
+        assert np.abs(np.asarray(image) / 255 - expected).mean() < 0.02
+    deep = tifffile.imread(path_of(photographs, table, "deep"))
+    assert np.abs(deep / 65535 - expected).mean() < 0.02
+    with Image.open(path_of(photographs, table, "clear")) as image:
+        assert (image.mode, image.size) == ("RGBA", (48, 36))
+        ramp = np.asarray(image.getchannel("A")).astype(int)
+        assert np.abs(ramp - np.asarray(clear.getchannel("A"))).max() <= 12
+    rebuilder = Rebuilder(photographs.folder)
+    for name, cell in (("whole", "48"), ("large", "32")):
+        path = path_of(photographs, table, name)
+        cells = rebuilder.rebuild(path, Provenance.of(path)).cells
+        assert cells["size"] == cell
+        assert cells.get("enlarge_result", "") == ("true" if name == "large" else "")
+    computed.clear()
+    _, table = photographs.run(header, *rows)
+    assert (set(table["status"]), computed) == ({"cached"}, [])

@@ -82,6 +82,7 @@ OTHER_VALUES = {
     "match_colors": False,
     "color": "content",
     "color_match": "pca",
+    "color_space": "content",
     "start": "noise",
     "start_noise": 2.0,
     "start_blend": 0.5,
@@ -165,6 +166,7 @@ def test_rotations_masks_and_other_styles_are_in_the_key_of_a_style_only_if_they
 OTHER_FILES = {
     "format": ["jpeg", "webp", "tiff"],
     "depth": [16],
+    "enlarge_result": [True],
     "metadata": ["keep", "none"],
 }
 

@@ -168,7 +168,7 @@ def test_all_wrong_options_are_reported_at_once(capsys: pytest.CaptureFixture[st
     arguments = ["m.csv", "-o", "out", "--size", "3", "--save-every", "15", "--runner", "slurm"]
     assert request_of(arguments) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "--size: found '3'; expected a number greater than or equal to 16",
+        "--size: found '3'; expected 16 to 8192, or original",
         "--save-every: found '15'; expected a multiple of 10",
         "--runner: found 'slurm'; expected 'local', 'ray' or 'dask'",
     ]
