@@ -200,24 +200,15 @@ def _job(
     content = _facts(found[row.content])
     others = {column: _facts(found[place]) for column, place in row.sources if column in OPTIONAL}
     init_sha256 = others[INIT].sha256 if INIT in others else ""
-    space = content.profile_sha256 if row.settings.color_space == "content" else ""
-    # Other spaces are converted to sRGB with 8 bits.
-    is_deep = row.settings.depth == 16 and space == content.profile_sha256
-    deep_sha256 = content.deep_sha256 if is_deep else ""
-    styles, settings = styles_of_row(row, encoder.fingerprint, found, masks.style.digest, space)
+    of_job = _content_of_job(row, content, masks)
+    of_styles = (masks.style.digest, of_job.profile_sha256)
+    styles, settings = styles_of_row(row, encoder.fingerprint, found, *of_styles)
     targets_key = blend_key([style.key for style in styles], settings)
-    others_of_key = (init_sha256, masks.content.digest, frame.facts, deep_sha256)
+    others_of_key = (init_sha256, masks.content.digest, frame.facts, of_job.deep_sha256)
     pixels_key = row_key(content.sha256, targets_key, settings, *others_of_key)
     return Job(
         line=row.line,
-        content=JobContent(
-            place=row.content.absolute(),
-            sha256=content.sha256,
-            shape=(content.height, content.width),
-            mask=masks.content.of_job(row.content_mask),
-            profile_sha256=space,
-            deep_sha256=deep_sha256,
-        ),
+        content=of_job,
         styles=styles,
         init=None if row.init is None else row.init.absolute(),
         style_mask=masks.style.of_job(row.style_mask),
@@ -231,6 +222,20 @@ def _job(
         warnings=tuple(warnings_of_pictures(content, facts_of_styles(row, styles, found), others)),
         priority=row.priority,
         **frame.fields,
+    )
+
+
+def _content_of_job(row: Row, content: PictureFacts, masks: MasksOfRow) -> JobContent:
+    space = content.profile_sha256 if row.settings.color_space == "content" else ""
+    # Other spaces are converted to sRGB with 8 bits.
+    is_deep = row.settings.depth == 16 and space == content.profile_sha256
+    return JobContent(
+        place=row.content.absolute(),
+        sha256=content.sha256,
+        shape=(content.height, content.width),
+        mask=masks.content.of_job(row.content_mask),
+        profile_sha256=space,
+        deep_sha256=content.deep_sha256 if is_deep else "",
     )
 
 
