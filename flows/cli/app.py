@@ -7,33 +7,41 @@ from importlib.metadata import version
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
+from rich.console import Console
 
 from flows.cli.cache_app import cache_app
-from flows.cli.exit_codes import UNUSABLE
+from flows.cli.completion import add_completion
+from flows.cli.examples import show_examples
+from flows.cli.installation import add_installation
+from flows.cli.layout_options import Asked, asking_for_rows
 from flows.cli.main import end_on_signal, main
+from flows.cli.manifest_command import write_manifest
+from flows.cli.mistakes import explained
 from flows.cli.options import (
-    OUTPUT,
-    PATH_OR_URL,
+    FOLDER,
     ROW_OPTIONS,
     WHEN,
-    BlendSteps,
-    Cache,
-    Flag,
+    DryRun,
+    FileOption,
+    FolderOption,
     Fps,
     Json,
     OutputJson,
-    PlaceOption,
+    Quiet,
     Seconds,
+    ShowRows,
     Side,
     TextOption,
+    Verbose,
     asking,
     to_places,
 )
-from flows.cli.terminal import Terminal
+from flows.cli.preview_app import preview_app
+from flows.cli.terminal import Terminal, refuse
 from flows.cli.weights_app import weights_app
 from flows.process import environment
 from flows.process.signals import answer_signals
-from nst_core.storage.files import user_cache
+from nst_core.errors import UserError
 from nst_core.storage.places import Place
 from tasks.request import BatchRequest, CheckRequest
 
@@ -41,38 +49,50 @@ __all__ = ["app", "main"]
 
 app = App(
     name="nst-batch",
+    error_console=Console(stderr=True, soft_wrap=True, highlight=False),
     help="Neural style transfer for thousands of pictures. The program reads a CSV manifest of "
     "content and style pairs, and writes the pictures and a table of their losses.",
     version=lambda: version("nst-batch"),
-    error_formatter=str,
+    error_formatter=explained,
 )
+app.command(preview_app)
 app.command(cache_app)
 app.command(weights_app)
+app.command(write_manifest, name="manifest")
 
 
-@app.command
-@asking(BatchRequest)
+ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
+"""What the usage of a command shows after its options: a manifest, or photographs."""
+
+
+@app.command(usage=f"Usage: nst-batch run [OPTIONS] {ROWS.format('run')}")
+@asking_for_rows(BatchRequest)
 def run(
-    request: BatchRequest,
+    asked: Asked,
     *,
+    dry_run: DryRun = False,
     json: OutputJson = False,
-    verbose: Annotated[
-        bool, Flag, Parameter(group=OUTPUT, help="show the logs of Prefect and TensorFlow")
-    ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
-    """Stylize the rows of a manifest that are not done yet.
+    """Stylize photographs, or the rows of a manifest, that are not done yet.
+
+    With `--style`, the photographs are laid out as the rows of a manifest, which is kept in the
+    output folder as `manifest.csv`; the same command does what is new.
 
     Exit code 0: every row that is asked for has its picture. 1: some of them failed or are
     invalid; the others are done. 2: the manifest, an option or a folder cannot be used; nothing
     ran. 3: the batch ended early. 4: the time was up before all rows were done. 130: the batch was
     interrupted. After 3, 4 and 130, rerun the same command to resume.
     """
+    if dry_run:
+        return _show_plan(asked, Terminal(as_json=json))
     # Nothing can be lost before the flow runs.
     answer_signals(end_on_signal)
     environment.prepare(verbose=verbose)
     from flows.cli.commands.run import run as run_batch
 
-    return run_batch(Terminal(as_json=json), request, verbose=verbose)
+    return run_batch(Terminal(as_json=json, is_quiet=quiet), asked, verbose=verbose)
 
 
 @app.command
@@ -105,30 +125,34 @@ def serve(
     return serve_manifest(Terminal(), request, name=name, cron=cron, timezone=timezone)
 
 
-@app.command
-@asking(CheckRequest, ROW_OPTIONS)
-def check(request: CheckRequest, *, json: OutputJson = False) -> int:
-    """List every error in every row of a manifest; nothing is run or written.
+@app.command(usage=f"Usage: nst-batch check [OPTIONS] {ROWS.format('check')}")
+@asking_for_rows(CheckRequest, ROW_OPTIONS)
+def check(asked: Asked, *, json: OutputJson = False) -> int:
+    """List every error in every row of a manifest, or of photographs; nothing is run or written.
 
     Exit code 0: no errors. 1: some rows have errors, or results cannot be written to the output
     folder. 2: the manifest or an option cannot be used at all.
     """
     from flows.cli.commands.check import check as check_manifest
 
-    return check_manifest(Terminal(as_json=json), request)
+    return check_manifest(Terminal(as_json=json), asked)
 
 
-@app.command
-@asking(BatchRequest, [*ROW_OPTIONS, "only", "devices"])
-def plan(request: BatchRequest, *, json: OutputJson = False) -> int:
+@app.command(usage=f"Usage: nst-batch plan [OPTIONS] {ROWS.format('plan')}")
+@asking_for_rows(BatchRequest, [*ROW_OPTIONS, "only", "limit", "devices"])
+def plan(asked: Asked, *, rows: ShowRows = False, json: OutputJson = False) -> int:
     """Show what a run would do: rows, styles to compute, time, memory and disk."""
+    return _show_plan(asked, Terminal(as_json=json), with_rows=rows)
+
+
+def _show_plan(asked: Asked, terminal: Terminal, *, with_rows: bool = False) -> int:
     from flows.cli.commands.plan import plan as plan_manifest
 
-    return plan_manifest(Terminal(as_json=json), request)
+    return plan_manifest(terminal, asked, with_rows=with_rows)
 
 
 @app.command(usage="Usage: nst-batch plot [OPTIONS] OUTPUT [ROW]")
-def plot(output: PlaceOption, row: str | None = None, /, *, json: Json = False) -> int:
+def plot(output: FolderOption, row: str | None = None, /, *, json: Json = False) -> int:
     """Plot the loss curve of a row, or the total losses of all rows, as PNG and as SVG.
 
     Args:
@@ -144,7 +168,7 @@ def plot(output: PlaceOption, row: str | None = None, /, *, json: Json = False) 
 
 @app.command(usage="Usage: nst-batch animate [OPTIONS] OUTPUT [ROW]")
 def animate(
-    output: PlaceOption,
+    output: FolderOption,
     row: str | None = None,
     /,
     *,
@@ -174,8 +198,8 @@ def animate(
 
     terminal, folder = Terminal(as_json=json), OutputFolder(output)
     if (row is None) == (sequence is None):
-        terminal.fail("animate: expected a row or --sequence, and not both; add one, or remove one")
-        return UNUSABLE
+        wrong = "animate: expected a row or --sequence, and not both; add one, or remove one"
+        return refuse(terminal, UserError(wrong))
     if sequence is not None:
         return film(terminal, folder, sequence, format, size=size, fps=fps)
     return write_animation(terminal, folder, row or "", format, size=size, seconds=seconds)
@@ -183,14 +207,14 @@ def animate(
 
 @app.command(name="show", usage="Usage: nst-batch show [OPTIONS] PICTURE [MORE...]")
 def show_provenance(
-    picture: PlaceOption,
+    picture: FileOption,
     /,
-    *more: PlaceOption,
+    *more: FileOption,
     look_in: Annotated[
         tuple[Place, ...],
         Parameter(
             converter=to_places,
-            metavar=PATH_OR_URL,
+            metavar=FOLDER,
             negative="",
             show_default=False,
             help="folder to search for contents and styles, which are recognized by their pixels; "
@@ -215,80 +239,6 @@ def show_provenance(
     return show(Terminal(as_json=json), (picture, *more), look_in)
 
 
-@app.command(name="manifest")
-def write_manifest(
-    contents: str,
-    styles: str,
-    /,
-    *,
-    output: Annotated[PlaceOption, Parameter(alias="-o", help="the CSV file to write")],
-    sequence: TextOption | None = None,
-    flow: TextOption | None = None,
-    overwrite: Annotated[bool, Flag] = False,
-    blend_steps: BlendSteps | None = None,
-    json: Json = False,
-) -> int:
-    """Write a manifest that pairs every content with every style, from two folders or globs.
-
-    With `--sequence`, the contents are the frames of a moving picture, in the order of the numbers
-    in their names (frame2 before frame10), and there is one style.
-
-    Args:
-        contents: folder, or quoted glob such as 'photos/**/*.jpg'
-        styles: folder, or quoted glob
-        sequence: name of the moving picture whose frames the contents are
-        flow: folder or quoted glob of .flo files, from each frame but the first to the one before;
-            computed if omitted
-        overwrite: replace the file if it exists
-        blend_steps: instead of pairs, write so many blends that lead from one of two styles to the
-            other, or a square of so many blends along each side between three or four styles
-    """
-    from flows.cli.commands.pairs import write_pairs
-
-    return write_pairs(
-        *(Terminal(as_json=json), contents, styles, output),
-        overwrite=overwrite,
-        sequence=sequence or "",
-        flow=flow or "",
-        blend_steps=blend_steps,
-    )
-
-
-@app.command
-def demo(folder: PlaceOption, /, *, json: Json = False) -> int:
-    """Write sample pictures, and a manifest for them, into a folder.
-
-    Args:
-        folder: the folder for them, which is created if it does not exist
-    """
-    from flows.cli.commands.demo import write_demo
-
-    return write_demo(Terminal(as_json=json), folder)
-
-
-@app.command
-def presets(*, json: Json = False) -> int:
-    """Show the settings of each preset."""
-    from flows.cli.commands.presets import presets as show_presets
-
-    return show_presets(Terminal(as_json=json))
-
-
-@app.command
-def doctor(
-    *,
-    output: Annotated[
-        PlaceOption | None,
-        Parameter(name=["--output", "-o"], help="an output folder to check, too"),
-    ] = None,
-    cache: Cache = None,
-    json: Json = False,
-) -> int:
-    """Check versions, devices, server, cache and weights, and say how to fix what is wrong."""
-    environment.prepare()
-    from flows.cli.commands.doctor import doctor as examine_installation
-    from tasks.store.output_folder import OutputFolder
-    from tasks.store.style_cache import StyleCache
-
-    folder = None if output is None else OutputFolder(output)
-    return examine_installation(Terminal(as_json=json), StyleCache(cache or user_cache()), folder)
+add_installation(app)
+add_completion(app)
+show_examples(app)

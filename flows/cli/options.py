@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from cyclopts import Group, Parameter, Token, validators
@@ -13,11 +14,11 @@ from pydantic_core import ErrorDetails
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.places import Place, place, redacted
+from nst_core.transfer.allowed import expected_by
 from nst_core.transfer.presets import DEFAULT_PRESET
-from tasks.option import Option, options_of
+from tasks.option import Option, options_of, schemas_of
+from tasks.option_types import Group as OfRequest
 from tasks.request import CheckRequest
-from tasks.request import Group as OfRequest
-from tasks.row import expected_by
 
 if TYPE_CHECKING:
     from nst_core.networks.store import WeightStore
@@ -26,6 +27,11 @@ ROW_OPTIONS = ("manifest", "output", "settings", "weights", "cache", "max_pixels
 """The fields of a request that matter for its rows alone, and not for how and where they run."""
 
 WHAT = Group.create_ordered(OfRequest.WHAT)
+LAYOUT = Group.create_ordered(
+    "How rows are laid out",
+    help="For photographs with --style, not for a manifest. A setting may then also have several "
+    "values, such as --style-weight 1,3,10: every picture is made with each of them.",
+)
 LOOK = Group.create_ordered(
     OfRequest.LOOK,
     help="These settings apply to all rows, but a row's own cells take precedence. The defaults "
@@ -54,15 +60,24 @@ def to_places(_: object, tokens: Sequence[Token]) -> tuple[Place, ...]:
     return tuple(place(token.value) for token in tokens)
 
 
+def all_typed(_: object, tokens: Sequence[Token]) -> tuple[str | bool, ...]:
+    """Return everything that was typed for an option that may be repeated."""
+    return tuple(
+        token.implicit_value if isinstance(token.implicit_value, bool) else token.value
+        for token in tokens
+    )
+
+
 def as_typed(_: object, tokens: Sequence[Token]) -> str:
     """Return what was typed, for a request to read and check."""
     return tokens[0].value
 
 
-PATH_OR_URL, TEXT = "PATH|URL", "TEXT"
-"""How help shows the types of values that Python's types would show in a way foreign to users."""
+FILE, FOLDER, NUMBER, TEXT = "FILE", "FOLDER", "NUMBER", "TEXT"
+"""How help shows the types of values, in the words of users; files and folders may be URLs."""
 
-PlaceOption = Annotated[Place, Parameter(converter=to_place, metavar=PATH_OR_URL)]
+FileOption = Annotated[Place, Parameter(converter=to_place, metavar=FILE)]
+FolderOption = Annotated[Place, Parameter(converter=to_place, metavar=FOLDER)]
 TextOption = Annotated[str, Parameter(metavar=TEXT)]
 
 
@@ -72,23 +87,33 @@ def described(name: str) -> Parameter:
     return Parameter(help=option.field.description, show_default=lambda _: option.default)
 
 
-Cache = Annotated[PlaceOption | None, described("cache")]
-WeightsPath = Annotated[Path | None, described("weights")]
+Cache = Annotated[FolderOption | None, described("cache")]
+WeightsPath = Annotated[Path | None, described("weights"), Parameter(metavar=f"{FILE}|{FOLDER}")]
 Flag = Parameter(negative="", show_default=False)
 Json = Annotated[bool, Flag, Parameter(help="print the result as JSON")]
 OutputJson = Annotated[Json, Parameter(group=OUTPUT)]
 """The same as `Json`, for commands whose options are in groups."""
+Verbose = Annotated[
+    bool, Flag, Parameter(group=OUTPUT, help="show the logs of Prefect and TensorFlow")
+]
+Quiet = Annotated[
+    bool, Flag, Parameter(name=["--quiet", "-q"], group=OUTPUT, help="print nothing but errors")
+]
+DryRun = Annotated[
+    bool, Flag, Parameter(group=WHAT, help="only show what would run, as `nst-batch plan` does")
+]
+ShowRows = Annotated[bool, Flag, Parameter(group=OUTPUT, help="also show every row")]
 
 
 def _number(help_: str, limits: validators.Number) -> Parameter:
-    return Parameter(help=help_, validator=limits, show_default="{:g}".format)
+    return Parameter(help=help_, validator=limits, show_default="{:g}".format, metavar=NUMBER)
 
 
 Side = Annotated[int, _number("longest side, in pixels", validators.Number(gte=16))]
 Seconds = Annotated[
     float, _number("seconds until the result of a row appears", validators.Number(gt=0, lte=600))
 ]
-BlendSteps = Annotated[int, Parameter(validator=validators.Number(gte=2, lte=32))]
+BlendSteps = Annotated[int, Parameter(metavar=NUMBER, validator=validators.Number(gte=2, lte=32))]
 Fps = Annotated[float, _number("frames per second of a film", validators.Number(gt=0, lte=50))]
 
 
@@ -125,36 +150,70 @@ def asking(
         def run(manifest: str, **given: Any) -> int:
             typed = {each.name: given.pop(each.name) for each in options if each.name in given}
             try:
-                request = _request(model, typed | {"manifest": manifest})
-            except ValidationError as error:
-                return refuse(Terminal(), UserError(_faults_of(error)))
+                request = request_of(model, typed | {"manifest": manifest})
+            except UserError as error:
+                return refuse(Terminal(), error)
             return command(request, **given)
 
         own = list(inspect.signature(command).parameters.values())[1:]
-        # Cyclopts reads the options from here.
-        parameters = sorted([*map(_parameter, options), *own], key=lambda each: each.kind)
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        return run
+        return with_parameters(run, [*map(parameter_of, options), *own])
 
     return decorate
 
 
-def _request(model: type[CheckRequest], typed: Mapping[str, Any]) -> CheckRequest:
-    """Return a request from what was typed, by the names of its fields and settings."""
+def with_parameters(command: Command, parameters: Sequence[inspect.Parameter]) -> Command:
+    """Return a command with these parameters, which become its options."""
+    # Cyclopts reads the options from here.
+    ordered = sorted(parameters, key=lambda each: each.kind)
+    command.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    return command
+
+
+def request_of(model: type[CheckRequest], typed: Mapping[str, Any]) -> CheckRequest:
+    """Return a request from what was typed, by the names of its fields and settings.
+
+    Raises:
+        UserError: it cannot be used; the message has one line for each error.
+    """
     fields = {name: value for name, value in typed.items() if name in model.model_fields}
     settings = {name: value for name, value in typed.items() if name not in fields}
-    return model.model_validate({**fields, "settings": settings})
+    try:
+        return model.model_validate({**fields, "settings": settings})
+    except ValidationError as error:
+        raise UserError(_faults_of(error, model)) from error
 
 
-def _parameter(option: Option) -> inspect.Parameter:
+def repeatable(option: Option) -> inspect.Parameter:
+    """Return a setting as a parameter that takes several values, as a tuple of what was typed."""
+    shown = Parameter(
+        group=GROUPS[option.group],
+        help=option.field.description,
+        converter=all_typed,
+        metavar=_metavar_of_several(option),
+        negative=f"--no-{option.name.replace('_', '-')}" if is_flag(option) else "",
+        show_default=bool(option.default) and (lambda _: option.default),
+    )
+    hint = next(each for each in get_args(option.field.annotation) if each is not NoneType)
+    # Cyclopts recognizes a switch only by the plain type.
+    several: Any = tuple[bool, ...] if is_flag(option) else tuple[hint, ...]  # type: ignore[valid-type]
+    annotation: Any = Annotated[several, SkipValidation, shown]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(option.name, kind, default=None, annotation=annotation)
+
+
+def is_flag(option: Option) -> bool:
+    """Return whether an option is a switch, which is on or off."""
+    return bool in _kinds(option.field.annotation)
+
+
+def parameter_of(option: Option) -> inspect.Parameter:
     """Return an option as a parameter of a function, with the text that help shows for it."""
     hint = option.field.annotation
-    is_flag = bool in (hint, *get_args(hint))
     shown = Parameter(
         group=GROUPS[option.group],
         help=option.field.description,
         alias="-o" if option.name == "output" else None,
-        converter=None if is_flag else as_typed,
+        converter=None if is_flag(option) else as_typed,
         metavar=_metavar(option),
         # A setting that a preset switches on can be switched off; other flags are off anyway.
         negative="" if hint is bool else None,
@@ -171,25 +230,41 @@ def _parameter(option: Option) -> inspect.Parameter:
 
 
 def _metavar(option: Option) -> str | None:
-    """Return the type that help shows for an option; None for the name of its Python type."""
+    """Return the type that help shows for an option; None if it shows the choices instead."""
+    if option.name == "weights":
+        return f"{FILE}|{FOLDER}"
     if option.is_place:
-        return PATH_OR_URL
-    return TEXT if _is_text(option.field.annotation) else None
+        return FILE if option.name == "manifest" else FOLDER
+    kinds = _kinds(option.field.annotation)
+    return TEXT if str in kinds else NUMBER if kinds & {int, float} else None
 
 
-def _is_text(hint: object) -> bool:
-    return hint is str or any(map(_is_text, get_args(hint)))
+def _metavar_of_several(option: Option) -> str:
+    """Return the type that help shows for a setting that may have several values."""
+    if is_flag(option):
+        return ""
+    kinds = _kinds(option.field.annotation)
+    return TEXT if str in kinds else f"{NUMBER if kinds & {int, float} else 'CHOICE'},..."
 
 
-def _faults_of(error: ValidationError) -> str:
+def _kinds(hint: object) -> frozenset[type]:
+    """Return the types that a hint consists of."""
+    if isinstance(hint, type):
+        return frozenset((hint,))
+    return frozenset().union(*map(_kinds, get_args(hint)))
+
+
+def _faults_of(error: ValidationError, model: type[CheckRequest]) -> str:
     """Return what is wrong with the options of a request, with one line for each error."""
-    return "\n".join(map(_fault, error.errors()))
+    schemas = schemas_of(model)
+    return "\n".join(_fault(fault, schemas) for fault in error.errors())
 
 
-def _fault(fault: ErrorDetails) -> str:
+def _fault(fault: ErrorDetails, schemas: Mapping[str, Mapping[str, Any]]) -> str:
     reason = fault.get("ctx", {}).get("error")
     if isinstance(reason, UserError):
         return str(reason)
     # In `loc`, the name of a setting follows `settings`.
-    name = str(fault["loc"][fault["loc"][0] == "settings"]).replace("_", "-")
-    return f"--{name}: found {redacted(str(fault['input']))!r}; {expected_by(fault['msg'])}"
+    name = str(fault["loc"][fault["loc"][0] == "settings"])
+    found = redacted(str(fault["input"]))
+    return f"--{name.replace('_', '-')}: found {found!r}; {expected_by(fault, schemas[name])}"

@@ -12,6 +12,7 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
 )
+from pydantic.json_schema import JsonSchemaValue
 
 from nst_core.transfer.style_losses.costs import COSTS
 
@@ -157,7 +158,7 @@ def _size(found: object, as_integer: ValidatorFunctionWrapHandler) -> int:
         return ORIGINAL_SIZE
     pixels: int = as_integer(found)
     if not SMALLEST_SIZE <= pixels <= LARGEST_SIZE:
-        raise ValueError(f"expected {_SIZES}")
+        raise ValueError(f"expected a whole number from {_SIZES}")
     return pixels
 
 
@@ -167,6 +168,21 @@ def _written_size(pixels: int | None) -> int | str | None:
 
 def _as_text(weights: Mapping[str, float]) -> str:
     return " ".join(f"{name}:{weight:.12g}" for name, weight in weights.items())
+
+
+def one_type(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """Return the JSON schema of an optional field without null, as its type or as its default.
+
+    Forms then have one input for it, which may stay empty. They would otherwise ask which of two
+    types is meant: that of its values, or null.
+    """
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
+    plain = {**kinds[0], **schema} if len(kinds) == 1 else {**schema}
+    if len(kinds) == 1:
+        del plain["anyOf"]
+    if plain.get("default", ...) is None:
+        del plain["default"]
+    return plain
 
 
 LayerWeights = Annotated[str, AfterValidator(_canonical_layer_weights)]
@@ -181,18 +197,13 @@ Size = Annotated[
     int,
     WrapValidator(_size),
     PlainSerializer(_written_size),
-    # Only the first of them is shown in documents.
     WithJsonSchema(
         {
-            "anyOf": [
-                {
-                    "type": "integer",
-                    "minimum": SMALLEST_SIZE,
-                    "maximum": LARGEST_SIZE,
-                    "allowed": f"integer from {_SIZES}",
-                },
-                {"type": "string", "enum": [ORIGINAL]},
-            ]
+            "type": ["integer", "string"],
+            "minimum": SMALLEST_SIZE,
+            "maximum": LARGEST_SIZE,
+            "pattern": f"^{ORIGINAL}$",
+            "allowed": f"a whole number from {_SIZES}",
         }
     ),
 ]

@@ -16,12 +16,15 @@ from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.places import Place, may_be_url, redacted
 from nst_core.transfer.identity import blend_key, file_key, row_key, row_seed
 from nst_core.transfer.octaves import sized
-from nst_core.transfer.setting_types import LARGEST_SIZE, ORIGINAL, ORIGINAL_SIZE
+from nst_core.transfer.setting_types import LARGEST_SIZE, ORIGINAL
+from nst_core.transfer.settings import Settings
 from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
 from tasks.intake.masks import Masks, MasksOfRow, examine_masks, mask_faults, masks_of
+from tasks.intake.missing import with_hints
 from tasks.intake.outputs import text_faults
+from tasks.intake.previews import previewed
 from tasks.intake.sequences import FlowExamination, FrameOfJob, Sequences, examine_flow, flows_of
 from tasks.intake.styles import facts_of_styles, octave_faults, styles_of_row
 from tasks.job import Examined, Job, JobContent
@@ -36,6 +39,7 @@ def examine_rows(
     encoders: Encoders,
     *,
     max_pixels: int,
+    preview: int | None = None,
     on_picture: Callable[[int, int], None] | None = None,
 ) -> Examined:
     """Open every picture that the rows name, once, and give the rows without faults an identity.
@@ -44,11 +48,16 @@ def examine_rows(
         rows: the rows of a manifest.
         encoders: the encoders that these rows name.
         max_pixels: a picture with more pixels is refused.
+        preview: the longest side of previews, in pixels; None for the rows as they are.
         on_picture: called after each picture with how many are done and how many there are.
     """
     paths = {path for row in rows for column, path in row.sources if not row.has_fault_in(column)}
     deep = {row.content for row in rows if row.settings.depth == 16}
-    found = _examine_all(sorted(paths, key=str), deep, max_pixels, on_picture)
+    examinations = _examine_all(sorted(paths, key=str), deep, max_pixels, on_picture)
+    found = with_hints(examinations, rows)
+    rows = [_settled(row, found.get(row.content)) for row in rows]
+    if preview is not None:
+        rows = [previewed(row, found.get(row.content), preview) for row in rows]
     masks = examine_masks(rows, found, max_pixels)
     sequences = Sequences(_examine_flows(flows_of(rows), max_pixels))
     examined = []
@@ -98,7 +107,7 @@ def _examine_row(
     max_pixels: int,
 ) -> tuple[Row, Job | None]:
     """Return the row with all its faults, and its job if it has none."""
-    row, faults = _sized(_in_its_space(row, found.get(row.content)), found.get(row.content))
+    faults = [*_original_size_faults(row, found.get(row.content))]
     job = None
     with as_fault(faults, row.line, "content", row.cell("content")):
         faults += _encoder_faults(row, encoders)
@@ -114,25 +123,22 @@ def _examine_row(
     return row.with_faults(faults), None if faults else job
 
 
-def _in_its_space(row: Row, content: Examination | None) -> Row:
-    """Return the row in sRGB if its content has no other colors."""
-    is_srgb = isinstance(content, PictureFacts) and not content.profile_sha256
-    if row.settings.color_space == "srgb" or not is_srgb:
+def _settled(row: Row, content: Examination | None) -> Row:
+    """Return the row with a number as its size, and in sRGB if its content has no other colors."""
+    if not isinstance(content, PictureFacts):
         return row
-    return replace(row, settings=row.settings.model_copy(update={"color_space": "srgb"}))
+    changed = {} if content.profile_sha256 else {"color_space": "srgb"}
+    settings = sized(row.settings, (content.height, content.width)).model_copy(update=changed)
+    return replace(row, settings=settings)
 
 
-def _sized(row: Row, content: Examination | None) -> tuple[Row, list[Fault]]:
-    """Return the row with a number as its size, and why it cannot have its content's size."""
-    settings, shape = row.settings, _shape(content)
-    if settings.size != ORIGINAL_SIZE or shape is None:
-        return row, []
-    longest, found = max(shape), row.cell("size") or ORIGINAL
-    if longest > LARGEST_SIZE:
+def _original_size_faults(row: Row, content: Examination | None) -> Iterable[Fault]:
+    """Yield that a row cannot have the size of its content, if that is the size that it names."""
+    longest = row.settings.size
+    if isinstance(content, PictureFacts) and longest > LARGEST_SIZE:
         wrong = f"the content has {longest:,} pixels on its longest side; expected at most "
         wrong += f"{LARGEST_SIZE:,}: enter a number, and set enlarge_result"
-        return row, [Fault(row.line, "size", found, wrong)]
-    return replace(row, settings=sized(settings, shape)), []
+        yield Fault(row.line, "size", row.cell("size") or ORIGINAL, wrong)
 
 
 def _shape(examination: Examination | None) -> tuple[int, int] | None:
@@ -221,6 +227,7 @@ def _job(
         max_pixels=max_pixels,
         warnings=tuple(warnings_of_pictures(content, facts_of_styles(row, styles, found), others)),
         priority=row.priority,
+        in_full=_in_full(row, settings),
         **frame.fields,
     )
 
@@ -237,6 +244,11 @@ def _content_of_job(row: Row, content: PictureFacts, masks: MasksOfRow) -> JobCo
         profile_sha256=space,
         deep_sha256=content.deep_sha256 if is_deep else "",
     )
+
+
+def _in_full(row: Row, settings: Settings) -> Settings | None:
+    """Return the settings in full of a row of a preview, with the weights of its settings."""
+    return row.in_full and row.in_full.model_copy(update={"style_blend": settings.style_blend})
 
 
 def _facts(examination: Examination) -> PictureFacts:

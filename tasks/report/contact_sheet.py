@@ -1,4 +1,7 @@
-"""The contact sheet, `contact_sheet.png`, made from the gallery's rows if they form a grid."""
+"""The contact sheet, `contact_sheet.png`, made from the gallery's rows if they form a grid.
+
+It is a grid of contents and styles, of blends of styles, or of a sweep of settings.
+"""
 
 import logging
 import math
@@ -18,6 +21,8 @@ from nst_core.images.write import encode_png
 from nst_core.storage.files import remove, write_atomic
 from nst_core.transfer.setting_types import parse_style_blend
 from tasks.report.gallery.page import GalleryRow, Shown
+from tasks.report.sweep_sheet import SweepGrid, sweep_grid
+from tasks.report.varied import Varied
 from tasks.store.managed import is_marked
 from tasks.store.output_folder import OutputFolder
 from tasks.store.style_cells import SEPARATOR
@@ -28,6 +33,9 @@ logger = logging.getLogger("nst_batch.contact_sheet")
 MARK = {"Software": "nst-batch contact sheet"}
 """The mark in its text chunks, so that no user's own picture is removed as an old contact sheet."""
 
+
+SMALLEST_HEAD = 128
+"""The least width, in pixels, of a content beside its style in the sheet of a sweep."""
 
 NOTHING = Tile("", np.full((1, 1, 3), 255, np.uint8))
 """A place in a contact sheet that stays empty."""
@@ -67,12 +75,13 @@ def side_of_square(rows: tuple[GalleryRow, ...]) -> int:
     return side if is_square and has_corners else 0
 
 
-def write_contact_sheet(rows: tuple[GalleryRow, ...], output: OutputFolder) -> bool:
+def write_contact_sheet(rows: tuple[GalleryRow, ...], output: OutputFolder, varied: Varied) -> bool:
     """Write the contact sheet if the batch is a grid; otherwise remove that of an earlier batch.
 
     Args:
         rows: the gallery's rows, whose thumbnails make up the sheet.
         output: the batch's output folder.
+        varied: the settings that vary between the rows.
 
     Returns:
         Whether there is a sheet.
@@ -81,16 +90,19 @@ def write_contact_sheet(rows: tuple[GalleryRow, ...], output: OutputFolder) -> b
         OSError: the sheet cannot be written.
     """
     path = output.contact_sheet
-    if is_grid(rows) and _fits(rows):
-        write_atomic(path, _sheet(rows, output))
+    if is_grid(rows):
+        if _fits(*_size(rows)):
+            write_atomic(path, _sheet(rows, output))
+            return True
+    elif (grid := sweep_grid(rows, varied)) and _fits(len(grid.down), len(grid.across)):
+        write_atomic(path, _sheet_of_sweep(grid, output))
         return True
     if is_marked(path, MARK):
         remove(path)
     return False
 
 
-def _fits(rows: tuple[GalleryRow, ...]) -> bool:
-    down, across = _size(rows)
+def _fits(down: int, across: int) -> bool:
     if largest_cell(down, across):
         return True
     logger.info("there is no contact sheet, because %d x %d pictures are too many", down, across)
@@ -130,6 +142,43 @@ def _sheet(rows: tuple[GalleryRow, ...], output: OutputFolder) -> bytes:
         left = [tile for head in left for tile in (head, *[NOTHING] * (side - 1))]
         top = [top[0], *[NOTHING] * (side - 2), top[1]]
     return encode_png(contact_sheet(left, top, cells), text=MARK)
+
+
+def _sheet_of_sweep(grid: SweepGrid, output: OutputFolder) -> bytes:
+    with ThreadPoolExecutor(MAX_DECODING_THREADS) as pool:
+        tiles = list(pool.map(lambda row: _result(row, output), grid.cells.values()))
+        sides = [max(tile.rgb.shape[:2]) for tile in tiles if tile.rgb is not None]
+        width = max([SMALLEST_HEAD, *sides])
+        heads = range(len(grid.down))
+        left = list(pool.map(lambda line: _head_of_line(grid, line, width, output), heads))
+    # Losses with other weights cannot be compared, so they are not shown.
+    labels = [
+        grid.across[column] if tile.rgb is not None else f"{grid.across[column]}: {tile.label}"
+        for (_, column), tile in zip(grid.cells, tiles, strict=True)
+    ]
+    cells = {
+        place: Tile(label, tile.rgb)
+        for place, label, tile in zip(grid.cells, labels, tiles, strict=True)
+    }
+    top = [Tile(label, NOTHING.rgb) for label in grid.across]
+    return encode_png(contact_sheet(left, top, cells), text=MARK)
+
+
+def _head_of_line(grid: SweepGrid, line: int, width: int, output: OutputFolder) -> Tile:
+    """Return the head of a line: the whole content beside its whole style, together this wide."""
+    (content, style), settings = grid.down[line]
+    names = " in ".join(PurePosixPath(name).stem for name in (content, style))
+    row = grid.first(line)
+    shown = (_pixels(each, output) for each in (row.content, row.style))
+    pictures = [picture for picture in shown if picture is not None]
+    aspects = [picture.shape[1] / picture.shape[0] for picture in pictures]
+    height = max(1, min(width, round(width / sum(aspects)))) if aspects else 1
+    parts = [
+        to_levels(resize(from_levels(picture), height, max(1, round(height * aspect))))
+        for picture, aspect in zip(pictures, aspects, strict=True)
+    ]
+    label = f"{names}, {settings}" if settings else names
+    return Tile(label, np.concatenate(parts, axis=1) if parts else None)
 
 
 def _head(shown: Shown, output: OutputFolder) -> Tile:

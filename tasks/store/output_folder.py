@@ -25,7 +25,7 @@ INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS = "intermediates", "plots", "animations
 CONTACT_SHEET, GALLERY, SUMMARY, ALL_CURVES = (
     *("contact_sheet.png", "gallery.html", "summary", "loss_curves"),
 )
-INTERNAL, RUN_LOG = ".nst-batch", "run.log"
+INTERNAL, RUN_LOG, MANIFEST = ".nst-batch", "run.log", "manifest.csv"
 
 MANAGED_FOLDERS = (
     *(CURVES, INTERRUPTED, PREVIEWS, INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS, INTERNAL),
@@ -142,6 +142,16 @@ class OutputFolder:
     def previews(self) -> Place:
         """The folder of the page's small pictures, and contents at the size of results."""
         return self.root / PREVIEWS
+
+    @property
+    def manifest(self) -> Place:
+        """The place of the manifest that a run from photographs lays out and keeps."""
+        return self.root / MANIFEST
+
+    @property
+    def manifest_digests(self) -> Place:
+        """The place of the digests of the manifests that runs wrote there."""
+        return self.root / INTERNAL / "manifests"
 
     @property
     def records(self) -> Place:

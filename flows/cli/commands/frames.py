@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 
-from nst_core.errors import UserError
 from nst_core.storage.files import find_files
 from nst_core.storage.places import Place, place, redacted
+from tasks.intake.layout.errors import LayoutError
 from tasks.store.output_names import OutputError, checked_output
 
 FLOW_SUFFIX = ".flo"
 LEAST_DIGITS = 4
 """In the names of results, so that they sort by number for any program."""
-
-
-class LayoutError(UserError):
-    """Files that are no moving picture; the message says what to do."""
 
 
 def find_flows(named: str) -> list[Place]:

@@ -1,17 +1,22 @@
-"""`nst-batch manifest`: all pairs of two sets of pictures, blends of a few styles, or frames."""
+"""`nst-batch manifest`: pairs of contents and styles, blends of a few styles, or frames."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from flows.cli.commands.frames import LayoutError, check_layout, find_flows, outputs_of
+from flows.cli.commands.frames import check_layout, find_flows, outputs_of
 from flows.cli.exit_codes import SUCCESS, UNUSABLE
+from flows.cli.laid_out import report_left_out
 from flows.cli.terminal import Terminal, refuse
+from nst_core.errors import UserError
 from nst_core.storage.files import exists, write_atomic
 from nst_core.storage.places import Place, as_seen_from, redacted
 from tasks.intake.blend_grid import FEWEST_STYLES, MOST_STYLES, blended_rows
-from tasks.store.csv_cells import harmless_path, to_csv
-from tasks.store.picture_folders import NOT_TEXT, SUFFIXES, Found, find_pictures, in_order
+from tasks.intake.layout.errors import LayoutError
+from tasks.intake.layout.layout import LaidOut, Layout, lay_out
+from tasks.intake.layout.pictures import cell_of, found_pictures
+from tasks.store.csv_cells import harmless_path
+from tasks.store.picture_folders import in_order
 from tasks.store.style_cells import SEPARATOR
 
 
@@ -27,11 +32,20 @@ class _Kind:
     sequence: str
     blend_steps: int | None
 
+    @property
+    def option(self) -> str:
+        """The option that asks for other rows than pairs; empty if none does."""
+        return "--sequence" if self.sequence else "--blend-steps" if self.blend_steps else ""
 
-def write_pairs(
+
+def write_pairs(terminal: Terminal, contents: str, styles: str, manifest: Place, **how: Any) -> int:
+    """Write a manifest that pairs all contents and styles; see `write_rows`."""
+    return write_rows(terminal, Layout((contents,), (styles,)), manifest, **how)
+
+
+def write_rows(
     terminal: Terminal,
-    contents: str,
-    styles: str,
+    layout: Layout,
     manifest: Place,
     *,
     overwrite: bool = False,
@@ -39,44 +53,65 @@ def write_pairs(
     flow: str = "",
     blend_steps: int | None = None,
 ) -> int:
-    """Write a manifest that pairs all contents and styles, with paths relative to its folder.
+    """Write a manifest of contents and styles, with paths relative to its folder.
 
     If a sequence is named, the contents are its frames, and `flow` may name the files of flow. With
     `blend_steps`, its rows lead from one style to the others instead (`blend_grid`).
     """
     kind = _Kind(sequence, blend_steps)
     try:
-        _check_options(kind, flow)
+        _check_options(kind, layout, flow)
         if not overwrite and exists(manifest):
             raise LayoutError(
                 f"{redacted(manifest)}: the file already exists; choose another name, or add "
                 "--overwrite to replace it"
             )
-        found = {named: find_pictures(named) for named in dict.fromkeys((contents, styles))}
-        flows = in_order(find_flows(flow)) if flow else None
-        _report_left_out(terminal, found)
-        _check_pictures(found)
-        _check_blends(kind, styles, found[styles])
-        layout = _Layout(manifest.parent, found[contents].pictures, found[styles].pictures, flows)
-        table = layout.table(kind)
-    except LayoutError as error:
+        laid = _laid_out(layout, manifest.parent, kind, flow)
+        write_atomic(manifest, laid.text.encode())
+    except UserError as error:
         return refuse(terminal, error)
-    except OSError as error:
-        terminal.fail(f"{error.filename}: cannot be read: {error.strerror}")
-        return UNUSABLE
-    try:
-        write_atomic(manifest, to_csv(table).encode())
     except (OSError, UnicodeEncodeError) as error:
         terminal.fail(f"{redacted(manifest)}: cannot be written: {error}")
         return UNUSABLE
-    terminal.say(f"{manifest}: {len(table) - 1} rows, {layout.described(kind, len(table) - 1)}")
-    left_out = [asdict(one) for seen in found.values() for one in seen.left_out]
-    terminal.result({"manifest": str(manifest), "rows": len(table) - 1, "left_out": left_out})
+    report_left_out(terminal, laid.seen)
+    terminal.say(f"{manifest}: {laid.count} rows, {laid.described}")
+    left_out = [asdict(one) for seen in laid.seen for one in seen.left_out]
+    terminal.result({"manifest": str(manifest), "rows": laid.count, "left_out": left_out})
     return SUCCESS
 
 
-def _check_options(kind: _Kind, flow: str) -> None:
+def _laid_out(layout: Layout, folder: Place, kind: _Kind, flow: str) -> LaidOut:
+    """Return the rows of a manifest in a folder.
+
+    Raises:
+        UserError: they cannot be laid out.
+    """
+    if not kind.option:
+        # Otherwise, runs name the results, as they always did for such manifests.
+        names_results = bool(layout.recursive or layout.names.text or layout.sweep.varied)
+        return lay_out(layout, folder, with_outputs=names_results, styles_are_contents=True)
+    contents, styles = (found_pictures(named) for named in (layout.contents, layout.styles))
+    _check_blends(kind, layout.styles[0], styles.pictures)
+    flows = in_order(find_flows(flow)) if flow else None
+    rows = _Rows(folder, contents.pictures, styles.pictures, flows)
+    header, *table = rows.table(kind)
+    (settings,) = layout.sweep.choices()
+    cells = [(*header, *settings), *((*row, *settings.values()) for row in table)]
+    return LaidOut(tuple(cells), (contents, styles), rows.described(kind, len(table)))
+
+
+def _check_options(kind: _Kind, layout: Layout, flow: str) -> None:
     """Refuse options that do not go together."""
+    if kind.option and (layout.recursive or layout.pairing != "all" or layout.names.text):
+        raise LayoutError(
+            f"{kind.option}: its rows have an order and names of their own; remove --recursive, "
+            "--pairing and --names"
+        )
+    if kind.option and layout.sweep.varied:
+        raise LayoutError(
+            f"{kind.option}: found several values ({layout.sweep}); expected one value of each "
+            "setting, and a manifest for each of them"
+        )
     if flow and not kind.sequence:
         raise LayoutError("--flow: only a sequence has flow; add --sequence NAME, or remove --flow")
     if kind.sequence and kind.blend_steps is not None:
@@ -87,8 +122,8 @@ def _check_options(kind: _Kind, flow: str) -> None:
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """The rows of a manifest in a folder, for these contents, styles and flows.
+class _Rows:
+    """The rows of a manifest in a folder that are frames or blends of these pictures.
 
     Attributes:
         flows: from each frame of a sequence but the first to the frame before; None if there are
@@ -108,15 +143,7 @@ class _Layout:
         """
         if kind.blend_steps is not None:
             return self._blends(kind.blend_steps)
-        return self._frames(kind.sequence) if kind.sequence else self._pairs()
-
-    def _pairs(self) -> list[tuple[str, ...]]:
-        rows = [
-            (self._cell(content), self._cell(style))
-            for content in self.contents
-            for style in self.styles
-        ]
-        return [("content", "style"), *rows]
+        return self._frames(kind.sequence)
 
     def _blends(self, steps: int) -> list[tuple[str, ...]]:
         seen = (as_seen_from(self.folder, style) for style in self.styles)
@@ -156,35 +183,13 @@ class _Layout:
         return f"{contents} contents x {blends}{len(self.styles)} styles"
 
     def _cell(self, path: Place) -> str:
-        return harmless_path(as_seen_from(self.folder, path))
+        return cell_of(self.folder, path)
 
 
-def _check_pictures(found: Mapping[str, Found]) -> None:
-    """Refuse folders and globs without pictures."""
-    for named, seen in found.items():
-        if not seen.pictures:
-            endings = " ".join(sorted(SUFFIXES))
-            raise LayoutError(
-                f"{named}: no pictures; expected a folder or a glob of {endings} files"
-            )
-
-
-def _check_blends(kind: _Kind, styles: str, found: Found) -> None:
+def _check_blends(kind: _Kind, styles: str, found: Sequence[Place]) -> None:
     """Refuse too few or too many styles for blends."""
-    count = len(found.pictures)
+    count = len(found)
     if kind.blend_steps is not None and not FEWEST_STYLES <= count <= MOST_STYLES:
         raise LayoutError(
             f"{styles}: found {count} styles; --blend-steps needs {FEWEST_STYLES} to {MOST_STYLES}"
         )
-
-
-def _report_left_out(terminal: Terminal, found: Mapping[str, Found]) -> None:
-    """Print how many files were left out, by reason; list names that no manifest can contain."""
-    for named, seen in found.items():
-        counts = Counter(one.why for one in seen.left_out)
-        if counts:
-            counted = ", ".join(f"{count} {why}" for why, count in counts.most_common())
-            terminal.say(f"{named}: left out: {counted}")
-        for one in seen.left_out:
-            if one.why == NOT_TEXT:
-                terminal.fail(f"{one.path}: left out: its name is not UTF-8; rename the file")

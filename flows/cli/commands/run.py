@@ -12,6 +12,8 @@ from flows.cli.exit_codes import (
     ROWS_FAILED,
     SUCCESS,
 )
+from flows.cli.laid_out import keep_laid_out, laid_out_for
+from flows.cli.layout_options import Asked
 from flows.cli.preconditions import check_ready
 from flows.cli.progress import live_progress
 from flows.cli.results import (
@@ -32,6 +34,7 @@ from nst_core.devices import DeviceError
 from nst_core.errors import UserError
 from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.locks import LockError
+from nst_core.storage.places import redacted
 from nst_core.storage.write_errors import writing_to
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
@@ -39,10 +42,12 @@ from tasks.report.saved_table import read_summary
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest
 from tasks.store.output_folder import InUseError, OutputFolder
+from tasks.store.preview_folder import PreviewFolderError, check_apart
 from tasks.store.statuses import STOPPED, WRONG
 
 REFUSALS = (
     *(ManifestError, OnlyError, InUseError, LockError, DeviceError, RunnerError, WeightsError),
+    PreviewFolderError,
 )
 """Errors of the flow that mean that nothing ran."""
 
@@ -79,34 +84,52 @@ class Outcome(NamedTuple):
         return self.state.is_completed() or self.state.name in ("SomeRowsFailed", "AllRowsFailed")
 
 
-def run(terminal: Terminal, request: BatchRequest, *, verbose: bool) -> int:
+def run(terminal: Terminal, asked: Asked, *, verbose: bool) -> int:
     """Run the flow on a manifest, and report how it ended.
 
     Args:
         terminal: where to report it.
-        request: what was asked for.
+        asked: what was asked for.
         verbose: let Prefect and TensorFlow write to the terminal instead of a file.
 
     Returns:
         An exit code: `SUCCESS` only if every row has its picture.
     """
+    request = asked.request
     try:
-        # Unusable input is reported before a server is started for it.
-        request.check(read=True)
-        batch = request.completed()
-        check_ready(batch.style_cache, batch.output_folder, batch.devices)
-        with writing_to({"the output folder": batch.output, "the cache": batch.cache}):
-            batch.output_folder.make()
-            batch.style_cache.make()
+        prepare(terminal, asked)
     except (UserError, OSError) as error:
         return refuse(terminal, error)
-    outcome = _run_flow(terminal, request, verbose=verbose)
+    outcome = run_flow(terminal, request, verbose=verbose)
     code = report_outcome(terminal, outcome, request.output_folder)
     _end(code, outcome)
     return code
 
 
-def _run_flow(terminal: Terminal, request: BatchRequest, *, verbose: bool) -> Outcome:
+def prepare(terminal: Terminal, asked: Asked) -> None:
+    """Refuse unusable input before a server is started for it, and lay out rows if need be.
+
+    Raises:
+        UserError: something cannot be used.
+        OSError: a folder cannot be read or written.
+    """
+    request, layout = asked
+    request.check(read=layout is None)
+    batch = request.completed()
+    laid = layout and laid_out_for(layout, request.manifest, batch.output_folder, terminal)
+    check_apart(batch.output_folder, is_preview=batch.preview is not None)
+    check_ready(batch.style_cache, batch.output_folder, batch.devices)
+    with writing_to({"the output folder": batch.output, "the cache": batch.cache}):
+        batch.output_folder.make()
+        batch.style_cache.make()
+        if laid:
+            keep_laid_out(laid, batch.output_folder)
+            terminal.say(f"manifest: {redacted(request.manifest)}")
+            request.check(read=True)
+
+
+def run_flow(terminal: Terminal, request: BatchRequest, *, verbose: bool) -> Outcome:
+    """Run the flow, with a server of its own unless the user has named one; show its progress."""
     servers: list[EmbeddedServer] = []
 
     def flow() -> Any:

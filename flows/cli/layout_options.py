@@ -1,0 +1,222 @@
+"""The options of commands that take a manifest, or lay one out from photographs and styles."""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from cyclopts import Parameter, validators
+
+from flows.cli.options import (
+    FILE,
+    FOLDER,
+    LAYOUT,
+    NUMBER,
+    TEXT,
+    WHAT,
+    Command,
+    Flag,
+    all_typed,
+    parameter_of,
+    repeatable,
+    request_of,
+    with_parameters,
+)
+from flows.cli.terminal import Terminal, refuse
+from nst_core.errors import UserError
+from nst_core.storage.places import place
+from nst_core.transfer.presets import Overrides
+from tasks.intake.layout.inputs import check_manifest, check_photographs
+from tasks.intake.layout.layout import Layout
+from tasks.intake.layout.naming import DEFAULT_NAMES, Template
+from tasks.intake.layout.pairing import Pairing
+from tasks.intake.layout.sweep import one_value, read_sweep
+from tasks.option import Option, options_of
+from tasks.request import CheckRequest
+from tasks.store.output_folder import MANIFEST, OutputFolder
+
+
+class Asked(NamedTuple):
+    """What was asked for: a request, and the layout of its manifest; None if that is a file."""
+
+    request: Any
+    layout: Layout | None = None
+
+
+@dataclass(frozen=True)
+class _Option:
+    """An option of a layout: its type, its default, and how help shows it."""
+
+    hint: Any
+    default: Any
+    shown: Parameter
+
+    def parameter(self, name: str) -> inspect.Parameter:
+        kind = inspect.Parameter.KEYWORD_ONLY
+        annotation: Any = Annotated[self.hint, self.shown]
+        return inspect.Parameter(name, kind, default=self.default, annotation=annotation)
+
+
+def _shown(help_: str, **more: Any) -> Parameter:
+    return Parameter(group=LAYOUT, help=help_, **more)
+
+
+STYLE = _Option(
+    tuple[str, ...],
+    (),
+    _shown(
+        "style picture; or a folder or glob, each picture of which is a style; or several with "
+        "semicolons between them, which are blended; may be repeated",
+        converter=all_typed,
+        metavar=f"{FILE}|{FOLDER}",
+        negative="",
+        show_default=False,
+    ),
+)
+LAYOUT_OPTIONS: Mapping[str, _Option] = {
+    "recursive": _Option(
+        bool, False, Parameter.combine(Flag, _shown("also take pictures in folders of folders"))
+    ),
+    "pairing": _Option(
+        Pairing,
+        "all",
+        _shown(
+            "all: every photograph in every style; zip: the first in the first style, the second "
+            "in the second, and so on; random: each in one style"
+        ),
+    ),
+    "pairing_seed": _Option(
+        int,
+        0,
+        _shown(
+            "another number draws other random pairs",
+            metavar=NUMBER,
+            validator=validators.Number(gte=0),
+        ),
+    ),
+    "names": _Option(
+        str,
+        "",
+        _shown(
+            "template of the results' names; its fields are {folder}, {content}, {style} and any "
+            "setting, such as {style_weight}",
+            metavar=TEXT,
+            show_default=lambda _: DEFAULT_NAMES,
+        ),
+    ),
+}
+"""The options of every command that lays out rows, besides its contents, styles and settings."""
+
+INPUTS = Parameter(
+    group=WHAT,
+    help="a manifest: a CSV file (a path, or a URL such as s3://bucket/night.csv) with the columns "
+    "content and style; or photographs, if --style is given: files, folders and quoted globs",
+)
+
+
+def setting_parameters() -> list[inspect.Parameter]:
+    """Return the parameters for all settings, each with as many values as wanted."""
+    return [repeatable(option) for option in options_of(CheckRequest) if _is_setting(option)]
+
+
+def layout_parameters() -> list[inspect.Parameter]:
+    """Return the parameters of a layout, besides its contents and styles."""
+    return [option.parameter(name) for name, option in LAYOUT_OPTIONS.items()]
+
+
+def _is_setting(option: Option) -> bool:
+    return option.name in Overrides.model_fields
+
+
+def asking_for_rows(
+    model: type[CheckRequest], names: Collection[str] = (), *, with_style: bool = False
+) -> Callable[[Command], Command]:
+    """Give a command the options of a request and of a layout; `Asked` becomes its first argument.
+
+    Its arguments are a manifest, or photographs if there is a `--style`. What cannot be used is
+    refused before the command begins.
+
+    Args:
+        model: the class of the request.
+        names: the fields of the request that become options; if empty, all of them.
+        with_style: the arguments are photographs, and never a manifest.
+    """
+    fields = [
+        option
+        for option in options_of(model)
+        if not _is_setting(option)
+        and option.name != "manifest"
+        and (not names or option.name in names)
+    ]
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def run(*inputs: str, **given: Any) -> int:
+            own = {name: given.pop(name) for name in list(given) if name in its_own}
+            try:
+                asked = asked_for(model, inputs, given, with_style=with_style)
+            except (UserError, OSError) as error:
+                return refuse(Terminal(), error)
+            return command(asked, **own)
+
+        own = list(inspect.signature(command).parameters.values())[1:]
+        its_own = {parameter.name for parameter in own}
+        named = "photos" if with_style else "inputs"
+        inputs = inspect.Parameter(
+            named, inspect.Parameter.VAR_POSITIONAL, annotation=Annotated[str, INPUTS]
+        )
+        options = [
+            *(STYLE.parameter("style"), *layout_parameters(), *map(parameter_of, fields)),
+            *setting_parameters(),
+        ]
+        return with_parameters(run, [inputs, *options, *own])
+
+    return decorate
+
+
+def asked_for(
+    model: type[CheckRequest],
+    inputs: tuple[str, ...],
+    given: Mapping[str, Any],
+    *,
+    with_style: bool = False,
+) -> Asked:
+    """Return what was asked for, from the arguments and options that were typed.
+
+    Raises:
+        UserError: the arguments and options cannot be used.
+    """
+    settings = {name: given[name] for name in Overrides.model_fields if given.get(name)}
+    fields = {name: value for name, value in given.items() if name in model.model_fields}
+    if not given.get("style") and not with_style:
+        used = [name for name in LAYOUT_OPTIONS if name in given]
+        manifest = check_manifest(inputs, used)
+        typed = {name: one_value(name, texts) for name, texts in settings.items()}
+        return Asked(request_of(model, {**fields, **typed, "manifest": manifest}), None)
+    check_photographs(inputs, given.get("style", ()))
+    options = {name: given[name] for name in LAYOUT_OPTIONS if name in given}
+    layout = layout_of(inputs, given["style"], options, settings)
+    output = fields.get("output")
+    laid_out = OutputFolder(place(output)).manifest if output else Path.cwd() / MANIFEST
+    return Asked(request_of(model, {**fields, "manifest": laid_out}), layout)
+
+
+def layout_of(
+    contents: tuple[str, ...],
+    styles: tuple[str, ...],
+    options: Mapping[str, Any],
+    settings: Mapping[str, tuple[str | bool, ...]],
+) -> Layout:
+    """Return a layout from what was typed.
+
+    Raises:
+        LayoutError: a setting or a template cannot be used.
+    """
+    return Layout(
+        contents=contents,
+        styles=styles,
+        **{**options, "names": Template(options.get("names", ""))},
+        sweep=read_sweep(settings),
+    )

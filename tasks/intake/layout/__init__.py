@@ -1,0 +1,1 @@
+"""The rows of a manifest, laid out from photographs, styles and settings."""
