@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import count
 from pathlib import PurePosixPath
 
-from nst_core.images.write import result_formats
+from nst_core.images.write import formats_by_suffix
 from nst_core.transfer.presets import DEFAULT_PRESET, Overrides, resolve
 from tasks.intake.layout.errors import LayoutError
 from tasks.intake.layout.pictures import Content, Style
@@ -56,7 +56,7 @@ class Named:
 
     def _setting(self, name: str) -> str:
         if name not in self.cells and name != "preset":
-            return value_in_name(name, cell_of(getattr(resolve(self.cells), name)))
+            return value_in_name(name, cell_of(resolve(self.cells).model_dump()[name]))
         return value_in_name(name, self.cells.get(name, DEFAULT_PRESET))
 
     @property
@@ -157,7 +157,7 @@ class Template:
     def _has_ending(self) -> bool:
         """Whether the template itself names a format of results."""
         literal, field = self._parts[-1]
-        return not field and PurePosixPath(f"x{literal}").suffix.lower() in result_formats()
+        return not field and PurePosixPath(f"x{literal}").suffix.lower() in formats_by_suffix()
 
 
 def _fields() -> list[str]:
@@ -180,7 +180,7 @@ def _default_name(row: Named) -> str:
 def _without_ending(path: str) -> str:
     """Return a path whose last part does not end like the name of a picture."""
     suffix = PurePosixPath(path).suffix
-    if suffix.lower() in (*result_formats(), *OTHER_FORMATS):
+    if suffix.lower() in (*formats_by_suffix(), *OTHER_FORMATS):
         return f"{path.removesuffix(suffix)}_{suffix[1:]}"
     return path
 
