@@ -6,7 +6,7 @@ Commands are imported when they run, so that help and `check` load neither Prefe
 from importlib.metadata import version
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from flows.cli.cache_app import cache_app
 from flows.cli.exit_codes import UNUSABLE
@@ -52,6 +52,10 @@ app.command(weights_app)
 app.command(write_manifest, name="manifest")
 
 
+Verbose = Annotated[
+    bool, Flag, Parameter(group=OUTPUT, help="show the logs of Prefect and TensorFlow")
+]
+
 ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
 """What the usage of a command shows after its options: a manifest, or photographs."""
 
@@ -62,9 +66,7 @@ def run(
     asked: Asked,
     *,
     json: OutputJson = False,
-    verbose: Annotated[
-        bool, Flag, Parameter(group=OUTPUT, help="show the logs of Prefect and TensorFlow")
-    ] = False,
+    verbose: Verbose = False,
 ) -> int:
     """Stylize photographs, or the rows of a manifest, that are not done yet.
 
@@ -82,6 +84,38 @@ def run(
     from flows.cli.commands.run import run as run_batch
 
     return run_batch(Terminal(as_json=json), asked, verbose=verbose)
+
+
+@app.command(usage="Usage: nst-batch watch [OPTIONS] PHOTOS... --style PICTURE")
+@asking_for_rows(BatchRequest, without=["refresh", "only", "strict"], with_style=True)
+def watch(
+    asked: Asked,
+    *,
+    every: Annotated[
+        float,
+        Parameter(
+            group=WHEN,
+            help="seconds between two looks at the photographs",
+            validator=validators.Number(gte=0.1, lte=86_400),
+            show_default="{:g}".format,
+        ),
+    ] = 10.0,
+    verbose: Verbose = False,
+) -> int:
+    """Stylize photographs as they arrive, for as long as this process lives.
+
+    A photograph is taken once it is whole: its size and its time are the same at two looks. Rows,
+    names and the manifest in the output folder are those of `nst-batch run`, and so are options.
+
+    Exit code, when the watch is stopped while nothing runs: 0 if all rows have their pictures, and
+    1 if some do not. 130: it was stopped while rows ran. 2, 3 and 4: as for `run`. The same command
+    goes on.
+    """
+    answer_signals(end_on_signal)
+    environment.prepare(verbose=verbose)
+    from flows.cli.commands.watch import watch as watch_photographs
+
+    return watch_photographs(Terminal(), asked, every=every, verbose=verbose)
 
 
 @app.command

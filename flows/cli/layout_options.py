@@ -110,6 +110,9 @@ INPUTS = Parameter(
 )
 
 
+PHOTOS = Parameter(group=WHAT, help="folders and quoted globs of photographs, or files")
+
+
 def setting_parameters() -> list[inspect.Parameter]:
     """Return the parameters for all settings, each with as many values as wanted."""
     return [repeatable(option) for option in options_of(CheckRequest) if _is_setting(option)]
@@ -125,7 +128,11 @@ def _is_setting(option: Option) -> bool:
 
 
 def asking_for_rows(
-    model: type[CheckRequest], names: Collection[str] = (), *, with_style: bool = False
+    model: type[CheckRequest],
+    names: Collection[str] = (),
+    *,
+    without: Collection[str] = (),
+    with_style: bool = False,
 ) -> Callable[[Command], Command]:
     """Give a command the options of a request and of a layout; `Asked` becomes its first argument.
 
@@ -135,6 +142,7 @@ def asking_for_rows(
     Args:
         model: the class of the request.
         names: the fields of the request that become options; if empty, all of them.
+        without: fields that do not become options.
         with_style: the arguments are photographs, and never a manifest.
     """
     fields = [
@@ -142,7 +150,7 @@ def asking_for_rows(
         for option in options_of(model)
         if not _is_setting(option)
         and option.name != "manifest"
-        and (not names or option.name in names)
+        and option.name in {*(names or model.model_fields)}.difference(without)
     ]
 
     def decorate(command: Command) -> Command:
@@ -158,8 +166,9 @@ def asking_for_rows(
         own = list(inspect.signature(command).parameters.values())[1:]
         its_own = {parameter.name for parameter in own}
         named = "photos" if with_style else "inputs"
+        shown = PHOTOS if with_style else INPUTS
         inputs = inspect.Parameter(
-            named, inspect.Parameter.VAR_POSITIONAL, annotation=Annotated[str, INPUTS]
+            named, inspect.Parameter.VAR_POSITIONAL, annotation=Annotated[str, shown]
         )
         options = [
             *(STYLE.parameter("style"), *layout_parameters(), *map(parameter_of, fields)),

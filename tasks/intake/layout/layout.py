@@ -26,6 +26,7 @@ class Layout:
         pairing_seed: chooses other random pairs.
         names: a template of the results' names; the default one if it is empty.
         sweep: the settings of all rows, and those that vary.
+        ready: the places, as texts, of the only contents that are laid out; None for all.
     """
 
     contents: tuple[str, ...]
@@ -35,6 +36,7 @@ class Layout:
     pairing_seed: int = 0
     names: Template = field(default_factory=Template)
     sweep: Sweep = field(default_factory=lambda: Sweep({}))
+    ready: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,13 @@ def lay_out(
     styles, seen_styles = find_styles(layout.styles, folder)
     excluded = set() if styles_are_contents else {style.cell for style in styles}
     contents, seen = find_contents(
-        layout.contents, folder, recursive=layout.recursive, output=output, styles=excluded
+        layout.contents,
+        folder,
+        recursive=layout.recursive,
+        output=output,
+        styles=excluded,
+        ready=layout.ready,
+        may_be_none=layout.ready is not None,
     )
     pairs = pair(contents, styles, layout.pairing, layout.pairing_seed)
     choices = [*layout.sweep.choices()]
