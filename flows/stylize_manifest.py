@@ -25,10 +25,10 @@ from tasks.engine.in_time import Schedule, gather_in_time
 from tasks.engine.run_log import omit_tracebacks
 from tasks.engine.runner_choice import LOCAL, RunnerName
 from tasks.engine.runners import start_workers
-from tasks.events import PictureExamined, emit
+from tasks.events import ManifestUnderstood, PictureExamined, emit
 from tasks.intake.encoders import check_weights_place, encoders_of
 from tasks.intake.examine import examine_rows
-from tasks.intake.manifest import ManifestError, read_manifest
+from tasks.intake.manifest import ManifestError, understand_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Job, by_priority
 from tasks.option import with_arguments
@@ -114,8 +114,10 @@ def stylize_batch(batch: CompleteRequest, limits: Limits) -> State:
         with output.lock(), run_log_of(output, batch.parameters()) as log:
             for folder in (output, cache, store):
                 folder.sweep()
-            rows = read_manifest(batch.manifest, batch.settings)
-            return stylize_rows(rows, store, batch, limits, log)
+            manifest = understand_manifest(batch.manifest, batch.settings)
+            if manifest.understood:
+                emit(ManifestUnderstood(manifest.understood))
+            return stylize_rows(manifest.rows, store, batch, limits, log)
 
 
 def stylize_rows(

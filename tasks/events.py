@@ -30,6 +30,16 @@ class FileDownloading:
 
 
 @dataclass(frozen=True)
+class ManifestUnderstood:
+    """The manifest was read, and has another form than UTF-8 with commas; `text` says which."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
 class PictureExamined:
     """Some of all pictures have been examined: `done` of `total`."""
 
@@ -238,6 +248,7 @@ class GalleryWritten:
 RowEvent: TypeAlias = RowStarted | RowWaiting | RowRetried | RowStepped | RowEnded
 Event: TypeAlias = (
     FileDownloading
+    | ManifestUnderstood
     | PictureExamined
     | RowsSelected
     | RowsPlanned

@@ -12,7 +12,7 @@ from tasks.stopping import Deadline, check_may_continue
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
 from tasks.store.style_cache import StyleCache
-from tasks.work.targets import compute, write
+from tasks.work.targets import Workplace, compute, write
 
 
 @task(name="style-targets", task_run_name="style {style.name}")
@@ -42,9 +42,10 @@ def compute_style_targets(
         StoppedError: the batch was stopped while this waited, or the deadline has passed.
     """
     report, subject = RowReport(job), f"style {style.name}"
+    workplace = Workplace(report, cache, output, devices, deadline, isolate)
 
     def attempt(_: int) -> StyleRecord:
-        targets, seconds = compute(report, style, output, devices, deadline, isolate=isolate)
+        targets, seconds = compute(workplace, style)
         with writing_to({"the cache": cache.root}):
             return write(style, targets, cache, seconds)
 

@@ -15,7 +15,7 @@ from tasks.store.records import PictureRecord, StyleRecord
 from tasks.store.style_cache import StyleCache
 from tasks.work.row_options import RowOptions
 from tasks.work.stylization import stylize_job
-from tasks.work.targets import targets_of_row
+from tasks.work.targets import Workplace, targets_of_row
 
 if TYPE_CHECKING:
     from nst_core.transfer.styles.targets import StyleTargets
@@ -44,11 +44,11 @@ def stylize_row(
         StoppedError, NotEnoughMemoryError: as in `stylize_job`.
     """
     report, deadline = RowReport(job), options.limits.deadline
+    workplace = Workplace(report, cache, output, devices, deadline, options.isolate)
     may_continue = partial(check_may_continue, output, deadline)
 
     def attempt(earlier: int) -> PictureRecord:
-        isolate = options.isolate
-        targets = targets_of_row(report, styles, cache, output, devices, deadline, isolate)
+        targets = targets_of_row(workplace, styles)
         return _stylize(report, targets, output, devices, options.after(earlier))
 
     with report.running():

@@ -1,6 +1,6 @@
 """How many inputs fuzz tests try: a few seconds' worth in `make test`, any number by hand.
 
-`NST_BATCH_FUZZ=25000 pytest tests/unit/test_manifest_fuzz.py` tries that many inputs in each
+`NST_BATCH_FUZZ=25000 pytest tests/unit/intake/test_manifest_fuzz.py` tries that many inputs in each
 fuzz test. Without the variable, every run tries the same inputs, so no failure is up to chance.
 """
 

@@ -1,6 +1,5 @@
 """The rows that a command works on: those of a manifest, or of one that is laid out for it."""
 
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,14 +12,13 @@ from tasks.intake.layout.kept import keep, kept_rows
 from tasks.intake.layout.layout import LaidOut, Layout, lay_out
 from tasks.intake.layout.naming import Wanted
 from tasks.intake.layout.pictures import Seen
-from tasks.intake.manifest import read_manifest, rows_of
-from tasks.row import Row
+from tasks.intake.manifest import Manifest, manifest_of, understand_manifest
 from tasks.store.output_folder import MANIFEST, OutputFolder
-from tasks.store.picture_folders import NOT_TEXT
+from tasks.store.picture_folders import NOT_TEXT, by_reason
 
 
-def rows_asked_for(asked: Asked, terminal: Terminal) -> list[Row]:
-    """Return the rows; if they are laid out, say so, and write nothing.
+def manifest_asked_for(asked: Asked, terminal: Terminal) -> Manifest:
+    """Return the manifest; if its rows are laid out, say so, and write nothing.
 
     Raises:
         UserError: the manifest cannot be read, or the rows cannot be laid out.
@@ -28,13 +26,13 @@ def rows_asked_for(asked: Asked, terminal: Terminal) -> list[Row]:
     """
     request, layout = asked
     if layout is None:
-        return read_manifest(request.manifest, request.settings)
+        return understand_manifest(request.manifest, request.settings)
     output = request.output_folder
     # No path leads from a folder that does not exist to its neighbors.
     is_there = output is not None and not (on_disk(output.root) and not exists(output.root))
     manifest = request.manifest if is_there else Path.cwd() / MANIFEST
     laid = laid_out_for(layout, manifest, output, terminal)
-    return rows_of(manifest, laid.text)
+    return manifest_of(manifest, laid.text)
 
 
 def laid_out_for(
@@ -84,10 +82,8 @@ def report_laid_out(terminal: Terminal, laid: LaidOut, kept: Iterable[Wanted]) -
 def report_left_out(terminal: Terminal, seen: Iterable[Seen]) -> None:
     """Print how many files were left out, by reason; list names that no manifest can contain."""
     for named, found in (item for each in seen for item in each.found.items()):
-        counts = Counter(one.why for one in found.left_out)
-        if counts:
-            counted = ", ".join(f"{count} {why}" for why, count in counts.most_common())
-            terminal.say(f"{redacted(named)}: left out: {counted}")
+        if found.left_out:
+            terminal.say(f"{redacted(named)}: left out: {by_reason(found.left_out)}")
         for one in found.left_out:
             if one.why == NOT_TEXT:
                 terminal.fail(f"{one.path}: left out: its name is not UTF-8; rename the file")

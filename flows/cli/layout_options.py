@@ -40,7 +40,7 @@ class Asked(NamedTuple):
     """What was asked for: a request, and the layout of its manifest; None if that is a file."""
 
     request: Any
-    layout: Layout | None
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True)

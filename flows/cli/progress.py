@@ -15,6 +15,7 @@ from tasks.events import (
     Event,
     FileDownloading,
     GalleryWritten,
+    ManifestUnderstood,
     PictureExamined,
     RowEnded,
     RowRetried,
@@ -60,7 +61,7 @@ class LiveProgress:
                 self._download(event)
             case PictureExamined():
                 self._examined(event)
-            case RowsSelected():
+            case ManifestUnderstood() | RowsSelected():
                 self.terminal.say(str(event))
             case RowsPlanned():
                 self.rows_are_known = True

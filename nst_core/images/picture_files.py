@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import BinaryIO
 
 from PIL import Image, ImageFile
@@ -20,11 +21,12 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from nst_core.errors import UserError
+from nst_core.images import camera_raw, heic
 from nst_core.images.decoder_notices import gathered
 from nst_core.images.tiff_layouts import OrientedTiff
 from nst_core.storage.files import open_file
 from nst_core.storage.local import special_kind
-from nst_core.storage.places import Place, PlaceError, place, redacted
+from nst_core.storage.places import Place, PlaceError, name_of, place, redacted
 
 FORMATS = tuple(
     str(reader.format)
@@ -77,7 +79,7 @@ def opened(path: str | os.PathLike[str] | Place, max_pixels: int) -> Iterator[Op
     shown = redacted(path)
     try:
         with gathered() as notes, _binary(place(path)) as file:
-            image = _identify(file, shown)
+            image = _identify(file, shown, PurePath(name_of(place(path))).suffix)
             _check_size(image, shown, max_pixels)
             if isinstance(image, OrientedTiff) and (fault := image.fault()):
                 raise PictureError(
@@ -101,21 +103,36 @@ def _binary(path: Place) -> BinaryIO:
     return open_file(path)
 
 
-def _identify(file: BinaryIO, path: str) -> ImageFile.ImageFile:
+def _identify(file: BinaryIO, path: str, suffix: str) -> ImageFile.ImageFile:
     """Open a file like `Image.open`, but without its process-wide pixel limit and warnings."""
-    start = file.read(16)
+    start = file.read(64)
     if not start:
         raise PictureError(f"{path}: the file is empty, expected a picture. Copy it here again.")
+    file.seek(0)
+    if camera_raw.is_camera_raw(start, suffix):
+        raise PictureError(
+            f"{path}: this is a camera raw file, whose colors are not developed yet. To use it, "
+            f"{camera_raw.ADVICE}."
+        )
+    if heic.is_heic(start):
+        return _open_heic(file, path)
     for name in FORMATS:
         factory, accepts = Image.OPEN[name]
-        if accepts and accepts(start) is True:
-            file.seek(0)
+        if accepts and accepts(start[:16]) is True:
             return OrientedTiff(file, "") if name == "TIFF" else factory(file, "")
     raise PictureError(
-        f"{path}: the file begins with {start!r}, which is not a supported picture format "
-        f"({', '.join(FORMATS)}). Convert it to JPEG or PNG (HEIC and camera raw files, too), "
-        "or leave it out."
+        f"{path}: the file begins with {start[:16]!r}, which is not a supported picture format "
+        f"({', '.join(FORMATS)}, HEIC). Convert it to JPEG or PNG, or leave it out."
     )
+
+
+def _open_heic(file: BinaryIO, path: str) -> ImageFile.ImageFile:
+    if not heic.is_installed():
+        raise PictureError(
+            f"{path}: HEIC pictures need a library that is not installed. Install it with "
+            f"{heic.NEEDED}, or save the picture as a JPEG."
+        )
+    return heic.reader()(file, "")
 
 
 def _check_size(image: Image.Image, path: str, max_pixels: int) -> None:

@@ -17,6 +17,7 @@ from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
 from tasks.intake.masks import Masks, MasksOfRow, examine_masks, mask_faults, masks_of
+from tasks.intake.missing import with_hints
 from tasks.intake.sequences import FlowExamination, FrameOfJob, Sequences, examine_flow, flows_of
 from tasks.intake.styles import facts_of_styles, octave_faults, styles_of_row
 from tasks.job import Examined, Job, JobContent
@@ -42,7 +43,7 @@ def examine_rows(
         on_picture: called after each picture with how many are done and how many there are.
     """
     paths = {path for row in rows for column, path in row.sources if not row.has_fault_in(column)}
-    found = _examine_all(sorted(paths, key=str), max_pixels, on_picture)
+    found = with_hints(_examine_all(sorted(paths, key=str), max_pixels, on_picture), rows)
     masks = examine_masks(rows, found, max_pixels)
     sequences = Sequences(_examine_flows(flows_of(rows), max_pixels))
     examined = []

@@ -1,9 +1,8 @@
 """Conversion of a manifest to rows, with every fault of every row found before any work."""
 
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -11,13 +10,16 @@ from pydantic import BaseModel
 from nst_core.errors import UserError
 from nst_core.storage.files import read_whole
 from nst_core.storage.local import read_pipe, special_kind
+from nst_core.storage.near_names import unreadable
 from nst_core.storage.places import Place, redacted
 from nst_core.transfer.presets import Overrides, resolve
 from tasks.intake.outputs import with_outputs
 from tasks.intake.rows import COLUMNS, Cells, check_layers, read_row
+from tasks.intake.sheets.hints import header_hint
+from tasks.intake.sheets.read import Sheet, SheetError, name_of_column, read_sheet
 from tasks.intake.styles import with_style_folders
 from tasks.row import REQUIRED, Row
-from tasks.store.csv_cells import CsvError, Record, read_records
+from tasks.store.csv_cells import Record
 from tasks.store.managed import ManagedPlaces
 from tasks.store.output_folder import OutputFolder
 
@@ -26,86 +28,101 @@ class ManifestError(UserError):
     """A manifest of which no row can be used; the message says what to do."""
 
 
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that was read.
+
+    Attributes:
+        rows: its rows, in order.
+        understood: how its file was read, such as `night.csv: read as UTF-16, separated by tabs`;
+            empty if it has the plain form, which is UTF-8 with commas.
+    """
+
+    rows: list[Row]
+    understood: str
+
+
 def read_manifest(path: Place, defaults: BaseModel | None = None) -> list[Row]:
-    """Return every row of a CSV manifest, in order, with the faults that its text alone shows.
+    """Return every row of a manifest; see `understand_manifest`."""
+    return understand_manifest(path, defaults).rows
+
+
+def understand_manifest(path: Place, defaults: BaseModel | None = None) -> Manifest:
+    """Return every row of a manifest, in order, with the faults that its text alone shows.
 
     Args:
-        path: a UTF-8 CSV file with the columns `content` and `style` and, if wanted, `output`,
-            `preset` and any setting, or a pipe that gives one. An empty cell means the default.
-            Whatever spreadsheets write is accepted: byte order marks, CRLF, quoted cells,
-            semicolons or tabs between cells, an unnamed first column of numbers, more empty cells
-            than the header has. Folders that are named as styles are listed.
+        path: a file with the columns `content` and `style` and, if wanted, `output`, `preset` and
+            any setting, or a pipe that gives one. An empty cell means the default. Whatever
+            spreadsheets write is accepted: CSV with commas, semicolons or tabs, in UTF-8 or UTF-16,
+            with decimal commas where commas do not separate cells; XLSX and Parquet; a first
+            column of numbers, blank rows, more empty cells than the header has. Folders that are
+            named as styles are listed.
         defaults: `Overrides` for all rows; a row's own cells take precedence.
 
     Raises:
-        ManifestError: there is no file, it is not UTF-8 or not CSV, a column is missing or appears
-            twice, or there is no row at all.
+        ManifestError: there is no file, it cannot be read as any of these, a column is missing or
+            appears twice, or there is no row at all.
     """
     defaults = defaults or Overrides()
     _check_defaults(path, defaults)
     is_pipe = special_kind(path) == "a pipe"
     # Paths from a pipe are relative to the folder in which both its writer and this process run.
     folder = Path.cwd() if is_pipe else path.parent
-    return _rows(path, _read_text(path, is_pipe), folder, defaults)
+    return _understood(path, _read_bytes(path, is_pipe), folder, defaults)
 
 
-def rows_of(path: Place, text: str) -> list[Row]:
-    """Return the rows that a manifest with this text would have at this place.
+def manifest_of(path: Place, text: str) -> Manifest:
+    """Return the manifest that a file with this text would be at this place.
 
     Raises:
-        ManifestError: as in `read_manifest`.
+        ManifestError: as in `understand_manifest`.
     """
-    return _rows(path, text, path.parent, Overrides())
+    return _understood(path, text.encode(), path.parent, Overrides())
 
 
-def _rows(path: Place, text: str, folder: Place, defaults: BaseModel) -> list[Row]:
-    columns, records = _read_table(path, text)
-    has_index = _has_index(columns, records)
-    rows = [read_row(folder, _cells_of(record, columns, has_index), defaults) for record in records]
-    return with_style_folders(with_outputs(rows))
+def _understood(path: Place, data: bytes, folder: Place, defaults: BaseModel) -> Manifest:
+    sheet, columns = _read_table(path, data)
+    cells = [_cells_of(record, columns, sheet.separator) for record in sheet.rows[1:]]
+    if any(each.has_decimal_commas for each in cells):
+        sheet = sheet.with_detail("with decimal commas")
+    rows = [read_row(folder, each, defaults) for each in cells]
+    return Manifest(
+        rows=with_style_folders(with_outputs(rows)),
+        understood=f"{redacted(path)}: {sheet.understood}" if sheet.understood else "",
+    )
 
 
-def _read_table(path: Place, text: str) -> tuple[list[str], list[Record]]:
-    """Return the names of the columns, and the rows below them, of which there is at least one."""
+def _read_table(path: Place, data: bytes) -> tuple[Sheet, list[str]]:
+    """Return the rows of a file, of which there is at least one, and the names of its columns."""
     try:
-        records = read_records(text, _is_header)
-    except CsvError as error:
-        raise ManifestError(f"{redacted(path)}, {error}") from error
-    if not records:
+        sheet = read_sheet(data, _is_header)
+    except SheetError as error:
+        raise ManifestError(f"{redacted(path)}: {error}") from error
+    if not sheet.rows:
         raise ManifestError(
             f"{redacted(path)}: there is nothing in the file; expected the header "
             "'content,style' and one row per picture"
         )
-    columns = [_column(name) for name in records[0].cells]
-    _check_header(path, records[0].line, columns)
-    if not records[1:]:
+    header, *rows = sheet.rows
+    columns = list(map(_column, header.cells))
+    _check_header(path, header.line, columns)
+    if not rows:
         raise ManifestError(
             f"{redacted(path)}: there is nothing below the header; expected one row per picture"
         )
-    return columns, records[1:]
+    return sheet, columns
 
 
-def _read_text(path: Place, is_pipe: bool) -> str:
+def _read_bytes(path: Place, is_pipe: bool) -> bytes:
     try:
-        data = read_pipe(path) if is_pipe else read_whole(path)
-        return data.decode("utf-8-sig")
+        return read_pipe(path) if is_pipe else read_whole(path)
     except OSError as error:
-        raise ManifestError(
-            f"{redacted(path)}: cannot be read: {error.strerror or error}; check "
-            "the path and its permissions"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ManifestError(
-            f"{redacted(path)}: byte {error.start} is not UTF-8; save the manifest as 'CSV UTF-8'"
-        ) from error
+        raise ManifestError(unreadable(error, path)) from error
 
 
 def _column(name: str) -> str:
     """Return our name for a column, however a spreadsheet writes it; other names are unchanged."""
-    seen = "".join(each for each in name if unicodedata.category(each) != "Cf").strip()
-    if re.fullmatch(r"Unnamed: \d+", seen):
-        # This is the name that pandas gives to a column without one.
-        return ""
+    seen = name_of_column(name)
     return seen.lower() if seen.lower() in COLUMNS else seen
 
 
@@ -118,10 +135,12 @@ def _check_header(path: Place, line: int, columns: list[str]) -> None:
     if missing:
         # Without a header, this is the first row, and may be a URL that was cut at its commas.
         found = redacted(",".join(filter(None, columns))).replace(",", ", ")[:300]
+        hint = header_hint(columns, _is_header)
+        hint = f"; {redacted(hint)}" if hint else ""
         raise ManifestError(
             f"{redacted(path)}, line {line}: there is no column {' and '.join(missing)}; found the "
             f"columns {found or 'none'}; expected the columns content and style, and any of "
-            "output, preset, size, ..., separated by commas"
+            f"output, preset, size, ..., separated by commas, semicolons or tabs{hint}"
         )
     twice = [name for name, count in Counter(filter(None, columns)).items() if count > 1]
     if twice:
@@ -139,19 +158,13 @@ def _check_defaults(path: Place, defaults: BaseModel) -> None:
         )
 
 
-def _has_index(columns: list[str], records: Iterable[Record]) -> bool:
-    """Return whether the first column only numbers the rows, as in spreadsheets and data frames."""
-    return not columns[0] and all(
-        not text or text.isdecimal() for text in (record.cells[0].strip() for record in records)
-    )
-
-
-def _cells_of(record: Record, columns: list[str], has_index: bool) -> Cells:
+def _cells_of(record: Record, columns: list[str], separator: str) -> Cells:
     named = dict(zip(columns, record.cells, strict=False))
     nameless = [text for name, text in zip(columns, record.cells, strict=False) if not name]
-    nameless = [*nameless[has_index:], *record.cells[len(columns) :]]
+    nameless = [*nameless, *record.cells[len(columns) :]]
     texts = named | {"": ",".join(nameless) if any(map(str.strip, nameless)) else ""}
-    return Cells(record.line, {name: text for name, text in texts.items() if text.strip()})
+    filled = {name: text for name, text in texts.items() if text.strip()}
+    return Cells(record.line, filled, separator)
 
 
 def check_manifest_place(manifest: Place, output: OutputFolder) -> None:

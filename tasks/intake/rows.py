@@ -19,6 +19,8 @@ from nst_core.storage.places import Place, PlaceError, join, may_be_url
 from nst_core.transfer.presets import Overrides, resolve
 from nst_core.transfer.settings import Settings
 from tasks.intake.faults import as_fault
+from tasks.intake.sheets.decimal_commas import with_points
+from tasks.intake.sheets.hints import QUOTE_STYLES, setting_hint
 from tasks.intake.styles import OF_BLENDS, blend_faults, read_styles
 from tasks.row import (
     FILES,
@@ -32,6 +34,7 @@ from tasks.row import (
     expected_by,
 )
 from tasks.store.output_names import OutputError, checked_output
+from tasks.store.style_cells import SEPARATOR
 
 COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, *OPTIONAL, SEQUENCE, FLOW, PRIORITY)
 LONGEST_CELL = 8192
@@ -45,10 +48,25 @@ class Cells(NamedTuple):
         line: where the row begins.
         texts: of the cells that are not empty, by column, unchanged; those without a column are
             under `""`.
+        separator: what separates cells in the manifest; empty if it is no text.
     """
 
     line: int
     texts: dict[str, str]
+    separator: str = ","
+
+    def number(self, text: str) -> str:
+        """Return the text of a setting or a priority, with points in decimal numbers."""
+        # Where commas separate cells, another one may mean two numbers, or a missing quote.
+        return text if self.separator == "," else with_points(text)
+
+    @property
+    def has_decimal_commas(self) -> bool:
+        """Whether a number in it has a decimal comma, and is read with a point instead."""
+        of_numbers = (*Overrides.model_fields, PRIORITY)
+        return self.separator != "," and any(
+            self.number(text) != text for name, text in self.texts.items() if name in of_numbers
+        )
 
 
 def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
@@ -64,9 +82,9 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
     cells = {name: _without_blanks(folder, name, text) for name, text in cells.items()}
     settings = None
     with as_fault(faults, line, "(settings)", ""):
-        settings, wrong = _read_settings(line, cells, defaults)
+        settings, wrong = _read_settings(record, cells, defaults)
         faults += [_without_secrets(fault, cells) for fault in wrong]
-    faults += [_unknown_column(line, name, cells) for name in cells if name not in COLUMNS]
+    faults += [_unknown_column(record, name, cells) for name in cells if name not in COLUMNS]
     faults += _missing_cells(record)
     named = ("content", *(name for name in (*OPTIONAL, FLOW) if name in cells))
     places = {name: _read_place(line, folder, name, cells, faults) for name in named}
@@ -74,7 +92,7 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
     if settings and not any(fault.column in ("style", *OF_BLENDS) for fault in faults):
         faults += blend_faults(line, settings, len(styles), cells)
     output = _read_output(line, cells.get("output", ""), faults)
-    priority = _read_priority(line, cells.get(PRIORITY, ""), faults)
+    priority = _read_priority(record, cells.get(PRIORITY, ""), faults)
     # A row without its long cells would be a different row.
     too_long = {
         name: f"({len(record.texts[name]):,} characters)" for name in record.texts.keys() - cells
@@ -136,13 +154,17 @@ def _read_place(
     return folder
 
 
-def _unknown_column(line: int, name: str, cells: Mapping[str, str]) -> Fault:
+def _unknown_column(record: Cells, name: str, cells: Mapping[str, str]) -> Fault:
     if name:
-        return Fault(line, _shortened(name), cells[name], f"unknown column; {_hint(name)}")
+        wrong = f"unknown column; {_hint(name)}"
+        return Fault(record.line, _shortened(name), cells[name], wrong)
     # If a URL contains an unquoted comma, its key may be in this cell.
     has_url = any(map(may_be_url, cells.values()))
     found = "" if has_url else cells[name]
-    return Fault(line, "(no name)", found, "one cell too many: the header has no name for it")
+    wrong = "one cell too many: the header has no name for it"
+    if record.separator == SEPARATOR:
+        wrong = f"{wrong}; where semicolons separate the cells, {QUOTE_STYLES}"
+    return Fault(record.line, "(no name)", found, wrong)
 
 
 @cache
@@ -156,18 +178,28 @@ def _shortened(name: str) -> str:
 
 
 def _read_settings(
-    line: int, cells: Mapping[str, str], defaults: BaseModel
+    record: Cells, cells: Mapping[str, str], defaults: BaseModel
 ) -> tuple[Settings, list[Fault]]:
-    values = {name: text for name, text in cells.items() if name in Overrides.model_fields}
+    line = record.line
+    typed = {name: text for name, text in cells.items() if name in Overrides.model_fields}
+    values = {name: record.number(text) for name, text in typed.items()}
     try:
         settings = resolve(defaults, values)
     except ValidationError as error:
         wrong = {str(fault["loc"][0]): _allowed(fault["msg"]) for fault in error.errors()}
         right = {name: text for name, text in values.items() if name not in wrong}
         settings = resolve(defaults, right)
-        faults = [Fault(line, name, values[name], why) for name, why in wrong.items()]
-        return settings, [*faults, *check_layers(line, settings, values)]
-    return settings, check_layers(line, settings, values)
+        faults = [
+            Fault(line, name, typed[name], _with_hint(why, record.separator, typed[name]))
+            for name, why in wrong.items()
+        ]
+        return settings, [*faults, *check_layers(line, settings, typed)]
+    return settings, check_layers(line, settings, typed)
+
+
+def _with_hint(why: str, separator: str, text: str) -> str:
+    hint = setting_hint(separator, text)
+    return f"{why}; {hint}" if hint else why
 
 
 def _without_secrets(fault: Fault, cells: Mapping[str, str]) -> Fault:
@@ -209,16 +241,15 @@ def _read_output(line: int, text: str, faults: list[Fault]) -> str:
     return ""
 
 
-def _read_priority(line: int, text: str, faults: list[Fault]) -> float:
+def _read_priority(record: Cells, text: str, faults: list[Fault]) -> float:
     """Return the row's priority; 0 if the row names none, or none that can be used."""
     if not text:
         return 0.0
     try:
-        if math.isfinite(priority := float(text)):
+        if math.isfinite(priority := float(record.number(text))):
             return priority
     except ValueError:
         pass
-    faults.append(
-        Fault(line, PRIORITY, text, "expected a number; rows with higher numbers run first")
-    )
+    why = "expected a number; rows with higher numbers run first"
+    faults.append(Fault(record.line, PRIORITY, text, _with_hint(why, record.separator, text)))
     return 0.0

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 SEPARATORS = (",", ";", "\t")
+NAMES_OF_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
 """What spreadsheets may take for the start of a formula, and the apostrophe that prevents it.
@@ -27,7 +28,14 @@ class Record(NamedTuple):
     cells: list[str]
 
 
-def read_records(text: str, is_header: Callable[[Sequence[str]], bool]) -> list[Record]:
+class Records(NamedTuple):
+    """What separates the cells of a text, and its rows."""
+
+    separator: str
+    rows: list[Record]
+
+
+def read_records(text: str, is_header: Callable[[Sequence[str]], bool]) -> Records:
     """Return every row that is not blank, the header first.
 
     Args:
@@ -36,13 +44,20 @@ def read_records(text: str, is_header: Callable[[Sequence[str]], bool]) -> list[
         is_header: returns whether cells are those of the header; used to find the separator.
 
     Raises:
-        CsvError: a quote is never closed, or is followed by more of its cell.
+        CsvError: a quote is never closed, or is followed by more of its cell. (Below what is no
+            header, this says nothing, and the rows before it are returned.)
     """
-    declared = re.match(r"\s*sep=([,;\t|])[ \t]*(?:[\r\n]|$)", text, re.IGNORECASE)
+    declared = re.match(r'\s*"?sep=([,;\t|])"?[ \t]*(?:[\r\n]|$)', text, re.IGNORECASE)
     separator = declared[1] if declared else _separator(text, is_header)
     with _cells_of_any_length(text):
-        records = list(_records(text, separator))
-    return records[1:] if declared else records
+        records: list[Record] = []
+        try:
+            for record in _records(text, separator):
+                records.append(record)
+        except CsvError:
+            if not records[bool(declared) :] or is_header(records[bool(declared)].cells):
+                raise
+    return Records(separator, records[bool(declared) :])
 
 
 def _records(text: str, separator: str) -> Iterator[Record]:
@@ -61,14 +76,14 @@ def _records(text: str, separator: str) -> Iterator[Record]:
 
 
 def _separator(text: str, is_header: Callable[[Sequence[str]], bool]) -> str:
-    """Return the separator of the first line that is not blank; a comma if none fits."""
+    """Return the separator of the first line that is not blank; the most frequent if none fits."""
     first = next((line for line in text.splitlines() if line.strip(" ,;\t")), "")
     fitting = (
         separator
         for separator in SEPARATORS
         if is_header(next(csv.reader([first], delimiter=separator), []))
     )
-    return next(fitting, SEPARATORS[0])
+    return next(fitting, max(SEPARATORS, key=first.count))
 
 
 @contextmanager

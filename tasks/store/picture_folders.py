@@ -1,12 +1,14 @@
 """The pictures in a folder, or those that match a glob, on a disk or in object storage."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from PIL import Image
 
+from nst_core.images import camera_raw, heic
 from nst_core.images.picture_files import FORMATS
 from nst_core.storage.files import find_files, list_files, stat
 from nst_core.storage.local import is_folder, on_disk, why_no_file
@@ -14,10 +16,18 @@ from nst_core.storage.places import Place, is_on_web, place
 
 SUFFIXES = frozenset(
     suffix for suffix, file_format in Image.EXTENSION.items() if file_format in FORMATS
-)
+).union(heic.SUFFIXES if heic.is_installed() else ())
 """The suffixes of the files that can be read."""
 
 NOT_TEXT = "with a name that is not UTF-8"
+
+OF_SYSTEMS = "files of operating systems"
+
+_SYSTEM_FILES = frozenset((".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
+_SYSTEM_FOLDERS = frozenset(
+    ("@eadir", "#recycle", "$recycle.bin", "__macosx", "lost+found", "system volume information")
+)
+"""Folders in which systems and network disks store small copies of pictures, or deleted ones."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +60,10 @@ def find_pictures(named: str, *, recursive: bool = False) -> Found:
     """
     where = place(named)
     if not recursive or not is_folder_of_pictures(where):
-        return _found(find_files(where))
+        return left_out_of(find_files(where), named)
     names = sorted(list_files(where))
     hidden = [name for name in names if _is_in_hidden_folder(name)]
-    found = _found([where / name for name in names if not _is_in_hidden_folder(name)])
+    found = left_out_of([where / name for name in names if not _is_in_hidden_folder(name)], named)
     left_out = [LeftOut(shown(where / name), "in hidden folders") for name in hidden]
     return Found(found.pictures, [*found.left_out, *left_out])
 
@@ -94,16 +104,30 @@ def pictures_in(folder: Place) -> list[Place]:
     Raises:
         OSError: the folder cannot be read.
     """
-    return _found(find_files(folder)).pictures
+    return left_out_of(find_files(folder), str(folder)).pictures
 
 
-def _found(files: list[Place]) -> Found:
+def left_out_of(files: Iterable[Place], named: str) -> Found:
+    """Return the pictures among files that were found, in order, and why the others are none.
+
+    Args:
+        files: what was found.
+        named: the folder or glob in which they were found; the files of a folder that systems
+            make count only if this names the folder.
+    """
     seen = in_order(files)
-    why = {path: _why_left_out(path) for path in seen}
+    named_parts = frozenset(part.lower() for part in place(named).parts)
+    why = {path: _why_left_out(path, named_parts) for path in seen}
     return Found(
         pictures=[path for path in seen if not why[path]],
         left_out=[LeftOut(shown(path), why[path]) for path in seen if why[path]],
     )
+
+
+def by_reason(left_out: Iterable[LeftOut]) -> str:
+    """Return how many files were left out, by reason, such as `3 hidden, 2 .txt`."""
+    counts = Counter(one.why for one in left_out)
+    return ", ".join(f"{count} {why}" for why, count in counts.most_common())
 
 
 def in_order(paths: Iterable[Place]) -> list[Place]:
@@ -117,15 +141,35 @@ def _natural(path: Place) -> tuple[list[object], str]:
     return [int(word) if at % 2 else word.casefold() for at, word in enumerate(words)], str(path)
 
 
-def _why_left_out(path: Place) -> str:
+def _why_left_out(path: Place, named_parts: frozenset[str]) -> str:
     """Return why a file cannot be in a manifest; an empty text if it can."""
+    if _is_of_a_system(path, named_parts):
+        return OF_SYSTEMS
     if path.name.startswith("."):
         return "hidden"
     if why := why_no_file(path):
         return why
-    if path.suffix.lower() not in SUFFIXES:
-        return path.suffix.lower() or "without an extension"
+    if why := _why_no_picture(path.suffix.lower()):
+        return why
     return "" if shown(path) == str(path) else NOT_TEXT
+
+
+def _is_of_a_system(path: Place, named_parts: frozenset[str]) -> bool:
+    if path.name.lower() in _SYSTEM_FILES or path.name.startswith("._"):
+        return True
+    parts = {part.lower() for part in path.parts}
+    return not _SYSTEM_FOLDERS.isdisjoint(parts - named_parts)
+
+
+def _why_no_picture(suffix: str) -> str:
+    """Return why files with this suffix are not read; an empty text if they are."""
+    if suffix in SUFFIXES:
+        return ""
+    if suffix in camera_raw.SUFFIXES:
+        return f"{suffix} (camera raw; {camera_raw.ADVICE})"
+    if suffix in heic.SUFFIXES:
+        return f"{suffix} (needs {heic.NEEDED})"
+    return suffix or "without an extension"
 
 
 def shown(path: Place) -> str:

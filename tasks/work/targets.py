@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -39,48 +40,55 @@ LOOK_EVERY = 0.1
 WAITING = "while it waited for its style's targets"
 
 
-def targets_of_row(
-    report: RowReport,
-    computed: Sequence[StyleRecord],
-    cache: StyleCache,
-    output: OutputFolder,
-    devices: str,
-    deadline: Deadline,
-    isolate: bool = False,
-) -> "StyleTargets":
+@dataclass(frozen=True)
+class Workplace:
+    """Where and how the targets of styles are computed for a row.
+
+    Attributes:
+        report: the reporter of the row.
+        cache: where targets are cached.
+        output: the batch's output folder, by which work learns that it must stop.
+        devices: those that may be used, as the user asked for them.
+        deadline: that of the run.
+        isolate: whether to compute in the process of the device instead of this one.
+    """
+
+    report: RowReport
+    cache: StyleCache
+    output: OutputFolder
+    devices: str
+    deadline: Deadline
+    isolate: bool = False
+
+    def check_may_continue(self) -> None:
+        """Raise `StoppedError` if the batch was stopped, or the deadline has passed."""
+        check_may_continue(self.output, self.deadline, WAITING)
+
+
+def targets_of_row(workplace: Workplace, computed: Sequence[StyleRecord]) -> "StyleTargets":
     """Return the targets of all styles of a row, put together as its settings say.
 
     The targets of each style are cached, and not those of a blend, so that other weights compute
     nothing again.
 
     Args:
-        report: the reporter of the row.
-        computed: the targets of its styles, in their order; the rest is as in `read_or_compute`.
-        cache, output, devices, deadline, isolate: see there.
+        workplace: where and how they are computed if they are gone.
+        computed: the targets of the row's styles, in their order, as in `read_or_compute`.
 
     Raises:
         StoppedError, StorageError: as in `read_or_compute`.
     """
     from nst_core.transfer.styles.blending import blended_targets
 
-    job = report.job
+    job = workplace.report.job
     targets = [
-        read_or_compute(report, style, record, cache, output, devices, deadline, isolate)
+        read_or_compute(workplace, style, record)
         for style, record in zip(job.styles, computed, strict=True)
     ]
     return blended_targets(targets, shares_of_styles(job.settings, len(targets)))
 
 
-def read_or_compute(
-    report: RowReport,
-    style: JobStyle,
-    computed: StyleRecord,
-    cache: StyleCache,
-    output: OutputFolder,
-    devices: str,
-    deadline: Deadline,
-    isolate: bool = False,
-) -> "StyleTargets":
+def read_or_compute(workplace: Workplace, style: JobStyle, computed: StyleRecord) -> "StyleTargets":
     """Return the targets of a row's style; if they are gone by now, compute and cache them again.
 
     They existed when the row was submitted, which may be hours ago. Since then, somebody may have
@@ -90,26 +98,24 @@ def read_or_compute(
     waited for that lock with a device in hand could wait forever.
 
     Args:
-        report: the reporter of the row.
-        style: the style.
-        computed: the targets as they were when the row was submitted.
-        cache, output: where they are cached; the batch's output folder.
-        devices: those that may be used, as the user asked for them.
-        deadline, isolate: that of the run; whether to compute them in the process of the device.
+        workplace: where and how they are computed if they are gone.
+        style: one of the row's styles.
+        computed: its targets as they were when the row was submitted.
 
     Raises:
         StoppedError: the batch was stopped while this waited, or the deadline has passed.
         StorageError: the cache's storage refuses a request or does not answer.
     """
+    cache = workplace.cache
     if found := _read(style, computed, cache):
         return found
-    with _locked(style, cache, output, deadline):
+    with _locked(workplace, style):
         if found := _read(style, computed, cache):
             return found
         logger.warning(
             "style %s: its targets are no longer in the cache; computing them again", style.name
         )
-        targets, seconds = compute(report, style, output, devices, deadline, isolate=isolate)
+        targets, seconds = compute(workplace, style)
         _cache_targets(style, targets, cache, seconds)
         return targets
 
@@ -129,9 +135,7 @@ def _read(style: JobStyle, computed: StyleRecord, cache: StyleCache) -> "StyleTa
 
 
 @contextmanager
-def _locked(
-    style: JobStyle, cache: StyleCache, output: OutputFolder, deadline: Deadline
-) -> Iterator[None]:
+def _locked(workplace: Workplace, style: JobStyle) -> Iterator[None]:
     """Hold the lock under which a style's targets are computed, so that others wait for them.
 
     A cache that cannot be written has no such lock, but nobody could store targets there either.
@@ -139,9 +143,9 @@ def _locked(
     descriptor = None
     with suppress(LockError, OSError):
         while descriptor is None:
-            descriptor = cache.lock(style.key, LOOK_EVERY)
+            descriptor = workplace.cache.lock(style.key, LOOK_EVERY)
             if descriptor is None:
-                check_may_continue(output, deadline, WAITING)
+                workplace.check_may_continue()
     try:
         yield
     finally:
@@ -149,24 +153,12 @@ def _locked(
             os.close(descriptor)
 
 
-def compute(
-    report: RowReport,
-    style: JobStyle,
-    output: OutputFolder,
-    devices: str,
-    deadline: Deadline,
-    *,
-    isolate: bool = False,
-) -> tuple["StyleTargets", float]:
+def compute(workplace: Workplace, style: JobStyle) -> tuple["StyleTargets", float]:
     """Compute the targets of a style; also return how many seconds that took.
 
     Args:
-        report: the reporter of the first row that needs them.
+        workplace: where and how they are computed, for the first row that needs them.
         style: one of the row's styles.
-        output: the batch's output folder.
-        devices: those that may be used, as the user asked for them.
-        deadline: that of the run.
-        isolate: whether to compute them in the process of the device instead of this one.
 
     Raises:
         StoppedError: the batch was stopped while this waited, or the deadline has passed.
@@ -174,18 +166,21 @@ def compute(
     """
     from nst_core.devices import on_asked_devices
 
+    job, output, isolate = workplace.report.job, workplace.output, workplace.isolate
+
     def compute(device: str) -> "tuple[StyleTargets, float]":
         def with_tiles(tiles: Tiles | None) -> "tuple[StyleTargets, float]":
-            work = partial(_computed, report.job, style, tiles)
+            work = partial(_computed, job, style, tiles)
             return isolated(device, output, work) if isolate else work()
 
-        return within_style_memory(report.job, style, device, with_tiles, isolated=isolate)
+        return within_style_memory(job, style, device, with_tiles, isolated=isolate)
+
+    def on_wait(holder: str) -> None:
+        wait_for_device(workplace.report, holder, output, workplace.deadline)
 
     # Another run may have held the style's lock until the deadline.
-    check_may_continue(output, deadline, WAITING)
-    return on_asked_devices(
-        devices, compute, on_wait=lambda holder: wait_for_device(report, holder, output, deadline)
-    )
+    workplace.check_may_continue()
+    return on_asked_devices(workplace.devices, compute, on_wait=on_wait)
 
 
 def _computed(

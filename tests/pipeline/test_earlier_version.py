@@ -13,6 +13,7 @@ import pytest
 
 from flows.cli.commands.plan import plan
 from flows.cli.exit_codes import ROWS_FAILED
+from flows.cli.layout_options import Asked
 from flows.cli.terminal import Terminal
 from flows.stylize_manifest import stylize_manifest
 from nst_core.transfer.presets import Overrides
@@ -148,7 +149,7 @@ def test_plan_says_which_rows_a_newer_version_finished(
         settings=Overrides.model_validate(SETTINGS),
         cache=finished / "cache",
     )
-    assert plan(Terminal(as_json=True), request) == ROWS_FAILED
+    assert plan(Terminal(as_json=True), Asked(request)) == ROWS_FAILED
     planned = json.loads(capsys.readouterr().out)
     assert planned["counts"] == {"new": 0, "equal": 0, "done": 0, "invalid": 5}
     assert "a newer version of nst-batch" in planned["rows"][0]["why"]

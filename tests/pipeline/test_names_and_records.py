@@ -13,6 +13,7 @@ import pytest
 from prefect.context import TaskRunContext
 
 from flows.cli.commands.plan import plan
+from flows.cli.layout_options import Asked
 from flows.cli.progress import LiveProgress
 from flows.cli.terminal import Terminal
 from nst_core.transfer.presets import Overrides
@@ -135,7 +136,7 @@ def plan_of(
         settings=Overrides(**QUICK),
         devices="cpu",
     )
-    plan(Terminal(as_json=True), request)
+    plan(Terminal(as_json=True), Asked(request))
     report: dict[str, Any] = json.loads(capsys.readouterr().out)
     new = [row for row in report["rows"] if row["status"] == "new"]
     assert report["seconds"] == pytest.approx(sum(row["seconds"] for row in new))

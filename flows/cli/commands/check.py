@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
-from flows.cli.laid_out import rows_asked_for
+from flows.cli.laid_out import manifest_asked_for
 from flows.cli.layout_options import Asked
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.networks.catalogue import PublishedFile
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
+from tasks.intake.manifest import Manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Examined
 from tasks.row import Fault
@@ -25,7 +26,8 @@ def check(terminal: Terminal, asked: Asked) -> int:
         request.check(once=True)
         if output is not None:
             check_weights_place(store, output)
-        rows = rows_asked_for(asked, terminal)
+        manifest = manifest_asked_for(asked, terminal)
+        rows = manifest.rows
         encoders = encoders_of(rows, store)
     except (UserError, OSError) as error:
         return refuse(terminal, error)
@@ -35,16 +37,19 @@ def check(terminal: Terminal, asked: Asked) -> int:
         unwritable = output_faults(output)
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
     faults = [*unwritable, *examined.faults]
-    _report(terminal, examined, faults, downloads_of(encoders))
+    _report(terminal, manifest, examined, faults, downloads_of(encoders))
     return ROWS_FAILED if faults else SUCCESS
 
 
 def _report(
     terminal: Terminal,
+    manifest: Manifest,
     examined: Examined,
     faults: Sequence[Fault],
     downloads: Sequence[PublishedFile],
 ) -> None:
+    if manifest.understood:
+        terminal.say(manifest.understood)
     terminal.table([asdict(fault) for fault in faults])
     good = 0 if any(not fault.line for fault in faults) else len(examined.jobs)
     terminal.say(f"{len(examined.rows)} rows: {good} can run, {len(faults)} errors")
@@ -53,6 +58,7 @@ def _report(
         {
             "rows": len(examined.rows),
             "usable": good,
+            "understood": manifest.understood,
             "faults": [asdict(fault) for fault in faults],
             "downloads": [asdict(file) for file in downloads],
         }

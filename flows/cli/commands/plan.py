@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from flows.cli.commands.check import show_downloads
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
-from flows.cli.laid_out import rows_asked_for
+from flows.cli.laid_out import manifest_asked_for
 from flows.cli.layout_options import Asked
 from flows.cli.room import Room, room_for
 from flows.cli.terminal import Terminal, duration, refuse
@@ -67,12 +67,15 @@ def plan(terminal: Terminal, asked: Asked) -> int:
     output, store = request.output_folder, request.weight_store()
     try:
         request.check(once=True)
-        rows = check_places(rows_asked_for(asked, terminal), output)
+        manifest = manifest_asked_for(asked, terminal)
+        rows = check_places(manifest.rows, output)
         selection = select(request.only, rows, output)
         check_weights_place(store, output)
         encoders = encoders_of(rows, store)
     except (UserError, OSError) as error:
         return refuse(terminal, error)
+    if manifest.understood:
+        terminal.say(manifest.understood)
     if selection.lines is not None:
         terminal.say(str(RowsSelected(selection.text, len(selection.lines), len(rows))))
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)

@@ -9,6 +9,7 @@ from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.local import on_disk
+from nst_core.storage.near_names import unreadable
 from nst_core.storage.places import Place, redacted
 from nst_core.transfer.losses.terms import LOSS_TERMS, loss_name
 from tasks.intake.rows import COLUMNS
@@ -36,8 +37,7 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
     except UserError as error:
         return refuse(terminal, error)
     except OSError as error:
-        wrong = f"{error.filename}: cannot be read: {error.strerror}"
-        return refuse(terminal, ProvenanceError(wrong))
+        return refuse(terminal, ProvenanceError(unreadable(error)))
     if terminal.is_rich:
         for one in described:
             _show_facts(terminal, one.picture, one.provenance)

@@ -33,6 +33,7 @@ from nst_core.networks.weight_files import (
     write_weight_file,
 )
 from nst_core.storage.local import make_private
+from nst_core.storage.near_names import unreadable
 from nst_core.storage.places import Place
 from tasks.events import FileDownloading, PictureExamined, emit
 from tasks.store.picture_folders import find_pictures
@@ -202,7 +203,7 @@ def _normalized(terminal: Terminal, encoder: Encoder, place: str, size: int) -> 
     try:
         paths = find_pictures(place).pictures
     except OSError as error:
-        raise ValueError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        raise ValueError(unreadable(error)) from error
     if not paths:
         raise ValueError(f"{place}: no pictures; expected a folder or a glob")
     smallest = encoder.topology.smallest_side(encoder.topology.layer_names[:-1])

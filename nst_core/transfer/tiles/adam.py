@@ -16,7 +16,7 @@ from nst_core.transfer.tiles.arrays import (
     finite_or_infinity,
     flat,
     is_finite,
-    owned,
+    repeat,
     strips,
 )
 
@@ -64,12 +64,8 @@ class TiledAdam:
 
     def advance(self, objective: Objective, state: Any, steps: int) -> Any:
         """Take up to this many steps, and change the state's arrays; see `Adam.advance`."""
-        state = owned(state)
-        for _ in range(steps):
-            if state.status != RUNNING:
-                break
-            state = self._stepped(objective(state.point), state)
-        return self._with_average(objective, state)
+        after = repeat(lambda now: self._stepped(objective(now.point), now), state, steps)
+        return self._with_average(objective, after)
 
     def _stepped(self, evaluation: Evaluation, state: Any) -> Any:
         # A strip cannot know that the gradient of another is not finite.

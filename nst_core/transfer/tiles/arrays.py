@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.quiet_tensorflow import tf
-from nst_core.transfer.optimizers.descent import Evaluation
+from nst_core.transfer.optimizers.descent import RUNNING, Evaluation
 
 Array = NDArray[np.float32]
 Objective = Callable[[Array], Evaluation]
@@ -42,6 +42,24 @@ def owned(state: Any) -> Any:
         return np.array(value)
 
     return tf.nest.map_structure(own, state)
+
+
+def repeat(step: Callable[[Any], Any], state: Any, steps: int) -> Any:
+    """Return the state after up to this many steps, which change its arrays.
+
+    This is `descent.repeat` for such arrays.
+
+    Args:
+        step: function from a state, whose arrays it may change, to the next.
+        state: the state to begin with; a state has a `status`.
+        steps: fewer are taken if the status stops being `RUNNING`.
+    """
+    state = owned(state)
+    for _ in range(steps):
+        if state.status != RUNNING:
+            break
+        state = step(state)
+    return state
 
 
 def is_finite(evaluation: Evaluation) -> bool:

@@ -7,6 +7,7 @@ MapReduce").
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from nst_core.transfer.tiles.arrays import (
     finite_or_infinity,
     flat,
     is_finite,
-    owned,
+    repeat,
     strips,
 )
 
@@ -70,12 +71,8 @@ class TiledLbfgs:
 
     def advance(self, objective: Objective, state: LbfgsState, steps: int) -> LbfgsState:
         """Take up to this many steps, and change the state's history; see `Lbfgs.advance`."""
-        state = owned(state)
-        for _ in range(steps):
-            if state.status != RUNNING:
-                break
-            state = self._stepped(objective, state)
-        return state
+        after: LbfgsState = repeat(partial(self._stepped, objective), state, steps)
+        return after
 
     def _stepped(self, objective: Objective, state: LbfgsState) -> LbfgsState:
         direction, knows_curvature = self._direction(state)

@@ -34,7 +34,8 @@ def kept_rows(output: OutputFolder) -> list[Wanted]:
             "--style; to lay out the rows again, rename or remove it, or choose another output "
             "folder"
         )
-    header, *rows = (record.cells for record in read_records(data.decode(), lambda _: True))
+    _, records = read_records(data.decode(), lambda _: True)
+    header, *rows = (record.cells for record in records)
     at = [header.index(column) for column in ("content", "style", "output")]
     return [Wanted(*(cells[index] for index in at)) for cells in rows]
 

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from nst_core.storage.files import StorageError
 from nst_core.storage.local import is_folder
+from nst_core.storage.near_names import unreadable
 from nst_core.storage.places import (
     Place,
     as_seen_from,
@@ -158,10 +159,7 @@ def _found(named: str, *, recursive: bool = False) -> Found:
     except StorageError:
         raise
     except OSError as error:
-        raise LayoutError(
-            f"{redacted(error.filename or named)}: cannot be read: {error.strerror or error}; "
-            "expected a picture, a folder, or a quoted glob such as 'photos/*.jpg'"
-        ) from error
+        raise LayoutError(unreadable(error, place(named))) from error
 
 
 def _root(where: Place, found: Found, *, is_one_of_many: bool) -> tuple[Place, str]:
