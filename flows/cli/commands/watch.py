@@ -17,7 +17,7 @@ from flows.process.signals import signals_answered_by
 from nst_core.errors import UserError
 from nst_core.storage.places import redacted
 from tasks.intake.layout.arrivals import Look, look, whole
-from tasks.intake.layout.kept import kept_rows
+from tasks.intake.layout.kept import what_is_kept
 from tasks.intake.layout.layout import Layout
 from tasks.intake.layout.pictures import find_styles
 from tasks.request import BatchRequest
@@ -151,7 +151,7 @@ def _prepare(watched: Watch) -> float:
     styles, _ = find_styles(watched.layout.styles, request.manifest.parent)
     watched.styles = {style.cell for style in styles}
     look(watched.layout, request.manifest.parent, batch.output_folder, watched.styles)
-    kept_rows(batch.output_folder)
+    what_is_kept(batch.output_folder)
     check_ready(batch.style_cache, batch.output_folder, batch.devices)
     ends_at = request.limits(time.time()).deadline.at
     if ends_at < math.inf:

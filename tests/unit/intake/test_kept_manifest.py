@@ -66,6 +66,22 @@ def test_another_value_of_a_sweep_renames_nothing(output: OutputFolder) -> None:
     assert swept("0.3,1,3,10") == [*first, first[1].replace("weight-1,1", "weight-0.3,0.3")]
 
 
+def test_commands_in_one_folder_never_give_one_name_to_two_photographs(
+    output: OutputFolder,
+) -> None:
+    for year in (2023, 2024):
+        write_picture(Path(f"{year}/cem.png"), year)
+    names = {}
+    for folder in ("photos", "2023", "2024", "2023", "photos"):
+        lines = keep(output, Layout((folder,), ("night.png",)))
+        names.setdefault(folder, lines[1].split(",")[2])
+        assert lines[1].split(",")[2] == names[folder], "it returns with its name"
+    assert names == {"photos": "cem_night", "2023": "cem_night-2", "2024": "cem_night-3"}
+    Path(output.given_names).write_text("[[1]]")
+    with pytest.raises(UserError, match=r"names.json: expected the names that earlier runs gave"):
+        keep(output)
+
+
 @pytest.mark.parametrize("edit", ["edited", "from elsewhere"])
 def test_a_manifest_that_no_run_wrote_is_never_replaced(output: OutputFolder, edit: str) -> None:
     if edit == "edited":
