@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tasks.engine.run_log import run_log
 from tasks.events import RowsPlanned, RowsSelected, emit
-from tasks.job import Job
+from tasks.job import Examined, Job, by_priority
 from tasks.report.selection import Selection, select
 from tasks.request import CompleteRequest
 from tasks.row import Row
@@ -35,6 +35,16 @@ def results_to_keep(
         for line, result in finished.items()
         if not (batch.refresh and selection.asks_for(line))
     }
+
+
+def limited(selection: Selection, examined: Examined, batch: CompleteRequest) -> Selection:
+    """Return the rows that are asked for, without those behind the first `limit` that would run."""
+    if batch.limit is None:
+        return selection
+    kept = results_to_keep(examined.jobs, batch, selection)
+    waiting = [job for job in examined.jobs if selection.asks_for(job.line)]
+    left = [job.line for job in by_priority(waiting) if job.line not in kept]
+    return selection.limited_to(batch.limit, left, examined.rows)
 
 
 def keys_to_begin(

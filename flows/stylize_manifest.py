@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from pydantic import BeforeValidator, Field
 
-from flows.choice import keys_to_begin, planned, results_to_keep, selected
+from flows.choice import keys_to_begin, limited, planned, results_to_keep, selected
 from flows.ending import final_state, report_batch
 from flows.process.signals import deferring_signals
 from flows.submission import row_submitter, style_submitter
@@ -31,26 +31,28 @@ from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import ManifestError, understand_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Job, by_priority
-from tasks.option import with_arguments
-from tasks.report.log_file import RunLog, run_log_of
-from tasks.report.prefect_page import shown_progress
-from tasks.report.selection import Selection
-from tasks.request import (
-    CHECKPOINT_SECONDS,
-    RETRIES,
-    BatchRequest,
+from tasks.option import with_arguments, without_empty
+from tasks.option_types import (
     CheckpointEvery,
-    CompleteRequest,
     MaxPixels,
+    MaxRows,
+    Maybe,
+    MaybeNumber,
+    PreviewSide,
     Retries,
     SaveEvery,
     WebUrl,
 )
+from tasks.report.log_file import RunLog, run_log_of
+from tasks.report.prefect_page import shown_progress
+from tasks.report.selection import Selection
+from tasks.request import CHECKPOINT_SECONDS, RETRIES, BatchRequest, CompleteRequest
 from tasks.row import Row
 from tasks.stopping import Limits, raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
 from tasks.store.lookup import forget_foreign
 from tasks.store.measuring import measuring
+from tasks.store.preview_folder import keep_apart
 from tasks.store.speeds import Speeds
 from tasks.store.statuses import RowResult
 from tasks.weights import fetch_weights
@@ -72,34 +74,37 @@ def run_name() -> str:
 
 
 # Prefect reads the parameters from the signature, so they are written out here; a test compares
-# them with `BatchRequest`.
+# them with `BatchRequest`. What is left out is an empty text or 0, and not None, for which the UI's
+# form would have a switch between two types beside each input.
 @flow(name="stylize-manifest", flow_run_name=run_name)
 @with_arguments
 def stylize_manifest(
     manifest: PlaceText,
     output: PlaceText,
     settings: Overrides = Overrides(),  # noqa: B008 - frozen, so it can be shared
-    weights: Path | None = None,
-    cache: PlaceText | None = None,
+    weights: Maybe[Path] = "",  # type: ignore[assignment]
+    cache: Maybe[PlaceText] = "",
     refresh: bool = False,
-    only: str | None = None,
+    only: Maybe[str] = "",
+    limit: MaybeNumber[MaxRows] = 0,
     strict: bool = False,
+    preview: MaybeNumber[PreviewSide] = 0,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
-    until: str | None = None,
-    budget: str | None = None,
-    row_budget: str | None = None,
-    save_every: SaveEvery | None = None,
+    until: Maybe[str] = "",
+    budget: Maybe[str] = "",
+    row_budget: Maybe[str] = "",
+    save_every: MaybeNumber[SaveEvery] = 0,
     checkpoint_every: CheckpointEvery = CHECKPOINT_SECONDS,
     retries: Retries = RETRIES,
     devices: Devices = AUTO,
     runner: RunnerName = LOCAL,
-    address: str | None = None,
+    address: Maybe[str] = "",
     isolate: bool = False,
-    served_at: WebUrl | None = None,
+    served_at: Maybe[WebUrl] = "",
 ) -> State:
     """Stylize the rows of a manifest that are not done yet; write pictures and a table."""
     # So far, the parameters are the only local variables.
-    request = BatchRequest(**locals())
+    request = BatchRequest(**without_empty(locals()))
     raise_if_asked_to_stop()
     request.check()
     return stylize_batch(request.completed(), request.limits(time.time()))
@@ -112,6 +117,7 @@ def stylize_batch(batch: CompleteRequest, limits: Limits) -> State:
         output.make()
         cache.make()
         with output.lock(), run_log_of(output, batch.parameters()) as log:
+            keep_apart(output, is_preview=batch.preview is not None)
             for folder in (output, cache, store):
                 folder.sweep()
             manifest = understand_manifest(batch.manifest, batch.settings)
@@ -132,6 +138,7 @@ def stylize_rows(
         rows,
         encoders_of(rows, store, lambda published: fetch_weights(published, store.folder)),
         max_pixels=batch.max_pixels,
+        preview=batch.preview,
         on_picture=report_examined,
     )
     faults = [fault for fault in examined.faults if selection.asks_for(fault.line)]
@@ -140,6 +147,7 @@ def stylize_rows(
     results: dict[int, RowResult] = {}
     try:
         with shown_progress(name_of(batch.manifest)):
+            selection = limited(selection, examined, batch)
             seconds_left = stylize_jobs(examined.jobs, results, batch, limits, selection)
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():

@@ -1,5 +1,6 @@
 """A row that can run, and what it costs."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -135,6 +136,7 @@ class Job(BaseModel):
         previous: the frame before; None if there is none.
         flow, flow_sha256: the file of the flow to that frame, and its digest; None and empty if the
             flow is computed.
+        in_full: for a preview, the settings of the row in full.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -158,6 +160,16 @@ class Job(BaseModel):
     previous: PreviousFrame | None = None
     flow: PlaceField | None = None
     flow_sha256: str = ""
+    in_full: Settings | None = None
+
+    @property
+    def whole(self) -> "Job":
+        """The job of the row in full, if this is one of a preview; only good for estimates."""
+        if self.in_full is None:
+            return self
+        # Rows that differ only in size may have the same preview.
+        digest = hashlib.sha256((self.key + self.in_full.model_dump_json()).encode()).hexdigest()
+        return self.model_copy(update={"settings": self.in_full, "in_full": None, "key": digest})
 
     @property
     def style_name(self) -> str:

@@ -1,15 +1,16 @@
 """The options of a request, one by one: for help, documents, and the flow's docstring."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import TextWrapper
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic.fields import FieldInfo
 
 from nst_core.storage.places import Place, PlaceField
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS, Overrides
-from tasks.request import BatchRequest, CheckRequest, Group, Shown
+from tasks.option_types import Group, Shown
+from tasks.request import BatchRequest, CheckRequest
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -62,6 +63,22 @@ def _written(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def schemas_of(request: type[CheckRequest]) -> dict[str, Mapping[str, Any]]:
+    """Return the JSON schemas of all fields of a request, and of its settings, by name."""
+    schema = request.model_json_schema()
+    return {**schema["properties"], **schema["$defs"]["Overrides"]["properties"]}
+
+
+def without_empty(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flow's parameters without those that mean nothing: empty texts, and 0 for none."""
+    fields = BatchRequest.model_fields
+    return {
+        name: value
+        for name, value in parameters.items()
+        if fields[name].default is not None or value not in ("", 0)
+    }
 
 
 def with_arguments(function: Function) -> Function:

@@ -1,23 +1,32 @@
 """What can be asked of a run: one declaration for the command line, the flow and the documents."""
 
 import math
-import re
 import time
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
-from nst_core.devices import AUTO, PATTERN, parse_devices, written_plainly
+from nst_core.devices import AUTO, parse_devices, written_plainly
 from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.storage.files import user_cache
-from nst_core.storage.places import WEB_URL, PlaceField, reject_signed_url
+from nst_core.storage.places import PlaceField, reject_signed_url
 from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.presets import Overrides
 from tasks.durations import moment_of, seconds_of
 from tasks.engine.runner_choice import LOCAL, RunnerName, check_isolation, check_runner
+from tasks.option_types import (
+    CheckpointEvery,
+    Group,
+    MaxPixels,
+    MaxRows,
+    PreviewSide,
+    Retries,
+    SaveEvery,
+    Shown,
+    TypedDevices,
+    WebUrl,
+)
 from tasks.stopping import Deadline, Limits
 
 if TYPE_CHECKING:
@@ -28,45 +37,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 60.0
 RETRIES = 2
-
-
-class Group(StrEnum):
-    """The groups of options, in the order in which help and documents show them."""
-
-    WHAT = "What to run"
-    LOOK = "How it looks"
-    WHERE = "Where it runs"
-    OUTPUT = "Output"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """How help and documents show a field.
-
-    Attributes:
-        group: the group in which they show it.
-        unless_given: what applies if the field is not given; empty if its default says this.
-    """
-
-    group: Group
-    unless_given: str = ""
-
-
-def _web_url(text: str) -> str:
-    if not re.match(WEB_URL, text):
-        raise ValueError("expected http:// or https://, and no user name, '?' or '#'")
-    return text
-
-
-SaveEvery = Annotated[int, Field(gt=0, multiple_of=REPORT_EVERY)]
-CheckpointEvery = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-MaxPixels = Annotated[int, Field(ge=1)]
-Retries = Annotated[int, Field(ge=0, le=100)]
-WebUrl = Annotated[
-    str, AfterValidator(_web_url), WithJsonSchema({"type": "string", "pattern": WEB_URL})
-]
-TypedDevices = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^({PATTERN})$"})]
-"""Devices as a user types them, perhaps with capitals and spaces; `check` says what is wrong."""
 
 
 class CheckRequest(BaseModel):
@@ -111,10 +81,18 @@ class CheckRequest(BaseModel):
         "table of the output folder (failed, interrupted, pending, invalid), and those that begin "
         "in these lines of the manifest",
     )
+    limit: Annotated[MaxRows | None, Shown(Group.WHAT)] = Field(
+        None, description="run only the first so many rows that are not done"
+    )
     strict: Annotated[bool, Shown(Group.WHAT)] = Field(
         False,
         description="run nothing if any row that is asked for has an error, and never degrade a "
         "row: it fails if it needs more memory than there is",
+    )
+    preview: Annotated[PreviewSide | None, Shown(Group.WHAT)] = Field(
+        None,
+        description="make previews: results whose longest side has at most so many pixels; the "
+        "output folder must be one for previews only (`nst-batch preview` chooses folder and rows)",
     )
     max_pixels: Annotated[MaxPixels, Shown(Group.WHAT)] = Field(
         DEFAULT_MAX_PIXELS, description="refuse pictures with more pixels than this"
@@ -292,6 +270,14 @@ class BatchRequest(CheckRequest):
         """
         plain = {"devices": written_plainly(self.devices)}
         return self.model_dump(mode="json", exclude_none=True) | plain
+
+
+class PreviewRequest(CheckRequest):
+    """What can be asked of a preview; which rows it shows, and how large, is asked separately."""
+
+    output: Annotated[
+        PlaceField | None, Shown(Group.OUTPUT, "NAME-preview in this folder, for NAME.csv")
+    ] = Field(None, description="folder for the previews and their page, and for nothing else")
 
 
 class CompleteRequest(BatchRequest):

@@ -1,6 +1,5 @@
 """A row of a manifest, and the faults of its cells."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -84,6 +83,7 @@ class Row:
         content_mask, style_mask: where the masks are; None if it names none.
         sequence: the name of the moving picture of which the row is a frame; empty if it is none.
         flow: where the flow to the frame before is; None if the row names none.
+        in_full: for a preview, the settings of the row; `settings` are then those of the preview.
     """
 
     line: int
@@ -99,6 +99,7 @@ class Row:
     style_mask: Place | None = None
     sequence: str = ""
     flow: Place | None = None
+    in_full: Settings | None = None
 
     @property
     def sources(self) -> tuple[tuple[str, Place], ...]:
@@ -132,9 +133,3 @@ class Row:
     def cell(self, column: str) -> str:
         """Return a cell's text, redacted."""
         return redacted(self.cells.get(column, ""))
-
-
-def expected_by(message: str) -> str:
-    """Return what one of pydantic's messages expects, as a clause that begins with `expected`."""
-    message = message.removeprefix("Value error, ").replace("Input should be", "expected")
-    return re.sub("^expected (greater|less)", r"expected a number \1", message)

@@ -7,10 +7,12 @@ The text above the mark in that file stays; everything below it is rewritten.
 
 import sys
 from pathlib import Path
-from typing import Any
 
-from tasks.option import Option, options_of
-from tasks.request import BatchRequest, Group
+from nst_core.transfer.allowed import allowed as in_words
+from nst_core.transfer.allowed import plain_schema
+from tasks.option import Option, options_of, schemas_of
+from tasks.option_types import Group
+from tasks.request import BatchRequest
 
 MARK = "<!-- `make docs` writes what follows. -->\n"
 
@@ -48,40 +50,10 @@ def allowed(option: Option) -> str:
     """Return the values that an option may have, in words."""
     if option.is_place:
         return "path or URL"
-    schema = schemas()[option.name]
-    # The schema of an optional field allows one type, or null.
-    schema = next(iter(schema.get("anyOf", [schema])))
-    if "allowed" in schema:
-        return str(schema["allowed"])
-    if "enum" in schema:
+    schema = plain_schema(schemas_of(BatchRequest)[option.name])
+    if "enum" in schema and "allowed" not in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
-    if schema["type"] == "boolean":
-        return "on, off"
-    if schema["type"] == "string":
-        return "path" if schema.get("format") == "path" else "text"
-    return number(schema)
-
-
-def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON schemas of all fields of a request, and of its settings, by name."""
-    schema = BatchRequest.model_json_schema()
-    return {**schema["properties"], **schema["$defs"]["Overrides"]["properties"]}
-
-
-def number(schema: dict[str, Any]) -> str:
-    """Return the numbers that a schema allows, such as `integer from 16 to 8192`."""
-    text = "integer" if schema["type"] == "integer" else "number"
-    if "multipleOf" in schema:
-        text = f"multiple of {schema['multipleOf']}"
-    words = {
-        "minimum": " from" if "maximum" in schema else ", at least",
-        "exclusiveMinimum": " above",
-        "maximum": " to" if "minimum" in schema else ", at most",
-        "exclusiveMaximum": ", below",
-    }
-    return text + "".join(
-        f"{word} {schema[key]:.10g}" for key, word in words.items() if key in schema
-    )
+    return "on, off" if schema.get("type") == "boolean" else in_words(schema)
 
 
 if __name__ == "__main__":

@@ -7,34 +7,42 @@ from importlib.metadata import version
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter, validators
+from rich.console import Console
 
 from flows.cli.cache_app import cache_app
-from flows.cli.exit_codes import UNUSABLE
+from flows.cli.completion import add_completion
+from flows.cli.examples import show_examples
+from flows.cli.installation import add_installation
 from flows.cli.layout_options import Asked, asking_for_rows
 from flows.cli.main import end_on_signal, main
 from flows.cli.manifest_command import write_manifest
+from flows.cli.mistakes import explained
 from flows.cli.options import (
-    OUTPUT,
-    PATH_OR_URL,
+    FOLDER,
+    NUMBER,
     ROW_OPTIONS,
     WHEN,
-    Cache,
-    Flag,
+    DryRun,
+    FileOption,
+    FolderOption,
     Fps,
     Json,
     OutputJson,
-    PlaceOption,
+    Quiet,
     Seconds,
+    ShowRows,
     Side,
     TextOption,
+    Verbose,
     asking,
     to_places,
 )
-from flows.cli.terminal import Terminal
+from flows.cli.preview_app import preview_app
+from flows.cli.terminal import Terminal, refuse
 from flows.cli.weights_app import weights_app
 from flows.process import environment
 from flows.process.signals import answer_signals
-from nst_core.storage.files import user_cache
+from nst_core.errors import UserError
 from nst_core.storage.places import Place
 from tasks.request import BatchRequest, CheckRequest
 
@@ -42,19 +50,17 @@ __all__ = ["app", "main"]
 
 app = App(
     name="nst-batch",
+    error_console=Console(stderr=True, soft_wrap=True, highlight=False),
     help="Neural style transfer for thousands of pictures. The program reads a CSV manifest of "
     "content and style pairs, and writes the pictures and a table of their losses.",
     version=lambda: version("nst-batch"),
-    error_formatter=str,
+    error_formatter=explained,
 )
+app.command(preview_app)
 app.command(cache_app)
 app.command(weights_app)
 app.command(write_manifest, name="manifest")
 
-
-Verbose = Annotated[
-    bool, Flag, Parameter(group=OUTPUT, help="show the logs of Prefect and TensorFlow")
-]
 
 ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
 """What the usage of a command shows after its options: a manifest, or photographs."""
@@ -65,7 +71,9 @@ ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
 def run(
     asked: Asked,
     *,
+    dry_run: DryRun = False,
     json: OutputJson = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
     """Stylize photographs, or the rows of a manifest, that are not done yet.
@@ -78,16 +86,18 @@ def run(
     ran. 3: the batch ended early. 4: the time was up before all rows were done. 130: the batch was
     interrupted. After 3, 4 and 130, rerun the same command to resume.
     """
+    if dry_run:
+        return _show_plan(asked, Terminal(as_json=json))
     # Nothing can be lost before the flow runs.
     answer_signals(end_on_signal)
     environment.prepare(verbose=verbose)
     from flows.cli.commands.run import run as run_batch
 
-    return run_batch(Terminal(as_json=json), asked, verbose=verbose)
+    return run_batch(Terminal(as_json=json, is_quiet=quiet), asked, verbose=verbose)
 
 
 @app.command(usage="Usage: nst-batch watch [OPTIONS] PHOTOS... --style PICTURE")
-@asking_for_rows(BatchRequest, without=["refresh", "only", "strict"], with_style=True)
+@asking_for_rows(BatchRequest, without=["refresh", "only", "limit", "strict"], with_style=True)
 def watch(
     asked: Asked,
     *,
@@ -96,6 +106,7 @@ def watch(
         Parameter(
             group=WHEN,
             help="seconds between two looks at the photographs",
+            metavar=NUMBER,
             validator=validators.Number(gte=0.1, lte=86_400),
             show_default="{:g}".format,
         ),
@@ -162,16 +173,20 @@ def check(asked: Asked, *, json: OutputJson = False) -> int:
 
 
 @app.command(usage=f"Usage: nst-batch plan [OPTIONS] {ROWS.format('plan')}")
-@asking_for_rows(BatchRequest, [*ROW_OPTIONS, "only", "devices"])
-def plan(asked: Asked, *, json: OutputJson = False) -> int:
+@asking_for_rows(BatchRequest, [*ROW_OPTIONS, "only", "limit", "devices"])
+def plan(asked: Asked, *, rows: ShowRows = False, json: OutputJson = False) -> int:
     """Show what a run would do: rows, styles to compute, time, memory and disk."""
+    return _show_plan(asked, Terminal(as_json=json), with_rows=rows)
+
+
+def _show_plan(asked: Asked, terminal: Terminal, *, with_rows: bool = False) -> int:
     from flows.cli.commands.plan import plan as plan_manifest
 
-    return plan_manifest(Terminal(as_json=json), asked)
+    return plan_manifest(terminal, asked, with_rows=with_rows)
 
 
 @app.command(usage="Usage: nst-batch plot [OPTIONS] OUTPUT [ROW]")
-def plot(output: PlaceOption, row: str | None = None, /, *, json: Json = False) -> int:
+def plot(output: FolderOption, row: str | None = None, /, *, json: Json = False) -> int:
     """Plot the loss curve of a row, or the total losses of all rows, as PNG and as SVG.
 
     Args:
@@ -187,7 +202,7 @@ def plot(output: PlaceOption, row: str | None = None, /, *, json: Json = False) 
 
 @app.command(usage="Usage: nst-batch animate [OPTIONS] OUTPUT [ROW]")
 def animate(
-    output: PlaceOption,
+    output: FolderOption,
     row: str | None = None,
     /,
     *,
@@ -217,8 +232,8 @@ def animate(
 
     terminal, folder = Terminal(as_json=json), OutputFolder(output)
     if (row is None) == (sequence is None):
-        terminal.fail("animate: expected a row or --sequence, and not both; add one, or remove one")
-        return UNUSABLE
+        wrong = "animate: expected a row or --sequence, and not both; add one, or remove one"
+        return refuse(terminal, UserError(wrong))
     if sequence is not None:
         return film(terminal, folder, sequence, format, size=size, fps=fps)
     return write_animation(terminal, folder, row or "", format, size=size, seconds=seconds)
@@ -226,14 +241,14 @@ def animate(
 
 @app.command(name="show", usage="Usage: nst-batch show [OPTIONS] PICTURE [MORE...]")
 def show_provenance(
-    picture: PlaceOption,
+    picture: FileOption,
     /,
-    *more: PlaceOption,
+    *more: FileOption,
     look_in: Annotated[
         tuple[Place, ...],
         Parameter(
             converter=to_places,
-            metavar=PATH_OR_URL,
+            metavar=FOLDER,
             negative="",
             show_default=False,
             help="folder to search for contents and styles, which are recognized by their pixels; "
@@ -258,41 +273,6 @@ def show_provenance(
     return show(Terminal(as_json=json), (picture, *more), look_in)
 
 
-@app.command
-def demo(folder: PlaceOption, /, *, json: Json = False) -> int:
-    """Write sample pictures, and a manifest for them, into a folder.
-
-    Args:
-        folder: the folder for them, which is created if it does not exist
-    """
-    from flows.cli.commands.demo import write_demo
-
-    return write_demo(Terminal(as_json=json), folder)
-
-
-@app.command
-def presets(*, json: Json = False) -> int:
-    """Show the settings of each preset."""
-    from flows.cli.commands.presets import presets as show_presets
-
-    return show_presets(Terminal(as_json=json))
-
-
-@app.command
-def doctor(
-    *,
-    output: Annotated[
-        PlaceOption | None,
-        Parameter(name=["--output", "-o"], help="an output folder to check, too"),
-    ] = None,
-    cache: Cache = None,
-    json: Json = False,
-) -> int:
-    """Check versions, devices, server, cache and weights, and say how to fix what is wrong."""
-    environment.prepare()
-    from flows.cli.commands.doctor import doctor as examine_installation
-    from tasks.store.output_folder import OutputFolder
-    from tasks.store.style_cache import StyleCache
-
-    folder = None if output is None else OutputFolder(output)
-    return examine_installation(Terminal(as_json=json), StyleCache(cache or user_cache()), folder)
+add_installation(app)
+add_completion(app)
+show_examples(app)

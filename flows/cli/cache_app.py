@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from flows.cli.options import Cache, Flag, Json
+from flows.cli.options import NUMBER, Cache, Flag, Json
 from flows.cli.terminal import Terminal
 from nst_core.storage.files import user_cache
 from nst_core.storage.places import Place
@@ -35,7 +35,11 @@ def prune(
     cache: Cache = None,
     older_than: Annotated[
         float,
-        Parameter(help="remove targets unused for this many days", show_default="{:g}".format),
+        Parameter(
+            help="remove targets unused for this many days",
+            show_default="{:g}".format,
+            metavar=NUMBER,
+        ),
     ] = 90.0,
     dry_run: Annotated[bool, Flag] = False,
     json: Json = False,

@@ -10,8 +10,10 @@ from typing import Annotated, Any, NamedTuple
 from cyclopts import Parameter, validators
 
 from flows.cli.options import (
+    FILE,
+    FOLDER,
     LAYOUT,
-    PATH_OR_URL,
+    NUMBER,
     TEXT,
     WHAT,
     Command,
@@ -68,7 +70,7 @@ STYLE = _Option(
         "style picture; or a folder or glob, each picture of which is a style; or several with "
         "semicolons between them, which are blended; may be repeated",
         converter=all_typed,
-        metavar=PATH_OR_URL,
+        metavar=f"{FILE}|{FOLDER}",
         negative="",
         show_default=False,
     ),
@@ -88,7 +90,11 @@ LAYOUT_OPTIONS: Mapping[str, _Option] = {
     "pairing_seed": _Option(
         int,
         0,
-        _shown("another number draws other random pairs", validator=validators.Number(gte=0)),
+        _shown(
+            "another number draws other random pairs",
+            metavar=NUMBER,
+            validator=validators.Number(gte=0),
+        ),
     ),
     "names": _Option(
         str,

@@ -33,7 +33,7 @@ def main() -> None:
     if wrong:
         _print_error(f"cannot write to standard output: {wrong.strerror}")
         # The rows of a batch are done, whether or not this could be printed.
-        if code == SUCCESS and sys.argv[1:2] not in (["run"], ["watch"]):
+        if code == SUCCESS and sys.argv[1:2] not in (["run"], ["watch"], ["preview"]):
             code = ENGINE_FAILED
     sys.exit(code)
 
@@ -58,7 +58,7 @@ def _run_command() -> int:
         _print_error(str(error))
         code = UNUSABLE
     except KeyboardInterrupt:
-        _print_error("interrupted")
+        print(INTERRUPTED_MESSAGE, file=sys.stderr)  # noqa: T201
         code = INTERRUPTED
     except Exception as error:
         if os.environ.get("NST_BATCH_DEBUG"):
@@ -73,7 +73,7 @@ def _run_command() -> int:
 
 
 def _print_error(text: str) -> None:
-    print(f"nst-batch: {text}", file=sys.stderr)  # noqa: T201
+    print(f"error: {text}", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from flows.cli.options import (
     OUTPUT,
     BlendSteps,
     Command,
+    FileOption,
     Flag,
     OutputJson,
-    PlaceOption,
     TextOption,
     with_parameters,
 )
@@ -63,7 +63,7 @@ def write_manifest(
     layout: Layout,
     *,
     output: Annotated[
-        PlaceOption, Parameter(alias="-o", group=OUTPUT, help="the CSV file to write")
+        FileOption, Parameter(alias="-o", group=OUTPUT, help="the CSV file to write")
     ],
     sequence: Annotated[TextOption | None, Parameter(group=LAYOUT)] = None,
     flow: Annotated[TextOption | None, Parameter(group=LAYOUT)] = None,

@@ -14,11 +14,11 @@ from pydantic_core import ErrorDetails
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.places import Place, place, redacted
+from nst_core.transfer.allowed import expected_by
 from nst_core.transfer.presets import DEFAULT_PRESET
-from tasks.option import Option, options_of
+from tasks.option import Option, options_of, schemas_of
+from tasks.option_types import Group as OfRequest
 from tasks.request import CheckRequest
-from tasks.request import Group as OfRequest
-from tasks.row import expected_by
 
 if TYPE_CHECKING:
     from nst_core.networks.store import WeightStore
@@ -73,10 +73,11 @@ def as_typed(_: object, tokens: Sequence[Token]) -> str:
     return tokens[0].value
 
 
-PATH_OR_URL, TEXT = "PATH|URL", "TEXT"
-"""How help shows the types of values that Python's types would show in a way foreign to users."""
+FILE, FOLDER, NUMBER, TEXT = "FILE", "FOLDER", "NUMBER", "TEXT"
+"""How help shows the types of values, in the words of users; files and folders may be URLs."""
 
-PlaceOption = Annotated[Place, Parameter(converter=to_place, metavar=PATH_OR_URL)]
+FileOption = Annotated[Place, Parameter(converter=to_place, metavar=FILE)]
+FolderOption = Annotated[Place, Parameter(converter=to_place, metavar=FOLDER)]
 TextOption = Annotated[str, Parameter(metavar=TEXT)]
 
 
@@ -86,23 +87,33 @@ def described(name: str) -> Parameter:
     return Parameter(help=option.field.description, show_default=lambda _: option.default)
 
 
-Cache = Annotated[PlaceOption | None, described("cache")]
-WeightsPath = Annotated[Path | None, described("weights")]
+Cache = Annotated[FolderOption | None, described("cache")]
+WeightsPath = Annotated[Path | None, described("weights"), Parameter(metavar=f"{FILE}|{FOLDER}")]
 Flag = Parameter(negative="", show_default=False)
 Json = Annotated[bool, Flag, Parameter(help="print the result as JSON")]
 OutputJson = Annotated[Json, Parameter(group=OUTPUT)]
 """The same as `Json`, for commands whose options are in groups."""
+Verbose = Annotated[
+    bool, Flag, Parameter(group=OUTPUT, help="show the logs of Prefect and TensorFlow")
+]
+Quiet = Annotated[
+    bool, Flag, Parameter(name=["--quiet", "-q"], group=OUTPUT, help="print nothing but errors")
+]
+DryRun = Annotated[
+    bool, Flag, Parameter(group=WHAT, help="only show what would run, as `nst-batch plan` does")
+]
+ShowRows = Annotated[bool, Flag, Parameter(group=OUTPUT, help="also show every row")]
 
 
 def _number(help_: str, limits: validators.Number) -> Parameter:
-    return Parameter(help=help_, validator=limits, show_default="{:g}".format)
+    return Parameter(help=help_, validator=limits, show_default="{:g}".format, metavar=NUMBER)
 
 
 Side = Annotated[int, _number("longest side, in pixels", validators.Number(gte=16))]
 Seconds = Annotated[
     float, _number("seconds until the result of a row appears", validators.Number(gt=0, lte=600))
 ]
-BlendSteps = Annotated[int, Parameter(validator=validators.Number(gte=2, lte=32))]
+BlendSteps = Annotated[int, Parameter(metavar=NUMBER, validator=validators.Number(gte=2, lte=32))]
 Fps = Annotated[float, _number("frames per second of a film", validators.Number(gt=0, lte=50))]
 
 
@@ -169,7 +180,7 @@ def request_of(model: type[CheckRequest], typed: Mapping[str, Any]) -> CheckRequ
     try:
         return model.model_validate({**fields, "settings": settings})
     except ValidationError as error:
-        raise UserError(_faults_of(error)) from error
+        raise UserError(_faults_of(error, model)) from error
 
 
 def repeatable(option: Option) -> inspect.Parameter:
@@ -192,7 +203,7 @@ def repeatable(option: Option) -> inspect.Parameter:
 
 def is_flag(option: Option) -> bool:
     """Return whether an option is a switch, which is on or off."""
-    return _has(bool, option.field.annotation)
+    return bool in _kinds(option.field.annotation)
 
 
 def parameter_of(option: Option) -> inspect.Parameter:
@@ -219,39 +230,41 @@ def parameter_of(option: Option) -> inspect.Parameter:
 
 
 def _metavar(option: Option) -> str | None:
-    """Return the type that help shows for an option; None for the name of its Python type."""
+    """Return the type that help shows for an option; None if it shows the choices instead."""
+    if option.name == "weights":
+        return f"{FILE}|{FOLDER}"
     if option.is_place:
-        return PATH_OR_URL
-    return TEXT if _is_text(option.field.annotation) else None
+        return FILE if option.name == "manifest" else FOLDER
+    kinds = _kinds(option.field.annotation)
+    return TEXT if str in kinds else NUMBER if kinds & {int, float} else None
 
 
 def _metavar_of_several(option: Option) -> str:
     """Return the type that help shows for a setting that may have several values."""
-    hint = option.field.annotation
-    if _is_text(hint) or is_flag(option):
-        return TEXT if _is_text(hint) else ""
-    kind = "INT" if _has(int, hint) else "FLOAT" if _has(float, hint) else "CHOICE"
-    return f"{kind},..."
+    if is_flag(option):
+        return ""
+    kinds = _kinds(option.field.annotation)
+    return TEXT if str in kinds else f"{NUMBER if kinds & {int, float} else 'CHOICE'},..."
 
 
-def _is_text(hint: object) -> bool:
-    return _has(str, hint)
+def _kinds(hint: object) -> frozenset[type]:
+    """Return the types that a hint consists of."""
+    if isinstance(hint, type):
+        return frozenset((hint,))
+    return frozenset().union(*map(_kinds, get_args(hint)))
 
 
-def _has(kind: type, hint: object) -> bool:
-    """Return whether a type is, or has as one of its alternatives, this kind of value."""
-    return hint is kind or any(_has(kind, each) for each in get_args(hint))
-
-
-def _faults_of(error: ValidationError) -> str:
+def _faults_of(error: ValidationError, model: type[CheckRequest]) -> str:
     """Return what is wrong with the options of a request, with one line for each error."""
-    return "\n".join(map(_fault, error.errors()))
+    schemas = schemas_of(model)
+    return "\n".join(_fault(fault, schemas) for fault in error.errors())
 
 
-def _fault(fault: ErrorDetails) -> str:
+def _fault(fault: ErrorDetails, schemas: Mapping[str, Mapping[str, Any]]) -> str:
     reason = fault.get("ctx", {}).get("error")
     if isinstance(reason, UserError):
         return str(reason)
     # In `loc`, the name of a setting follows `settings`.
-    name = str(fault["loc"][fault["loc"][0] == "settings"]).replace("_", "-")
-    return f"--{name}: found {redacted(str(fault['input']))!r}; {expected_by(fault['msg'])}"
+    name = str(fault["loc"][fault["loc"][0] == "settings"])
+    found = redacted(str(fault["input"]))
+    return f"--{name.replace('_', '-')}: found {found!r}; {expected_by(fault, schemas[name])}"

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,27 +27,35 @@ STYLES = {
 }
 
 
+ANY_WIDTH = 100_000
+
+
 class Terminal:
     """Standard output for results, and standard error for what goes wrong.
 
     Args:
         as_json: print the result as one JSON value on standard output, and nothing else there.
+        is_quiet: print nothing on standard output but that value.
     """
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, is_quiet: bool = False) -> None:
         self.as_json = as_json
-        self.console = Console(soft_wrap=True, highlight=False, quiet=as_json)
+        self.is_quiet = is_quiet or as_json
+        self.console = Console(soft_wrap=True, highlight=False, quiet=self.is_quiet)
         self.errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
     @property
     def is_rich(self) -> bool:
         """Whether a person is likely to be watching, at a terminal that can be drawn on."""
         console = self.console
-        return console.is_terminal and not console.is_dumb_terminal and not self.as_json
+        return console.is_terminal and not console.is_dumb_terminal and not self.is_quiet
 
     def say(self, text: str = "", style: str = "") -> None:
-        """Print a line for people."""
-        self.console.print(Text(printable(text), style=style))
+        """Print a line for people; on a terminal, it is wrapped between words only."""
+        shown = printable(text)
+        if self.is_rich:
+            shown = "\n".join(_wrapped(line, self.console.width) for line in shown.split("\n"))
+        self.console.print(Text(shown, style=style))
 
     def fail(self, text: str) -> None:
         """Print an error that the user can fix, on standard error."""
@@ -61,7 +70,7 @@ class Terminal:
 
     def table(self, rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
         """Print rows with equal columns: on a terminal as a table, else as tab-separated lines."""
-        if not rows or self.as_json:
+        if not rows or self.is_quiet:
             return
         if not self.is_rich:
             for row in (list(rows[0]), *(row.values() for row in rows)):
@@ -71,19 +80,61 @@ class Terminal:
             return
         if title:
             self.say(f"\n{title}", style="bold")
-        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-        for name in rows[0]:
-            # A path that is cut short is useless.
-            drawn.add_column(name, overflow="fold")
+        drawn = _drawn(rows)
+        # In a narrower table, names would be broken in the middle of a word.
+        unlimited = self.console.options.update(width=ANY_WIDTH)
+        if self.console.measure(drawn, options=unlimited).minimum <= self.console.width:
+            self.console.print(drawn, soft_wrap=False)
+        else:
+            self._list(rows)
+
+    def _list(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Print each row as lines, with the name of the column in front of each cell."""
+        width = max(map(len, rows[0])) + 2
         for row in rows:
-            cells = ["" if cell is None else printable(str(cell)) for cell in row.values()]
-            drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
-        self.console.print(drawn, soft_wrap=False)
+            self.console.print()
+            for name, cell in row.items():
+                if cell not in (None, ""):
+                    text = printable(str(cell))
+                    line = _wrapped(f"{name:{width}}{text}", self.console.width, " " * width)
+                    self.console.print(Text(line, style=STYLES.get(text, "")))
+
+
+def _wrapped(line: str, width: int, indent: str = "") -> str:
+    """Break a line between words; a terminal shows longer words in two lines, and copies one."""
+    blanks = indent or " " * (len(line) - len(line.lstrip(" ")))
+    return (
+        textwrap.fill(
+            line,
+            width,
+            subsequent_indent=blanks,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        if len(line) > width
+        else line
+    )
+
+
+def _drawn(rows: Sequence[Mapping[str, Any]]) -> Table:
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in rows[0]:
+        # A path that is cut short is useless.
+        drawn.add_column(name, overflow="fold")
+    for row in rows:
+        cells = ["" if cell is None else printable(str(cell)) for cell in row.values()]
+        drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
+    return drawn
+
+
+def as_error(text: str) -> str:
+    """Return what is wrong as people see it; each line begins with `error:`."""
+    return "\n".join(f"error: {line}" for line in text.splitlines())
 
 
 def refuse(terminal: Terminal, error: Exception) -> int:
     """Print why nothing ran, and return the exit code for it."""
-    terminal.fail(str(error))
+    terminal.fail(as_error(str(error)))
     terminal.result({"error": str(error)})
     return UNUSABLE
 

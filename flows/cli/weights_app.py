@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter, validators
 
-from flows.cli.options import Cache, Flag, Json, WeightsPath, weight_store
+from flows.cli.options import FILE, NUMBER, Cache, Flag, Json, WeightsPath, weight_store
 from flows.cli.terminal import Terminal
 from flows.process import environment
 
@@ -41,7 +41,11 @@ def convert(
     *,
     output: Annotated[
         Path | None,
-        Parameter(alias="-o", help="the file to write [default: in the cache, where runs find it]"),
+        Parameter(
+            alias="-o",
+            help="the file to write [default: in the cache, where runs find it]",
+            metavar=FILE,
+        ),
     ] = None,
     from_rgb: Annotated[bool, Flag] = False,
     cache: Cache = None,
@@ -67,10 +71,19 @@ def normalize(
     *,
     output: Annotated[
         Path | None,
-        Parameter(alias="-o", help="the file to write [default: in the cache, where runs find it]"),
+        Parameter(
+            alias="-o",
+            help="the file to write [default: in the cache, where runs find it]",
+            metavar=FILE,
+        ),
     ] = None,
     size: Annotated[
-        int, Parameter(help="longest side of the pictures", validator=validators.Number(gte=64))
+        int,
+        Parameter(
+            help="longest side of the pictures",
+            metavar=NUMBER,
+            validator=validators.Number(gte=64),
+        ),
     ] = 512,
     weights: WeightsPath = None,
     cache: Cache = None,

@@ -1,11 +1,21 @@
 """Presets: the settings to start from, and what a user may choose instead."""
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    create_model,
+    model_serializer,
+)
 
+from nst_core.transfer.setting_types import one_type
 from nst_core.transfer.settings import Settings
 
 PresetName = Literal["draft", "standard", "fine", "article", "gatys", "neural-style"]
@@ -77,6 +87,26 @@ presets = PRESETS
 """The name of `PRESETS` in the public API, `nst_core.presets`."""
 
 
+def _with_one_type_each(schema: dict[str, Any]) -> None:
+    """Change a JSON schema so that forms have one input for each setting."""
+    schema["properties"] = {name: one_type(each) for name, each in schema["properties"].items()}
+
+
+class _Choices(BaseModel):
+    """What `Overrides` is besides its fields; in JSON, it has only what is chosen."""
+
+    model_config = ConfigDict(**Settings.model_config, json_schema_extra=_with_one_type_each)
+
+    @model_serializer(mode="wrap")
+    def _without_none_in_json(
+        self, dump: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = dump(self)
+        if info.mode != "json":
+            return values
+        return {name: value for name, value in values.items() if value is not None}
+
+
 def _overrides_model() -> type[BaseModel]:
     """Create the model of what a user may choose: a preset and all `Settings`, each optional."""
     fields: dict[str, Any] = {}
@@ -86,7 +116,7 @@ def _overrides_model() -> type[BaseModel]:
         fields[name] = (constrained | None, optional)
     preset: Any = (PresetName | None, Field(None, description="the settings to start from"))
     return create_model(
-        "Overrides", __config__=Settings.model_config, __module__=__name__, preset=preset, **fields
+        "Overrides", __base__=_Choices, __module__=__name__, preset=preset, **fields
     )
 
 
@@ -95,6 +125,13 @@ if TYPE_CHECKING:
 else:
     Overrides = _overrides_model()
 """What a user may choose: a preset and any of the settings; None means the preset's value."""
+
+
+@cache
+def setting_schemas() -> Mapping[str, Mapping[str, Any]]:
+    """Return the JSON schemas of `preset` and of all settings, by name."""
+    properties: Mapping[str, Mapping[str, Any]] = Overrides.model_json_schema()["properties"]
+    return MappingProxyType(properties)
 
 
 def resolve(*choices: BaseModel | Mapping[str, Any]) -> Settings:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
 
 from nst_core.transfer.style_losses.costs import COSTS
 
@@ -137,6 +138,21 @@ def _rotations(number: int) -> int:
 
 def _as_text(weights: Mapping[str, float]) -> str:
     return " ".join(f"{name}:{weight:.12g}" for name, weight in weights.items())
+
+
+def one_type(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """Return the JSON schema of an optional field without null, as its type or as its default.
+
+    Forms then have one input for it, which may stay empty. They would otherwise ask which of two
+    types is meant: that of its values, or null.
+    """
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
+    plain = {**kinds[0], **schema} if len(kinds) == 1 else {**schema}
+    if len(kinds) == 1:
+        del plain["anyOf"]
+    if plain.get("default", ...) is None:
+        del plain["default"]
+    return plain
 
 
 LayerWeights = Annotated[str, AfterValidator(_canonical_layer_weights)]

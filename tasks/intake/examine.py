@@ -13,11 +13,13 @@ from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.places import Place, may_be_url, redacted
 from nst_core.transfer.identity import blend_key, file_key, row_key, row_seed
+from nst_core.transfer.settings import Settings
 from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
 from tasks.intake.masks import Masks, MasksOfRow, examine_masks, mask_faults, masks_of
 from tasks.intake.missing import with_hints
+from tasks.intake.previews import previewed
 from tasks.intake.sequences import FlowExamination, FrameOfJob, Sequences, examine_flow, flows_of
 from tasks.intake.styles import facts_of_styles, octave_faults, styles_of_row
 from tasks.job import Examined, Job, JobContent
@@ -32,6 +34,7 @@ def examine_rows(
     encoders: Encoders,
     *,
     max_pixels: int,
+    preview: int | None = None,
     on_picture: Callable[[int, int], None] | None = None,
 ) -> Examined:
     """Open every picture that the rows name, once, and give the rows without faults an identity.
@@ -40,10 +43,13 @@ def examine_rows(
         rows: the rows of a manifest.
         encoders: the encoders that these rows name.
         max_pixels: a picture with more pixels is refused.
+        preview: the longest side of previews, in pixels; None for the rows as they are.
         on_picture: called after each picture with how many are done and how many there are.
     """
     paths = {path for row in rows for column, path in row.sources if not row.has_fault_in(column)}
     found = with_hints(_examine_all(sorted(paths, key=str), max_pixels, on_picture), rows)
+    if preview is not None:
+        rows = [previewed(row, found.get(row.content), preview) for row in rows]
     masks = examine_masks(rows, found, max_pixels)
     sequences = Sequences(_examine_flows(flows_of(rows), max_pixels))
     examined = []
@@ -187,8 +193,14 @@ def _job(
         max_pixels=max_pixels,
         warnings=tuple(warnings_of_pictures(content, facts_of_styles(row, styles, found), others)),
         priority=row.priority,
+        in_full=_in_full(row, settings),
         **frame.fields,
     )
+
+
+def _in_full(row: Row, settings: Settings) -> Settings | None:
+    """Return the settings in full of a row of a preview, with the weights of its settings."""
+    return row.in_full and row.in_full.model_copy(update={"style_blend": settings.style_blend})
 
 
 def _facts(examination: Examination) -> PictureFacts:

@@ -12,11 +12,13 @@ from functools import cache
 from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from nst_core.networks import CATALOGUE
 from nst_core.storage.local import is_file
 from nst_core.storage.places import Place, PlaceError, join, may_be_url
-from nst_core.transfer.presets import Overrides, resolve
+from nst_core.transfer.allowed import expected_by
+from nst_core.transfer.presets import Overrides, resolve, setting_schemas
 from nst_core.transfer.settings import Settings
 from tasks.intake.faults import as_fault
 from tasks.intake.sheets.decimal_commas import with_points
@@ -31,7 +33,6 @@ from tasks.row import (
     SEQUENCE,
     Fault,
     Row,
-    expected_by,
 )
 from tasks.store.output_names import OutputError, checked_output
 from tasks.store.style_cells import SEPARATOR
@@ -106,6 +107,7 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         faults=tuple(faults),
         priority=priority,
         sequence=cells.get(SEQUENCE, ""),
+        in_full=None,
         **places,
     )
 
@@ -186,7 +188,7 @@ def _read_settings(
     try:
         settings = resolve(defaults, values)
     except ValidationError as error:
-        wrong = {str(fault["loc"][0]): _allowed(fault["msg"]) for fault in error.errors()}
+        wrong = {str(fault["loc"][0]): _expected_by(fault) for fault in error.errors()}
         right = {name: text for name, text in values.items() if name not in wrong}
         settings = resolve(defaults, right)
         faults = [
@@ -210,10 +212,8 @@ def _without_secrets(fault: Fault, cells: Mapping[str, str]) -> Fault:
     return replace(fault, expected=wrong)
 
 
-def _allowed(message: str) -> str:
-    if "valid boolean" in message:
-        return "expected true or false (or yes or no, on or off, 1 or 0)"
-    return expected_by(message)
+def _expected_by(fault: ErrorDetails) -> str:
+    return expected_by(fault, setting_schemas()[str(fault["loc"][0])])
 
 
 def check_layers(line: int, settings: Settings, values: Mapping[str, str]) -> list[Fault]:

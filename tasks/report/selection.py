@@ -47,15 +47,30 @@ class Selection:
         text: what `--only` says; empty if all rows are asked for.
         lines: the lines in which these rows begin; None if all rows are asked for.
         last_ends: how the last runs left rows without a picture, by line.
+        limit: what `--limit` says; None if there is no limit.
     """
 
     text: str = ""
     lines: frozenset[int] | None = None
     last_ends: Mapping[int, Status] = field(default_factory=dict)
+    limit: int | None = None
 
     def asks_for(self, line: int) -> bool:
         """Return whether the row that begins in this line is asked for."""
         return self.lines is None or line in self.lines
+
+    def limited_to(self, limit: int, waiting: Sequence[int], rows: Iterable[Row]) -> "Selection":
+        """Return a selection without the rows that wait behind the first ones.
+
+        Args:
+            limit: the number of the first ones.
+            waiting: the lines of the rows that are asked for and not done, in the order in which
+                they would run.
+            rows: all rows of the manifest.
+        """
+        late = frozenset(waiting[limit:])
+        asked = frozenset(row.line for row in rows if self.asks_for(row.line))
+        return replace(self, lines=asked - late, limit=limit)
 
     def applied(self, results: Mapping[int, RowResult]) -> dict[int, RowResult]:
         """Return results by line that say which rows were not asked for."""
@@ -69,7 +84,9 @@ class Selection:
             return replace(result, asked=False)
         last: Status | Literal[""] = self.last_ends.get(line, "")
         before = f"; it last ended as {last}" if last else ""
-        why = f"not asked for (--only {self.text}){before}"
+        options = [f"--only {self.text}"] if self.text else []
+        options += [] if self.limit is None else [f"--limit {self.limit}"]
+        why = f"not asked for ({' '.join(options)}){before}"
         return RowResult("pending", error=why, asked=False, last_status=last)
 
 

@@ -11,6 +11,7 @@ from tasks.events import GalleryWritten, TableWritten, emit
 from tasks.job import Examined, Job
 from tasks.report.comparison import COMPARED, compare, gone
 from tasks.report.contact_sheet import write_contact_sheet
+from tasks.report.gallery.in_full import BatchInFull
 from tasks.report.gallery.page import Page, render
 from tasks.report.gallery.previews import complete_previews
 from tasks.report.gallery.rows import gallery_rows, previews_of
@@ -58,6 +59,7 @@ def write_report(
     output: OutputFolder,
     seconds_left: float | None = None,
     selection: Selection = EVERY_ROW,
+    in_full: BatchInFull | None = None,
 ) -> BatchReport:
     """Write everything that shows how a batch ended.
 
@@ -70,6 +72,7 @@ def write_report(
         output: the batch's output folder.
         seconds_left: see `Table`.
         selection: the rows that were asked for.
+        in_full: what the whole batch would take, if the results are previews.
 
     Raises:
         OSError: the table cannot be written.
@@ -82,7 +85,7 @@ def write_report(
     report = _write_table(summarize(examined.rows, results), manifest, output, seconds_left)
     try:
         remove_finished(results, examined.jobs, output)
-        report = write_gallery(report, examined.jobs, results, what_varies(examined.rows))
+        report = write_gallery(report, examined.jobs, results, what_varies(examined.rows), in_full)
         emit(GalleryWritten(str(output.gallery)))
     except Exception as error:
         logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
@@ -147,6 +150,7 @@ def write_gallery(
     jobs: Sequence[Job],
     results: dict[int, RowResult],
     varied: Varied,
+    in_full: BatchInFull | None = None,
 ) -> BatchReport:
     """Write the page, the previews that it needs, and the contact sheet of a grid.
 
@@ -155,6 +159,8 @@ def write_gallery(
         jobs: the jobs of the rows that could run.
         results: the results by line.
         varied: the settings that vary between the rows.
+        in_full: what the whole batch would take, if the results are previews. The page then shows
+            only the rows that were asked for.
 
     Returns:
         The batch, with what was written.
@@ -166,7 +172,9 @@ def write_gallery(
     is_stopped = any(result.asked and result.status in STOPPED for result in results.values())
     wanted = previews_of(jobs, results, may_be_missing=is_stopped)
     previews = complete_previews(wanted, report.output)
-    rows = gallery_rows(report.table, jobs, results, previews, report.output)
+    shown = report.table.asked_for if in_full else report.table
+    costs = in_full.rows if in_full else {}
+    rows = gallery_rows(shown, jobs, results, previews, report.output, costs)
     report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output, varied))
     page = Page(
         title=report.manifest,
@@ -175,6 +183,7 @@ def write_gallery(
         gone=report.gone,
         compared_with=report.compared_with,
         contact_sheet=CONTACT_SHEET if report.has_contact_sheet else "",
+        preview=in_full,
     )
     write_atomic(report.output.gallery, render(page).encode())
     return replace(report, has_gallery=True)

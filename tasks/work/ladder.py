@@ -29,6 +29,9 @@ Result = TypeVar("Result")
 
 TILES = Tiles()
 
+PROCESS_MB = 760
+"""Resident memory of a run without its rows, most of it TensorFlow's (docs/benchmarks.md)."""
+
 FEW_PAIRS = 3
 """How many earlier steps L-BFGS remembers if there is no memory for more."""
 
@@ -123,6 +126,15 @@ def needed_memory(job: Job, device: str, rung: Rung = Rung()) -> int:
         tiles=rung.tiles,
         is_frame=job.previous is not None,
     )
+
+
+def memory_mb(job: Job, device: str) -> int:
+    """Return the estimated peak memory of a row in megabytes, as it will be in the table.
+
+    On a CPU, this is that of the whole process.
+    """
+    process = 0 if device.startswith("GPU") else PROCESS_MB
+    return round(process + needed_memory(job, device) / 1e6)
 
 
 def within_memory(

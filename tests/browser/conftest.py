@@ -54,7 +54,12 @@ class Watched:
         self.page.on("pageerror", lambda error: self.messages.append(str(error)))
         self.page.on("dialog", self._refuse)
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("requestfailed", lambda request: self.messages.append(f"lost {request.url}"))
+        self.page.on("requestfailed", self._note_failure)
+
+    def _note_failure(self, request: Any) -> None:
+        # A page that is left or loaded again gives up the pictures that are still to come.
+        if request.failure != "net::ERR_ABORTED":
+            self.messages.append(f"lost {request.url}: {request.failure}")
 
     def _refuse(self, dialog: Any) -> None:
         self.messages.append(f"a dialog: {dialog.message}")

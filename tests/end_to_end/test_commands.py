@@ -136,10 +136,10 @@ def test_an_unusable_manifest_is_reported_in_one_line(shell: Shell, command: str
     [
         (
             ["run", "m.csv", "--output", "out", "--size", "3"],
-            "--size: found '3'; expected a number greater",
+            "error: --size: found '3'; expected a whole number from 16 to 8192",
         ),
         (["run", "m.csv", "--output", "out", "--preset", "best"], "best"),
-        (["run", "m.csv", "--output", "out", "--sice", "64"], "Did you mean --size?"),
+        (["run", "m.csv", "--output", "out", "--sice", "64"], "hint: did you mean --size?"),
         (["run", "m.csv"], "--output"),
         (["paint"], "paint"),
     ],
@@ -284,11 +284,11 @@ def test_doctor_describes_gpus_their_locks_and_known_troubles(
 
 
 @pytest.mark.nights
-def test_doctor_ends_with_a_verdict_even_if_nvml_fails(gpu_shell: Shell, tmp_path: Path) -> None:
+def test_doctor_begins_with_a_verdict_even_if_nvml_fails(gpu_shell: Shell, tmp_path: Path) -> None:
     FakeNvml(failing={"init": "Driver Not Loaded"}).write(tmp_path / "fake")
     result = gpu_shell.run("doctor")
     assert result.returncode == 0, result.stdout + result.stderr
-    table, _, verdict = result.stdout.partition("\n\n")
+    verdict, _, table = result.stdout.partition("\n\n")
     assert {len(line.split("\t")) for line in table.splitlines()} == {4}
     assert verdict.startswith(
         "What works:\n  A run can begin here; its rows run on GPU:0 and GPU:1."

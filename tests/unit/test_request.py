@@ -16,8 +16,9 @@ from tasks.durations import TimeTextError
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
 from tasks.option import options_of, with_arguments
+from tasks.option_types import Group
 from tasks.report.selection import OnlyError
-from tasks.request import BatchRequest, CheckRequest, CompleteRequest, Group
+from tasks.request import BatchRequest, CheckRequest, CompleteRequest
 from tasks.stopping import Deadline, Limits
 from tests.pictures import write_csv
 

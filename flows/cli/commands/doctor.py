@@ -42,9 +42,9 @@ def doctor(terminal: Terminal, cache: StyleCache, output: OutputFolder | None = 
     findings = [*_versions(), *around, *space, *_weights(cache), *_connection(around)]
     findings += [*gpu_findings(facts, nvml), *locks]
     verdict = verdict_on(findings, " and ".join(facts.gpus) or "the CPU", [*space, *locks])
-    terminal.table([asdict(finding) for finding in findings])
-    for line in ("", *verdict.lines()):
+    for line in (*verdict.lines(), ""):
         terminal.say(line)
+    terminal.table([asdict(finding) for finding in findings])
     # The verdict is added to the list, so that programs from before the verdict can read it.
     terminal.result([asdict(finding) for finding in (*findings, verdict.finding())])
     return ENGINE_FAILED if verdict.state == "error" else SUCCESS

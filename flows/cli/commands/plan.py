@@ -15,7 +15,7 @@ from tasks.events import RowsSelected
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.outputs import check_places
-from tasks.job import Examined, Job
+from tasks.job import Examined, Job, by_priority
 from tasks.report.estimated_time import EstimatedTime, estimated_time
 from tasks.report.selection import Selection, select
 from tasks.request import BatchRequest
@@ -24,10 +24,7 @@ from tasks.store.disk_use import disk_use
 from tasks.store.lookup import find_finished, first_lines
 from tasks.store.row_kinds import expected_devices
 from tasks.store.speeds import Speeds
-from tasks.work.ladder import needed_memory
-
-PROCESS_MB = 760
-"""Resident memory of a run without its rows, most of it TensorFlow's (docs/benchmarks.md)."""
+from tasks.work.ladder import memory_mb
 
 STATUSES = ("new", "equal", "done", "invalid")
 """The statuses of a row before a run; an `equal` row gets a copy of an earlier line's picture."""
@@ -61,7 +58,7 @@ class _Plan:
     room: Room
 
 
-def plan(terminal: Terminal, asked: Asked) -> int:
+def plan(terminal: Terminal, asked: Asked, *, with_rows: bool = False) -> int:
     """Show which rows are new, done or invalid, which styles are cached, the time and the disk."""
     request = asked.request
     output, store = request.output_folder, request.weight_store()
@@ -80,6 +77,8 @@ def plan(terminal: Terminal, asked: Asked) -> int:
         terminal.say(str(RowsSelected(selection.text, len(selection.lines), len(rows))))
     examined = examine_rows(rows, encoders, max_pixels=request.max_pixels)
     planned = _plan(examined, request, selection)
+    if with_rows:
+        terminal.table([asdict(row) for row in planned.rows])
     _report(terminal, planned, downloads_of(encoders))
     wrong = [row for row in planned.rows if row.status == "invalid"]
     return ROWS_FAILED if any(selection.asks_for(row.line) for row in wrong) else SUCCESS
@@ -88,8 +87,8 @@ def plan(terminal: Terminal, asked: Asked) -> int:
 def _plan(examined: Examined, request: BatchRequest, selection: Selection) -> _Plan:
     output, cache, jobs = request.output_folder, request.style_cache, examined.jobs
     newer: dict[str, str] = {}
-    finished = find_finished(jobs, output, newer)
-    asked = [job for job in jobs if selection.asks_for(job.line)]
+    found = find_finished(jobs, output, newer)
+    asked, finished = _asked(examined, request, selection, found)
     firsts = dict(zip((job.line for job in asked), first_lines(asked), strict=True))
     statuses = {job.line: _status(job, firsts.get(job.line), finished, newer) for job in jobs}
     to_run, equal = (
@@ -100,7 +99,7 @@ def _plan(examined: Examined, request: BatchRequest, selection: Selection) -> _P
     time = estimated_time(to_run, speeds, output)
     styles = {style.key: job for job in to_run for style in job.styles}
     missing = [job for key, job in styles.items() if not cache.find(key)]
-    records = [each.found for each in finished.values()]
+    records = [each.found for each in found.values()]
     use = disk_use(to_run, equal, missing, records, speeds.at_once)
     planned = [
         _plan_job(
@@ -120,6 +119,27 @@ def _plan(examined: Examined, request: BatchRequest, selection: Selection) -> _P
         time=time,
         room=room_for(use, output.root, cache.root),
     )
+
+
+def _asked(
+    examined: Examined, request: BatchRequest, selection: Selection, found: Collection[str]
+) -> tuple[list[Job], set[str]]:
+    """Return the jobs that are asked for, and the keys of those that stay as they are.
+
+    Args:
+        examined: all rows and jobs.
+        request: what is asked of the run.
+        selection: the rows that `--only` asks for.
+        found: the keys of finished jobs.
+    """
+    asked = [job for job in examined.jobs if selection.asks_for(job.line)]
+    again = {job.key for job in asked} if request.refresh else set()
+    if request.limit is not None:
+        left = [job.line for job in by_priority(asked) if job.key not in {*found} - again]
+        selection = selection.limited_to(request.limit, left, examined.rows)
+        asked = [job for job in asked if selection.asks_for(job.line)]
+    again &= {job.key for job in asked}
+    return asked, {*found} - again
 
 
 def _plan_invalid(row: Row) -> PlannedRow:
@@ -162,28 +182,23 @@ def _plan_job(job: Job, status: str, why: str, seconds: float | None, device: st
         width=width,
         height=height,
         seconds=seconds,
-        memory_mb=_memory_mb(job, device) if status == "new" else None,
+        memory_mb=memory_mb(job, device) if status == "new" else None,
         why=why,
     )
 
 
-def _memory_mb(job: Job, device: str) -> int:
-    """Return the peak memory of a row: the device's, or on a CPU that of the whole process."""
-    process = 0 if device.startswith("GPU") else PROCESS_MB
-    return round(process + needed_memory(job, device) / 1e6)
-
-
 def _report(terminal: Terminal, plan: _Plan, downloads: Sequence[PublishedFile]) -> None:
-    terminal.table([asdict(row) for row in plan.rows])
     names = (*STATUSES, *([UNASKED] if any(row.status == UNASKED for row in plan.rows) else ()))
     counts = {name: sum(row.status == name for row in plan.rows) for name in names}
     memory = max((row.memory_mb or 0 for row in plan.rows), default=0)
     cached = plan.styles - plan.styles_to_compute
-    terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()))
     terminal.say(
         f"styles needed: {plan.styles} ({cached} cached, {plan.styles_to_compute} to compute)"
     )
     show_downloads(terminal, downloads)
+    # What most people want to know comes last, where they look.
+    advice = "; nst-batch check lists the errors" if counts["invalid"] else ""
+    terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()) + advice)
     time = plan.time
     terminal.say(f"about {duration(time.seconds)} ({time.source}) and {memory:.0f} MB at most")
     terminal.say(str(plan.room))

@@ -42,10 +42,12 @@ from tasks.report.saved_table import read_summary
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest
 from tasks.store.output_folder import InUseError, OutputFolder
+from tasks.store.preview_folder import PreviewFolderError, check_apart
 from tasks.store.statuses import STOPPED, WRONG
 
 REFUSALS = (
     *(ManifestError, OnlyError, InUseError, LockError, DeviceError, RunnerError, WeightsError),
+    PreviewFolderError,
 )
 """Errors of the flow that mean that nothing ran."""
 
@@ -115,6 +117,7 @@ def prepare(terminal: Terminal, asked: Asked) -> None:
     request.check(read=layout is None)
     batch = request.completed()
     laid = layout and laid_out_for(layout, request.manifest, batch.output_folder, terminal)
+    check_apart(batch.output_folder, is_preview=batch.preview is not None)
     check_ready(batch.style_cache, batch.output_folder, batch.devices)
     with writing_to({"the output folder": batch.output, "the cache": batch.cache}):
         batch.output_folder.make()

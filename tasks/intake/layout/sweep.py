@@ -7,10 +7,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from nst_core.transfer.presets import Overrides, resolve
+from nst_core.transfer.allowed import expected_by
+from nst_core.transfer.presets import Overrides, resolve, setting_schemas
 from tasks.intake.layout.errors import LayoutError
 from tasks.intake.rows import check_layers
-from tasks.row import expected_by
 
 SEPARATOR = ","
 
@@ -97,7 +97,7 @@ def _read(name: str, text: str, wrong: list[str]) -> str:
     try:
         return cell_of(getattr(Overrides.model_validate({name: text}), name))
     except ValidationError as error:
-        expected = expected_by(error.errors()[0]["msg"])
+        expected = expected_by(error.errors()[0], setting_schemas()[name])
         wrong.append(f"--{option_of(name)}: found {text!r}; {expected}")
         return text
 

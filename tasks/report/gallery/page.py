@@ -6,27 +6,29 @@ Content-Security-Policy allows only these two, by their hashes. It can be read w
 
 import base64
 import hashlib
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nst_core.transfer.losses.terms import LOSS_TERMS
-from tasks.report.durations import measured_duration
+from tasks.report.durations import duration, measured_duration
+from tasks.report.gallery.drawn import (
+    CURVE_HEIGHT,
+    CURVE_WIDTH,
+    curve_lines,
+    loss_text,
+    share_text,
+)
+from tasks.report.gallery.in_full import BatchInFull, InFull
+from tasks.report.gallery.varied import Value, Varied, places_of, varied
 from tasks.report.shown_terms import MAIN_TERMS, label_of
 from tasks.report.table_row import CHANGES, Change
-from tasks.store.curves import thinned
 from tasks.store.statuses import STATUSES, UNDONE, Status
-
-CURVE_WIDTH, CURVE_HEIGHT = 120, 32
-MOST_CURVE_POINTS = 40
-"""The most points of an octave; more than there are pixels would only make the page longer."""
 
 SHOWN_CHANGES = [change for change in CHANGES if change not in ("", "same")]
 
@@ -39,7 +41,19 @@ SORTS = {
     "seconds-up": "quickest first",
     "moved-down": "largest change of loss first",
 }
-"""The sort orders, by their names in the page's URL; `gallery.js` knows them, too."""
+"""The orders of rows on every page, by their names in the page's URL.
+
+`list.js` reads the values by which it sorts from attributes of these names.
+"""
+
+SORT_BY_COST = {"cost-down": "slowest in full first"}
+"""The additional order on the page of a preview."""
+
+SCRIPTS = ("choice.js", "lists.js", "view.js", "list.js", "viewer.js")
+"""The parts of the page's script in their order; the first three are pure functions."""
+
+LARGEST_ENLARGED = 640
+"""Cards are smaller than this, in pixels; a smaller result could be enlarged on them."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,8 @@ class GalleryRow:
         style: the first style, with the names of all.
         styles: the styles that have a weight, each with its own name; empty if the row names one.
         blend: the weights of the styles, as text; empty if there are none.
+        settings: those of the row, by name; empty if they are not known.
+        in_full: what the row of a preview would take in full; None on other pages.
         result: None if there is no picture; for an `interrupted` row, the best picture so far.
         width, height: the size of the result, in pixels.
         term_losses: the loss terms before their weights, by name.
@@ -102,6 +118,13 @@ class GalleryRow:
     curve_file: str = ""
     styles: tuple[Shown, ...] = ()
     blend: str = ""
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    in_full: InFull | None = None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a card could show the result larger than its pixels."""
+        return max(self.width or 0, self.height or 0) < LARGEST_ENLARGED
 
     @property
     def shown_styles(self) -> tuple[Shown, ...]:
@@ -126,6 +149,7 @@ class Page:
         gone: outputs that the previous run had and this manifest does not.
         compared_with: when the previous run ended; None if there is nothing to compare with.
         table_file, contact_sheet: URLs relative to the page; the latter may be empty.
+        preview: what the whole batch would take, if the rows are previews; otherwise None.
     """
 
     title: str
@@ -135,6 +159,18 @@ class Page:
     compared_with: datetime | None = None
     table_file: str = "summary.csv"
     contact_sheet: str = ""
+    preview: BatchInFull | None = None
+
+    @property
+    def varied(self) -> tuple[Varied, ...]:
+        """The settings that vary between the rows."""
+        return varied([row.settings for row in self.rows])
+
+    @property
+    def sorts(self) -> dict[str, str]:
+        """The orders of rows, by their names in the page's URL, with what they are called."""
+        of_settings = {name: text for each in self.varied for name, text in each.sorts.items()}
+        return {**SORTS, **(SORT_BY_COST if self.preview else {}), **of_settings}
 
     @property
     def rows_to_show(self) -> list[GalleryRow]:
@@ -172,7 +208,7 @@ class Page:
 
 def render(page: Page) -> str:
     """Return the page as HTML."""
-    style, script = _part("gallery.css"), _part("gallery.js")
+    style, script = _part("gallery.css"), "".join(['"use strict";\n', *map(_part, SCRIPTS)])
     environment = Environment(
         loader=PackageLoader("tasks.report.gallery", "template"),
         autoescape=True,
@@ -184,6 +220,7 @@ def render(page: Page) -> str:
         "loss": loss_text,
         "label": label_of,
         "duration": measured_duration,
+        "estimate": duration,
         "share": share_text,
     }
     return environment.get_template("gallery.html.jinja").render(
@@ -191,7 +228,9 @@ def render(page: Page) -> str:
         policy=_policy(style, script),
         style=Markup(style),
         script=Markup(script),
-        sorts=SORTS,
+        varied=page.varied,
+        places_of=places_of,
+        sorts=page.sorts,
         undone=UNDONE,
         main_terms=MAIN_TERMS,
         other_terms=[term for term in LOSS_TERMS if term not in MAIN_TERMS],
@@ -215,42 +254,3 @@ def _policy(style: str, script: str) -> str:
 
 def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def curve_lines(octaves: Sequence[Sequence[float]]) -> list[str]:
-    """Return the points of one SVG line for each octave, with losses on a logarithmic scale.
-
-    Args:
-        octaves: losses by octave; those that are not positive and finite are left out.
-    """
-    shown = [
-        thinned([loss for loss in octave if 0 < loss < math.inf], MOST_CURVE_POINTS)
-        for octave in octaves
-    ]
-    levels = [[math.log(loss) for loss in octave] for octave in shown]
-    everything = [level for octave in levels for level in octave]
-    if len(everything) < 2:
-        return []
-    lowest, highest = min(everything), max(everything)
-    across = CURVE_WIDTH / (len(everything) - 1)
-    down = (CURVE_HEIGHT - 2) / ((highest - lowest) or 1)
-    lines, before = [], 0
-    for octave in levels:
-        places = [
-            f"{(before + number) * across:.1f},{1 + (highest - level) * down:.1f}"
-            for number, level in enumerate(octave)
-        ]
-        lines.append(" ".join(places))
-        before += len(octave)
-    return [line for line in lines if line]
-
-
-def loss_text(loss: float | None) -> str:
-    """Return a loss with three significant digits, in short form."""
-    return "" if loss is None else f"{loss:.3g}"
-
-
-def share_text(share: Any) -> str:
-    """Return a share such as `+12%`, with a true minus sign."""
-    digits = 0 if abs(share) >= 0.1 else 1
-    return f"{share:+.{digits}%}".replace("-", "\N{MINUS SIGN}")

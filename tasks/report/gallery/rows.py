@@ -3,13 +3,16 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import groupby
 from urllib.parse import quote
 
 from nst_core.storage.files import reads_at_once
 from tasks.job import Job, StylePicture
+from tasks.report.gallery.in_full import InFull
 from tasks.report.gallery.page import GalleryRow, Shown
 from tasks.report.gallery.previews import Preview, content_name, thumbnail_name
+from tasks.report.gallery.varied import Value
 from tasks.report.table_row import Table, TableRow
 from tasks.store.curves import CurveError, read_curve
 from tasks.store.output_folder import PREVIEWS, OutputFolder
@@ -52,6 +55,7 @@ def gallery_rows(
     results: Mapping[int, RowResult],
     previews: set[str],
     output: OutputFolder,
+    costs: Mapping[int, InFull] | None = None,
 ) -> tuple[GalleryRow, ...]:
     """Return the rows of the page, in the table's order.
 
@@ -61,14 +65,16 @@ def gallery_rows(
         results: the results by line.
         previews: the names of the previews that exist.
         output: the batch's output folder, from which curves are read.
+        costs: what the rows of a preview would take in full, by line.
     """
     by_line = {job.line: job for job in jobs}
     with ThreadPoolExecutor(reads_at_once(output.root)) as pool:
         curves = list(pool.map(lambda row: _curve(row.curve or "", output), table.rows))
-    return tuple(
+    made = (
         _gallery_row(row, by_line.get(row.line), results[row.line], previews, curve)
         for row, curve in zip(table.rows, curves, strict=True)
     )
+    return tuple(replace(row, in_full=(costs or {}).get(row.line)) for row in made)
 
 
 def _gallery_row(
@@ -86,6 +92,7 @@ def _gallery_row(
         style=_style(row, job, previews),
         styles=_styles(row, job, previews),
         blend=row.style_blend or "",
+        settings=_settings(row, job),
         result=_result(row, result, previews),
         width=row.width,
         height=row.height,
@@ -103,6 +110,16 @@ def _gallery_row(
         curve=curve,
         curve_file=quote(row.curve or ""),
     )
+
+
+def _settings(row: TableRow, job: Job | None) -> dict[str, Value]:
+    """Return the settings of a row that could run, with weights of styles only if it has them.
+
+    Those of a preview are the settings of its row in full.
+    """
+    if job is None:
+        return {}
+    return job.whole.settings.model_dump() | {"style_blend": row.style_blend or ""}
 
 
 def _content(row: TableRow, job: Job | None, previews: set[str]) -> Shown:

@@ -1,6 +1,7 @@
-"""The options of `run`, `serve`, `plan` and `check`: from the declaration to the command."""
+"""The options of `run`, `serve`, `preview`, `plan` and `check`, as declared and as commands."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,29 @@ from flows.cli.layout_options import LAYOUT_OPTIONS
 from flows.cli.options import asking
 from nst_core.storage.places import Place
 from tasks.option import options_of
-from tasks.request import BatchRequest, CheckRequest, Group
+from tasks.option_types import Group
+from tasks.request import BatchRequest, CheckRequest
 
-GROUPED = ("run", "serve", "plan", "check")
+GROUPED = ("run", "serve", "preview", "plan", "check")
 SAVING = ("save_every", "checkpoint_every")
 TIMES = ("until", "budget", "row_budget")
 RUNNING = ("retries", "runner", "address", "isolate", "served_at")
 LEFT_OUT = {
     "run": set(),
     "serve": {"refresh"},
-    "plan": {"refresh", "strict", *TIMES, *SAVING, *RUNNING},
-    "check": {"refresh", "only", "strict", *TIMES, *SAVING, *RUNNING, "devices"},
+    "preview": {"preview", "refresh", "limit", "strict", *TIMES, *SAVING, *RUNNING},
+    "plan": {"preview", "refresh", "strict", *TIMES, *SAVING, *RUNNING},
+    "check": {
+        "preview",
+        "refresh",
+        "only",
+        "limit",
+        "strict",
+        *TIMES,
+        *SAVING,
+        *RUNNING,
+        "devices",
+    },
 }
 
 
@@ -95,18 +108,36 @@ def test_help_shows_types_and_defaults_in_the_words_of_users(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = help_of(command, capsys)
-    assert not re.findall(r"UPATH|\bSTR\b|ARGS|\(\)|\d\.0\b|None|False", shown)
+    assert not re.findall(r"UPATH|\bSTR\b|\bINT\b|FLOAT|ARGS|\(\)|\d\.0\b|None|False", shown)
     # A sentence would end before the default.
     assert not re.findall(r"\. \[(?:required|default)", words(shown))
 
 
-def test_help_says_which_options_may_be_urls(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--output PATH|URL" in help_of("manifest", capsys)
-    assert "--cache PATH|URL" in help_of("cache prune", capsys)
-    assert "--look-in PATH|URL" in help_of("show", capsys)
+def test_help_names_types_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--output -o FILE" in help_of("manifest", capsys)
+    assert "--cache FOLDER" in help_of("cache prune", capsys)
+    assert "--look-in FOLDER" in help_of("show", capsys)
+    assert "--fps NUMBER" in help_of("animate", capsys)
     shown = help_of("run", capsys)
-    for option in ("--cache PATH|URL", "--output -o PATH|URL", "--weights PATH ", "--address TEXT"):
+    for option in ("--cache FOLDER", "--output -o FOLDER", "--weights FILE|FOLDER"):
         assert option in shown
+    for option in ("--address TEXT", "--size NUMBER", "--strength NUMBER", "--preset CHOICE"):
+        assert option in shown
+
+
+@pytest.mark.parametrize("command", ["", *commands_of(app)])
+def test_help_ends_with_an_example_that_is_valid(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    *_, last = filter(None, help_of(command, capsys, 200).splitlines())
+    assert last.startswith("Example: nst-batch ")
+    typed = shlex.split(last.removeprefix("Example: nst-batch ").partition(" > ")[0])
+    name, *_ = app.parse_commands(typed)
+    assert " ".join(name) == (command or "run")
+    function, bound, _ = app.parse_args(typed, exit_on_error=False, print_error=False)
+    function_of_command = app.parse_args([*(command or "run").split(), *typed[len(name) :]])[0]
+    assert function is function_of_command
+    assert bound.args or bound.kwargs or command in ("doctor", "cache list", "weights list")
 
 
 @pytest.mark.parametrize(
@@ -172,9 +203,9 @@ def test_all_wrong_options_are_reported_at_once(capsys: pytest.CaptureFixture[st
     arguments = ["m.csv", "-o", "out", "--size", "3", "--save-every", "15", "--runner", "slurm"]
     assert request_of(arguments) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "--size: found '3'; expected a number greater than or equal to 16",
-        "--save-every: found '15'; expected a multiple of 10",
-        "--runner: found 'slurm'; expected 'local', 'ray' or 'dask'",
+        "error: --size: found '3'; expected a whole number from 16 to 8192",
+        "error: --save-every: found '15'; expected a multiple of 10 above 0",
+        "error: --runner: found 'slurm'; expected 'local', 'ray' or 'dask'",
     ]
 
 

@@ -132,7 +132,7 @@ def test_plan_and_check_take_photographs_and_write_nothing(
     cache = ["--cache", "none"]
     assert run("check", *named) == 0
     assert "3 contents x 2 styles: 6 rows\n6 rows: 6 can run, 0 errors" in capsys.readouterr().out
-    assert run("plan", *named, "--size", "32,48", "--output", "results", *cache) == 0
+    assert run("plan", *named, "--rows", "--size", "32,48", "-o", "results", *cache) == 0
     shown = capsys.readouterr().out
     assert "3 contents x 2 styles x size 32, 48: 12 rows\n" in shown
     assert "\tnew\t2024/summer/anna_wave_size-48.png\t48\t" in shown
@@ -158,7 +158,10 @@ def test_plan_and_check_take_photographs_and_write_nothing(
         ),
         (["m.csv", "--size", "32,64"], "--size: found '32,64'; expected one value, which all rows"),
         (["m.csv", "--enlarge", "--no-enlarge"], "--enlarge: found on, off; expected one value"),
-        (["photos", "--style", "night.png", "--size", "3"], "--size: found '3'; expected a number"),
+        (
+            ["photos", "--style", "night.png", "--size", "3"],
+            "--size: found '3'; expected a whole number",
+        ),
         (["photos", "--style", "night.png", "--names", "{x}"], "--names: found the field {x};"),
     ],
 )

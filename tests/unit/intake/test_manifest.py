@@ -71,8 +71,8 @@ def test_a_row_overrides_the_batch_and_its_preset_replaces_that_of_the_batch(
     ("column", "cell", "expected"),
     [
         ("content_weight", "-1", "expected 0, or a number from 1e-15 to 1e15"),
-        ("size", "big", "valid integer"),
-        ("steps", "1.5", "valid integer"),
+        ("size", "big", "expected a whole number from 16 to 8192"),
+        ("steps", "1.5", "expected a whole number from 1 to 10000"),
         ("preset", "best", "'draft', 'standard', 'fine'"),
         ("keep_alpha", "perhaps", "true or false (or yes or no, on or off, 1 or 0)"),
         ("enlarge", "WAHR", "true or false"),

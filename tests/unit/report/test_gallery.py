@@ -12,17 +12,15 @@ import pytest
 
 from nst_core.transfer.losses.terms import LOSS_TERMS
 from tasks.report.durations import measured_duration
-from tasks.report.gallery.page import (
+from tasks.report.gallery.drawn import (
     CURVE_HEIGHT,
     CURVE_WIDTH,
     MOST_CURVE_POINTS,
-    Page,
-    Shown,
     curve_lines,
     loss_text,
-    render,
     share_text,
 )
+from tasks.report.gallery.page import Page, Shown, render
 from tasks.report.shown_terms import label_of
 from tests.gallery_rows import row
 
@@ -123,7 +121,8 @@ def test_the_page_shows_all_counts() -> None:
     rows.append(row(line=9, status="failed", result=None, error="no room", change="broken"))
     html = page(*rows, compared_with=datetime(2026, 11, 23, tzinfo=UTC), gone=("old.png",))
     buttons = re.findall(r'data-value="(\w+)".*?<b>(\d+)</b>', html)
-    assert buttons == [("done", "5"), ("failed", "1"), ("new", "5"), ("broken", "1")]
+    expected = [("done", "5"), ("failed", "1"), ("yes", "0"), ("new", "5"), ("broken", "1")]
+    assert buttons == expected, "yes is the button of starred rows, whose stars the browser keeps"
     assert "1 gone since the previous run" in html
     assert "<strong>5</strong> of 6 pictures are here" in html
     assert "All 5 pictures are here." in page(*rows[:5])
@@ -239,3 +238,44 @@ def test_all_styles_of_a_row_are_beside_each_other() -> None:
         *("style: s.png", "style: <t>.png")
     ]
     assert "a.png in the style of s.png; <t>.png (1; 3)" in parsed.texts
+
+
+def test_every_id_is_there_once_and_every_reference_has_its_element() -> None:
+    parsed = ParsedPage(page(row(), row(line=3), contact_sheet="contact_sheet.png"))
+    ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    names = ("aria-labelledby", "aria-describedby", "for")
+    wanted = {each[name] for _, each in parsed.elements for name in names if name in each}
+    wanted |= {each["href"][1:] for _, each in parsed.elements if each.get("href", "")[:1] == "#"}
+    assert {"rows", "viewer-name", "viewer-keys"} <= wanted <= set(ids)
+
+
+def test_what_varies_is_on_the_card_and_in_the_controls() -> None:
+    weights = (10.0, 1.0, 2.5, 1.0)
+    rows = [
+        row(line=2 + number, settings={"style_weight": weight, "size": 512, "clip": "end"})
+        for number, weight in enumerate(weights)
+    ]
+    html = page(*rows, row(line=9, status="invalid", result=None, total_loss=None))
+    parsed = ParsedPage(html)
+    places = {
+        int(each["data-line"]): each.get("data-settings")
+        for _, each in parsed.elements
+        if "data-line" in each
+    }
+    assert places == {2: "[2]", 3: "[0]", 4: "[1]", 5: "[0]", 9: None}
+    (select,) = [each for _, each in parsed.elements if "data-setting" in each]
+    assert select["name"] == "setting.style_weight"
+    assert re.findall(r"<option>([0-9.]+)</option>", html) == ["1", "2.5", "10"]
+    assert html.count("<dt>style weight</dt><dd>10</dd>") == 1
+    assert html.count("<dt>style weight</dt>") == 4
+    assert '<option value="setting.style_weight-down">style weight, highest first</option>' in html
+    assert "data-setting=" not in page(*rows[1:2])
+
+
+def test_small_results_are_marked_so_that_cards_do_not_enlarge_them() -> None:
+    sizes = ((639, 400), (640, 400), (400, 640))
+    rows = [row(line=n, width=width, height=height) for n, (width, height) in enumerate(sizes)]
+    parsed = ParsedPage(page(*rows))
+    results = [each["class"] for tag, each in parsed.elements if "result" in each.get("class", "")]
+    assert results == ["result small", "result", "result"]

@@ -43,13 +43,13 @@ def test_every_option_has_a_row_with_limits_and_default(tool: ModuleType) -> Non
     assert len(rows) == len(BatchRequest.model_fields) - 1 + len(Overrides.model_fields)
     for expected in (
         "| `MANIFEST` | path or URL | required | CSV file",
-        "| `--size` | integer from 16 to 8192 | 512 | longest side",
+        "| `--size` | whole number from 16 to 8192 | 512 | longest side",
         "| `--tolerance` | number, at least 0, below 1 | 0.001 |",
         "| `--save-every` | multiple of 10 above 0 |  | save each unfinished picture",
         "| `--tv-weight` | 0, or a number from 1e-15 to 1e15 | 0.5 |",
-        "| `--seed` | integer, at least 0, below 2147483648 |",
+        "| `--seed` | whole number, at least 0, below 2147483648 |",
         "| `--beta-2` | number above 0, at most 0.999999 |",
-        "| `--max-pixels` | integer, at least 1 | 200000000 |",
+        "| `--max-pixels` | whole number, at least 1 | 200000000 |",
         "| `--runner` | `local`, `ray`, `dask` | local |",
         "| `--strict` | on, off | off |",
         "| `--weights` | path | $NST_BATCH_WEIGHTS |",

@@ -1,0 +1,38 @@
+"""An example for the help of each command, as a user would type it."""
+
+from collections.abc import Mapping
+
+from cyclopts import App
+
+EXAMPLES: Mapping[str, str] = {
+    "": "nst-batch run night.csv --output results",
+    "run": "nst-batch run night.csv --output results --preset fine --until 06:00",
+    "watch": "nst-batch watch inbox --style night.png --output results",
+    "serve": "nst-batch serve night.csv --output results --cron '0 1 * * *'",
+    "check": "nst-batch check night.csv --output results",
+    "plan": "nst-batch plan night.csv --output results --rows",
+    "plot": "nst-batch plot results anna_night",
+    "animate": "nst-batch animate results anna_night --format gif",
+    "show": "nst-batch show results/pictures/*.png > again.csv",
+    "manifest": "nst-batch manifest photos 'styles/*.png' --output night.csv",
+    "demo": "nst-batch demo samples",
+    "presets": "nst-batch presets --json",
+    "doctor": "nst-batch doctor --output results",
+    "completion": "nst-batch completion fish > ~/.config/fish/completions/nst-batch.fish",
+    "cache list": "nst-batch cache list",
+    "cache prune": "nst-batch cache prune --older-than 30 --dry-run",
+    "weights list": "nst-batch weights list",
+    "weights fetch": "nst-batch weights fetch vgg19",
+    "weights convert": "nst-batch weights convert vgg19.h5 --output vgg19.safetensors",
+    "weights normalize": "nst-batch weights normalize vgg19 'photos/*.jpg'",
+    "weights show": "nst-batch weights show vgg19.safetensors",
+}
+
+
+def show_examples(app: App) -> None:
+    """Let the help of each command end with its example."""
+    for command, example in EXAMPLES.items():
+        described = app
+        for name in command.split():
+            described = described[name]
+        described.help_epilogue = f"Example: `{example}`"
