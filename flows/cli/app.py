@@ -37,7 +37,7 @@ from flows.cli.options import (
     asking,
     to_places,
 )
-from flows.cli.preview_app import preview_app
+from flows.cli.preview_command import preview
 from flows.cli.terminal import Terminal, refuse
 from flows.cli.weights_app import weights_app
 from flows.process import environment
@@ -48,6 +48,9 @@ from tasks.request import BatchRequest, CheckRequest
 
 __all__ = ["app", "main"]
 
+ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
+"""What the usage of a command shows after its options: a manifest, or photographs."""
+
 app = App(
     name="nst-batch",
     error_console=Console(stderr=True, soft_wrap=True, highlight=False),
@@ -56,14 +59,10 @@ app = App(
     version=lambda: version("nst-batch"),
     error_formatter=explained,
 )
-app.command(preview_app)
+app.command(preview, usage=f"Usage: nst-batch preview [OPTIONS] {ROWS.format('preview')}")
 app.command(cache_app)
 app.command(weights_app)
 app.command(write_manifest, name="manifest")
-
-
-ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
-"""What the usage of a command shows after its options: a manifest, or photographs."""
 
 
 @app.command(usage=f"Usage: nst-batch run [OPTIONS] {ROWS.format('run')}")

@@ -10,6 +10,7 @@ EXAMPLES: Mapping[str, str] = {
     "watch": "nst-batch watch inbox --style night.png --output results",
     "serve": "nst-batch serve night.csv --output results --cron '0 1 * * *'",
     "check": "nst-batch check night.csv --output results",
+    "preview": "nst-batch preview night.csv --count 4",
     "plan": "nst-batch plan night.csv --output results --rows",
     "plot": "nst-batch plot results anna_night",
     "animate": "nst-batch animate results anna_night --format gif",

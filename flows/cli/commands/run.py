@@ -26,7 +26,7 @@ from flows.cli.results import (
     show_wrong,
 )
 from flows.cli.supervision import end_at_once, end_within, run_supervised
-from flows.cli.terminal import Terminal, refuse
+from flows.cli.terminal import Terminal, as_error, refuse
 from flows.process.embedded_server import EmbeddedServer, ServerError, start_embedded_server
 from flows.process.libraries_log import libraries_log
 from flows.process.proxies import fix_proxies
@@ -116,6 +116,7 @@ def prepare(terminal: Terminal, asked: Asked) -> None:
     request, layout = asked
     request.check(read=layout is None)
     batch = request.completed()
+    check_apart(batch.output_folder, is_preview=batch.preview is not None)
     laid = layout and laid_out_for(layout, request.manifest, batch.output_folder, terminal)
     check_apart(batch.output_folder, is_preview=batch.preview is not None)
     check_ready(batch.style_cache, batch.output_folder, batch.devices)
@@ -192,17 +193,21 @@ def report_outcome(
     if outcome.table_written:
         return _report_table(terminal, outcome, output, briefly=briefly)
     if isinstance(state, ServerError):
-        terminal.fail(str(state))
+        terminal.fail(as_error(str(state)))
         return ENGINE_FAILED
     if isinstance(state, BaseException):
-        terminal.fail(f"Prefect could not run the flow: {type(state).__name__}: {state}")
-        terminal.fail("`nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log")
+        wrong = f"Prefect could not run the flow: {type(state).__name__}: {state}"
+        terminal.fail(as_error(wrong))
+        terminal.fail(
+            "hint: `nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log"
+        )
         return ENGINE_FAILED
     error = state.result(raise_on_failure=False)
     if isinstance(error, REFUSALS):
         return refuse(terminal, error)
-    terminal.fail(f"the batch stopped: {error if isinstance(error, OSError) else state.message}")
-    terminal.fail("finished rows are kept; rerun the same command to resume")
+    why = error if isinstance(error, OSError) else state.message
+    terminal.fail(as_error(f"the batch stopped: {why}"))
+    terminal.fail("hint: finished rows are kept; rerun the same command to resume")
     return ENGINE_FAILED
 
 

@@ -12,7 +12,7 @@ from tasks.job import Job, StylePicture
 from tasks.report.gallery.in_full import InFull
 from tasks.report.gallery.page import GalleryRow, Shown
 from tasks.report.gallery.previews import Preview, content_name, thumbnail_name
-from tasks.report.gallery.varied import Value
+from tasks.report.gallery.setting_values import Value
 from tasks.report.table_row import Table, TableRow
 from tasks.store.curves import CurveError, read_curve
 from tasks.store.output_folder import PREVIEWS, OutputFolder

@@ -112,7 +112,11 @@ def test_styles_are_pictures_folders_and_blends(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("contents", "styles", "message"),
     [
-        (("nowhere",), ("art",), "nowhere: cannot be read: No such file or directory; check"),
+        (
+            ("nowhere",),
+            ("art",),
+            "nowhere: cannot be read: No such file or directory; check the path",
+        ),
         (("photos/2024/*.png",), ("art",), r"photos/2024/\*.png: no pictures; expected a folder"),
         (("photos",), ("art/none.png",), "art/none.png: cannot be read"),
     ],
