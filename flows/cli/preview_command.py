@@ -13,14 +13,13 @@ from flows.process.signals import answer_signals
 from tasks.request import PreviewRequest
 from tasks.request_types import PREVIEW_ROWS, SIDE_OF_ALL, SIDE_OF_FEW
 
-
 Every = Annotated[
     bool,
     Flag,
     Parameter(
         name="--all",
         group=WHAT,
-        help=f"show every row; the longest side is then {SIDE_OF_ALL} pixels unless --side is given",
+        help=f"show every row, with {SIDE_OF_ALL} pixels on the longest side unless --side is given",
     ),
 ]
 Count = Annotated[
