@@ -19,7 +19,7 @@ Every = Annotated[
     Parameter(
         name="--all",
         group=WHAT,
-        help=f"show every row; the longest side is then {SIDE_OF_ALL} pixels without --side",
+        help=f"show every row, with {SIDE_OF_ALL} pixels on the longest side if --side is omitted",
     ),
 ]
 Count = Annotated[
