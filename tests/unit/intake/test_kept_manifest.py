@@ -142,7 +142,10 @@ def test_plan_and_check_take_photographs_and_write_nothing(
         ),
         (["m.csv", "--size", "32,64"], "--size: found '32,64'; expected one value, which all rows"),
         (["m.csv", "--enlarge", "--no-enlarge"], "--enlarge: found on, off; expected one value"),
-        (["photos", "--style", "night.png", "--size", "3"], "--size: found '3'; expected a number"),
+        (
+            ["photos", "--style", "night.png", "--size", "3"],
+            "--size: found '3'; expected a whole",
+        ),
         (["photos", "--style", "night.png", "--names", "{x}"], "--names: found the field {x};"),
     ],
 )

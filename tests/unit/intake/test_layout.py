@@ -176,7 +176,10 @@ def test_commas_separate_values_but_not_within_a_text() -> None:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ({"size": ["512,x", "3"]}, "--size: found 'x'; .*\n--size: found '3'; expected a number"),
+        (
+            {"size": ["512,x", "3"]},
+            "--size: found 'x'; .*\n--size: found '3'; expected a whole",
+        ),
         ({"style_weight": ["1,1.0"]}, "--style-weight: '1' is named twice"),
         ({"size": ["512,"]}, "--size: found ''"),
         ({"style_layers": ["conv9_9"]}, "--style-layers: "),
