@@ -20,7 +20,11 @@ BLOCK = 4096
 """Most disks store files in blocks of this many bytes."""
 
 BYTES_BESIDE_PIXELS = 8192
-"""The most that a picture takes besides its pixels: its headers, and the text in it."""
+"""The most that a picture takes besides its pixels: its headers, the text in it, and the metadata
+that identifies nobody."""
+
+BYTES_OF_METADATA = 131_072
+"""The most that all metadata of a photograph takes: as much as a JPEG file can hold."""
 
 BYTES_OF_NUMBER = 24
 """The most that a number takes in a loss curve, with its comma."""
@@ -88,7 +92,8 @@ class PictureSizes:
         has_alpha = job.settings.keep_alpha and format_of(job.output).has_alpha
         # A file that cannot be compressed has a byte for each level, and one for each line.
         of_pixel = (4 if has_alpha else 3) * job.settings.depth // 8
-        return round(1.001 * height * (1 + width * of_pixel)) + BYTES_BESIDE_PIXELS
+        beside = BYTES_OF_METADATA if job.settings.metadata == "keep" else 0
+        return round(1.001 * height * (1 + width * of_pixel)) + BYTES_BESIDE_PIXELS + beside
 
 
 def _kind(path: str, settings: Settings) -> _Kind:

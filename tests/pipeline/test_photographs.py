@@ -155,6 +155,8 @@ def test_a_tiff_result_is_shown_on_the_page_as_a_file_that_browsers_show(
     # The content, and the result.
     assert sizes == [(24, 32)] * 2
     assert all(path.name in page for path in shown)
+    # What is downloaded is the result itself.
+    assert 'data-file="pictures/tiff.tif"' in page
 
 
 def test_sixteen_bits_of_wide_colors_come_through_unchanged(

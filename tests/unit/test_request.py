@@ -45,7 +45,7 @@ def request_with(manifest: Path | str, **fields: Any) -> BatchRequest:
         ("served_at", "https://anna:secret@pictures.example", "no user"),
         ("served_at", "pictures.example", "expected http://"),
         ("cache", "ftp://x/y", "expected a path or a URL"),
-        ("settings", {"size": 3}, "expected 16 to 8192, or original"),
+        ("settings", {"size": 3}, "expected a whole number from 16 to 8192, or original"),
         ("color", "red", "not permitted"),
     ],
 )

@@ -64,11 +64,13 @@ class Shown:
         name: any text.
         thumbnail: URL of a small version, relative to the page; empty if there is none.
         whole: URL of the picture at full size, relative to the page; empty if there is none.
+        file: URL of the file to download, if that is another one, because browsers do not show it.
     """
 
     name: str
     thumbnail: str = ""
     whole: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True)

@@ -169,13 +169,14 @@ def _styles(row: TableRow, job: Job | None, previews: set[str]) -> tuple[Shown, 
 def _result(row: TableRow, result: RowResult, previews: set[str]) -> Shown | None:
     if row.picture is None:
         return None
-    whole = quote(row.picture)
+    file = quote(row.picture)
     if result.record is None:
-        return Shown(row.output, thumbnail=whole, whole=whole)
-    if not format_of(row.output).in_browsers:
-        whole = _url(shown_result_name(result.record), previews) or whole
+        return Shown(row.output, thumbnail=file, whole=file)
     thumbnail = _url(thumbnail_name(result.record.file.sha256), previews)
-    return Shown(row.output, thumbnail=thumbnail or whole, whole=whole)
+    if format_of(row.output).in_browsers:
+        return Shown(row.output, thumbnail=thumbnail or file, whole=file)
+    whole = _url(shown_result_name(result.record), previews) or file
+    return Shown(row.output, thumbnail=thumbnail or whole, whole=whole, file=file)
 
 
 def _url(name: str, previews: set[str]) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,10 +132,10 @@ def test_any_error_of_a_decoder_is_a_fault(
     write_picture(folder / "bad.png", 3)
     examine = jobs.examine
 
-    def raise_for_one(path: Path, *, max_pixels: int) -> PictureFacts:
+    def raise_for_one(path: Path, **options: Any) -> PictureFacts:
         if path.name == "bad.png":
             raise error
-        return examine(path, max_pixels=max_pixels)
+        return examine(path, **options)
 
     monkeypatch.setattr(jobs, "examine", raise_for_one)
     fault = only_fault(examined(folder, ("bad.png", "s.png", "bad")))

@@ -54,7 +54,9 @@ function look(these) {
   const [name, facts] = [these.map((row) => row.output).join(" / "), factsOf(current())];
   viewer.querySelector("h2").textContent = name;
   viewer.querySelector(".facts").textContent = isPair() ? "" : facts;
-  for (const link of viewer.querySelectorAll("a.open, a.download")) link.href = current().link.href;
+  const { href, dataset } = current().link;
+  viewer.querySelector("a.open").href = href;
+  viewer.querySelector("a.download").href = dataset.file ?? href;
   showStyle();
   const there = rowsToShow();
   const place = there.indexOf(current());
