@@ -34,7 +34,7 @@ docs: .venv/installed ## write the tables of docs/options.md, which follow from 
 
 lock: .venv/installed ## update the exact versions, within the ranges of pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --extra dask --extra ray --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --group dev --extra dask --extra heic --extra ray --extra xlsx --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file requirements.lock
 	@mkdir -p build
 	$(BIN)/uv pip compile pyproject.toml --extra gpu --universal --python-version 3.11 \
