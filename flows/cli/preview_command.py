@@ -19,7 +19,7 @@ Every = Annotated[
     Parameter(
         name="--all",
         group=WHAT,
-        help=f"show every row, with {SIDE_OF_ALL} pixels on the longest side unless --side is given",
+        help=f"show every row, at {SIDE_OF_ALL} pixels unless --side says otherwise",
     ),
 ]
 Count = Annotated[
