@@ -32,11 +32,7 @@ from tasks.intake.manifest import ManifestError, understand_manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Job, by_priority
 from tasks.option import with_arguments, without_empty
-from tasks.report.log_file import RunLog, run_log_of
-from tasks.report.prefect_page import shown_progress
-from tasks.report.selection import Selection
-from tasks.request import CHECKPOINT_SECONDS, RETRIES, BatchRequest, CompleteRequest
-from tasks.request_types import (
+from tasks.option_types import (
     CheckpointEvery,
     MaxPixels,
     MaxRows,
@@ -47,6 +43,10 @@ from tasks.request_types import (
     SaveEvery,
     WebUrl,
 )
+from tasks.report.log_file import RunLog, run_log_of
+from tasks.report.prefect_page import shown_progress
+from tasks.report.selection import Selection
+from tasks.request import CHECKPOINT_SECONDS, RETRIES, BatchRequest, CompleteRequest
 from tasks.row import Row
 from tasks.stopping import Limits, raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints

@@ -86,6 +86,8 @@ class JobContent(BaseModel):
         sha256: digest of its decoded content.
         shape: height and width of the original, in pixels.
         mask: its mask.
+        profile_sha256: digest of its ICC profile, if the row is seen in its space; otherwise empty.
+        deep_sha256: digest of its levels of 16 bits, if they are used; otherwise empty.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -94,6 +96,8 @@ class JobContent(BaseModel):
     sha256: str
     shape: tuple[int, int]
     mask: JobMask = JobMask()
+    profile_sha256: str = ""
+    deep_sha256: str = ""
 
     @property
     def name(self) -> str:
@@ -185,6 +189,13 @@ class Job(BaseModel):
     def shape(self) -> tuple[int, int]:
         """Height and width of the result, in pixels."""
         return fit(*self.content.shape, self.settings.size, enlarge=self.settings.enlarge)
+
+    @property
+    def file_shape(self) -> tuple[int, int]:
+        """Height and width of the result's file, in pixels."""
+        is_smaller = max(self.shape) < max(self.content.shape)
+        enlarge = self.settings.enlarge_result and is_smaller
+        return self.content.shape if enlarge else self.shape
 
     @property
     def multiplications(self) -> float:

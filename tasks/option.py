@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from pydantic.fields import FieldInfo
 
 from nst_core.storage.places import Place, PlaceField
+from nst_core.transfer.file_settings import FileSettings
 from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS, Overrides
+from tasks.option_types import Group, Shown
 from tasks.request import BatchRequest, CheckRequest
-from tasks.request_types import Group, Shown
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -50,12 +51,13 @@ def options_of(request: type[CheckRequest]) -> Iterator[Option]:
             yield Option(name, shown.group, field, shown.unless_given or default)
 
 
-def _settings(group: Group) -> Iterator[Option]:
+def _settings(of_look: Group) -> Iterator[Option]:
     defaults = {"preset": DEFAULT_PRESET, **PRESETS[DEFAULT_PRESET].model_dump()}
     # The defaults of layers are the encoder's, not the preset's, and their descriptions say so.
     of_the_encoder = {"content_layers": "", "style_layers": ""}
     for name, field in Overrides.model_fields.items():
         default = (defaults | of_the_encoder)[name]
+        group = Group.OUTPUT if name in FileSettings.model_fields else of_look
         yield Option(name, group, field, "" if default is None else _written(default))
 
 

@@ -15,7 +15,7 @@ from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.presets import Overrides
 from tasks.durations import moment_of, seconds_of
 from tasks.engine.runner_choice import LOCAL, RunnerName, check_isolation, check_runner
-from tasks.request_types import (
+from tasks.option_types import (
     CheckpointEvery,
     Group,
     MaxPixels,

@@ -7,6 +7,14 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from nst_core.images.color_profiles import rgb_profile
+
+P3 = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
+"""x and y of white, red, green and blue of Display P3."""
+
+P3_PROFILE = rgb_profile(1 / 2.2, P3)
+"""A profile of these colors, with a plain gamma of 2.2, so that NumPy can compute it."""
+
 
 def png_bytes(width, height, bits, color_type, rows, *chunks):
     def chunk(kind, data):

@@ -11,8 +11,8 @@ from pathlib import Path
 from nst_core.transfer.allowed import allowed as in_words
 from nst_core.transfer.allowed import plain_schema
 from tasks.option import Option, options_of, schemas_of
+from tasks.option_types import Group
 from tasks.request import BatchRequest
-from tasks.request_types import Group
 
 MARK = "<!-- `make docs` writes what follows. -->\n"
 

@@ -7,6 +7,7 @@ from cyclopts import App
 EXAMPLES: Mapping[str, str] = {
     "": "nst-batch run night.csv --output results",
     "run": "nst-batch run night.csv --output results --preset fine --until 06:00",
+    "watch": "nst-batch watch inbox --style night.png --output results",
     "serve": "nst-batch serve night.csv --output results --cron '0 1 * * *'",
     "check": "nst-batch check night.csv --output results",
     "preview": "nst-batch preview night.csv --count 4",

@@ -17,8 +17,8 @@ from nst_core.storage.places import Place, place, redacted
 from nst_core.transfer.allowed import expected_by
 from nst_core.transfer.presets import DEFAULT_PRESET
 from tasks.option import Option, options_of, schemas_of
+from tasks.option_types import Group as OfRequest
 from tasks.request import CheckRequest
-from tasks.request_types import Group as OfRequest
 
 if TYPE_CHECKING:
     from nst_core.networks.store import WeightStore

@@ -10,8 +10,8 @@ from flows.cli.options import NUMBER, ROW_OPTIONS, WHAT, Flag, OutputJson, Quiet
 from flows.cli.terminal import Terminal
 from flows.process import environment
 from flows.process.signals import answer_signals
+from tasks.option_types import PREVIEW_ROWS, SIDE_OF_ALL, SIDE_OF_FEW
 from tasks.request import PreviewRequest
-from tasks.request_types import PREVIEW_ROWS, SIDE_OF_ALL, SIDE_OF_FEW
 
 Every = Annotated[
     bool,
@@ -19,7 +19,7 @@ Every = Annotated[
     Parameter(
         name="--all",
         group=WHAT,
-        help=f"show every row, at {SIDE_OF_ALL} pixels unless --side says otherwise",
+        help=f"show every row, with {SIDE_OF_ALL} pixels on the longest side if --side is omitted",
     ),
 ]
 Count = Annotated[

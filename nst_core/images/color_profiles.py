@@ -3,12 +3,14 @@
 import io
 import struct
 from collections.abc import Sequence
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from nst_core.images.decoder_notices import note
+from nst_core.images.levels import from_levels, to_levels
 
 SRGB_GAMMA = 0.45455
 SRGB_CHROMATICITIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
@@ -36,6 +38,71 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return color if color.mode == "L" else color.convert("RGB")
 
 
+def to_space(image: Image.Image, space: bytes) -> Image.Image:
+    """Convert a picture to the space of an ICC profile of RGB pixels.
+
+    Args:
+        image: as in `to_srgb`.
+        space: one that `kept_profile` returned; empty for sRGB.
+    """
+    if not space:
+        return to_srgb(image)
+    if image.info.get("icc_profile") == space and image.mode in ("RGB", "RGBA"):
+        return image.convert("RGB")
+    srgb = to_srgb(image).convert("RGB")
+    own = image.info.get("icc_profile")
+    color = image.convert(image.mode.removesuffix("A")) if "A" in image.mode else image
+    if own and color.mode == "RGB":
+        # Directly, because sRGB on the way would lose colors.
+        try:
+            return _transformed(color, _opened(own), _opened(space))
+        except ImageCms.PyCMSError:
+            pass  # `to_srgb` has made a note of it
+    return _transformed(srgb, _opened(srgb_profile()), _opened(space))
+
+
+def _opened(profile: bytes) -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(io.BytesIO(profile))
+
+
+def kept_profile(profile: bytes | None, mode: str) -> bytes:
+    """Return the ICC profile of a picture whose colors a result may keep; empty if it is sRGB.
+
+    Args:
+        profile: that of the picture.
+        mode: that of its pixels; only RGB and RGBA have colors to keep.
+    """
+    return _kept(profile) if profile and mode in ("RGB", "RGBA") else b""
+
+
+@lru_cache(64)
+def _kept(profile: bytes) -> bytes:
+    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
+    image = Image.fromarray(grid)
+    try:
+        opened, srgb = _opened(profile), _opened(srgb_profile())
+        forth = np.asarray(_transformed(image, opened, srgb))
+        back = np.asarray(_transformed(image, srgb, opened))
+    except Exception:  # noqa: BLE001 - damaged profiles, and those of scanners, cannot be kept
+        return b""
+    is_srgb = max(np.abs(each.astype(int) - grid).max() for each in (forth, back)) <= 2
+    return b"" if is_srgb else profile
+
+
+def as_srgb(rgb: NDArray[np.float32], space: bytes) -> NDArray[np.float32]:
+    """Convert pixels of a space to sRGB, for pictures that are only for viewing.
+
+    Args:
+        rgb: in [0, 1], (height, width, 3).
+        space: as in `to_space`.
+    """
+    if not space:
+        return rgb
+    image = Image.fromarray(to_levels(rgb))
+    return from_levels(np.asarray(_transformed(image, _opened(space), _opened(srgb_profile()))))
+
+
 def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
     """Convert a picture to sRGB, in mode RGB.
 
@@ -44,16 +111,29 @@ def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> I
     """
     if image.mode == "L" and profile.profile.xcolor_space == "RGB ":
         image = image.convert("RGB")
-    srgb = ImageCms.createProfile("sRGB")
+    return _transformed(image, profile, _opened(srgb_profile()))
+
+
+def _transformed(
+    image: Image.Image, profile: ImageCms.ImageCmsProfile, to: ImageCms.ImageCmsProfile
+) -> Image.Image:
     transform = ImageCms.buildTransform(
         profile,
-        srgb,
+        to,
         image.mode,
         "RGB",
         ImageCms.Intent.PERCEPTUAL,
         ImageCms.Flags.HIGHRESPRECALC,  # without it, dark grays are up to 2 levels off
     )
     return transform.apply(image)
+
+
+@cache
+def srgb_profile() -> bytes:
+    """Return an ICC profile for sRGB, the same at any time."""
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    made_at = slice(24, 36)
+    return made[: made_at.start] + struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + made[made_at.stop :]
 
 
 def rgb_profile(gamma: float, chromaticities: Sequence[float]) -> bytes:

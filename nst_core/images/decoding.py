@@ -59,6 +59,13 @@ def plain(image: Image.Image, path: str) -> Image.Image:
     return decoded.transpose(_TURNS[orientation]) if orientation in _TURNS else decoded
 
 
+def turned(image: ImageFile.ImageFile) -> Image.Image:
+    """Decode a picture as its reader does, and turn it upright."""
+    orientation = _orientation(image, _png_facts(image))
+    image.load()
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
 def _png_facts(image: Image.Image) -> PngFacts | None:
     if not isinstance(image, PngImageFile) or image.fp is None:
         return None

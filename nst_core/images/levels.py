@@ -1,4 +1,4 @@
-"""Conversion between the 8-bit levels in files and the values from 0 to 1 in computations."""
+"""Conversion between the levels in files and the values from 0 to 1 in computations."""
 
 from typing import Any
 
@@ -13,6 +13,13 @@ def to_levels(values: NDArray[Any]) -> NDArray[np.uint8]:
         values: floating-point pixels or alpha in [0, 1]; values outside become 0 or 255.
     """
     levels: NDArray[np.uint8] = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return levels
+
+
+def to_deep_levels(values: NDArray[Any]) -> NDArray[np.uint16]:
+    """Return the nearest 16-bit levels, from 0 to 65535; otherwise the same as `to_levels`."""
+    clipped = np.clip(values, 0, 1).astype(np.float64)
+    levels: NDArray[np.uint16] = np.rint(clipped * 65535).astype(np.uint16)
     return levels
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from nst_core.errors import UserError
 from nst_core.images.levels import to_levels
-from nst_core.images.write import Pixels, formats_by_suffix
+from nst_core.images.write import Contents, Pixels, formats_by_suffix
 from nst_core.storage.files import write_atomic
 from nst_core.storage.places import Place, name_of, place, redacted
 
@@ -44,9 +44,9 @@ class WithPicture:
         Args:
             path: a path, or a URL such as `s3://bucket/result.png`, that ends in a
                 suffix of `write.WRITTEN_FORMATS` (such as `.png`, `.jpg` or `.jpeg`), in upper or
-                lower case. Missing folders are created. JPEG files have the quality 85; for another
-                quality, save `image` with Pillow.
-            alpha: (height, width) in [0, 1] for the transparency of a PNG file, such as the
+                lower case. Missing folders are created. JPEG and WebP files have the quality 90;
+                for another quality, save `image` with Pillow.
+            alpha: (height, width) in [0, 1] for the transparency of the file, such as the
                 content's `alpha` if it was loaded at this size; None if every pixel is opaque.
 
         Raises:
@@ -79,4 +79,4 @@ def _encoded(target: Place, pixels: Pixels, alpha: NDArray[np.float32] | None) -
             f"{pixels.shape[:2]}, the picture's height and width; load the content at the size "
             "in the settings"
         )
-    return formats[suffix].encode(pixels, alpha, None)
+    return formats[suffix].encode(Contents(pixels, alpha))

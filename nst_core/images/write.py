@@ -4,22 +4,26 @@
 so every function may run in several threads.
 """
 
-import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from nst_core.images.levels import to_levels
+from nst_core.images.formats.comments import comment_text
+from nst_core.images.formats.contents import Contents as Contents
+from nst_core.images.formats.contents import Pixels as Pixels
+from nst_core.images.formats.contents import Text as Text
+from nst_core.images.formats.jpeg import encode_jpeg as encode_jpeg
+from nst_core.images.formats.jpeg import encode_jpeg_result
+from nst_core.images.formats.png import encode_png as encode_png_file
+from nst_core.images.formats.png import png_text
+from nst_core.images.formats.tiff import encode_tiff
+from nst_core.images.formats.webp import encode_webp
 from nst_core.images.picture_files import PictureError, opened
 from nst_core.storage.places import Place, redacted
-
-Pixels = NDArray[np.float32] | NDArray[np.uint8]
-Text = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -28,94 +32,85 @@ class Format:
 
     Attributes:
         name: Pillow's name; one of `picture_files.FORMATS`, because results are also read.
-        suffixes: those of its files, in lower case, each with its dot.
-        encode: takes pixels, alpha (None if the picture is opaque) and text (None if there is none)
-            as `encode_png` does, and returns the file's bytes.
-        has_alpha: whether its files can be transparent; if not, `encode` ignores alpha.
+        suffixes: those of its files, in lower case, each with its dot; the first is the usual one.
+        encode: returns a file's bytes.
         read_text: takes an opened file, whose pixels are not decoded yet, and returns the text that
-            `encode` put into it, or {} if there is none. It is None if the format cannot contain
-            text; results are then never in this format, because each says how it was made.
+            `encode` put into it, or {} if there is none.
+        has_alpha: whether its files can be transparent; if not, `encode` ignores alpha.
+        depths: how many bits its levels can have.
+        has_quality: whether it is lossy, by the quality.
+        longest_side: the longest side that its files can have, in pixels.
+        most_text: the longest text that its files can contain, in bytes; None for any.
+        in_browsers: whether browsers show its files.
     """
 
     name: str
     suffixes: tuple[str, ...]
-    encode: Callable[[Pixels, NDArray[np.float32] | None, Text | None], bytes]
+    encode: Callable[[Contents], bytes]
+    read_text: Callable[[Image.Image], dict[str, str]]
     has_alpha: bool = False
-    read_text: Callable[[Image.Image], dict[str, str]] | None = None
-
-
-def encode_png(
-    rgb: Pixels,
-    alpha: NDArray[np.float32] | None = None,
-    *,
-    text: Text | None = None,
-) -> bytes:
-    """Encode an 8-bit PNG file, rounded to the nearest level and tagged as sRGB.
-
-    Args:
-        rgb: (height, width, 3), sRGB; uint8, or floating point that is clipped to [0, 1].
-        alpha: (height, width) in [0, 1], stored unchanged; `rgb` is not divided by it.
-        text: keyword (1 to 79 Latin-1 characters) -> any text, for `read_text`.
-
-    Raises:
-        ValueError: `rgb` has another type of numbers, or contains NaN.
-    """
-    levels = _as_levels(rgb)
-    if alpha is not None:
-        levels = np.dstack([levels, _as_levels(alpha)])
-    info = PngInfo()
-    info.add(b"sRGB", b"\0")  # 0: perceptual intent
-    for keyword, value in (text or {}).items():
-        # Paths may contain lone surrogates, which UTF-8 cannot encode.
-        info.add_itxt(keyword, value.encode("utf-8", "backslashreplace").decode())
-    data = io.BytesIO()
-    Image.fromarray(levels).save(data, "PNG", pnginfo=info)
-    return data.getvalue()
-
-
-def encode_jpeg(rgb: Pixels, *, quality: int = 85) -> bytes:
-    """Encode a JPEG file, for pictures that are only for viewing.
-
-    Args:
-        rgb: as in `encode_png`.
-        quality: from 1 to 95, as in Pillow.
-    """
-    data = io.BytesIO()
-    Image.fromarray(_as_levels(rgb)).save(data, "JPEG", quality=quality, progressive=True)
-    return data.getvalue()
-
-
-def _as_levels(array: NDArray[np.floating] | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if array.dtype == np.uint8:
-        return np.asarray(array, np.uint8)
-    if not np.issubdtype(array.dtype, np.floating) or np.isnan(array).any():
-        raise ValueError(
-            f"found pixels of {array.dtype}{' with NaN' if array.dtype.kind == 'f' else ''}, "
-            "expected uint8 from 0 to 255 or floating point from 0 to 1"
-        )
-    return to_levels(array)
-
-
-def _png_text(image: Image.Image) -> dict[str, str]:
-    """Return the text before the pixels, which is where `encode_png` puts it."""
-    return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
+    depths: tuple[int, ...] = (8,)
+    has_quality: bool = False
+    longest_side: int = 1_000_000
+    most_text: int | None = None
+    in_browsers: bool = True
 
 
 WRITTEN_FORMATS: tuple[Format, ...] = (
     Format(
         name="PNG",
         suffixes=(".png",),
-        encode=lambda rgb, alpha, text: encode_png(rgb, alpha, text=text),
+        encode=encode_png_file,
+        read_text=png_text,
         has_alpha=True,
-        read_text=_png_text,
+        depths=(8, 16),
     ),
     Format(
         name="JPEG",
         suffixes=(".jpg", ".jpeg"),
-        encode=lambda rgb, _alpha, _text: encode_jpeg(rgb),
+        encode=encode_jpeg_result,
+        read_text=comment_text,
+        has_quality=True,
+        longest_side=65_500,
+        most_text=60_000,
+    ),
+    Format(
+        name="WEBP",
+        suffixes=(".webp",),
+        encode=encode_webp,
+        read_text=comment_text,
+        has_alpha=True,
+        has_quality=True,
+        longest_side=16_383,
+    ),
+    Format(
+        name="TIFF",
+        suffixes=(".tif", ".tiff"),
+        encode=encode_tiff,
+        read_text=comment_text,
+        has_alpha=True,
+        depths=(8, 16),
+        in_browsers=False,
     ),
 )
 """All formats. A new one needs only an entry here, because all code asks the functions below."""
+
+
+def encode_png(
+    rgb: Pixels,
+    alpha: NDArray[np.floating] | NDArray[np.uint8] | None = None,
+    *,
+    text: Text | None = None,
+) -> bytes:
+    """Encode an 8-bit PNG file, rounded to the nearest level and tagged as sRGB.
+
+    Args:
+        rgb, alpha, text: as in `Contents`.
+
+    Raises:
+        ValueError: `rgb` has another type of numbers, or contains NaN.
+    """
+    return encode_png_file(Contents(rgb, alpha, text or {}))
 
 
 def formats_by_suffix() -> dict[str, Format]:
@@ -123,24 +118,25 @@ def formats_by_suffix() -> dict[str, Format]:
     return {suffix: each for each in WRITTEN_FORMATS for suffix in each.suffixes}
 
 
-def result_formats() -> dict[str, Format]:
-    """Return the formats of results by suffix: those whose text can be read back."""
-    return {suffix: each for suffix, each in formats_by_suffix().items() if each.read_text}
+def format_named(name: str) -> Format:
+    """Return the format of this name, in upper or lower case."""
+    return next(each for each in WRITTEN_FORMATS if each.name == name.upper())
 
 
 def read_text(path: str | os.PathLike[str] | Place) -> dict[str, str]:
-    """Return the text of a file in a format of results, whatever its suffix is; decode no pixel.
+    """Return the text of a file in one of the formats, whatever its suffix is; decode no pixel.
 
     Raises:
         PictureError: the file is missing, damaged or in another format.
     """
     # No limit is needed, because text is cheap to read from a picture of any size.
     with opened(path, max_pixels=2**62) as picture:
-        readers = {each.name: each.read_text for each in result_formats().values()}
+        readers = {each.name: each.read_text for each in WRITTEN_FORMATS}
         read = readers.get(str(picture.image.format))
         if read is None:
+            *others, last = readers
             raise PictureError(
                 f"{redacted(path)}: found a {picture.image.format} file, "
-                f"expected a {' or '.join(readers)}."
+                f"expected a {', '.join(others)} or {last}."
             )
         return read(picture.image)

@@ -1,7 +1,7 @@
 """The keys of style targets and results, which depend only on content.
 
 Names, places and times are not part of a key; everything that changes a pixel is, and so is the
-format of a result, unless it is PNG.
+form of a result's file, unless it is a PNG of 8 bits.
 """
 
 import hashlib
@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from nst_core.images.write import format_named
+from nst_core.transfer.file_settings import FileSettings
 from nst_core.transfer.losses.terms import FRAME_TERMS, weight_name
 from nst_core.transfer.octaves import style_sides
 from nst_core.transfer.settings import Settings
@@ -52,6 +54,7 @@ def style_key(
     mask: str = "",
     *,
     to_blend: bool = False,
+    space: str = "",
 ) -> str:
     """Return the key of a style's targets.
 
@@ -63,6 +66,8 @@ def style_key(
         mask: digest of the style's mask, or `ALPHA`; empty if there is none.
         to_blend: whether the row has other styles, too. This matters only for style losses whose
             targets must then differ.
+        space: digest of the ICC profile of the space in which the pictures are seen; empty for
+            sRGB.
 
     Returns:
         64 hexadecimal digits.
@@ -77,6 +82,7 @@ def style_key(
             "encoder": encoder_fingerprint,
             **_other_losses(settings),
             **_later_facts(settings, mask, to_blend=to_blend),
+            **({"space": space} if space else {}),
         }
     )
 
@@ -123,6 +129,7 @@ def row_key(
     init_sha256: str = "",
     mask: str = "",
     previous: Mapping[str, str] = MappingProxyType({}),
+    deep_sha256: str = "",
 ) -> str:
     """Return the key of a result, from the content picture, the style's key and the settings.
 
@@ -130,8 +137,8 @@ def row_key(
         content_sha256: digest of the content picture's decoded content.
         style: the result of `blend_key`, which also identifies the encoder.
         settings: all matter but the encoder's name and pooling and how styles are blended, which
-            the key of the styles covers, the settings of masks if there is none, and defaults of
-            later settings; see `settings.FIRST_SETTINGS`.
+            the key of the styles covers, the settings of masks if there is none, those of the
+            file, and defaults of later settings; see `settings.FIRST_SETTINGS`.
         init_sha256: digest of the decoded content of the picture to start from; empty if the
             settings say what to start from.
         mask: digest of the content's mask, or `ALPHA`; empty if there is none.
@@ -139,6 +146,7 @@ def row_key(
             between both; see `frame_facts`. All frames before it are covered, too, because each key
             covers that of the frame before. Without it, the weights of terms that only such frames
             have do not matter.
+        deep_sha256: digest of the content's levels of 16 bits, if they are used; otherwise empty.
 
     Returns:
         64 hexadecimal digits.
@@ -147,7 +155,8 @@ def row_key(
     # The digests of the masks say whether transparency is one.
     of_masks = {"mask_feather", "alpha_mask"}
     of_frames = set() if previous else {*map(weight_name, FRAME_TERMS)}
-    left_out = {*of_styles, *of_masks, *of_frames, *settings.later_defaults}
+    of_files = {*FileSettings.model_fields}
+    left_out = {*of_styles, *of_masks, *of_frames, *of_files, *settings.later_defaults}
     return _digest(
         {
             "version": STYLIZE_VERSION,
@@ -157,6 +166,7 @@ def row_key(
             **({"init": init_sha256} if init_sha256 else {}),
             **({"mask": mask, "mask_feather": settings.mask_feather} if mask else {}),
             **({"previous": {**previous}} if previous else {}),
+            **({"deep": deep_sha256} if deep_sha256 else {}),
         }
     )
 
@@ -171,18 +181,28 @@ def frame_facts(key: str, flow_sha256: str = "") -> dict[str, str]:
     return {"frame": key, "flow": flow_sha256 or f"computed {FLOW_VERSION}"}
 
 
-def file_key(row: str, file_format: str) -> str:
-    """Return the key of a result in a format, so that no file in another format is taken for it.
+def file_key(row: str, settings: Settings) -> str:
+    """Return the key of a result's file, so that no other file of the same pixels is taken for it.
 
     Args:
-        row: the result of `row_key`. It is the key of a PNG as it is, which is the format of all
-            results of earlier versions.
-        file_format: the name of a `nst_core.images.write.Format`.
+        row: the result of `row_key`. It is the key of a PNG of 8 bits with private metadata as it
+            is: earlier versions made no other files (without metadata, which counts as private).
+        settings: those of files, of which only those matter that change the file's bytes.
 
     Returns:
         64 hexadecimal digits.
     """
-    return row if file_format == "PNG" else _digest({"row": row, "format": file_format})
+    written = format_named(settings.format)
+    facts: dict[str, Any] = {} if settings.format == "png" else {"format": written.name}
+    if written.has_quality:
+        facts["quality"] = settings.quality
+    if settings.depth != 8:
+        facts["depth"] = settings.depth
+    if settings.enlarge_result:
+        facts["enlarge_result"] = True
+    if settings.metadata != "private":
+        facts["metadata"] = settings.metadata
+    return _digest({"row": row, **facts}) if facts else row
 
 
 def row_seed(key: str, settings: Settings) -> int:

@@ -2,6 +2,7 @@
 
 from nst_core.images.resize import fit
 from nst_core.networks.topology import Topology
+from nst_core.transfer.setting_types import ORIGINAL_SIZE
 from nst_core.transfer.settings import Settings
 
 SMALLEST_SIDE = 32
@@ -11,11 +12,25 @@ REPORT_EVERY = 10
 """After this many steps, the host reads the device's state; a plateau lasts two such intervals."""
 
 
+def sized(settings: Settings, shape: tuple[int, ...]) -> Settings:
+    """Return settings whose size is a number, for a content of this height and width."""
+    if settings.size != ORIGINAL_SIZE:
+        return settings
+    return settings.model_copy(update={"size": max(shape[:2])})
+
+
 def style_sides(settings: Settings) -> tuple[int, ...]:
     """Return the longest side of the style picture at each octave, coarse to fine, in pixels.
 
     They depend only on the settings, so that one style's targets serve contents of any shape.
+
+    Raises:
+        ValueError: the size is that of a content, which is not known here.
     """
+    if settings.size == ORIGINAL_SIZE:
+        raise ValueError(
+            "size: found 'original', expected a number: the longest side of the content in pixels"
+        )
     return tuple(
         max(1, round(settings.size * settings.style_scale / 2**halvings))
         for halvings in reversed(range(settings.octaves))

@@ -15,6 +15,7 @@ from pydantic import (
     model_serializer,
 )
 
+from nst_core.transfer.file_settings import FileSettings
 from nst_core.transfer.setting_types import one_type
 from nst_core.transfer.settings import Settings
 
@@ -110,7 +111,10 @@ class _Choices(BaseModel):
 def _overrides_model() -> type[BaseModel]:
     """Create the model of what a user may choose: a preset and all `Settings`, each optional."""
     fields: dict[str, Any] = {}
-    for name, field in Settings.model_fields.items():
+    # The settings of files come last: people look for those of the look first.
+    of_files = FileSettings.model_fields
+    of_look = {name: each for name, each in Settings.model_fields.items() if name not in of_files}
+    for name, field in {**of_look, **of_files}.items():
         optional = Field(None, description=field.description)
         constrained = Annotated[field.annotation, Field(), *field.metadata]  # type: ignore[name-defined]
         fields[name] = (constrained | None, optional)

@@ -5,7 +5,13 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic.json_schema import JsonSchemaValue
 
 from nst_core.transfer.style_losses.costs import COSTS
@@ -15,6 +21,17 @@ SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15
 
 ROTATIONS = (1, 2, 4)
 """Into how many directions a style may be turned: evenly distributed ones, from its own."""
+
+SMALLEST_SIZE, LARGEST_SIZE = 16, 8192
+"""Limits of the longest side of a result, in pixels."""
+
+ORIGINAL = "original"
+"""The size that stands for the content's own."""
+
+ORIGINAL_SIZE = 0
+"""The number that stands for it in settings; nobody can enter it as a number."""
+
+_SIZES = f"{SMALLEST_SIZE} to {LARGEST_SIZE}, or {ORIGINAL}"
 
 _ROTATIONS_TEXT = ", ".join(map(str, ROTATIONS[:-1])) + f" or {ROTATIONS[-1]}"
 _RANGE = f"0, or a number from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}".replace("e+", "e")
@@ -136,6 +153,19 @@ def _rotations(number: int) -> int:
     return number
 
 
+def _size(found: object, as_integer: ValidatorFunctionWrapHandler) -> int:
+    if isinstance(found, str) and found.strip().lower() == ORIGINAL:
+        return ORIGINAL_SIZE
+    pixels: int = as_integer(found)
+    if not SMALLEST_SIZE <= pixels <= LARGEST_SIZE:
+        raise ValueError(f"expected a whole number from {_SIZES}")
+    return pixels
+
+
+def _written_size(pixels: int | None) -> int | str | None:
+    return ORIGINAL if pixels == ORIGINAL_SIZE else pixels
+
+
 def _as_text(weights: Mapping[str, float]) -> str:
     return " ".join(f"{name}:{weight:.12g}" for name, weight in weights.items())
 
@@ -162,6 +192,20 @@ Rotations = Annotated[
     int,
     AfterValidator(_rotations),
     WithJsonSchema({"type": "integer", "enum": [*ROTATIONS], "allowed": _ROTATIONS_TEXT}),
+]
+Size = Annotated[
+    int,
+    WrapValidator(_size),
+    PlainSerializer(_written_size),
+    WithJsonSchema(
+        {
+            "type": ["integer", "string"],
+            "minimum": SMALLEST_SIZE,
+            "maximum": LARGEST_SIZE,
+            "pattern": f"^{ORIGINAL}$",
+            "allowed": f"a whole number from {_SIZES}",
+        }
+    ),
 ]
 Number = Annotated[float, AfterValidator(_plain_zero)]
 Weight = Annotated[

@@ -5,7 +5,6 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     SerializationInfo,
@@ -16,10 +15,12 @@ from pydantic import (
 
 from nst_core.networks import CATALOGUE
 from nst_core.networks.topology import Pooling
+from nst_core.transfer.file_settings import FileSettings
 from nst_core.transfer.setting_types import (
     LayerWeights,
     Number,
     Rotations,
+    Size,
     StyleBlend,
     StyleLosses,
     Weight,
@@ -33,6 +34,7 @@ EncoderName = Literal[
     "compact", "vgg16", "vgg19", "vgg16-normalized", "vgg19-normalized", "alexnet"
 ]
 Color = Literal["match", "style", "content"]
+ColorSpace = Literal["srgb", "content"]
 ColorMatch = Literal["symmetric", "pca", "cholesky", "histogram"]
 TvKind = Literal["l2", "l1", "9-point"]
 Start = Literal["content", "noise", "gray", "style"]
@@ -66,17 +68,17 @@ def _color_of(settings: Mapping[str, Any]) -> Color:
     return "match" if settings.get("match_colors", True) else "style"
 
 
-class Settings(BaseModel):
-    """Everything besides the two pictures that changes a single pixel of the result.
+class Settings(FileSettings):
+    """Everything besides the two pictures that changes a single byte of a result.
 
     Field names are the manifest's column names, the command line's options and the flow's
-    parameters. Whatever does not change pixels (where files go, how many rows run at once) is not
+    parameters. Whatever does not change a result (where files go, how many rows run at once) is not
     a setting.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    size: int = Field(512, ge=16, le=8192, description="longest side of the result, in pixels")
+    size: Size = Field(512, description="longest side in pixels, or original: the content's own")
     enlarge: bool = Field(False, description="enlarge pictures that are smaller than size")
     style_scale: Number = Field(
         1.0, ge=0.1, le=4.0, description="longest side of the style picture as a share of size"
@@ -156,6 +158,9 @@ class Settings(BaseModel):
         "symmetric",
         description="how colors are matched: by mean and covariance (symmetric, pca or cholesky), "
         "or by histogram",
+    )
+    color_space: ColorSpace = Field(
+        "srgb", description="the space of colors: srgb, or that of the content's ICC profile"
     )
     mask_feather: Number = Field(
         0.01,

@@ -2,23 +2,21 @@
 
 import os
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nst_core.images.levels import from_levels, to_levels
 from nst_core.images.pixels import PictureLike, Pixels
 from nst_core.images.resize import resize
-from nst_core.images.saving import WithPicture
 from nst_core.networks.encoder import Encoder
 from nst_core.networks.loading import load_encoder
-from nst_core.transfer.losses.terms import Losses
-from nst_core.transfer.octaves import octave_shapes, shape_of_result
+from nst_core.transfer.octaves import octave_shapes, shape_of_result, sized
 from nst_core.transfer.optimization.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.optimization.optimization import OctaveTask, Report
+from nst_core.transfer.outcomes import Iterate as Iterate
+from nst_core.transfer.outcomes import Outcome as Outcome
 from nst_core.transfer.pictures.before_and_after import at_strength, finished_picture
 from nst_core.transfer.pictures.frames import FrameBefore
 from nst_core.transfer.pictures.start import Pictures, beginning
@@ -32,63 +30,6 @@ from nst_core.transfer.tiles.grid import Tiles
 
 ENDED_EARLY = "budget"
 """The stop reason of a stylization that was ended before it was finished."""
-
-
-@dataclass(frozen=True)
-class Iterate(WithPicture):
-    """The best picture so far, for a preview or a progress bar.
-
-    Like an `Outcome`, it has `image`, a Pillow image, and `save(path)`.
-
-    Attributes:
-        octave, octaves: number of the current octave, from 1, and of all octaves.
-        step, steps: steps done and planned, over all octaves; an octave that ends early skips some.
-        step_of_octave: steps done at this octave's size.
-        work_done: share of all work, from 0 to 1; a step counts by its number of pixels.
-        evaluations: number of evaluations of loss and gradient so far.
-        losses: losses of `pixels`, at this octave's size.
-        pixels: sRGB in [0, 1], float32, (height, width, 3) of this octave.
-        checkpoint: returns a copy of the optimization's state, from which `iterates` continues.
-    """
-
-    octave: int
-    octaves: int
-    step: int
-    steps: int
-    step_of_octave: int
-    work_done: float
-    evaluations: int
-    losses: Losses
-    pixels: Pixels
-    checkpoint: Callable[[], Checkpoint] = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Outcome(WithPicture):
-    """A finished picture and the facts to report about it.
-
-    Its pixels are also a Pillow image, `image`, and `save(path)` saves them.
-
-    Attributes:
-        pixels: sRGB, uint8, (height, width, 3): what is saved.
-        losses: losses of exactly these 8-bit pixels.
-        start_losses: losses of the picture that the optimization started from, at the result's
-            size.
-        steps, evaluations: totals over all octaves.
-        stop_reason: why the last octave ended: `steps` (all done), `plateau`, `converged` (no
-            step lowers the loss), `diverged` (a loss was not finite a second time; the result is
-            the best picture) or `budget` (`is_enough` said so; the result is the best picture).
-        recoveries: how often the optimization went back to its best picture because a loss was not
-            finite.
-    """
-
-    pixels: NDArray[np.uint8]
-    losses: Losses
-    start_losses: Losses
-    steps: int
-    evaluations: int
-    stop_reason: str
-    recoveries: int
 
 
 def stylize(
@@ -124,6 +65,7 @@ def stylize(
         NotFiniteError: the loss of the starting picture is not finite.
     """
     pictures = Pictures.of(content, style, init, before)  # checked before weights are loaded
+    settings = sized(settings, pictures.content.shape)
     encoder = load_encoder(settings.encoder, settings.pooling, weights)
     targets = targets_of(encoder, style, settings, style_mask)
     steps = iterates(
@@ -184,7 +126,8 @@ def iterates(
         ValueError, NotFiniteError: as in `stylize`.
         CheckpointError: it belongs to another stylization.
     """
-    given, settings = Pictures.of(content, style, init, before), at_strength(settings)
+    given = Pictures.of(content, style, init, before)
+    settings = at_strength(sized(settings, given.content.shape))
     shape = shape_of_result(encoder.topology, given.content.shape[:2], settings)
     guidance = Guidance.of(content, content_mask, targets, settings, shape)
     prepared, start, frame = beginning(encoder, given, targets, settings, shape, seed, guidance)
@@ -194,7 +137,8 @@ def iterates(
     prepare = partial(OctaveTask.prepare, *parts, guidance=guidance, frame=frame, **saving)
     end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
     covered = None if guidance is None else guidance.coverage
-    return _outcome(end, start, finished_picture(end.pixels, given.content, settings, covered))
+    finished = finished_picture(end.pixels, given.content, settings, covered)
+    return _outcome(end, start, finished, settings)
 
 
 class _End(NamedTuple):
@@ -280,9 +224,10 @@ def _iterate(
     )
 
 
-def _outcome(end: _End, start: Pixels, finished: Pixels) -> Outcome:
+def _outcome(end: _End, start: Pixels, finished: Pixels, settings: Settings) -> Outcome:
     """Return the picture as it is saved, with the losses of its rounded pixels."""
     saved = to_levels(finished)
+    is_needed = settings.depth > 8 or settings.enlarge_result
     return Outcome(
         pixels=saved,
         losses=end.last.losses_of(from_levels(saved)),
@@ -291,6 +236,7 @@ def _outcome(end: _End, start: Pixels, finished: Pixels) -> Outcome:
         evaluations=end.totals.evaluations,
         stop_reason=end.stop_reason,
         recoveries=end.totals.recoveries,
+        unrounded=np.clip(finished, 0, 1) if is_needed else None,
     )
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from nst_core.images.decoding import MAX_DECODING_THREADS
 from nst_core.images.picture_files import PictureError
@@ -13,12 +15,15 @@ from nst_core.networks.loading import EncoderReference
 from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.places import Place, may_be_url, redacted
 from nst_core.transfer.identity import blend_key, file_key, row_key, row_seed
+from nst_core.transfer.octaves import sized
+from nst_core.transfer.setting_types import LARGEST_SIZE, ORIGINAL
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.warnings import warnings_of_pictures
 from tasks.intake.encoders import Encoders
 from tasks.intake.faults import as_fault, reason_of
 from tasks.intake.masks import Masks, MasksOfRow, examine_masks, mask_faults, masks_of
 from tasks.intake.missing import with_hints
+from tasks.intake.outputs import text_faults
 from tasks.intake.previews import previewed
 from tasks.intake.sequences import FlowExamination, FrameOfJob, Sequences, examine_flow, flows_of
 from tasks.intake.styles import facts_of_styles, octave_faults, styles_of_row
@@ -47,7 +52,10 @@ def examine_rows(
         on_picture: called after each picture with how many are done and how many there are.
     """
     paths = {path for row in rows for column, path in row.sources if not row.has_fault_in(column)}
-    found = with_hints(_examine_all(sorted(paths, key=str), max_pixels, on_picture), rows)
+    deep = {row.content for row in rows if row.settings.depth == 16}
+    examinations = _examine_all(sorted(paths, key=str), deep, max_pixels, on_picture)
+    found = with_hints(examinations, rows)
+    rows = [_settled(row, found.get(row.content)) for row in rows]
     if preview is not None:
         rows = [previewed(row, found.get(row.content), preview) for row in rows]
     masks = examine_masks(rows, found, max_pixels)
@@ -61,11 +69,14 @@ def examine_rows(
 
 
 def _examine_all(
-    paths: Sequence[Place], max_pixels: int, on_picture: Callable[[int, int], None] | None
+    paths: Sequence[Place],
+    deep: set[Place],
+    max_pixels: int,
+    on_picture: Callable[[int, int], None] | None,
 ) -> dict[Place, Examination]:
     def look(path: Place) -> Examination:
         try:
-            return examine(path, max_pixels=max_pixels)
+            return examine(path, max_pixels=max_pixels, deep=path in deep)
         except PictureError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever a file causes, others continue
@@ -96,7 +107,7 @@ def _examine_row(
     max_pixels: int,
 ) -> tuple[Row, Job | None]:
     """Return the row with all its faults, and its job if it has none."""
-    faults: list[Fault] = []
+    faults = [*_original_size_faults(row, found.get(row.content))]
     job = None
     with as_fault(faults, row.line, "content", row.cell("content")):
         faults += _encoder_faults(row, encoders)
@@ -104,11 +115,30 @@ def _examine_row(
         faults += _size_faults(row.with_faults(faults), found)
         faults += mask_faults(row.with_faults(faults), found, masks)
         faults += sequences.faults(row, _shape(found.get(row.content)))
+        faults += text_faults(row)
         if not row.faults and not faults:
             of_row = masks_of(row, found, masks)
             job = _job(row, encoders, found, of_row, sequences.frame(row), max_pixels)
             faults += octave_faults(job)
     return row.with_faults(faults), None if faults else job
+
+
+def _settled(row: Row, content: Examination | None) -> Row:
+    """Return the row with a number as its size, and in sRGB if its content has no other colors."""
+    if not isinstance(content, PictureFacts):
+        return row
+    changed = {} if content.profile_sha256 else {"color_space": "srgb"}
+    settings = sized(row.settings, (content.height, content.width)).model_copy(update=changed)
+    return replace(row, settings=settings)
+
+
+def _original_size_faults(row: Row, content: Examination | None) -> Iterable[Fault]:
+    """Yield that a row cannot have the size of its content, if that is the size that it names."""
+    longest = row.settings.size
+    if isinstance(content, PictureFacts) and longest > LARGEST_SIZE:
+        wrong = f"the content has {longest:,} pixels on its longest side; expected at most "
+        wrong += f"{LARGEST_SIZE:,}: enter a number, and set enlarge_result"
+        yield Fault(row.line, "size", row.cell("size") or ORIGINAL, wrong)
 
 
 def _shape(examination: Examination | None) -> tuple[int, int] | None:
@@ -154,6 +184,13 @@ def _size_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault
             "way: increase size, or set enlarge"
         )
         yield Fault(row.line, "content", row.cells["content"], wrong)
+    written, longest = format_of(row.output), max(content.height, content.width)
+    if settings.enlarge_result and longest > written.longest_side:
+        wrong = (
+            f"the content has {longest:,} pixels on its longest side, and a {written.name} file at "
+            f"most {written.longest_side:,}; choose another format, or switch enlarge_result off"
+        )
+        yield Fault(row.line, "enlarge_result", row.cell("enlarge_result"), wrong)
 
 
 def _job(
@@ -169,18 +206,15 @@ def _job(
     content = _facts(found[row.content])
     others = {column: _facts(found[place]) for column, place in row.sources if column in OPTIONAL}
     init_sha256 = others[INIT].sha256 if INIT in others else ""
-    styles, settings = styles_of_row(row, encoder.fingerprint, found, masks.style.digest)
+    of_job = _content_of_job(row, content, masks)
+    of_styles = (masks.style.digest, of_job.profile_sha256)
+    styles, settings = styles_of_row(row, encoder.fingerprint, found, *of_styles)
     targets_key = blend_key([style.key for style in styles], settings)
-    others_of_key = (init_sha256, masks.content.digest, frame.facts)
+    others_of_key = (init_sha256, masks.content.digest, frame.facts, of_job.deep_sha256)
     pixels_key = row_key(content.sha256, targets_key, settings, *others_of_key)
     return Job(
         line=row.line,
-        content=JobContent(
-            place=row.content.absolute(),
-            sha256=content.sha256,
-            shape=(content.height, content.width),
-            mask=masks.content.of_job(row.content_mask),
-        ),
+        content=of_job,
         styles=styles,
         init=None if row.init is None else row.init.absolute(),
         style_mask=masks.style.of_job(row.style_mask),
@@ -188,13 +222,27 @@ def _job(
         settings=settings,
         encoder=encoder,
         init_sha256=init_sha256,
-        key=file_key(pixels_key, format_of(row.output).name),
+        key=file_key(pixels_key, settings),
         seed=row_seed(pixels_key, settings),
         max_pixels=max_pixels,
         warnings=tuple(warnings_of_pictures(content, facts_of_styles(row, styles, found), others)),
         priority=row.priority,
         in_full=_in_full(row, settings),
         **frame.fields,
+    )
+
+
+def _content_of_job(row: Row, content: PictureFacts, masks: MasksOfRow) -> JobContent:
+    space = content.profile_sha256 if row.settings.color_space == "content" else ""
+    # Other spaces are converted to sRGB with 8 bits.
+    is_deep = row.settings.depth == 16 and space == content.profile_sha256
+    return JobContent(
+        place=row.content.absolute(),
+        sha256=content.sha256,
+        shape=(content.height, content.width),
+        mask=masks.content.of_job(row.content_mask),
+        profile_sha256=space,
+        deep_sha256=content.deep_sha256 if is_deep else "",
     )
 
 
@@ -208,14 +256,29 @@ def _facts(examination: Examination) -> PictureFacts:
     return examination
 
 
-def load_picture(path: Place, sha256: str, *, size: int, enlarge: bool, max_pixels: int) -> Picture:
+def load_picture(
+    path: Place,
+    sha256: str,
+    *,
+    size: int,
+    enlarge: bool,
+    max_pixels: int,
+    space: bytes = b"",
+    deep_sha256: str = "",
+) -> Picture:
     """Load a picture, if it is still the one that was examined.
+
+    Args:
+        path: where it is.
+        sha256, deep_sha256: its digests; the latter is empty if its levels of 16 bits do not count.
+        size, enlarge, max_pixels, space: as in `nst_core.images.read.load`.
 
     Raises:
         PictureError: it has changed, so that its result would be stored under the wrong key.
     """
-    picture = load(path, size=size, enlarge=enlarge, max_pixels=max_pixels, warn=False)
-    if picture.sha256 != sha256:
+    wanted: dict[str, Any] = {"size": size, "enlarge": enlarge, "max_pixels": max_pixels}
+    picture = load(path, **wanted, warn=False, space=space, deep=bool(deep_sha256))
+    if (picture.sha256, picture.deep_sha256) != (sha256, deep_sha256):
         raise PictureError(
             f"{redacted(path)}: the picture changed while the batch ran. Run the batch again."
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
+from nst_core.images.write import Format
 from nst_core.storage.local import PathLimits, is_folder, path_limits
 from nst_core.storage.places import Place, name_of, without_links
 from tasks.intake.faults import as_fault
@@ -21,7 +22,11 @@ from tasks.store.output_names import (
     choose_outputs,
     folders_of,
     format_of,
+    suffix_of,
 )
+
+BYTES_OF_DIGEST = 80
+"""How many bytes the digest of a style's picture takes in the text of a result, and more."""
 
 ROOM_IN_PATHS = 80
 """Bytes of a path that are reserved for files beside a picture, such as its intermediates."""
@@ -86,11 +91,36 @@ def _output_faults(
         wrong += f"ends in {DEFAULT_SUFFIX}, or switch keep_alpha off"
     if wrong:
         yield Fault(row.line, "output", found, wrong)
+    yield from _file_faults(row, format_of(output))
+
+
+def _file_faults(row: Row, written: Format) -> Iterator[Fault]:
+    """Yield that a row's result cannot have its depth in its format."""
+    depth = row.settings.depth
+    if depth not in written.depths:
+        wrong = f"a {written.name} file has {written.depths[0]} bits of each color; choose the "
+        wrong += "format png or tiff, or another depth"
+        yield Fault(row.line, "depth", row.cell("depth") or str(depth), wrong)
+
+
+def text_faults(row: Row) -> Iterator[Fault]:
+    """Yield that a row's result cannot say how it was made, because it has too many styles.
+
+    Args:
+        row: a row whose folders of styles are listed.
+    """
+    written, pictures = format_of(row.output), sum(len(style.pictures) for style in row.styles)
+    if written.most_text and pictures * BYTES_OF_DIGEST > written.most_text:
+        most = written.most_text // BYTES_OF_DIGEST
+        wrong = f"a {written.name} file has no room for the digests of {pictures} style pictures, "
+        wrong += f"by which it can be made again; choose another format, or at most {most} pictures"
+        yield Fault(row.line, "format", row.cell("format") or row.settings.format, wrong)
 
 
 def _unnamed(digest: str, row: Row) -> Unnamed:
     styles = tuple(name_of(style.place) for style in row.styles)
-    return Unnamed(name_of(row.content), styles, digest)
+    suffix = suffix_of(row.settings.format)
+    return Unnamed(name_of(row.content), styles, digest, suffix)
 
 
 def _digest(cells: Mapping[str, str]) -> str:

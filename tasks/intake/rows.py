@@ -5,15 +5,16 @@ that row's own fault.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from nst_core.images.file_choices import FormatName
 from nst_core.networks import CATALOGUE
 from nst_core.storage.local import is_file
 from nst_core.storage.places import Place, PlaceError, join, may_be_url
@@ -34,7 +35,7 @@ from tasks.row import (
     Fault,
     Row,
 )
-from tasks.store.output_names import OutputError, checked_output
+from tasks.store.output_names import OutputError, checked_output, format_of, suffix_of
 from tasks.store.style_cells import SEPARATOR
 
 COLUMNS = (*REQUIRED, "output", *Overrides.model_fields, *OPTIONAL, SEQUENCE, FLOW, PRIORITY)
@@ -92,7 +93,9 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
     styles = read_styles(line, folder, cells.get("style", ""), faults)
     if settings and not any(fault.column in ("style", *OF_BLENDS) for fault in faults):
         faults += blend_faults(line, settings, len(styles), cells)
-    output = _read_output(line, cells.get("output", ""), faults)
+    settings = settings or resolve(defaults)
+    output = _read_output(line, cells.get("output", ""), settings, faults)
+    faults += _format_faults(line, output, cells)
     priority = _read_priority(record, cells.get(PRIORITY, ""), faults)
     # A row without its long cells would be a different row.
     too_long = {
@@ -103,7 +106,9 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         cells=cells | too_long,
         styles=styles,
         output=output,
-        settings=settings or resolve(defaults),
+        settings=settings.model_copy(update={"format": format_of(output).name.lower()})
+        if output
+        else settings,
         faults=tuple(faults),
         priority=priority,
         sequence=cells.get(SEQUENCE, ""),
@@ -229,16 +234,24 @@ def check_layers(line: int, settings: Settings, values: Mapping[str, str]) -> li
     return faults
 
 
-def _read_output(line: int, text: str, faults: list[Fault]) -> str:
+def _read_output(line: int, text: str, settings: Settings, faults: list[Fault]) -> str:
     """Return the output below `pictures/`; empty if the row names none."""
     if not text:
         return ""
     with as_fault(faults, line, "output", text):
         try:
-            return checked_output(text)
+            return checked_output(text, suffix_of(settings.format))
         except OutputError as error:
             faults.append(Fault(line, "output", text, str(error)))
     return ""
+
+
+def _format_faults(line: int, output: str, cells: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield that the ending of a row's output and its format contradict each other."""
+    found = cells.get("format", "")
+    if output and found in get_args(FormatName) and found != format_of(output).name.lower():
+        wrong = f"the output {output!r} ends like another format; leave one of the two cells empty"
+        yield Fault(line, "format", found, wrong)
 
 
 def _read_priority(record: Cells, text: str, faults: list[Fault]) -> float:

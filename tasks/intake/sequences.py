@@ -95,6 +95,7 @@ class Sequences:
             row: the row.
             shape: height and width of its content in pixels; None if it cannot be read.
         """
+        yield from _faults_of_space(row)
         before = self.last.get(row.sequence)
         if before is None:
             yield from _faults_of_first(row)
@@ -141,6 +142,13 @@ def _faults_of_first(row: Row) -> Iterator[Fault]:
     else:
         wrong = "a flow leads to the frame before; expected a name in the column sequence, too"
     yield Fault(row.line, FLOW, row.cells[FLOW], wrong)
+
+
+def _faults_of_space(row: Row) -> Iterator[Fault]:
+    """Yield that a frame has the colors of its content, which need not be those of the others."""
+    if row.sequence and row.settings.color_space != "srgb":
+        wrong = "the frames of a sequence are sRGB; leave color_space out"
+        yield Fault(row.line, "color_space", row.cell("color_space") or "content", wrong)
 
 
 def _faults_of_shape(row: Row, shape: tuple[int, int], first: Frame) -> Iterator[Fault]:

@@ -146,6 +146,7 @@ def styles_of_row(
     fingerprint: str,
     found: Mapping[Place, PictureFacts | PictureError],
     mask: str = "",
+    space: str = "",
 ) -> tuple[tuple[JobStyle, ...], Settings]:
     """Return the styles of a row that count, and settings with the weights of exactly these.
 
@@ -154,6 +155,7 @@ def styles_of_row(
         fingerprint: that of its encoder.
         found: what is known about its pictures.
         mask: the digest of the style's mask, as in `style_key`; empty if there is none.
+        space: as in `style_key`.
     """
     settings, weights = row.settings, weights_of_styles(row.settings, len(row.styles))
     named = [
@@ -178,7 +180,7 @@ def styles_of_row(
             place=place,
             pictures=pictures,
             sha256=digest,
-            key=style_key(digest, settings, fingerprint, mask, to_blend=to_blend),
+            key=style_key(digest, settings, fingerprint, mask, to_blend=to_blend, space=space),
             position=number,
         )
         for (digest, _, number, place, pictures), *_ in groups

@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from itertools import chain
 
 from nst_core.errors import UserError
-from nst_core.images.write import result_formats
+from nst_core.images.write import formats_by_suffix
 from nst_core.storage.places import redacted
 from nst_core.transfer.losses.terms import FIRST_TERMS, weight_name
 from tasks.report.saved_table import MissingColumnError, NewerTableError, read_summary
@@ -76,7 +76,7 @@ def find_row(table: Table, output: OutputFolder, named: str) -> TableRow:
     Raises:
         NoResultsError: there is no such row.
     """
-    suffixes = tuple(result_formats())
+    suffixes = tuple(formats_by_suffix())
     outputs = (named, *(f"{named}{suffix}" for suffix in suffixes))
     by_line = (row for row in table.rows if str(row.line) == named)
     by_output = (row for row in table.rows if row.output in outputs)

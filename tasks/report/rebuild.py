@@ -95,7 +95,7 @@ class Rebuilder:
             paths = [self._path(column, source, stated.get(column, []), lost) for source in sources]
             if paths:
                 cells[column] = harmless_path("; ".join(paths))
-        cells["output"] = harmless_path(nearest_output(output))
+        cells["output"] = harmless_path(nearest_output(output, provenance.settings.format))
         return Rebuilt({**cells, **cells_of(provenance.settings)}, tuple(lost))
 
     def _path(self, column: str, source: StyleSource, stated: list[Place], lost: list[str]) -> str:

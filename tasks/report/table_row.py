@@ -116,6 +116,7 @@ class TableRow:
     match_colors: bool | None = None
     color: str | None = None
     color_match: str | None = None
+    color_space: str | None = None
     start: str | None = None
     start_noise: float | None = None
     start_blend: float | None = None
@@ -138,6 +139,11 @@ class TableRow:
     octaves: int | None = None
     tolerance: float | None = None
     keep_alpha: bool | None = None
+    format: str | None = None
+    depth: int | None = None
+    quality: int | None = None
+    enlarge_result: bool | None = None
+    metadata: str | None = None
     encoder: str | None = None
     pooling: str | None = None
     degraded: str = ""

@@ -9,6 +9,7 @@ from nst_core.images.resize import fit
 from nst_core.networks import CATALOGUE
 from nst_core.transfer.losses.terms import terms_of
 from nst_core.transfer.octaves import REPORT_EVERY, octave_shapes
+from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
 from tasks.job import Job
 from tasks.store.output_folder import THUMBNAIL_SIDE
@@ -59,31 +60,40 @@ class DiskUse:
         return self.pictures + self.curves + self.previews + self.records + self.checkpoints
 
 
+_Kind = tuple[str, int, int]
+
+
 class PictureSizes:
     """Sizes of pictures, learned from finished ones of the same format."""
 
     def __init__(self, finished: Iterable[PictureRecord]) -> None:
-        pixels: defaultdict[str, int] = defaultdict(int)
-        self._bytes: defaultdict[str, int] = defaultdict(int)
+        pixels: defaultdict[_Kind, int] = defaultdict(int)
+        self._bytes: defaultdict[_Kind, int] = defaultdict(int)
         for record in finished:
-            suffix = PurePosixPath(str(record.file.path)).suffix
-            pixels[suffix] += record.width * record.height
-            self._bytes[suffix] += record.file.size
-        self._pixels = {suffix: count for suffix, count in pixels.items() if count}
+            kind = _kind(str(record.file.path), record.settings)
+            pixels[kind] += record.width * record.height
+            self._bytes[kind] += record.file.size
+        self._pixels = {kind: count for kind, count in pixels.items() if count}
 
     def is_known(self, job: Job) -> bool:
         """Return whether there is a finished picture of the same format."""
-        return PurePosixPath(job.output).suffix in self._pixels
+        return _kind(job.output, job.settings) in self._pixels
 
     def of(self, job: Job) -> int:
         """Return the bytes of a job's picture, or the most that its format can take."""
-        height, width = job.shape
-        suffix = PurePosixPath(job.output).suffix
-        if pixels := self._pixels.get(suffix):
-            return round(self._bytes[suffix] / pixels * height * width)
+        height, width = job.file_shape
+        kind = _kind(job.output, job.settings)
+        if pixels := self._pixels.get(kind):
+            return round(self._bytes[kind] / pixels * height * width)
         has_alpha = job.settings.keep_alpha and format_of(job.output).has_alpha
         # A file that cannot be compressed has a byte for each level, and one for each line.
-        return round(1.001 * height * (1 + width * (4 if has_alpha else 3))) + BYTES_BESIDE_PIXELS
+        of_pixel = (4 if has_alpha else 3) * job.settings.depth // 8
+        return round(1.001 * height * (1 + width * of_pixel)) + BYTES_BESIDE_PIXELS
+
+
+def _kind(path: str, settings: Settings) -> _Kind:
+    """Return what decides, with the number of pixels, how large a picture's file is."""
+    return PurePosixPath(path).suffix, settings.depth, settings.quality
 
 
 def disk_use(

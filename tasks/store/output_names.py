@@ -11,14 +11,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from nst_core.images.write import Format, result_formats
+from nst_core.images.write import Format, format_named, formats_by_suffix
 from nst_core.storage.places import redacted
 
 DEFAULT_SUFFIX = ".png"
-"""The suffix of results whose names are not given, or are given without a suffix."""
+"""The suffix of results whose names are not given, or are given without one, if no format is
+chosen."""
 
-OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
-"""Suffixes that no result may have, unless its format is one of `result_formats`."""
+OTHER_FORMATS = (".bmp", ".gif", ".heic", ".avif", ".jp2")
+"""Suffixes of pictures in whose formats no result can be."""
 
 LONGEST_STEM = 80
 MOST_STYLES_IN_NAME = 3
@@ -43,11 +44,12 @@ class OutputError(ValueError):
     """A name that no result can have; the message says what is allowed."""
 
 
-def checked_output(text: str) -> str:
+def checked_output(text: str, usual: str = DEFAULT_SUFFIX) -> str:
     r"""Return the output that a user's name means, with `/` between folders, and a suffix.
 
     Args:
-        text: without blanks around it; `\` separates folders, too, and `.png` may be left out.
+        text: without blanks around it; `\` separates folders, too, and the suffix may be left out.
+        usual: the suffix if it is left out.
 
     Raises:
         OutputError: it does not name a file inside the output folder.
@@ -55,7 +57,7 @@ def checked_output(text: str) -> str:
     named = unicodedata.normalize("NFC", text.replace("\\", "/"))
     path = PurePosixPath(named)
     suffix = path.suffix.lower()
-    ending = _ending(suffix)
+    ending = _ending(suffix, usual)
     stem = path.with_suffix("") if suffix == ending else path
     refused = next(filter(_is_refused, text), "")
     if refused:
@@ -71,22 +73,27 @@ def checked_output(text: str) -> str:
     elif len(str(path).encode()) > LONGEST_OUTPUT:
         wrong = f"expected at most {LONGEST_OUTPUT} bytes in all, folders included"
     elif suffix != ending and suffix in OTHER_FORMATS:
-        wrong = f"expected a name that ends in {' or '.join(result_formats())}, or one without an "
-        names = dict.fromkeys(each.name for each in result_formats().values())
-        wrong += f"ending: results are {' or '.join(names)}"
+        *others, last = formats_by_suffix()
+        wrong = f"expected a name that ends in {', '.join(others)} or {last}, or one without an "
+        wrong += "ending"
     else:
         return f"{stem}{ending}"
     raise OutputError(wrong)
 
 
-def _ending(suffix: str) -> str:
+def _ending(suffix: str, usual: str) -> str:
     """Return the suffix of the result that a user names with this suffix, in lower case."""
-    return suffix if suffix in result_formats() else DEFAULT_SUFFIX
+    return suffix if suffix in formats_by_suffix() else usual
+
+
+def suffix_of(file_format: str) -> str:
+    """Return the usual suffix of a format, which has one of the names in `FormatName`."""
+    return format_named(file_format).suffixes[0]
 
 
 def format_of(output: str) -> Format:
     """Return the format of an output's result, which its suffix selects."""
-    return result_formats()[PurePosixPath(output).suffix]
+    return formats_by_suffix()[PurePosixPath(output).suffix]
 
 
 def _is_refused(character: str) -> bool:
@@ -98,15 +105,16 @@ def _is_drive(parts: Sequence[str]) -> bool:
     return bool(parts and re.fullmatch("[A-Za-z]:", parts[0]))
 
 
-def nearest_output(path: str) -> str:
+def nearest_output(path: str, file_format: str = "png") -> str:
     """Return the output that is closest to a path below `pictures/`, whatever the path contains.
 
-    An output is closest to itself.
+    An output of this format is closest to itself.
     """
     *folders, name = map(_allowed, path.split("/"))
     suffix = PurePosixPath(name).suffix
-    ending = _ending(suffix.lower())
-    if suffix.lower() in (ending, *OTHER_FORMATS):
+    possible = format_named(file_format).suffixes
+    ending = suffix.lower() if suffix.lower() in possible else possible[0]
+    if suffix.lower() in (*formats_by_suffix(), *OTHER_FORMATS):
         name = name.removesuffix(suffix)
     parts = [_cut(part, LONGEST_NAME) for part in (*folders, name)]
     parts = [part for part in parts[:-1] if part not in ("", ".", "..")] + parts[-1:]
@@ -161,11 +169,13 @@ class Unnamed:
         content: a file name.
         styles: file names, of which a name that we make contains at most three.
         digest: hexadecimal digits that depend on everything that the row says, and nothing else.
+        suffix: that of its format.
     """
 
     content: str
     styles: tuple[str, ...]
     digest: str
+    suffix: str = DEFAULT_SUFFIX
 
     def output(self, digits: int) -> str:
         """Return its name, with this number of digits to distinguish it from others."""
@@ -175,7 +185,7 @@ class Unnamed:
         content, *styles = (_cut(stem, LONGEST_STEM // max(1, len(stems) - 1)) for stem in stems)
         style = "+".join([*styles, *([f"{more_styles} more"] if more_styles > 0 else [])])
         more = f"_{self.digest[:digits]}" if digits else ""
-        return f"{content}_{style}{more}{DEFAULT_SUFFIX}"
+        return f"{content}_{style}{more}{self.suffix}"
 
 
 def choose_outputs(rows: Sequence[Unnamed], taken: Collection[str]) -> list[str]:

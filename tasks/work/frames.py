@@ -4,9 +4,11 @@ import io
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from nst_core.errors import UserError
+from nst_core.images.deep_levels import deep_levels
 from nst_core.motion.flo_files import FlowError, read_flow
 from nst_core.storage.places import redacted
 from nst_core.transfer.pictures.frames import FrameBefore
@@ -64,10 +66,19 @@ def frame_before(job: Job, output: OutputFolder, size: int) -> Before:
             raise FlowError(
                 f"{redacted(job.flow)}: the flow changed while the batch ran. Run the batch again."
             )
-    # Its transparency is that of its content, and no part of what was optimized.
-    pixels = np.asarray(Image.open(io.BytesIO(result.read())).convert("RGB"))
+    pixels = _pixels_of(result.read())
     mask = mask_before(job.previous.content.mask, content, job.max_pixels)
     return Before(FrameBefore(content.rgb, pixels, flow, mask), result.sha256)
+
+
+def _pixels_of(result: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Return the levels of a result, with all their bits.
+
+    Its transparency is that of its content, and no part of what was optimized.
+    """
+    image = Image.open(io.BytesIO(result))
+    levels = deep_levels(image)
+    return np.asarray(image.convert("RGB")) if levels is None else levels[..., :3]
 
 
 def _result_of(previous: PreviousFrame, output: OutputFolder) -> FileReference:

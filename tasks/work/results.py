@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nst_core.images.color_profiles import as_srgb
+from nst_core.images.formats.contents import Contents, Pixels
 from nst_core.images.levels import from_levels
 from nst_core.images.read import Picture
+from nst_core.images.resize import enlarged
 from nst_core.storage.files import make_durable
 from nst_core.storage.places import name_of
 from nst_core.transfer.identity import style_digest
@@ -45,15 +49,11 @@ def write_results(
     from nst_core.devices import peak_memory_mb
 
     facts = {**_facts(job, outcome), "degraded": degraded}
-    pixels = from_levels(outcome.pixels)
-    alpha = content.alpha if job.settings.keep_alpha else None
-    text = {KEYWORD: Provenance(**facts, **_sources(job)).to_text()}
-    picture = format_of(job.output).encode(pixels, alpha, text)
+    contents = _contents(job, content, outcome, facts)
+    picture = format_of(job.output).encode(contents)
     curve_file = FileReference.write(output.curve(job.output), curve_csv(curve))
     file = FileReference.write(output.picture(job.output), picture)
-    keep_content(output, job.content.sha256, content.rgb)
-    keep_thumbnail(output, job.content.sha256, content.rgb)
-    keep_thumbnail(output, file.sha256, pixels)
+    _write_previews(job, content, from_levels(outcome.pixels), file, output)
     # No record may survive a power failure that its files do not survive.
     make_durable(file.path, curve_file.path)
     return PictureRecord(
@@ -61,14 +61,49 @@ def write_results(
         file=file,
         curve=curve_file.path,
         curve_file=curve_file,
-        width=outcome.pixels.shape[1],
-        height=outcome.pixels.shape[0],
+        width=contents.size[0],
+        height=contents.size[1],
         seconds=seconds,
         device=device,
         peak_memory_mb=round(peak_memory_mb(device), 1),
         warnings=_warnings(job, outcome, degraded),
         **facts,
     )
+
+
+def _contents(job: Job, content: Picture, outcome: "Outcome", facts: dict[str, Any]) -> Contents:
+    """Return what goes into the file of a row's result."""
+    settings = job.settings
+    rgb = outcome.pixels if outcome.unrounded is None else outcome.unrounded
+    alpha: Pixels | None = content.alpha if settings.keep_alpha else None
+    if settings.enlarge_result and rgb.shape[:2] != job.file_shape:
+        rgb = enlarged(rgb, *job.file_shape, depth=settings.depth)
+        alpha = None if alpha is None else enlarged(alpha, *job.file_shape, depth=settings.depth)
+    return Contents(
+        rgb,
+        alpha,
+        {KEYWORD: Provenance(**facts, **_sources(job)).to_text()},
+        depth=settings.depth,
+        quality=settings.quality,
+        metadata=content.metadata.reduced(settings.metadata),
+        profile=content.space,
+    )
+
+
+def _write_previews(
+    job: Job,
+    content: Picture,
+    pixels: NDArray[np.float32],
+    file: FileReference,
+    output: OutputFolder,
+) -> None:
+    """Write the page's pictures of a row's content and result, which are sRGB."""
+    shown, pixels = as_srgb(content.rgb, content.space), as_srgb(pixels, content.space)
+    keep_content(output, job.content.sha256, shown)
+    keep_thumbnail(output, job.content.sha256, shown)
+    keep_thumbnail(output, file.sha256, pixels)
+    if not format_of(job.output).in_browsers:
+        keep_content(output, file.sha256, pixels)
 
 
 def _warnings(job: Job, outcome: "Outcome", degraded: str) -> tuple[str, ...]:

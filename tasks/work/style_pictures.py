@@ -8,6 +8,7 @@ from nst_core.images.read import Picture
 from nst_core.transfer.styles.styles import Blend, Samples
 from tasks.intake.examine import load_picture
 from tasks.job import Job, JobStyle
+from tasks.work.row_pictures import space_of
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class StylePictures(Sequence[Picture]):
             size=self.size,
             enlarge=self.enlarge,
             max_pixels=self.job.max_pixels,
+            space=space_of(self.job),
         )
 
 

@@ -12,16 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_core.images.read import Picture
-from nst_core.images.write import encode_png
+from nst_core.images.write import Contents, format_named
 from nst_core.storage.files import write_atomic
-from nst_core.storage.places import Place
 from nst_core.transfer.optimization.checkpoint import CheckpointError
 from nst_core.transfer.pictures.before_and_after import needs_style
 from nst_core.transfer.pictures.frames import FrameBefore
 from nst_core.transfer.styles.style_shares import shares_of_styles
 from nst_core.transfer.styles.styles import Blend
 from tasks.engine.progress import Progress, Resumed, Stepped
-from tasks.intake.examine import load_picture
 from tasks.job import Job
 from tasks.stopping import StoppedError, is_stopped
 from tasks.store.checkpoints import Checkpoints, RowState
@@ -37,6 +35,7 @@ from tasks.work.ladder import Rung, within_memory
 from tasks.work.masks import content_mask
 from tasks.work.results import write_results
 from tasks.work.row_options import RowOptions
+from tasks.work.row_pictures import load_content, load_of_row
 from tasks.work.style_pictures import styles_of
 from tasks.work.targets import computed_targets
 
@@ -98,7 +97,7 @@ def stylize_job(
 def _on_rung(row: _Row, rung: Rung, on_progress: OnProgress) -> PictureRecord:
     """Run a row on a rung of its ladder, in this process."""
     started, job = time.perf_counter(), row.job
-    content = _load(job, job.content.place, job.content.sha256, rung.settings(job).size)
+    content = load_content(job, rung.settings(job).size)
     run, outcome = _optimized(row, rung, content, on_progress)
     seconds = run.seconds_before + time.perf_counter() - started
     return write_results(
@@ -162,7 +161,7 @@ class _RowRun:
         self._job, self._output, self._on_progress = row.job, row.output, on_progress
         self._options, self._limits = row.options, row.options.limits
         self._rung, self._checkpoints, self._earlier = rung, checkpoints, earlier
-        self._started = time.perf_counter()
+        self._started, self._space = time.perf_counter(), b""
         self.curve: list[Point] = [*earlier.curve] if earlier else []
         self.seconds_before = earlier.seconds if earlier else 0.0
 
@@ -177,7 +176,7 @@ class _RowRun:
         """
         from nst_core.transfer.stylize import finish, iterates
 
-        job = self._job
+        job, self._space = self._job, content.space
         if self._earlier:
             self._on_progress(Resumed(self.curve[-1].step))
         else:
@@ -211,7 +210,8 @@ class _RowRun:
         if self._options.intermediate_steps and _is_due(iterate, self._options.intermediate_steps):
             path = self._output.intermediate(self._job.output, iterate.step)
             text = {**INTERMEDIATE_MARK, ROW_KEYWORD: self._job.key}
-            write_atomic(path, encode_png(iterate.pixels, text=text))
+            contents = Contents(iterate.pixels, text=text, profile=self._space)
+            write_atomic(path, format_named("png").encode(contents))
 
     def _state(self, iterate: "Iterate") -> RowState:
         return RowState(iterate.checkpoint(), self.curve, self._seconds())
@@ -231,7 +231,7 @@ class _RowRun:
         is_worth_it = self._checkpoints.is_worth_it(self._seconds())
         if is_worth_it and self._checkpoints.write(self._state(iterate)):
             message = f"{message}; the next run continues from there"
-        return _with_picture(message, self._job, iterate, self._output)
+        return _with_picture(message, self._job, iterate, self._output, self._space)
 
 
 def _forget_intermediates(job: Job, output: OutputFolder) -> None:
@@ -249,13 +249,20 @@ def _is_due(iterate: "Iterate", save_every: int) -> bool:
     )
 
 
-def _with_picture(message: str, job: Job, iterate: "Iterate", output: OutputFolder) -> StoppedError:
+def _with_picture(
+    message: str, job: Job, iterate: "Iterate", output: OutputFolder, space: bytes
+) -> StoppedError:
     """Save the best picture so far, for people; return an error with the message that says so."""
     try:
         picture = output.interrupted(job.output)
         keep_others(picture, INTERRUPTED_MARK)
-        encode = format_of(job.output).encode
-        write_atomic(picture, encode(iterate.pixels, None, INTERRUPTED_MARK))
+        contents = Contents(
+            iterate.pixels,
+            text=INTERRUPTED_MARK,
+            quality=job.settings.quality,
+            profile=space,
+        )
+        write_atomic(picture, format_of(job.output).encode(contents))
     except OSError as error:
         return StoppedError(f"{message}; its best picture so far cannot be saved: {error.strerror}")
     return StoppedError(
@@ -263,17 +270,12 @@ def _with_picture(message: str, job: Job, iterate: "Iterate", output: OutputFold
     )
 
 
-def _load(job: Job, path: Place, sha256: str, size: int) -> Picture:
-    enlarge, max_pixels = job.settings.enlarge, job.max_pixels
-    return load_picture(path, sha256, size=size, enlarge=enlarge, max_pixels=max_pixels)
-
-
 def _styles_if_needed(job: Job) -> Blend | None:
     return styles_of(job) if needs_style(job.settings) else None
 
 
 def _init_if_named(job: Job) -> NDArray[np.float32] | None:
-    return _load(job, job.init, job.init_sha256, job.settings.size).rgb if job.init else None
+    return load_of_row(job, job.init, job.init_sha256, job.settings.size).rgb if job.init else None
 
 
 def _point(iterate: "Iterate") -> Point:

@@ -13,8 +13,8 @@ from flows.stylize_manifest import stylize_manifest
 from nst_core.transfer.allowed import plain_schema
 from nst_core.transfer.presets import PRESETS
 from tasks.option import without_empty
+from tasks.option_types import MaxRows, Maybe, MaybeNumber, WebUrl
 from tasks.request import BatchRequest
-from tasks.request_types import MaxRows, Maybe, MaybeNumber, WebUrl
 from tests.pipeline.conftest import Batch
 
 HEADER = ("content", "style")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from nst_core.transfer.settings import Settings
+from tests.picture_files import P3_PROFILE
 from tests.pictures import write_picture
 from tests.pipeline.conftest import Batch
 
@@ -59,6 +60,11 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "two-scales": {**TWO, "style_mix": "layers"},
     "folder": {"style": "paintings"},
     "rotated": {"style_rotations": 2},
+    "wide": {"content": "wide.png", "color_space": "content"},
+    "jpeg": {"format": "jpeg", "quality": 80},
+    "deep": {"depth": 16},
+    "enlarged-result": {"enlarge_result": "yes"},
+    "bare": {"metadata": "none"},
     "frame-1": {"content": "f1.png", "sequence": "walk"},
     "frame-2": {"content": "f2.png", "sequence": "walk", "temporal_weight": 5},
 }
@@ -80,6 +86,8 @@ def mixed(batch: Batch) -> Batch:
     for number, name in enumerate((*FRAMES, "p1.png", "p2.png")):
         batch.picture(name, 20 + number)
     write_picture(batch.folder / "tiny.png", 30, height=24, width=20)
+    with Image.open(batch.folder / "b.png") as image:
+        image.save(batch.folder / "wide.png", icc_profile=P3_PROFILE)
     clear = Image.open(batch.folder / "a.png").convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(clear.size))
     clear.save(batch.folder / "clear.png")

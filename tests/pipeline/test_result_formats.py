@@ -1,4 +1,4 @@
-"""Results in a format that one more entry in the list of formats makes possible."""
+"""Results in other formats than PNG, through the flow."""
 
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,9 @@ from tasks.store.output_folder import OutputFolder
 from tasks.store.provenance import Provenance
 from tasks.work import stylization
 from tests.pipeline.conftest import Batch
-from tests.result_formats import TIFF, add_format
 
 HEADER = ("content", "style", "output", "start", "keep_alpha")
 STEPS = {"steps": 20, "tolerance": 0}
-
-
-@pytest.fixture(autouse=True)
-def _tiff(monkeypatch: pytest.MonkeyPatch) -> None:
-    add_format(monkeypatch, TIFF)
 
 
 def row_of(output: str, content: str = "a.png") -> tuple[str, ...]:
@@ -38,7 +32,7 @@ def opened(batch: Batch, table: pd.DataFrame) -> list[Image.Image]:
     return [Image.open(batch.output / picture) for picture in table["picture"]]
 
 
-def test_a_result_in_an_added_format_is_made_and_found_again(
+def test_a_result_in_another_format_is_made_and_found_again(
     batch: Batch, computed: list[str]
 ) -> None:
     run: Any = {"settings": STEPS, "save_every": 10}
@@ -90,7 +84,7 @@ def test_a_renamed_result_stays_in_its_format_and_each_format_is_a_result_of_its
     assert [picture.format for picture in opened(batch, renamed)] == ["PNG", "TIFF"]
 
 
-def test_transparency_is_kept_in_an_added_format_that_has_it(batch: Batch) -> None:
+def test_transparency_is_kept_in_another_format_that_has_it(batch: Batch) -> None:
     transparent = Image.open(batch.folder / "a.png").convert("RGBA")
     transparent.putalpha(128)
     transparent.save(batch.folder / "a.png")

@@ -10,15 +10,16 @@ from pydantic import ValidationError
 from nst_core.devices import DeviceError
 from nst_core.storage.files import user_cache
 from nst_core.storage.places import Place, PlaceError
+from nst_core.transfer.file_settings import FileSettings
 from nst_core.transfer.presets import PRESETS, Overrides, resolve
 from nst_core.transfer.settings import Settings
 from tasks.durations import TimeTextError
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
 from tasks.option import options_of, with_arguments
+from tasks.option_types import Group
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest, CheckRequest, CompleteRequest
-from tasks.request_types import Group
 from tasks.stopping import Deadline, Limits
 from tests.pictures import write_csv
 
@@ -44,7 +45,7 @@ def request_with(manifest: Path | str, **fields: Any) -> BatchRequest:
         ("served_at", "https://anna:secret@pictures.example", "no user"),
         ("served_at", "pictures.example", "expected http://"),
         ("cache", "ftp://x/y", "expected a path or a URL"),
-        ("settings", {"size": 3}, "greater than or equal to 16"),
+        ("settings", {"size": 3}, "expected 16 to 8192, or original"),
         ("color", "red", "not permitted"),
     ],
 )
@@ -182,10 +183,12 @@ def test_every_field_and_setting_is_an_option_with_a_description() -> None:
     assert [name for name in names if name not in settings] == [
         name for name in BatchRequest.model_fields if name != "settings"
     ]
+    of_files = set(FileSettings.model_fields)
     assert {option.name for option in options if option.group is Group.LOOK} == {
-        *settings,
+        *(set(settings) - of_files),
         "weights",
     }
+    assert of_files < {option.name for option in options if option.group is Group.OUTPUT}
     assert all(option.field.description for option in options)
 
 

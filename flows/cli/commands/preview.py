@@ -10,9 +10,9 @@ from nst_core.errors import UserError
 from nst_core.storage.places import name_of, redacted
 from tasks.intake.manifest import ManifestError, check_manifest_kind
 from tasks.intake.previews import representative
+from tasks.option_types import SIDE_OF_ALL, SIDE_OF_FEW
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest
-from tasks.request_types import SIDE_OF_ALL, SIDE_OF_FEW
 from tasks.store.output_folder import OutputFolder
 
 

@@ -95,7 +95,7 @@ def _has_text(hint: object) -> bool:
 def _read(name: str, text: str, wrong: list[str]) -> str:
     """Return a value in the form of a cell; add to the list why it cannot be used."""
     try:
-        return cell_of(getattr(Overrides.model_validate({name: text}), name))
+        return cell_of(Overrides.model_validate({name: text}).model_dump()[name])
     except ValidationError as error:
         expected = expected_by(error.errors()[0], setting_schemas()[name])
         wrong.append(f"--{option_of(name)}: found {text!r}; {expected}")

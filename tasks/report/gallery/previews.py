@@ -20,6 +20,7 @@ from nst_core.images.write import encode_jpeg
 from nst_core.storage.files import list_files, remove, write_atomic
 from nst_core.storage.places import Place, redacted
 from tasks.store.output_folder import THUMBNAIL_SIDE, OutputFolder
+from tasks.store.records import PictureRecord
 
 logger = logging.getLogger("nst_batch.previews")
 
@@ -69,6 +70,11 @@ def content_name(sha256: str, shape: tuple[int, int]) -> str:
     return f"contents/{sha256[:32]}_{width}x{height}.jpg"
 
 
+def shown_result_name(record: PictureRecord) -> str:
+    """Return the file name of a result at its own size, if browsers do not show its format."""
+    return content_name(record.file.sha256, (record.height, record.width))
+
+
 def keep_thumbnail(output: OutputFolder, sha256: str, rgb: NDArray[np.float32]) -> None:
     """Write a picture's thumbnail; if it cannot be written, log a warning.
 
@@ -83,7 +89,10 @@ def keep_thumbnail(output: OutputFolder, sha256: str, rgb: NDArray[np.float32]) 
 
 
 def keep_content(output: OutputFolder, sha256: str, rgb: NDArray[np.float32]) -> None:
-    """Write a content at the size of `rgb`; otherwise the same as `keep_thumbnail`."""
+    """Write a content at the size of `rgb`; otherwise the same as `keep_thumbnail`.
+
+    A result that browsers do not show is written likewise, with the digest of its file.
+    """
     height, width = rgb.shape[:2]
     _write_or_warn(output, content_name(sha256, (height, width)), rgb)
 

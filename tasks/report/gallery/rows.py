@@ -11,11 +11,17 @@ from nst_core.storage.files import reads_at_once
 from tasks.job import Job, StylePicture
 from tasks.report.gallery.in_full import InFull
 from tasks.report.gallery.page import GalleryRow, Shown
-from tasks.report.gallery.previews import Preview, content_name, thumbnail_name
+from tasks.report.gallery.previews import (
+    Preview,
+    content_name,
+    shown_result_name,
+    thumbnail_name,
+)
 from tasks.report.gallery.setting_values import Value
 from tasks.report.table_row import Table, TableRow
 from tasks.store.curves import CurveError, read_curve
 from tasks.store.output_folder import PREVIEWS, OutputFolder
+from tasks.store.output_names import format_of
 from tasks.store.statuses import RowResult
 
 logger = logging.getLogger("nst_batch.gallery")
@@ -41,6 +47,12 @@ def previews_of(
         if record:
             name, settings = thumbnail_name(record.file.sha256), job.settings
             yield Preview(name, record.file.path, "", most, may_be_missing=may_be_missing)
+            if not format_of(job.output).in_browsers:
+                yield Preview(
+                    *(shown_result_name(record), record.file.path, "", most),
+                    size=max(record.width, record.height),
+                    may_be_missing=may_be_missing,
+                )
             yield Preview(
                 *(content_name(content.sha256, job.shape), content.place, content.sha256, most),
                 size=settings.size,
@@ -160,6 +172,8 @@ def _result(row: TableRow, result: RowResult, previews: set[str]) -> Shown | Non
     whole = quote(row.picture)
     if result.record is None:
         return Shown(row.output, thumbnail=whole, whole=whole)
+    if not format_of(row.output).in_browsers:
+        whole = _url(shown_result_name(result.record), previews) or whole
     thumbnail = _url(thumbnail_name(result.record.file.sha256), previews)
     return Shown(row.output, thumbnail=thumbnail or whole, whole=whole)
 

@@ -15,8 +15,8 @@ from flows.cli.layout_options import LAYOUT_OPTIONS
 from flows.cli.options import asking
 from nst_core.storage.places import Place
 from tasks.option import options_of
+from tasks.option_types import Group
 from tasks.request import BatchRequest, CheckRequest
-from tasks.request_types import Group
 
 GROUPED = ("run", "serve", "preview", "plan", "check")
 SAVING = ("save_every", "checkpoint_every")
@@ -203,7 +203,7 @@ def test_all_wrong_options_are_reported_at_once(capsys: pytest.CaptureFixture[st
     arguments = ["m.csv", "-o", "out", "--size", "3", "--save-every", "15", "--runner", "slurm"]
     assert request_of(arguments) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "error: --size: found '3'; expected a whole number from 16 to 8192",
+        "error: --size: found '3'; expected a whole number from 16 to 8192, or original",
         "error: --save-every: found '15'; expected a multiple of 10 above 0",
         "error: --runner: found 'slurm'; expected 'local', 'ray' or 'dask'",
     ]

@@ -30,6 +30,61 @@ def test_good_rows_become_jobs(tmp_path: Path) -> None:
     assert len(job.key) == len(job.styles[0].key) == 64
 
 
+def test_the_original_size_is_that_of_each_content(tmp_path: Path) -> None:
+    write_picture(tmp_path / "c.png", 1, 36, 48)
+    write_picture(tmp_path / "tall.png", 3, 60, 40)
+    write_picture(tmp_path / "s.png", 2, 30, 20)
+    header = ("content", "style", "output", "size")
+    rows = [("c.png", "s.png", "a", "original"), ("tall.png", "s.png", "b", " Original ")]
+    same = ("c.png", "s.png", "c", "48")
+    jobs = examine(tmp_path, header, *rows, same).jobs
+    assert [job.shape for job in jobs] == [(36, 48), (60, 40), (36, 48)]
+    assert [job.settings.size for job in jobs] == [48, 60, 48]
+    # It is just another way to write the number.
+    assert jobs[0].key == jobs[2].key != jobs[1].key
+
+
+def test_an_original_size_beyond_the_limit_is_a_fault(tmp_path: Path) -> None:
+    write_picture(tmp_path / "long.png", 1, 20, 8193)
+    write_picture(tmp_path / "s.png", 2)
+    header = ("content", "style", "size")
+    found = examine(tmp_path, header, ("long.png", "s.png", "original"))
+    (fault,) = found.faults
+    assert (found.jobs, fault.column, fault.found) == ((), "size", "original")
+    assert fault.expected == (
+        "the content has 8,193 pixels on its longest side; expected at most 8,192: enter a number, "
+        "and set enlarge_result"
+    )
+
+
+def test_a_result_is_enlarged_to_its_content_only_if_that_is_larger(tmp_path: Path) -> None:
+    write_picture(tmp_path / "c.png", 1, 36, 48)
+    write_picture(tmp_path / "s.png", 2, 30, 20)
+    header = ("content", "style", "output", "size", "enlarge", "enlarge_result")
+    rows = [
+        *(("24", "", ""), ("24", "", "yes"), ("48", "", "yes"), ("64", "yes", "yes")),
+        ("64", "", "yes"),
+    ]
+    names = [("c.png", "s.png", f"r{number}", *row) for number, row in enumerate(rows)]
+    jobs = examine(tmp_path, header, *names).jobs
+    assert [job.file_shape for job in jobs] == [(18, 24), (36, 48), (36, 48), (48, 64), (36, 48)]
+    assert jobs[0].shape == jobs[1].shape == (18, 24)
+    assert jobs[0].seed == jobs[1].seed
+    assert jobs[0].key != jobs[1].key
+
+
+def test_a_result_that_its_format_cannot_hold_is_a_fault(tmp_path: Path) -> None:
+    write_picture(tmp_path / "long.png", 1, 200, 16_384)
+    write_picture(tmp_path / "s.png", 2)
+    header = ("content", "style", "output", "size", "enlarge_result")
+    rows = [("long.png", "s.png", f"{name}", "8192", "yes") for name in ("a.webp", "b.png")]
+    found = examine(tmp_path, header, *rows, max_pixels=10**7)
+    (fault,) = found.faults
+    assert [job.output for job in found.jobs] == ["b.png"]
+    assert (fault.line, fault.column) == (2, "enlarge_result")
+    assert "16,384 pixels on its longest side, and a WEBP file at most 16,383;" in fault.expected
+
+
 def test_keys_depend_on_contents_not_names(tmp_path: Path) -> None:
     write_picture(tmp_path / "c.png", 1)
     write_picture(tmp_path / "copy.png", 1)

@@ -85,7 +85,7 @@ def test_a_row_overrides_the_batch_and_its_preset_replaces_that_of_the_batch(
         ("output", "/etc/passwd", "inside the output folder"),
         ("output", "C:\\windows\\a", "inside the output folder"),
         ("output", "s3://bucket/a.png", "not a URL; only --output may be one"),
-        ("output", "a.jpg", "results are PNG"),
+        ("output", "a.gif", "or one without an ending"),
         ("output", "a\x07b", "printable"),
         ("output", "a\u202egnp.exe", "without the character '\\u202e'"),
         ("output", ".", "expected a file name"),
@@ -283,7 +283,7 @@ def test_many_equal_names_are_no_fault_and_keep_six_digits(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "bad", ["a.png,s.png,x.jpg,", "a.png,s.png,,-1", "a.png,s.png,../a,", "a.png,s.png,a_s.png,0"]
+    "bad", ["a.png,s.png,x.bmp,", "a.png,s.png,,-1", "a.png,s.png,../a,", "a.png,s.png,a_s.png,0"]
 )
 @pytest.mark.parametrize("order", [1, -1])
 def test_an_invalid_row_changes_no_other_name(tmp_path: Path, bad: str, order: int) -> None:

@@ -135,7 +135,7 @@ COLUMNS = {
     **dict.fromkeys(["content_layers", "style_layers", "normalization"], "str"),
     **dict.fromkeys(["gram", "style_measure", "content_measure"], "str"),
     "match_colors": "bool",
-    **dict.fromkeys(["color", "color_match", "start"], "str"),
+    **dict.fromkeys(["color", "color_match", "color_space", "start"], "str"),
     **dict.fromkeys(["start_noise", "start_blend"], "float64"),
     **dict.fromkeys(["init", "content_mask", "style_mask"], "str"),
     "mask_feather": "float64",
@@ -151,6 +151,10 @@ COLUMNS = {
     "octaves": "Int64",
     "tolerance": "float64",
     "keep_alpha": "bool",
+    "format": "str",
+    **dict.fromkeys(["depth", "quality"], "Int64"),
+    "enlarge_result": "bool",
+    "metadata": "str",
     **dict.fromkeys(["encoder", "pooling", "degraded", "warnings", "error"], "str"),
 }
 """The columns, in order, with their types if every row is done; `str` may also be `object`."""
@@ -207,7 +211,7 @@ def test_columns_without_values_have_other_types(tmp_path: Path) -> None:
     texts = ("stop_reason", "device", "encoder_fingerprint", "style_targets", "curve", "key")
     switches = (
         *("enlarge", "normalize_gradients", "match_colors", "alpha_mask", "carry_state"),
-        "keep_alpha",
+        *("keep_alpha", "enlarge_result"),
     )
     changed = dict.fromkeys(texts, "float64") | dict.fromkeys(switches, "str")
     assert types_of(frame) == without_layers | changed

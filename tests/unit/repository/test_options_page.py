@@ -43,7 +43,7 @@ def test_every_option_has_a_row_with_limits_and_default(tool: ModuleType) -> Non
     assert len(rows) == len(BatchRequest.model_fields) - 1 + len(Overrides.model_fields)
     for expected in (
         "| `MANIFEST` | path or URL | required | CSV file",
-        "| `--size` | whole number from 16 to 8192 | 512 | longest side",
+        "| `--size` | a whole number from 16 to 8192, or original | 512 | longest side",
         "| `--tolerance` | number, at least 0, below 1 | 0.001 |",
         "| `--save-every` | multiple of 10 above 0 |  | save each unfinished picture",
         "| `--tv-weight` | 0, or a number from 1e-15 to 1e15 | 0.5 |",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from nst_core.transfer.file_settings import FileSettings
 from nst_core.transfer.identity import (
     ALPHA,
     file_key,
@@ -81,6 +82,7 @@ OTHER_VALUES = {
     "match_colors": False,
     "color": "content",
     "color_match": "pca",
+    "color_space": "content",
     "start": "noise",
     "start_noise": 2.0,
     "start_blend": 0.5,
@@ -106,7 +108,9 @@ def test_every_setting_is_in_the_key_of_a_row() -> None:
     # are the weights of the styles. The settings of masks are there only if there is a mask.
     of_styles = {"encoder", "pooling", "style_blend", "style_mix"}
     of_masks = {"mask_feather", "alpha_mask"}
-    assert set(OTHER_VALUES) | of_styles | of_masks == set(Settings.model_fields)
+    # The settings of files are in the keys of files.
+    of_files = set(FileSettings.model_fields)
+    assert set(OTHER_VALUES) | of_styles | of_masks | of_files == set(Settings.model_fields)
     base, previous = Settings(), frame_facts("c")
     keys = {row_key("a", "b", base, previous=previous)}
     for name, value in OTHER_VALUES.items():
@@ -159,11 +163,36 @@ def test_rotations_masks_and_other_styles_are_in_the_key_of_a_style_only_if_they
     assert style_key("a", plain, ENCODER, "m", to_blend=True) == style_key("a", plain, ENCODER, "m")
 
 
-def test_the_key_of_a_file_covers_its_format_and_that_of_a_png_is_the_rows() -> None:
-    keys = {file_key(row, name) for row in ("a", "b") for name in ("TIFF", "WEBP")}
-    assert len(keys) == 4
+OTHER_FILES = {
+    "format": ["jpeg", "webp", "tiff"],
+    "depth": [16],
+    "enlarge_result": [True],
+    "metadata": ["keep", "none"],
+}
+
+
+def test_the_key_of_a_file_covers_what_changes_its_bytes() -> None:
+    assert set(OTHER_FILES) | {"quality"} == set(FileSettings.model_fields)
+    others = [
+        Settings.model_validate({name: each}) for name in OTHER_FILES for each in OTHER_FILES[name]
+    ]
+    keys = {file_key(row, settings) for row in ("a", "b") for settings in others}
+    assert len(keys) == 2 * len(others)
     assert {len(key) for key in keys} == {64}
-    assert file_key("a", "PNG") == "a"
+    assert file_key("a", Settings()) == "a"
+    # All of them have the same pixels, and the same seed.
+    assert {row_key("a", "b", each) for each in others} == {row_key("a", "b", Settings())}
+
+
+def test_the_quality_is_in_the_key_of_a_file_only_if_its_format_has_one() -> None:
+    for name, count in (("png", 1), ("tiff", 1), ("jpeg", 2), ("webp", 2)):
+        each = [Settings(format=name, quality=quality) for quality in (50, 80)]
+        assert len({file_key("a", settings) for settings in each}) == count
+
+
+def test_the_key_of_a_result_of_version_0_1_0_is_that_of_its_pixels() -> None:
+    written = "3f2a"
+    assert file_key(written, Settings(quality=1)) == written
 
 
 class LaterSettings(Settings):

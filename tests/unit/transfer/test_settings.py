@@ -48,6 +48,8 @@ def test_cells_of_a_manifest_are_read_as_text() -> None:
         ("style_weight", float("nan")),
         ("tv_weight", float("inf")),
         ("size", 15),
+        ("size", 8193),
+        ("size", "originally"),
         ("steps", 0),
         ("octaves", "many"),
         ("preset", "best"),

@@ -1,0 +1,1 @@
+"""The formats in which pictures are written, one in each file."""
