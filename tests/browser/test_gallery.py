@@ -568,6 +568,10 @@ def test_cards_come_in_three_sizes_without_holes_between_them(
             bottoms = [bottom for _, bottom in beside]
             assert len(beside) == across[cards]
             assert max(bottoms) - min(bottoms) < 1
+        heights = page.locator(".pictures").evaluate_all(
+            "all => [...new Set(all.slice(0, 60).map((each) => Math.round(each.offsetHeight)))]"
+        )
+        assert len(heights) == 1, "rows without a result have pictures of the same height"
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert across["large"] <= across["medium"] < across["small"]
     page.reload()

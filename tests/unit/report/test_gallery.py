@@ -279,3 +279,10 @@ def test_small_results_are_marked_so_that_cards_do_not_enlarge_them() -> None:
     parsed = ParsedPage(page(*rows))
     results = [each["class"] for tag, each in parsed.elements if "result" in each.get("class", "")]
     assert results == ["result small", "result", "result"]
+
+
+def test_a_card_without_any_picture_keeps_the_place_of_its_pictures() -> None:
+    for facts, count in (({"status": "pending", "result": None}, 1), ({}, 0)):
+        html = page(row(**facts))
+        assert html.count('<div class="pictures empty">') == count
+        assert html.count('<div class="pictures') == 1
