@@ -1,4 +1,4 @@
-"""Types of what can be asked of a run: groups, how help shows options, limits, and forms."""
+"""Types of what can be asked of a run: groups, numbers with limits, and texts with a form."""
 
 import re
 from dataclasses import dataclass

@@ -276,7 +276,8 @@ class PreviewRequest(CheckRequest):
     """What can be asked of a preview; which rows it shows, and how large, is asked separately."""
 
     output: Annotated[
-        PlaceField | None, Shown(Group.OUTPUT, "NAME-preview in this folder, for NAME.csv")
+        PlaceField | None,
+        Shown(Group.OUTPUT, "NAME-preview in this folder for NAME.csv, preview for photographs"),
     ] = Field(None, description="folder for the previews and their page, and for nothing else")
 
 

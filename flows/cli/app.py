@@ -6,7 +6,7 @@ Commands are imported when they run, so that help and `check` load neither Prefe
 from importlib.metadata import version
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 from rich.console import Console
 
 from flows.cli.cache_app import cache_app
@@ -19,6 +19,7 @@ from flows.cli.manifest_command import write_manifest
 from flows.cli.mistakes import explained
 from flows.cli.options import (
     FOLDER,
+    NUMBER,
     ROW_OPTIONS,
     WHEN,
     DryRun,
@@ -36,7 +37,7 @@ from flows.cli.options import (
     asking,
     to_places,
 )
-from flows.cli.preview_app import preview_app
+from flows.cli.preview_command import preview
 from flows.cli.terminal import Terminal, refuse
 from flows.cli.weights_app import weights_app
 from flows.process import environment
@@ -47,6 +48,9 @@ from tasks.request import BatchRequest, CheckRequest
 
 __all__ = ["app", "main"]
 
+ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
+"""What the usage of a command shows after its options: a manifest, or photographs."""
+
 app = App(
     name="nst-batch",
     error_console=Console(stderr=True, soft_wrap=True, highlight=False),
@@ -55,14 +59,10 @@ app = App(
     version=lambda: version("nst-batch"),
     error_formatter=explained,
 )
-app.command(preview_app)
+app.command(preview, usage=f"Usage: nst-batch preview [OPTIONS] {ROWS.format('preview')}")
 app.command(cache_app)
 app.command(weights_app)
 app.command(write_manifest, name="manifest")
-
-
-ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
-"""What the usage of a command shows after its options: a manifest, or photographs."""
 
 
 @app.command(usage=f"Usage: nst-batch run [OPTIONS] {ROWS.format('run')}")
@@ -93,6 +93,39 @@ def run(
     from flows.cli.commands.run import run as run_batch
 
     return run_batch(Terminal(as_json=json, is_quiet=quiet), asked, verbose=verbose)
+
+
+@app.command(usage="Usage: nst-batch watch [OPTIONS] PHOTOS... --style PICTURE")
+@asking_for_rows(BatchRequest, without=["refresh", "only", "limit", "strict"], with_style=True)
+def watch(
+    asked: Asked,
+    *,
+    every: Annotated[
+        float,
+        Parameter(
+            group=WHEN,
+            help="seconds between two looks at the photographs",
+            metavar=NUMBER,
+            validator=validators.Number(gte=0.1, lte=86_400),
+            show_default="{:g}".format,
+        ),
+    ] = 10.0,
+    verbose: Verbose = False,
+) -> int:
+    """Stylize photographs as they arrive, for as long as this process lives.
+
+    A photograph is taken once it is whole: its size and its time are the same at two looks. Rows,
+    names and the manifest in the output folder are those of `nst-batch run`, and so are options.
+
+    Exit code, when the watch is stopped while nothing runs: 0 if all rows have their pictures, and
+    1 if some do not. 130: it was stopped while rows ran. 2, 3 and 4: as for `run`. The same command
+    goes on.
+    """
+    answer_signals(end_on_signal)
+    environment.prepare(verbose=verbose)
+    from flows.cli.commands.watch import watch as watch_photographs
+
+    return watch_photographs(Terminal(), asked, every=every, verbose=verbose)
 
 
 @app.command

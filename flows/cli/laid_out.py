@@ -8,9 +8,9 @@ from flows.cli.terminal import Terminal
 from nst_core.storage.files import exists
 from nst_core.storage.local import on_disk
 from nst_core.storage.places import Place, redacted
-from tasks.intake.layout.kept import keep, kept_rows
+from tasks.intake.layout.kept import keep, what_is_kept
 from tasks.intake.layout.layout import LaidOut, Layout, lay_out
-from tasks.intake.layout.naming import Wanted
+from tasks.intake.layout.numbering import Kept, Wanted
 from tasks.intake.layout.pictures import Seen
 from tasks.intake.manifest import Manifest, manifest_of, understand_manifest
 from tasks.store.output_folder import MANIFEST, OutputFolder
@@ -50,9 +50,9 @@ def laid_out_for(
         UserError: the rows cannot be laid out, or the manifest that is there is not a run's own.
         OSError: that manifest cannot be read.
     """
-    kept = kept_rows(output) if output else []
+    kept = what_is_kept(output) if output else Kept()
     laid = lay_out(layout, manifest.parent, kept=kept, output=output)
-    report_laid_out(terminal, laid, kept)
+    report_laid_out(terminal, laid, kept.rows)
     return laid
 
 
@@ -65,15 +65,14 @@ def keep_laid_out(laid: LaidOut, output: OutputFolder) -> None:
         OSError: the manifest cannot be written.
     """
     with output.lock():
-        kept_rows(output)
-        keep(output, laid.text)
+        what_is_kept(output)
+        keep(output, laid.text, laid.named)
 
 
 def report_laid_out(terminal: Terminal, laid: LaidOut, kept: Iterable[Wanted]) -> None:
     """Say what was understood: the files that were left out, and the rows."""
     report_left_out(terminal, laid.seen)
-    before = {(row.content, row.style, row.name) for row in kept}
-    now = {row[:3] for row in laid.table[1:]}
+    before, now = set(kept), set(laid.named)
     changes = [f"{len(now - before)} new", f"{len(before - now)} no longer asked for"]
     changed = [change for change in changes if not change.startswith("0 ")] if before else []
     terminal.say(f"{laid.described}: {', '.join([f'{laid.count} rows', *changed])}")

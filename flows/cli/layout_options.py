@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from cyclopts import Parameter, validators
+from pydantic import SkipValidation
 
 from flows.cli.options import (
     FILE,
@@ -19,6 +20,7 @@ from flows.cli.options import (
     Command,
     Flag,
     all_typed,
+    as_typed,
     parameter_of,
     repeatable,
     request_of,
@@ -113,6 +115,12 @@ INPUTS = Parameter(
     group=WHAT,
     help="a manifest: a CSV file (a path, or a URL such as s3://bucket/night.csv) with the columns "
     "content and style; or photographs, if --style is given: files, folders and quoted globs",
+    converter=as_typed,
+)
+PHOTOS = Parameter(
+    group=WHAT,
+    help="folders and quoted globs of photographs, or files",
+    converter=as_typed,
 )
 
 
@@ -131,7 +139,11 @@ def _is_setting(option: Option) -> bool:
 
 
 def asking_for_rows(
-    model: type[CheckRequest], names: Collection[str] = (), *, with_style: bool = False
+    model: type[CheckRequest],
+    names: Collection[str] = (),
+    *,
+    without: Collection[str] = (),
+    with_style: bool = False,
 ) -> Callable[[Command], Command]:
     """Give a command the options of a request and of a layout; `Asked` becomes its first argument.
 
@@ -141,6 +153,7 @@ def asking_for_rows(
     Args:
         model: the class of the request.
         names: the fields of the request that become options; if empty, all of them.
+        without: fields that do not become options.
         with_style: the arguments are photographs, and never a manifest.
     """
     fields = [
@@ -148,7 +161,7 @@ def asking_for_rows(
         for option in options_of(model)
         if not _is_setting(option)
         and option.name != "manifest"
-        and (not names or option.name in names)
+        and option.name in {*(names or model.model_fields)}.difference(without)
     ]
 
     def decorate(command: Command) -> Command:
@@ -163,17 +176,22 @@ def asking_for_rows(
 
         own = list(inspect.signature(command).parameters.values())[1:]
         its_own = {parameter.name for parameter in own}
-        named = "photos" if with_style else "inputs"
-        inputs = inspect.Parameter(
-            named, inspect.Parameter.VAR_POSITIONAL, annotation=Annotated[str, INPUTS]
-        )
         options = [
             *(STYLE.parameter("style"), *layout_parameters(), *map(parameter_of, fields)),
             *setting_parameters(),
         ]
-        return with_parameters(run, [inputs, *options, *own])
+        return with_parameters(run, [_inputs(with_style=with_style), *options, *own])
 
     return decorate
+
+
+def _inputs(*, with_style: bool) -> inspect.Parameter:
+    """Return the arguments of a command as a parameter."""
+    return inspect.Parameter(
+        "photos" if with_style else "inputs",
+        inspect.Parameter.VAR_POSITIONAL,
+        annotation=Annotated[Path, SkipValidation, PHOTOS if with_style else INPUTS],
+    )
 
 
 def asked_for(

@@ -33,7 +33,7 @@ def main() -> None:
     if wrong:
         _print_error(f"cannot write to standard output: {wrong.strerror}")
         # The rows of a batch are done, whether or not this could be printed.
-        if code == SUCCESS and sys.argv[1:2] not in (["run"], ["preview"]):
+        if code == SUCCESS and sys.argv[1:2] not in (["run"], ["watch"], ["preview"]):
             code = ENGINE_FAILED
     sys.exit(code)
 

@@ -139,6 +139,15 @@ def free_bytes(folder: Place) -> float:
     return facts.f_bavail * facts.f_frsize if facts.f_blocks else float("inf")
 
 
+def written_at(named: Place) -> int | None:
+    """Return when a file on a disk was last written, in nanoseconds since 1970; None elsewhere.
+
+    Raises:
+        OSError: the file is gone, or cannot be examined.
+    """
+    return named.stat().st_mtime_ns if isinstance(named, Path) else None
+
+
 def seconds_since_change(named: Place) -> float:
     """Return how long ago a file was last written; 0 for other storages, and if it is gone."""
     try:

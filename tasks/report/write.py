@@ -85,7 +85,8 @@ def write_report(
     report = _write_table(summarize(examined.rows, results), manifest, output, seconds_left)
     try:
         remove_finished(results, examined.jobs, output)
-        report = write_gallery(report, examined.jobs, results, what_varies(examined.rows), in_full)
+        varied = what_varies(examined.rows)
+        report = write_gallery(report, examined.jobs, results, varied, in_full)
         emit(GalleryWritten(str(output.gallery)))
     except Exception as error:
         logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)

@@ -154,6 +154,11 @@ class OutputFolder:
         return self.root / INTERNAL / "manifests"
 
     @property
+    def given_names(self) -> Place:
+        """The place of all names that runs from photographs gave to results."""
+        return self.root / INTERNAL / "names.json"
+
+    @property
     def records(self) -> Place:
         """The folder of finished rows' records, which are named by the rows' keys."""
         return self.root / INTERNAL / "rows"

@@ -27,7 +27,7 @@ def table_of(folder: Path) -> pd.DataFrame:
 @pytest.mark.nights
 def test_a_few_rows_are_shown_in_a_folder_of_their_own(shell: Shell, opened: Opener) -> None:
     write_csv(shell.folder / "night.csv", HEADER, *ROWS)
-    done = shell.run("preview", "night.csv", "--rows", 2, "--side", 24, *QUICK)
+    done = shell.run("preview", "night.csv", "--count", 2, "--side", 24, *QUICK)
     assert (done.returncode, done.stderr) == (0, "")
     output = shell.folder / "night-preview"
     table = table_of(output)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from flows.cli.commands.plan import plan
+from flows.cli.layout_options import Asked
 from flows.cli.terminal import Terminal
 from tasks.request import BatchRequest
 from tests.pipeline.conftest import QUICK, Batch
@@ -22,7 +23,8 @@ def planned(batch: Batch, capsys: pytest.CaptureFixture[str], **options: object)
     """Return the statuses that `plan` foretells."""
     places = {"manifest": batch.folder / "m.csv", "output": batch.output, "cache": batch.cache}
     known = {**places, "settings": QUICK}
-    plan(Terminal(as_json=True), BatchRequest.model_validate({**known, **options}))
+    request = BatchRequest.model_validate({**known, **options})
+    plan(Terminal(as_json=True), Asked(request, None))
     return [row["status"] for row in json.loads(capsys.readouterr().out)["rows"]]
 
 

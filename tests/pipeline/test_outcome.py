@@ -93,4 +93,6 @@ def test_without_a_table_a_lost_server_is_an_engine_failure(
 ) -> None:
     outcome = Outcome(LOST, table_written=False, gallery="")
     assert report_outcome(Terminal(), outcome, OutputFolder(batch.output)) == ENGINE_FAILED
-    assert "Prefect could not run the flow: ConnectionError" in capsys.readouterr().err
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: Prefect could not run the flow: ConnectionError")
+    assert hint.startswith("hint: `nst-batch doctor` says what is wrong")

@@ -3,8 +3,9 @@
 import csv
 import io
 
-from flows.cli.exit_codes import SUCCESS, UNUSABLE
-from flows.cli.terminal import Terminal
+from flows.cli.exit_codes import SUCCESS
+from flows.cli.terminal import Terminal, refuse
+from nst_core.errors import UserError
 from nst_core.images.write import encode_png
 from nst_core.samples.paintings import PAINTINGS
 from nst_core.samples.photographs import photograph
@@ -43,8 +44,8 @@ def write_demo(terminal: Terminal, folder: Place) -> int:
             write_atomic(folder / name, encode_png(picture))
         write_atomic(folder / "demo.csv", demo_manifest("").encode())
     except OSError as error:
-        terminal.fail(f"{folder}: cannot be written: {error.strerror}; choose another folder")
-        return UNUSABLE
+        wrong = f"{folder}: cannot be written: {error.strerror}; choose another folder"
+        return refuse(terminal, UserError(wrong))
     manifest = folder / "demo.csv"
     terminal.say(f"{folder}: {len(pictures)} pictures and {manifest.name}, {len(ROWS)} rows")
     terminal.say(f"next: nst-batch run {manifest} --output {folder / 'results'}")

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flows.cli.commands.frames import check_layout, find_flows, outputs_of
-from flows.cli.exit_codes import SUCCESS, UNUSABLE
+from flows.cli.exit_codes import SUCCESS
 from flows.cli.laid_out import report_left_out
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
@@ -71,8 +71,7 @@ def write_rows(
     except UserError as error:
         return refuse(terminal, error)
     except (OSError, UnicodeEncodeError) as error:
-        terminal.fail(f"{redacted(manifest)}: cannot be written: {error}")
-        return UNUSABLE
+        return refuse(terminal, LayoutError(f"{redacted(manifest)}: cannot be written: {error}"))
     report_left_out(terminal, laid.seen)
     terminal.say(f"{manifest}: {laid.count} rows, {laid.described}")
     left_out = [asdict(one) for seen in laid.seen for one in seen.left_out]

@@ -26,7 +26,7 @@ from flows.cli.results import (
     show_wrong,
 )
 from flows.cli.supervision import end_at_once, end_within, run_supervised
-from flows.cli.terminal import Terminal, refuse
+from flows.cli.terminal import Terminal, as_error, refuse
 from flows.process.embedded_server import EmbeddedServer, ServerError, start_embedded_server
 from flows.process.libraries_log import libraries_log
 from flows.process.proxies import fix_proxies
@@ -102,7 +102,7 @@ def run(terminal: Terminal, asked: Asked, *, verbose: bool) -> int:
         return refuse(terminal, error)
     outcome = run_flow(terminal, request, verbose=verbose)
     code = report_outcome(terminal, outcome, request.output_folder)
-    _end(code, outcome)
+    end(code, outcome)
     return code
 
 
@@ -116,6 +116,7 @@ def prepare(terminal: Terminal, asked: Asked) -> None:
     request, layout = asked
     request.check(read=layout is None)
     batch = request.completed()
+    check_apart(batch.output_folder, is_preview=batch.preview is not None)
     laid = layout and laid_out_for(layout, request.manifest, batch.output_folder, terminal)
     check_apart(batch.output_folder, is_preview=batch.preview is not None)
     check_ready(batch.style_cache, batch.output_folder, batch.devices)
@@ -164,7 +165,7 @@ def _server_of_its_own(terminal: Terminal) -> list[EmbeddedServer]:
     return [start_embedded_server(lambda: import_module("flows.stylize_manifest"))]
 
 
-def _end(code: int, outcome: Outcome) -> None:
+def end(code: int, outcome: Outcome) -> None:
     """Make the process end soon, whatever Prefect still has to send to a server."""
     sys.stdout.flush()
     if not outcome.is_over or (outcome.table_written and isinstance(outcome.state, Exception)):
@@ -175,39 +176,52 @@ def _end(code: int, outcome: Outcome) -> None:
     end_within(IMPATIENT_SECONDS if is_impatient else PATIENT_SECONDS, code)
 
 
-def report_outcome(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
-    """Print the outcome of a batch, and return its exit code."""
+def report_outcome(
+    terminal: Terminal, outcome: Outcome, output: OutputFolder, *, briefly: bool = False
+) -> int:
+    """Print the outcome of a batch, and return its exit code.
+
+    Args:
+        terminal: where to print it.
+        outcome: the outcome of the flow.
+        output: the batch's output folder.
+        briefly: print neither the rows that are done nor where everything is.
+    """
     state = outcome.state
     if isinstance(state, KeyboardInterrupt):
         return _report_interrupted(terminal, outcome, output)
     if outcome.table_written:
-        return _report_table(terminal, outcome, output)
+        return _report_table(terminal, outcome, output, briefly=briefly)
     if isinstance(state, ServerError):
-        terminal.fail(str(state))
+        terminal.fail(as_error(str(state)))
         return ENGINE_FAILED
     if isinstance(state, BaseException):
-        terminal.fail(f"Prefect could not run the flow: {type(state).__name__}: {state}")
-        terminal.fail("`nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log")
+        wrong = f"Prefect could not run the flow: {type(state).__name__}: {state}"
+        terminal.fail(as_error(wrong))
+        terminal.fail(
+            "hint: `nst-batch doctor` says what is wrong; `--verbose` shows Prefect's own log"
+        )
         return ENGINE_FAILED
     error = state.result(raise_on_failure=False)
     if isinstance(error, REFUSALS):
         return refuse(terminal, error)
-    terminal.fail(f"the batch stopped: {error if isinstance(error, OSError) else state.message}")
-    terminal.fail("finished rows are kept; rerun the same command to resume")
+    why = error if isinstance(error, OSError) else state.message
+    terminal.fail(as_error(f"the batch stopped: {why}"))
+    terminal.fail("hint: finished rows are kept; rerun the same command to resume")
     return ENGINE_FAILED
 
 
-def _report_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
+def _report_table(
+    terminal: Terminal, outcome: Outcome, output: OutputFolder, *, briefly: bool
+) -> int:
     """Print the table, and return the exit code of its rows, whatever the server knows of them."""
     table = read_summary(output)
     show_result(terminal, table, output, has_gallery=bool(outcome.gallery))
-    show_rows(terminal, table)
+    if not briefly:
+        show_rows(terminal, table)
     show_counts(terminal, table)
-    if outcome.gallery:
-        terminal.say(f"gallery:  {output.gallery}")
-    terminal.say(f"pictures: {output.root / 'pictures'}")
-    terminal.say(f"table:    {output.summary()}")
-    terminal.say(f"log:      {output.run_log}")
+    if not briefly:
+        _show_places(terminal, outcome, output)
     show_warnings(terminal, table)
     show_wrong(terminal, table)
     show_best_so_far(terminal, table, output)
@@ -223,6 +237,14 @@ def _report_table(terminal: Terminal, outcome: Outcome, output: OutputFolder) ->
     if asked.with_status(*WRONG):
         return ROWS_FAILED
     return SUCCESS if table.seconds_left is None else OUT_OF_TIME
+
+
+def _show_places(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> None:
+    if outcome.gallery:
+        terminal.say(f"gallery:  {output.gallery}")
+    terminal.say(f"pictures: {output.root / 'pictures'}")
+    terminal.say(f"table:    {output.summary()}")
+    terminal.say(f"log:      {output.run_log}")
 
 
 def _report_interrupted(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flows.cli.exit_codes import ENGINE_FAILED, SUCCESS, UNUSABLE
 from flows.cli.progress import live_progress
-from flows.cli.terminal import Terminal, refuse
+from flows.cli.terminal import Terminal, as_error, refuse
 from flows.process.libraries_log import libraries_log
 from nst_core.images.picture_files import PictureError
 from nst_core.images.read import load
@@ -105,7 +105,7 @@ def fetch(terminal: Terminal, store: WeightStore, names: tuple[str, ...]) -> int
             with live_progress(terminal):
                 path = fetch_published(network.published, store.folder, on_progress=report)
         except WeightsError as error:
-            terminal.fail(str(error))
+            terminal.fail(as_error(str(error)))
             terminal.result({"error": str(error)})
             return ENGINE_FAILED
         terminal.say(f"{network.name}: {path}")
@@ -273,7 +273,7 @@ def show(terminal: Terminal, path: Path) -> int:
     for name, note in facts["notes"].items():
         terminal.say(f"{name} (noted in the file): {note}")
     if wrong:
-        terminal.fail(wrong)
+        terminal.fail(as_error(wrong))
     terminal.result(facts | {"error": wrong})
     return UNUSABLE if wrong else SUCCESS
 

@@ -1,29 +1,46 @@
 """The manifest that a run from photographs keeps in its output folder, `manifest.csv`.
 
 A run replaces it only if a run wrote it exactly as it is; `.nst-batch/manifests` has the digests of
-what runs wrote.
+what runs wrote. `.nst-batch/names.json` has all names that runs ever gave to rows there.
 """
 
 import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import astuple
 
-from nst_core.storage.files import read_kept, write_atomic
-from nst_core.storage.places import redacted
+from nst_core.storage.files import exists, read_kept, write_atomic
+from nst_core.storage.places import join, redacted
 from tasks.intake.layout.errors import LayoutError
-from tasks.intake.layout.naming import Wanted
+from tasks.intake.layout.numbering import Kept, Wanted
 from tasks.store.csv_cells import read_records
 from tasks.store.output_folder import OutputFolder
+from tasks.store.output_names import checked_output
 
 MOST_BYTES = 10**6
 """The largest list of digests that is read; it has two lines."""
 
 
-def kept_rows(output: OutputFolder) -> list[Wanted]:
-    """Return the rows of the manifest that earlier runs keep, with their names.
+def what_is_kept(output: OutputFolder) -> Kept:
+    """Return the rows of the manifest in an output folder, and all names that runs gave there.
 
     Raises:
-        LayoutError: the manifest is not as a run wrote it, so nothing may replace it.
-        OSError: it cannot be read.
+        LayoutError: the manifest is not as a run wrote it, so nothing may replace it; or the list
+            of names is damaged.
+        OSError: one of the two cannot be read.
     """
+
+    def is_there(content: str) -> bool:
+        try:
+            return exists(join(output.root, content))
+        except (OSError, ValueError):
+            # If in doubt, no result is replaced.
+            return True
+
+    return Kept(_rows(output), _names(output), is_there)
+
+
+def _rows(output: OutputFolder) -> list[Wanted]:
     data = _kept(output)
     if data is None:
         return []
@@ -40,15 +57,38 @@ def kept_rows(output: OutputFolder) -> list[Wanted]:
     return [Wanted(*(cells[index] for index in at)) for cells in rows]
 
 
-def keep(output: OutputFolder, text: str) -> None:
-    """Write the manifest; `kept_rows` has shown that the one that it replaces is a run's own.
+def _names(output: OutputFolder) -> list[Wanted]:
+    try:
+        rows = [Wanted(*map(str, each)) for each in json.loads(read_kept(output.given_names))]
+        for row in rows:
+            checked_output(row.name)
+        return rows
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise LayoutError(
+            f"{redacted(output.given_names)}: expected the names that earlier runs gave to results "
+            f"({error}); restore the file, or remove it, and the names are given anew"
+        ) from error
+
+
+def keep(output: OutputFolder, text: str, rows: Iterable[Wanted]) -> None:
+    """Write a manifest and the names of its rows, after `what_is_kept` has shown that this may be.
+
+    Args:
+        output: the output folder, which must exist.
+        text: the manifest.
+        rows: its rows.
 
     Raises:
-        OSError: it cannot be written.
+        LayoutError: see `what_is_kept`.
+        OSError: a file cannot be written.
     """
     data, before = text.encode(), _kept(output)
     if data == before:
         return
+    names = [astuple(row) for row in dict.fromkeys((*_names(output), *rows))]
+    write_atomic(output.given_names, json.dumps(names, ensure_ascii=False).encode())
     # The run may be killed before the second of these writes, and neither manifest is an edited one
     # then.
     digests = [_digest(each) for each in (data, before) if each is not None]

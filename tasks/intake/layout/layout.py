@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from nst_core.storage.places import Place
 from tasks.intake.layout.errors import LayoutError
-from tasks.intake.layout.naming import Named, Template, Wanted, check_distinct, numbered
+from tasks.intake.layout.naming import Named, Template
+from tasks.intake.layout.numbering import Kept, Wanted, check_distinct, numbered
 from tasks.intake.layout.pairing import Pairing, Pairs, pair
 from tasks.intake.layout.pictures import Content, Seen, Style, find_contents, find_styles
 from tasks.intake.layout.sweep import Sweep
@@ -26,6 +27,7 @@ class Layout:
         pairing_seed: chooses other random pairs.
         names: a template of the results' names; the default one if it is empty.
         sweep: the settings of all rows, and those that vary.
+        ready: the places, as texts, of the only contents that are laid out; None for all.
     """
 
     contents: tuple[str, ...]
@@ -35,6 +37,7 @@ class Layout:
     pairing_seed: int = 0
     names: Template = field(default_factory=Template)
     sweep: Sweep = field(default_factory=lambda: Sweep({}))
+    ready: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class LaidOut:
         return len(self.table) - 1
 
     @property
+    def named(self) -> list[Wanted]:
+        """The rows with their names, if they have them."""
+        return [Wanted(*row[:3]) for row in self.table[1:]]
+
+    @property
     def text(self) -> str:
         """The text of the manifest."""
         return to_csv(self.table)
@@ -66,7 +74,7 @@ def lay_out(
     layout: Layout,
     folder: Place,
     *,
-    kept: Sequence[Wanted] = (),
+    kept: Kept | None = None,
     output: OutputFolder | None = None,
     with_outputs: bool = True,
     styles_are_contents: bool = False,
@@ -76,7 +84,7 @@ def lay_out(
     Args:
         layout: what to lay out.
         folder: the folder of the manifest, from which its paths start.
-        kept: the rows of the earlier manifest, with the names that they keep.
+        kept: what earlier commands left in the folder: rows, and names that rows keep.
         output: the output folder, whose results are no contents; None if it is unknown.
         with_outputs: name the results; otherwise, whoever reads the manifest names them.
         styles_are_contents: a style in a folder of contents is a content, too.
@@ -87,7 +95,13 @@ def lay_out(
     styles, seen_styles = find_styles(layout.styles, folder)
     excluded = set() if styles_are_contents else {style.cell for style in styles}
     contents, seen = find_contents(
-        layout.contents, folder, recursive=layout.recursive, output=output, styles=excluded
+        layout.contents,
+        folder,
+        recursive=layout.recursive,
+        output=output,
+        styles=excluded,
+        ready=layout.ready,
+        may_be_none=layout.ready is not None,
     )
     pairs = pair(contents, styles, layout.pairing, layout.pairing_seed)
     choices = [*layout.sweep.choices()]
@@ -97,7 +111,7 @@ def lay_out(
             f"at most {MOST_ROWS:,} rows"
         )
     header = ("content", "style", *(["output"] if with_outputs else []), *layout.sweep.values)
-    rows = _rows(layout, pairs, choices, kept, with_outputs=with_outputs)
+    rows = _rows(layout, pairs, choices, kept or Kept(), with_outputs=with_outputs)
     return LaidOut((header, *rows), (seen, seen_styles), described(layout, contents, styles))
 
 
@@ -105,7 +119,7 @@ def _rows(
     layout: Layout,
     pairs: Pairs,
     choices: Sequence[dict[str, str]],
-    kept: Sequence[Wanted],
+    kept: Kept,
     *,
     with_outputs: bool,
 ) -> list[tuple[str, ...]]:
@@ -121,11 +135,11 @@ def _rows(
     ]
     if layout.names.text:
         check_distinct(wanted)
-    names = numbered(wanted, kept)
+    names = numbered(wanted, kept, has_template=bool(layout.names.text))
     rows = [
         (*place, name, *cells) for place, name, cells in zip(places, names, settings, strict=True)
     ]
-    before = {row.name: at for at, row in enumerate(kept)}
+    before = {row.name: at for at, row in enumerate(kept.rows)}
     return sorted(rows, key=lambda row: before.get(row[2], len(before)))
 
 

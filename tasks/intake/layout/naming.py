@@ -3,11 +3,10 @@
 import hashlib
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from itertools import count
 from pathlib import PurePosixPath
 
 from nst_core.images.write import formats_by_suffix
@@ -20,7 +19,6 @@ from tasks.store.output_names import (
     LONGEST_STEM,
     OTHER_FORMATS,
     OutputError,
-    as_one_result,
     checked_output,
     nearest_output,
 )
@@ -187,67 +185,3 @@ def _without_ending(path: str) -> str:
 
 def _cut(text: str, most: int) -> str:
     return text.encode()[:most].decode(errors="ignore").strip()
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A row that wants a name: what distinguishes it, by the cells that it has in a manifest."""
-
-    content: str
-    style: str
-    name: str
-
-
-def numbered(wanted: Sequence[Wanted], kept: Iterable[Wanted]) -> list[str]:
-    """Return a unique name for each row.
-
-    Where several rows want one name, all but the first get a number.
-
-    Args:
-        wanted: the rows.
-        kept: rows of an earlier manifest, with the names that they have there and keep.
-    """
-    earlier: dict[tuple[str, str], list[str]] = {}
-    for row in kept:
-        earlier.setdefault((row.content, row.style), []).append(row.name)
-    names: dict[int, str] = {}
-    taken: set[str] = set()
-    for at, row in enumerate(wanted):
-        for name in earlier.get((row.content, row.style), ()):
-            is_its_own = re.fullmatch(rf"{re.escape(row.name)}(-[0-9]+)?", name)
-            if is_its_own and _one(name) not in taken:
-                names[at] = name
-                taken.add(_one(name))
-                break
-    for at, row in enumerate(wanted):
-        if at not in names:
-            names[at] = next(name for name in _numbered(row.name) if _one(name) not in taken)
-            taken.add(_one(names[at]))
-    return [names[at] for at in range(len(wanted))]
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    for number in count(2):
-        yield f"{name}-{number}"
-
-
-def _one(name: str) -> str:
-    return as_one_result(checked_output(name))
-
-
-def check_distinct(wanted: Iterable[Wanted]) -> None:
-    """Refuse two rows with the same name.
-
-    Raises:
-        LayoutError: there are such rows.
-    """
-    first: dict[str, Wanted] = {}
-    for row in wanted:
-        other = first.setdefault(_one(row.name), row)
-        if other is not row:
-            raise LayoutError(
-                f"--names: both {other.content} with {other.style} and {row.content} with "
-                f"{row.style} would be {row.name!r}; add a field that distinguishes them, such as "
-                "{folder}, {style} or a setting that varies, such as {style_weight}"
-            )

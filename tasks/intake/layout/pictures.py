@@ -2,7 +2,7 @@
 
 import glob
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from nst_core.storage.files import StorageError
@@ -33,7 +33,8 @@ from tasks.store.style_cells import SEPARATOR, split_styles
 
 MOST_STYLES_IN_NAME = 3
 OF_RUNS, AS_STYLE = "results of runs", "named as styles"
-"""Why pictures are left out: a run wrote them; they are the styles."""
+NOT_READY = "not whole yet"
+"""Why pictures are left out: a run wrote them; they are the styles; they are still written."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,15 @@ class Style:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was found for each name that was typed."""
+    """What was found for each name that was typed.
+
+    Attributes:
+        found: the pictures that are taken, and the files that are not, by name.
+        roots: for contents, the folder that all of them are below, by name.
+    """
 
     found: Mapping[str, Found]
+    roots: Mapping[str, Place] = field(default_factory=dict)
 
     @property
     def pictures(self) -> list[Place]:
@@ -93,6 +100,8 @@ def find_contents(
     recursive: bool = False,
     output: OutputFolder | None = None,
     styles: Collection[str] = (),
+    ready: Collection[str] | None = None,
+    may_be_none: bool = False,
 ) -> tuple[list[Content], Seen]:
     """Return the contents, each once, and what was found.
 
@@ -102,12 +111,14 @@ def find_contents(
         recursive: also look into the folders of folders.
         output: the output folder, whose results are no contents; None if it is unknown.
         styles: cells of styles, which are no contents of the folders that they are in.
+        ready: the places, as texts, of the only pictures that may be taken; None for all.
+        may_be_none: there need not be a picture for each name.
 
     Raises:
         LayoutError: no pictures are found for a name, or it cannot be read.
     """
     contents: dict[str, Content] = {}
-    seen = {}
+    seen, roots = {}, {}
     for name in dict.fromkeys(named):
         where, found = place(name), _found(name, recursive=recursive)
         root, before = _root(where, found, is_one_of_many=len(set(named)) > 1)
@@ -115,6 +126,8 @@ def find_contents(
         for picture in found.pictures:
             cell = cell_of(folder, picture)
             why = _why_not(picture, where, cell, output, styles)
+            if ready is not None and str(picture) not in ready:
+                why = why or NOT_READY
             if why:
                 left_out.append(LeftOut(shown(picture), why))
                 continue
@@ -123,9 +136,10 @@ def find_contents(
             mirrored = "" if str(inside) == "." else str(inside)
             stem = PurePosixPath(name_of(picture)).stem
             contents.setdefault(cell, Content(cell, mirrored, stem))
-        seen[name] = Found(kept, left_out)
-    _check_found(seen)
-    return [*contents.values()], Seen(seen)
+        seen[name], roots[name] = Found(kept, left_out), root
+    if not may_be_none:
+        _check_found(seen)
+    return [*contents.values()], Seen(seen, roots)
 
 
 def found_pictures(named: Sequence[str]) -> Seen:

@@ -25,7 +25,7 @@ from tasks.report.gallery.drawn import (
     share_text,
 )
 from tasks.report.gallery.in_full import BatchInFull, InFull
-from tasks.report.gallery.varied import Value, Varied, places_of, varied
+from tasks.report.gallery.setting_values import SettingValues, Value, places_of, varied
 from tasks.report.shown_terms import MAIN_TERMS, label_of
 from tasks.report.table_row import CHANGES, Change
 from tasks.store.statuses import STATUSES, UNDONE, Status
@@ -164,7 +164,7 @@ class Page:
     preview: BatchInFull | None = None
 
     @property
-    def varied(self) -> tuple[Varied, ...]:
+    def varied(self) -> tuple[SettingValues, ...]:
         """The settings that vary between the rows."""
         return varied([row.settings for row in self.rows])
 

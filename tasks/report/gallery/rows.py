@@ -17,7 +17,7 @@ from tasks.report.gallery.previews import (
     shown_result_name,
     thumbnail_name,
 )
-from tasks.report.gallery.varied import Value
+from tasks.report.gallery.setting_values import Value
 from tasks.report.table_row import Table, TableRow
 from tasks.store.curves import CurveError, read_curve
 from tasks.store.output_folder import PREVIEWS, OutputFolder

@@ -1,4 +1,4 @@
-"""The options of `run`, `serve`, `preview`, `plan` and `check`, as declared and as commands."""
+"""The options of `run`, `serve`, `plan` and `check`: from the declaration to the command."""
 
 import re
 import shlex
@@ -25,7 +25,7 @@ RUNNING = ("retries", "runner", "address", "isolate", "served_at")
 LEFT_OUT = {
     "run": set(),
     "serve": {"refresh"},
-    "preview": {"preview", "refresh", "limit", "strict", *TIMES, *SAVING, *RUNNING},
+    "preview": {"preview", "limit", "refresh", "strict", *TIMES, *SAVING, *RUNNING},
     "plan": {"preview", "refresh", "strict", *TIMES, *SAVING, *RUNNING},
     "check": {
         "preview",

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from flows.cli.commands.plan import plan
+from flows.cli.layout_options import Asked
 from flows.cli.terminal import Terminal, as_error
 from tasks.request import BatchRequest
 from tests.pictures import write_picture
@@ -88,7 +89,7 @@ def request_of_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchReq
 def test_a_plan_ends_with_its_three_useful_lines(
     request_of_plan: BatchRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert plan(Terminal(), request_of_plan) == 1
+    assert plan(Terminal(), Asked(request_of_plan, None)) == 1
     *_, counts, time, disk = lines = capsys.readouterr().out.splitlines()
     assert counts == "1 new, 0 equal, 0 done, 1 invalid; nst-batch check lists the errors"
     assert time.startswith("about ")
@@ -100,7 +101,7 @@ def test_a_plan_ends_with_its_three_useful_lines(
 def test_a_plan_shows_rows_that_are_asked_for(
     request_of_plan: BatchRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan(Terminal(), request_of_plan, with_rows=True)
+    plan(Terminal(), Asked(request_of_plan, None), with_rows=True)
     header, *lines = capsys.readouterr().out.splitlines()
     assert header.split("\t")[:3] == ["line", "status", "picture"]
     assert [line.split("\t")[:2] for line in lines[:2]] == [["2", "new"], ["3", "invalid"]]

@@ -66,6 +66,22 @@ def test_another_value_of_a_sweep_renames_nothing(output: OutputFolder) -> None:
     assert swept("0.3,1,3,10") == [*first, first[1].replace("weight-1,1", "weight-0.3,0.3")]
 
 
+def test_commands_in_one_folder_never_give_one_name_to_two_photographs(
+    output: OutputFolder,
+) -> None:
+    for year in (2023, 2024):
+        write_picture(Path(f"{year}/cem.png"), year)
+    names = {}
+    for folder in ("photos", "2023", "2024", "2023", "photos"):
+        lines = keep(output, Layout((folder,), ("night.png",)))
+        names.setdefault(folder, lines[1].split(",")[2])
+        assert lines[1].split(",")[2] == names[folder], "it returns with its name"
+    assert names == {"photos": "cem_night", "2023": "cem_night-2", "2024": "cem_night-3"}
+    Path(output.given_names).write_text("[[1]]")
+    with pytest.raises(UserError, match=r"names.json: expected the names that earlier runs gave"):
+        keep(output)
+
+
 @pytest.mark.parametrize("edit", ["edited", "from elsewhere"])
 def test_a_manifest_that_no_run_wrote_is_never_replaced(output: OutputFolder, edit: str) -> None:
     if edit == "edited":
@@ -116,7 +132,7 @@ def test_plan_and_check_take_photographs_and_write_nothing(
     cache = ["--cache", "none"]
     assert run("check", *named) == 0
     assert "3 contents x 2 styles: 6 rows\n6 rows: 6 can run, 0 errors" in capsys.readouterr().out
-    assert run("plan", *named, "--size", "32,48", "--output", "results", *cache) == 0
+    assert run("plan", *named, "--rows", "--size", "32,48", "-o", "results", *cache) == 0
     shown = capsys.readouterr().out
     assert "3 contents x 2 styles x size 32, 48: 12 rows\n" in shown
     assert "\tnew\t2024/summer/anna_wave_size-48.png\t48\t" in shown
@@ -144,7 +160,7 @@ def test_plan_and_check_take_photographs_and_write_nothing(
         (["m.csv", "--enlarge", "--no-enlarge"], "--enlarge: found on, off; expected one value"),
         (
             ["photos", "--style", "night.png", "--size", "3"],
-            "--size: found '3'; expected a whole",
+            "--size: found '3'; expected a whole number",
         ),
         (["photos", "--style", "night.png", "--names", "{x}"], "--names: found the field {x};"),
     ],

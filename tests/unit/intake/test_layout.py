@@ -14,7 +14,8 @@ from nst_core.storage.files import write_atomic
 from nst_core.storage.schemes import SCHEMES, Scheme
 from nst_core.transfer.presets import resolve
 from tasks.intake.layout.layout import LaidOut, Layout, lay_out
-from tasks.intake.layout.naming import Named, Template, Wanted, numbered, value_in_name
+from tasks.intake.layout.naming import Named, Template, value_in_name
+from tasks.intake.layout.numbering import Kept, Wanted, numbered
 from tasks.intake.layout.pairing import pair
 from tasks.intake.layout.pictures import Content, Style, find_contents, find_styles
 from tasks.intake.layout.sweep import read_sweep
@@ -114,7 +115,7 @@ def test_styles_are_pictures_folders_and_blends(folder: Path) -> None:
         (
             ("nowhere",),
             ("art",),
-            "nowhere: cannot be read: No such file or directory; check",
+            "nowhere: cannot be read: No such file or directory; check the path",
         ),
         (("photos/2024/*.png",), ("art",), r"photos/2024/\*.png: no pictures; expected a folder"),
         (("photos",), ("art/none.png",), "art/none.png: cannot be read"),
@@ -178,7 +179,7 @@ def test_commas_separate_values_but_not_within_a_text() -> None:
     [
         (
             {"size": ["512,x", "3"]},
-            "--size: found 'x'; .*\n--size: found '3'; expected a whole",
+            "--size: found 'x'; .*\n--size: found '3'; expected a whole number",
         ),
         ({"style_weight": ["1,1.0"]}, "--style-weight: '1' is named twice"),
         ({"size": ["512,"]}, "--size: found ''"),
@@ -272,8 +273,7 @@ def test_files_with_one_stem_get_numbers_that_stay(folder: Path) -> None:
     # In the order of names, this is before ben.jpg.
     for name in ("ben.gif", "Ben.png", "ann.jpg"):
         write_atomic(folder / "photos/2024" / name, b"")
-    kept = [Wanted(row["content"], row["style"], row["output"]) for row in rows(first)]
-    second = lay_out(layout, folder, kept=kept)
+    second = lay_out(layout, folder, kept=Kept(first.named, first.named))
     named = {Path(row["content"]).name: row["output"] for row in rows(second)}
     assert named == {
         "ben.jpg": "ben_night",
@@ -295,11 +295,10 @@ def test_names_are_always_allowed_and_distinct(stems: list[tuple[str, str]]) -> 
         )
         for at, (stem, style) in enumerate(stems)
     ]
-    names = numbered(wanted, [])
+    names = numbered(wanted, Kept())
     assert len({as_one_result(checked_output(name)) for name in names}) == len(names)
-    again = numbered(
-        wanted[::-1], [Wanted(r.content, r.style, n) for r, n in zip(wanted, names, strict=True)]
-    )
+    given = [Wanted(row.content, row.style, name) for row, name in zip(wanted, names, strict=True)]
+    again = numbered(wanted[::-1], Kept(names=given))
     assert again[::-1] == names
 
 
@@ -314,3 +313,23 @@ def test_laid_out_rows_are_read_back(folder: Path) -> None:
     assert {row.content.name for row in read} == set(odd)
     assert {row.settings.style_measure for row in read} == {"gram:1 moments:1"}
     assert not any(row.settings.match_colors for row in read)
+
+
+def test_no_name_of_another_photograph_is_given_again_while_it_exists() -> None:
+    rows = [Wanted(f"{year}/a.jpg", "s.png", "a_s") for year in (2023, 2024, 2025)]
+    there = {row.content for row in rows}
+    given: list[Wanted] = []
+    for row, expected in zip(rows, ("a_s", "a_s-2", "a_s-3"), strict=True):
+        (name,) = numbered([row], Kept(names=given, is_there=there.__contains__))
+        assert name == expected
+        given.append(Wanted(row.content, row.style, name))
+    for row, expected in zip(rows, ("a_s", "a_s-2", "a_s-3"), strict=True):
+        assert numbered([row], Kept(names=given, is_there=there.__contains__)) == [expected]
+    there.remove("2024/a.jpg")
+    new = Wanted("2026/a.jpg", "s.png", "a_s")
+    assert numbered([new], Kept(names=given, is_there=there.__contains__)) == ["a_s-2"]
+    # With a template, a photograph's other style is a change of its row.
+    other = Wanted("2023/a.jpg", "t.png", "a_s")
+    kept = Kept(names=given, is_there=there.__contains__)
+    assert numbered([other], kept, has_template=True) == ["a_s"]
+    assert numbered([other], kept) == ["a_s-2"]

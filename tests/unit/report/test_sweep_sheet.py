@@ -63,6 +63,13 @@ def test_the_setting_with_the_most_values_is_across_and_the_others_are_below_eac
         assert f"style-weight {cells['style_weight']}" == grid.across[column]
 
 
+def test_a_setting_is_across_for_its_values_and_not_for_its_place() -> None:
+    grid = sweep_grid(*batch({"size": ["32", "48", "64"], "style_weight": ["1", "10"]}))
+    assert grid is not None
+    assert grid.across == ("size 32", "size 48", "size 64")
+    assert grid.down[:2] == ((PAIRS[0], "style-weight 1"), (PAIRS[0], "style-weight 10"))
+
+
 def test_rows_that_leave_a_hole_or_share_a_place_are_no_grid() -> None:
     rows, varied = batch({"style_weight": ["1", "3"]})
     assert sweep_grid(rows, varied) is not None

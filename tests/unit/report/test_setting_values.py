@@ -2,7 +2,7 @@
 
 import json
 
-from tasks.report.gallery.varied import NOTHING, Varied, places_of, text_of, varied
+from tasks.report.gallery.setting_values import NOTHING, SettingValues, places_of, text_of, varied
 
 
 def names(*settings: dict[str, object]) -> list[str]:
@@ -17,11 +17,11 @@ def test_only_what_differs_varies() -> None:
 
 def test_values_are_in_their_order_and_those_without_one_last() -> None:
     rows = [{"seed": seed} for seed in (10, None, 9, 100, 9)]
-    assert varied(rows) == (Varied("seed", ("9", "10", "100", NOTHING), is_number=True),)
+    assert varied(rows) == (SettingValues("seed", ("9", "10", "100", NOTHING), is_number=True),)
     rows = [{"clip": text} for text in ("end", "", "Always")]
-    assert varied(rows) == (Varied("clip", ("Always", "end", NOTHING), is_number=False),)
+    assert varied(rows) == (SettingValues("clip", ("Always", "end", NOTHING), is_number=False),)
     rows = [{"enlarge": flag} for flag in (True, False)]
-    assert varied(rows) == (Varied("enlarge", ("off", "on"), is_number=False),)
+    assert varied(rows) == (SettingValues("enlarge", ("off", "on"), is_number=False),)
 
 
 def test_what_another_setting_decides_is_left_out() -> None:
@@ -52,4 +52,4 @@ def test_numbers_can_be_sorted_both_ways_and_texts_one_way() -> None:
         "setting.size-down": "size, highest first",
     }
     assert clip.sorts == {"setting.clip-up": "clip, in order"}
-    assert Varied("style_weight", ("1", "2"), is_number=True).label == "style weight"
+    assert SettingValues("style_weight", ("1", "2"), is_number=True).label == "style weight"

@@ -16,7 +16,7 @@ FOLLOWS = {"content_layers": "encoder", "style_layers": "encoder", "match_colors
 
 
 @dataclass(frozen=True)
-class Varied:
+class SettingValues:
     """A setting that varies.
 
     Attributes:
@@ -50,7 +50,7 @@ class Varied:
         return {f"setting.{self.name}-{way}": f"{self.label}, {text}" for way, text in ways.items()}
 
 
-def varied(settings: Sequence[Mapping[str, Value]]) -> tuple[Varied, ...]:
+def varied(settings: Sequence[Mapping[str, Value]]) -> tuple[SettingValues, ...]:
     """Return the settings that vary.
 
     Args:
@@ -63,7 +63,7 @@ def varied(settings: Sequence[Mapping[str, Value]]) -> tuple[Varied, ...]:
     return tuple(each for each in found if each)
 
 
-def _varied(name: str, settings: Iterable[Mapping[str, Value]]) -> Varied | None:
+def _varied(name: str, settings: Iterable[Mapping[str, Value]]) -> SettingValues | None:
     values = {each.get(name) for each in settings}
     if len(values) < 2 or _is_decided(name, settings):
         return None
@@ -74,7 +74,7 @@ def _varied(name: str, settings: Iterable[Mapping[str, Value]]) -> Varied | None
         sorted(numbers) if is_number else sorted(given, key=lambda each: str(each).casefold())
     )
     texts = dict.fromkeys(map(text_of, [*in_order, *(values - given)]))
-    return Varied(name, tuple(texts), is_number) if len(texts) > 1 else None
+    return SettingValues(name, tuple(texts), is_number) if len(texts) > 1 else None
 
 
 def _folded(value: Value) -> str:
@@ -102,6 +102,6 @@ def text_of(value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def places_of(settings: Mapping[str, Value], those: Iterable[Varied]) -> str:
+def places_of(settings: Mapping[str, Value], those: Iterable[SettingValues]) -> str:
     """Return, as JSON, the place of a row's value of each setting among all values of it."""
     return json.dumps([each.values.index(each.text_of(settings)) for each in those])

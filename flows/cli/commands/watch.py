@@ -1,0 +1,161 @@
+"""`nst-batch watch`: run what is new whenever photographs arrive, for as long as it lives."""
+
+import math
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from flows.cli.commands.run import Outcome, end, prepare, report_outcome, run_flow
+from flows.cli.exit_codes import OUT_OF_TIME, ROWS_FAILED, SUCCESS, UNUSABLE
+from flows.cli.layout_options import Asked
+from flows.cli.main import end_on_signal
+from flows.cli.preconditions import check_ready
+from flows.cli.terminal import Terminal, refuse
+from flows.process.signals import signals_answered_by
+from nst_core.errors import UserError
+from nst_core.storage.places import redacted
+from tasks.intake.layout.arrivals import Look, look, whole
+from tasks.intake.layout.kept import what_is_kept
+from tasks.intake.layout.layout import Layout
+from tasks.intake.layout.pictures import find_styles
+from tasks.request import BatchRequest
+
+
+@dataclass
+class Watch:
+    """Photographs that are watched, and what became of them so far.
+
+    Attributes:
+        terminal: where to say what happens.
+        request: what each run is asked to do; its time ends when that of the watch does.
+        layout: the rows of the photographs.
+        styles: the cells of the styles.
+        stop: set once the watch is asked to stop.
+        verbose: see `run`.
+        before: the last look at the photographs.
+        done: the photographs of the last run, as they were then.
+        code: the exit code of the last run.
+        outcome: the last run; None if there was none yet.
+        said: the last thing that was wrong with a look, so that it is said only once.
+    """
+
+    terminal: Terminal
+    request: BatchRequest
+    layout: Layout
+    styles: Collection[str]
+    stop: threading.Event
+    verbose: bool = False
+    before: Look = field(default_factory=dict)
+    done: Look = field(default_factory=dict)
+    code: int = SUCCESS
+    outcome: Outcome | None = None
+    said: str = ""
+
+    def step(self) -> bool:
+        """Look once, and run what is new and whole; return whether to go on watching."""
+        try:
+            now = look(
+                *(self.layout, self.request.manifest.parent, self.request.output_folder),
+                self.styles,
+            )
+            ready = whole(now, self.before)
+            self.before = now
+            if not ready.items() - self.done.items():
+                return True
+            # A photograph that is written again keeps its row until it is whole.
+            ready = {**{name: self.done[name] for name in self.done if name in now}, **ready}
+            asked = Asked(self.request, replace(self.layout, ready=frozenset(ready)))
+            prepare(self.terminal, asked)
+        except (UserError, OSError) as error:
+            self._say(str(error))
+            return True
+        return self.stop.is_set() or self._run(ready)
+
+    def _run(self, ready: Look) -> bool:
+        is_first = self.outcome is None
+        outcome = run_flow(self.terminal, self.request, verbose=self.verbose)
+        # The server that the first run starts serves the later ones, too.
+        server = self.outcome.server if self.outcome else None
+        self.outcome = outcome._replace(server=outcome.server or server)
+        self.code = report_outcome(
+            self.terminal, outcome, self.request.output_folder, briefly=not is_first
+        )
+        if self.code == UNUSABLE and not is_first:
+            # For example, somebody repeats failed rows in the same folder at this moment.
+            return True
+        self.done, self.said = ready, ""
+        return self.code in (SUCCESS, ROWS_FAILED)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are photographs that no run has taken yet."""
+        return bool(self.before.items() - self.done.items())
+
+    def _say(self, text: str) -> None:
+        if text != self.said:
+            self.terminal.fail(text)
+        self.said = text
+
+
+def watch(terminal: Terminal, asked: Asked, *, every: float, verbose: bool) -> int:
+    """Watch photographs until a signal or the end of the time; run what is new and whole.
+
+    Args:
+        terminal: where to say what happens.
+        asked: what was asked for; there is a layout.
+        every: the seconds between two looks.
+        verbose: let Prefect and TensorFlow write to the terminal instead of a file.
+
+    Returns:
+        The exit code of the last run, or that of a watch that began no run.
+    """
+    request, layout = asked
+    assert layout is not None
+    stop = threading.Event()
+    watched = Watch(terminal, request, layout, (), stop, verbose=verbose)
+    try:
+        ends_at = _prepare(watched)
+    except (UserError, OSError) as error:
+        return refuse(terminal, error)
+    names = ", ".join(map(redacted, layout.contents))
+    terminal.say(f"watching {names} every {every:g} s; Ctrl-C ends it")
+
+    def ask_to_stop(*_: object) -> None:
+        # A storage that does not answer must not keep the process.
+        end_on_signal() if stop.is_set() else stop.set()
+
+    with signals_answered_by(ask_to_stop):
+        goes_on = watched.step()
+        while goes_on and not stop.is_set() and (left := ends_at - time.time()) > 0:
+            stop.wait(min(every, left))
+            goes_on = stop.is_set() or watched.step()
+    is_late = goes_on and not stop.is_set() and watched.is_behind
+    code = OUT_OF_TIME if is_late else watched.code
+    if watched.outcome:
+        end(code, watched.outcome)
+    return code
+
+
+def _prepare(watched: Watch) -> float:
+    """Refuse what can never be run, before anything is watched; return when the time is up.
+
+    Raises:
+        UserError: something cannot be used.
+        OSError: a folder cannot be read.
+    """
+    request = watched.request
+    request.check()
+    batch = request.completed()
+    styles, _ = find_styles(watched.layout.styles, request.manifest.parent)
+    watched.styles = {style.cell for style in styles}
+    look(watched.layout, request.manifest.parent, batch.output_folder, watched.styles)
+    what_is_kept(batch.output_folder)
+    check_ready(batch.style_cache, batch.output_folder, batch.devices)
+    ends_at = request.limits(time.time()).deadline.at
+    if ends_at < math.inf:
+        # A budget is that of the watch, and not of each run.
+        until = datetime.fromtimestamp(math.ceil(ends_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        watched.request = request.model_copy(update={"until": until, "budget": None})
+    return ends_at
