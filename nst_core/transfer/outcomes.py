@@ -70,3 +70,8 @@ class Outcome(WithPicture):
     stop_reason: str
     recoveries: int
     unrounded: Pixels | None = None
+
+    @property
+    def finest(self) -> Pixels | NDArray[np.uint8]:
+        """The pixels before they were rounded, if the settings had a depth of 16 bits."""
+        return self.pixels if self.unrounded is None else self.unrounded

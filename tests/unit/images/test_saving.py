@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from nst_core.errors import UserError
@@ -12,7 +13,10 @@ from nst_core.images.color_profiles import srgb_profile
 from nst_core.images.read import load
 from nst_core.images.saving import WithPicture
 from nst_core.images.write import encode_png
+from nst_core.transfer.losses.terms import Losses
+from nst_core.transfer.outcomes import Outcome
 from tests.encoders import random_pixels
+from tests.photographs import photograph
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,26 @@ def test_alpha_makes_a_png_file_transparent(tmp_path: Path) -> None:
     np.testing.assert_allclose(alpha, ALPHA, atol=0.5 / 255 + 1e-6)
 
 
+def test_depth_quality_and_metadata_may_be_chosen(tmp_path: Path) -> None:
+    value = Value(FLOATING)
+    value.save(tmp_path / "a.tif", depth=16)
+    found = tifffile.imread(tmp_path / "a.tif")
+    np.testing.assert_array_equal(found, np.rint(FLOATING.astype(np.float64) * 65535))
+    metadata = load(photograph(tmp_path / "p.jpg")).metadata.reduced("private")
+    value.save(tmp_path / "fine.jpg", quality=95, metadata=metadata)
+    value.save(tmp_path / "coarse.jpg", quality=5, metadata=metadata)
+    assert (tmp_path / "coarse.jpg").stat().st_size < (tmp_path / "fine.jpg").stat().st_size
+    assert load(tmp_path / "coarse.jpg").metadata.exif.main == metadata.exif.main
+
+
+def test_an_outcome_in_sixteen_bits_is_the_one_before_rounding() -> None:
+    zeros = dict.fromkeys(("steps", "evaluations", "recoveries"), 0)
+    losses = Losses(0, {}, {})
+    facts = {"losses": losses, "start_losses": losses, "stop_reason": "steps", **zeros}
+    assert Outcome(LEVELS, **facts).finest is LEVELS
+    assert Outcome(LEVELS, **facts, unrounded=FLOATING).finest is FLOATING
+
+
 def test_a_file_without_alpha_is_opaque_in_both_formats(tmp_path: Path) -> None:
     for name in ("a.png", "a.jpg"):
         Value(LEVELS).save(tmp_path / name, alpha=None)
@@ -95,6 +119,14 @@ def test_bad_names_and_alphas_are_refused_and_nothing_is_written(
     with pytest.raises(ValueError, match=message) as refused:
         Value(LEVELS).save(tmp_path / "folder" / name, alpha=alpha)
     assert isinstance(refused.value, UserError)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_depth_that_a_format_does_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.jpg: found a depth of 16 bits, expected 8 for"):
+        Value(FLOATING).save(tmp_path / "a.jpg", depth=16)
+    with pytest.raises(UserError, match=r"found a depth of 12 bits, expected 8 or 16 for a \.png"):
+        Value(FLOATING).save(tmp_path / "a.png", depth=12)
     assert not list(tmp_path.iterdir())
 
 
