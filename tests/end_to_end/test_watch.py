@@ -117,9 +117,8 @@ def test_a_watch_that_is_stopped_in_a_row_resumes_it(watching: Shell) -> None:
 def test_a_watch_that_cannot_begin_says_why(watching: Shell) -> None:
     done = watching.run("watch", "nowhere", "--style", "s.png", "--output", "out")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(
-        "nowhere: cannot be read: No such file or directory; check the path"
-    )
+    why = "error: nowhere: cannot be read: No such file or directory; check the path"
+    assert done.stderr.startswith(why)
     done = watching.run("watch", "inbox", "--output", "out")
-    assert (done.returncode, done.stderr) == (2, "expected --style PICTURE\n")
+    assert (done.returncode, done.stderr) == (2, "error: expected --style PICTURE\n")
     assert not (watching.folder / "out").exists()

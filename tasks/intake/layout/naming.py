@@ -6,7 +6,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
 from nst_core.images.write import formats_by_suffix
@@ -64,12 +64,14 @@ class Named:
         return "".join(parts)
 
 
+@lru_cache(1024)
 def _part(text: str) -> str:
     """Return a text as a part of a name, with `_` in place of what no name may contain."""
     whole = text.replace("/", "_").replace("\\", "_")
     return nearest_output(f"{whole}.png").removesuffix(".png")
 
 
+@lru_cache(1024)
 def _folder(text: str) -> str:
     folder = str(PurePosixPath(nearest_output(f"{text}/x.png")).parent)
     return "" if folder == "." else folder
@@ -136,13 +138,13 @@ class Template:
         Raises:
             LayoutError: no result can have the name that the user's template makes.
         """
+        if not self.text:
+            return _default_name(row)
         text = "".join(
             literal + (row.field(field) if field else "") for literal, field in self._parts
         )
         # A content outside of any folder leaves an empty one.
         path = "/".join(filter(None, text.split("/")))
-        if not self.text:
-            return _default_name(row)
         try:
             checked_output(path if self._has_ending else _without_ending(path))
         except OutputError as error:

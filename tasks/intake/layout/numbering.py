@@ -1,8 +1,8 @@
 """One name for each row: numbers where several want the same, and names that rows had before."""
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 
 from tasks.intake.layout.errors import LayoutError
@@ -51,12 +51,13 @@ def numbered(wanted: Sequence[Wanted], kept: Kept, *, has_template: bool = False
         earlier.setdefault((row.content, row.style), []).append(row.name)
     names: dict[int, str] = {}
     taken: set[str] = set()
+    # Most names are looked at more than once.
+    one = cache(one_name)
     for at, row in enumerate(wanted):
         for name in earlier.get((row.content, row.style), ()):
-            is_its_own = re.fullmatch(rf"{re.escape(row.name)}(-[0-9]+)?", name)
-            if is_its_own and one_name(name) not in taken:
+            if _is_numbered(name, row.name) and one(name) not in taken:
                 names[at] = name
-                taken.add(one_name(name))
+                taken.add(one(name))
                 break
     others = _Others(wanted, kept, has_template=has_template)
     for at, row in enumerate(wanted):
@@ -64,11 +65,17 @@ def numbered(wanted: Sequence[Wanted], kept: Kept, *, has_template: bool = False
             free = (
                 name
                 for name in _candidates(row.name)
-                if one_name(name) not in taken and not others.have(name, row)
+                if one(name) not in taken and not others.have(name, row)
             )
             names[at] = next(free)
-            taken.add(one_name(names[at]))
+            taken.add(one(names[at]))
     return [names[at] for at in range(len(wanted))]
+
+
+def _is_numbered(name: str, plain: str) -> bool:
+    """Return whether a name is the plain one, or that with a number after it."""
+    number = name.removeprefix(f"{plain}-")
+    return name == plain or (number != name and number.isdecimal())
 
 
 class _Others:
@@ -84,6 +91,8 @@ class _Others:
 
     def have(self, name: str, row: Wanted) -> bool:
         """Return whether another photograph, or another style of it, has the name."""
+        if not self._owners:
+            return False
         owners: Collection[Wanted] = self._owners.get(one_name(name), ())
         return any(
             (each.content != row.content or not self._has_template)
