@@ -259,5 +259,5 @@ def test_unwritable_places_are_reported_before_any_work(lone_shell: Shell) -> No
     assert result.stdout == ""
     home, output = result.stderr.splitlines()
     why = "has a file in its path where a folder is expected"
-    assert home.startswith(f"Prefect's home {file}/home {why} (Not a directory); ")
-    assert output.startswith(f"the output folder {file}/out {why} ")
+    assert home.startswith(f"error: Prefect's home {file}/home {why} (Not a directory); ")
+    assert output.startswith(f"error: the output folder {file}/out {why} ")

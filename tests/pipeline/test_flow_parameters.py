@@ -72,7 +72,8 @@ def test_defaults_in_the_signature_are_those_of_the_fields() -> None:
 def types_in(schema: Any) -> Iterator[Any]:
     """Yield what a JSON schema says about types, wherever it does."""
     if isinstance(schema, dict):
-        yield from (schema[key] for key in ("anyOf", "oneOf", "type") if key in schema)
+        for said in (schema[key] for key in ("anyOf", "oneOf", "type") if key in schema):
+            yield from said if isinstance(said, list) else [said]
         for inner in schema.values():
             yield from types_in(inner)
 

@@ -98,7 +98,7 @@ def test_a_bug_keeps_its_traceback(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("nst_core.images.write.encode_png", fail)
+    monkeypatch.setattr("tasks.work.results.curve_csv", fail)
     state, table = batch.run(HEADER, ("a.png", "s.png"))
     assert state.name == "AllRowsFailed"
     assert table.loc[2, "error"] == "ZeroDivisionError: a bug"

@@ -599,7 +599,7 @@ NOISE = np.random.default_rng(4).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     [
         (b"", "empty"),
         (b"just some words, no picture", "just some words"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC|cannot be decoded"),
         (encode_jpeg(NOISE)[:2000], "cannot be decoded"),
         (encode_jpeg(NOISE)[:100], "cannot be decoded"),
         (encode_png(NOISE / 255)[:5000], "cannot be decoded"),
