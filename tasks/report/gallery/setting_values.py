@@ -77,10 +77,6 @@ def _varied(name: str, settings: Iterable[Mapping[str, Value]]) -> SettingValues
     return SettingValues(name, tuple(texts), is_number) if len(texts) > 1 else None
 
 
-def _folded(value: Value) -> str:
-    return str(value).casefold()
-
-
 def _is_number(value: Value) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
