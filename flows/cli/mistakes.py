@@ -15,6 +15,7 @@ from cyclopts.exceptions import (
 )
 
 from flows.cli.terminal import as_error
+from nst_core.errors import UserError
 from nst_core.transfer.allowed import SWITCH, nearest, one_of
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def _wrong_value(error: CoercionError | ValidationError, argument: "Argument") -
     token = getattr(error, "token", None) or (argument.tokens or (None,))[0]
     typed = token.value if token is not None else ""
     name = (token.keyword if token is not None else "") or argument.name
+    if isinstance(error.__cause__, UserError):
+        return f"{name}: {error.__cause__}", ""
     choices = [value for value in get_args(argument.hint) if isinstance(value, str)]
     if choices:
         near = nearest(typed, choices)
@@ -113,6 +116,8 @@ def _wrong_value(error: CoercionError | ValidationError, argument: "Argument") -
         off = next((each for each in argument.names if each.startswith("--no-")), "")
         plain = f"or just {name}{f' or {off}' if off else ''}"
         return _found(name, typed, f"{SWITCH}, {plain}"), ""
+    if {int, float}.isdisjoint((argument.hint, *get_args(argument.hint))):
+        return f"{name}: {error}", ""
     return _found(name, typed, f"expected {_number(argument)}"), ""
 
 
