@@ -58,8 +58,8 @@ def told(line: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
             "demo s3:/pictures/demo",
             [
                 (
-                    "error: FOLDER: s3:/pictures/demo: a URL needs two slashes (a pathlib.Path drops "
-                    "one); expected s3://pictures/demo"
+                    "error: FOLDER: s3:/pictures/demo: a URL needs two slashes (a pathlib.Path "
+                    "drops one); expected s3://pictures/demo"
                 ),
             ],
         ),
@@ -67,9 +67,9 @@ def told(line: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
             "demo s3://me:hush@bucket/x",
             [
                 (
-                    "error: FOLDER: s3://bucket/x: found credentials in the URL; keep them where the "
-                    "storage service's own tools look for them (such as AWS_* variables or ~/.aws) "
-                    "and leave them out here"
+                    "error: FOLDER: s3://bucket/x: found credentials in the URL; keep them where "
+                    "the storage service's own tools look for them (such as AWS_* variables or "
+                    "~/.aws) and leave them out here"
                 ),
             ],
         ),
