@@ -4,7 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.typing import NDArray
+
+from nst_core.networks.encoder import Encoder
+from nst_core.transfer.losses.loss_weights import loss_weights
+from nst_core.transfer.losses.losses import LossTerms, Targets, loss_terms
+from nst_core.transfer.settings import Settings
 
 Array = NDArray[np.float64]
 
@@ -33,3 +39,22 @@ def check_slopes(
         ahead, behind = (value(at + step * direction) for step in (STEP, -STEP))
         slope = (ahead - behind) / (2 * STEP)
         assert (gradient * direction).sum() == pytest.approx(slope, rel=rel)
+
+
+def loss_and_gradient(
+    encoder: Encoder, at: Array, targets: Targets, settings: Settings, *, rematerialize: bool
+) -> tuple[LossTerms, Array]:
+    """Return the losses of pixels, and the gradient of their sum, from one compiled function."""
+
+    @tf.function(autograph=False)
+    def evaluated(pixels: tf.Tensor) -> tuple[LossTerms, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(pixels)
+            terms = loss_terms(
+                *(encoder, settings.normalization, pixels, targets, loss_weights(settings)),
+                rematerialize=rematerialize,
+            )
+        return terms, tape.gradient(terms.total, pixels)
+
+    terms, gradient = evaluated(tf.constant(at))
+    return terms, gradient.numpy()

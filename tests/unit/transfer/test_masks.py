@@ -11,8 +11,7 @@ from nst_core.images.read import Picture
 from nst_core.images.resize import resize
 from nst_core.networks import CATALOGUE
 from nst_core.transfer.colors.colors import color_statistics, match_colors
-from nst_core.transfer.losses.loss_weights import loss_weights
-from nst_core.transfer.losses.losses import LossTerms, Targets, loss_terms
+from nst_core.transfer.losses.losses import LossTerms, Targets
 from nst_core.transfer.masks.mask_checks import fits
 from nst_core.transfer.masks.masks import WHITE, MaskError, Regions, scaled
 from nst_core.transfer.memory import peak_memory
@@ -25,7 +24,7 @@ from nst_core.transfer.styles.targets import StyleTargets
 from nst_core.transfer.stylize import iterates, stylize
 from tests import reference
 from tests.encoders import TINY, random_pixels, tiny_encoder
-from tests.gradients import check_slopes
+from tests.gradients import check_slopes, loss_and_gradient
 from tests.style_references import REFERENCES
 from tests.unit.transfer.test_style_losses import draw_features
 
@@ -176,18 +175,7 @@ def guided_terms(
         regions=guidance.regions(TINY, settings, 0, SHAPE),
     )
 
-    @tf.function(autograph=False)
-    def evaluated(pixels: tf.Tensor) -> tuple[LossTerms, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(pixels)
-            terms = loss_terms(
-                *(encoder, settings.normalization, pixels, targets, loss_weights(settings)),
-                rematerialize=rematerialize,
-            )
-        return terms, tape.gradient(terms.total, pixels)
-
-    terms, gradient = evaluated(tf.constant(PIXELS))
-    return terms, gradient.numpy()
+    return loss_and_gradient(encoder, PIXELS, targets, settings, rematerialize=rematerialize)
 
 
 FORMULAS: dict[str, Callable[[Array, Array], float]] = {

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from nst_core.networks import CATALOGUE
 from nst_core.transfer.losses.loss_weights import loss_weights
-from nst_core.transfer.losses.losses import LossTerms, Targets, loss_terms
+from nst_core.transfer.losses.losses import LossTerms, Targets
 from nst_core.transfer.memory import peak_memory
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
@@ -17,7 +17,7 @@ from nst_core.transfer.styles.statistics import content_targets, style_targets
 from nst_core.transfer.styles.targets import StyleTargets
 from nst_core.transfer.stylize import iterates, stylize
 from tests.encoders import random_pixels, tiny_encoder
-from tests.gradients import check_slopes
+from tests.gradients import check_slopes, loss_and_gradient
 from tests.style_references import REFERENCES, Array
 
 NAMES = [name for name in COSTS if name != GRAM]
@@ -127,21 +127,10 @@ def terms_of(measure: str, *, rematerialize: bool = False) -> tuple[LossTerms, A
         others=tf.nest.map_structure(tf.constant, style.others[0] if style.others else {}),
     )
 
-    @tf.function(autograph=False)
-    def evaluated(pixels: tf.Tensor) -> tuple[LossTerms, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(pixels)
-            terms = loss_terms(
-                *(encoder, "relative", pixels, targets, loss_weights(settings)),
-                rematerialize=rematerialize,
-            )
-        return terms, tape.gradient(terms.total, pixels)
-
     layers = loss_weights(settings).style_layers
     near = renewed(encoder, tf.constant(PIXELS), targets.others, layers)
     targets = targets._replace(others=near)
-    terms, gradient = evaluated(tf.constant(PIXELS))
-    return terms, gradient.numpy()
+    return loss_and_gradient(encoder, PIXELS, targets, settings, rematerialize=rematerialize)
 
 
 @pytest.mark.parametrize("name", NAMES)
