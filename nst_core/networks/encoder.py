@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from nst_core.networks.topology import Topology
 
 Weights = Mapping[str, NDArray[np.float32]]
 """`<convolution>.weight` (height, width, in / groups, out) and `<convolution>.bias` (out,)."""
+
+
+Precision = Literal["float32", "bfloat16"]
+"""The type of numbers in which an encoder computes; what it returns is always float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,16 +28,18 @@ class Encoder:
 
     Attributes:
         weights: float32, with the shapes that the topology requires.
+        precision: of its products and of what its layers pass on.
         fingerprint: SHA-256 of layers, preprocessing and weights; equal fingerprints mean equal
             activations.
     """
 
     topology: Topology
     weights: Weights
+    precision: Precision = "float32"
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fingerprint", _fingerprint(self.topology, self.weights))
+        object.__setattr__(self, "fingerprint", _fingerprint(self))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Encoder) and self.fingerprint == other.fingerprint
@@ -41,11 +48,14 @@ class Encoder:
         return hash(self.fingerprint)
 
 
-def _fingerprint(topology: Topology, weights: Weights) -> str:
+def _fingerprint(encoder: Encoder) -> str:
+    topology, weights = encoder.topology, encoder.weights
     digest = hashlib.sha256()
     layers = [[type(layer).__name__, *vars(layer).values()] for layer in topology.layers]
     digest.update(json.dumps([layers, asdict(topology.preprocessing)]).encode())
     for name in sorted(weights):
         digest.update(f"{name}{weights[name].shape}".encode())
         digest.update(np.ascontiguousarray(weights[name], dtype="<f4").tobytes())
+    if encoder.precision != "float32":
+        digest.update(encoder.precision.encode())
     return digest.hexdigest()

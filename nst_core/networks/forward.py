@@ -35,14 +35,14 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
     for layer in encoder.topology.layers:
         current = apply_layer(layer, encoder, current)
         if layer.name in wanted:
-            seen[layer.name] = current[0]
+            seen[layer.name] = tf.cast(current[0], pixels.dtype)
         if len(seen) == len(wanted):
             break
     return seen
 
 
 def preprocessed(encoder: Encoder, pixels: tf.Tensor) -> tf.Tensor:
-    """Return what an encoder's first layer takes, float32 (1, height, width, 3).
+    """Return what an encoder's first layer takes, in its precision, (1, height, width, 3).
 
     Args:
         encoder: the feature network.
@@ -51,7 +51,7 @@ def preprocessed(encoder: Encoder, pixels: tf.Tensor) -> tf.Tensor:
     preprocessing = encoder.topology.preprocessing
     ordered = pixels[..., ::-1] if preprocessing.order == "BGR" else pixels
     scaled = ordered * preprocessing.scale - tf.constant(preprocessing.means, pixels.dtype)
-    return scaled[tf.newaxis]
+    return tf.cast(scaled[tf.newaxis], encoder.precision)
 
 
 def apply_layer(
@@ -65,7 +65,8 @@ def apply_layer(
     Args:
         layer: the layer.
         encoder: the network that it belongs to, with its weights.
-        features: the result of the layer before it, float32 (1, height, width, channels).
+        features: the result of the layer before it, in the encoder's precision, (1, height, width,
+            channels).
         convolve: called like `tf.nn.conv2d`, and returns the same.
     """
     if isinstance(layer, Convolution):
@@ -91,7 +92,7 @@ def _convolve(
         beyond = [layer.kernel // 2, layer.kernel // 2]
         features = tf.pad(features, [[0, 0], beyond, beyond, [0, 0]], mode="REFLECT")
         padding = "VALID"
-    tensors = _tensors(encoder, current_device())
+    tensors = weights_on(encoder, current_device())
     # On a CPU, TensorFlow has no gradient of grouped convolutions, so we split the groups.
     parts = zip(
         tf.split(features, layer.groups, axis=-1),
@@ -111,7 +112,10 @@ def current_device() -> str:
 
 
 @cache
-def _tensors(encoder: Encoder, device: str) -> dict[str, tf.Tensor]:  # noqa: ARG001 - a cache key
-    """Return the weights outside any graph, so that a device's compiled functions share them."""
+def weights_on(encoder: Encoder, device: str) -> dict[str, tf.Tensor]:  # noqa: ARG001 - a cache key
+    """Return the weights, in the encoder's precision, by name.
+
+    They are outside any graph, so that a device's compiled functions share them.
+    """
     with tf.init_scope():
-        return {name: tf.constant(array) for name, array in encoder.weights.items()}
+        return {name: tf.cast(array, encoder.precision) for name, array in encoder.weights.items()}

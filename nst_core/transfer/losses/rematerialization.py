@@ -71,12 +71,13 @@ def _run(
     statistics: dict[str, Any] = {}
     for layer in block:
         features = apply_layer(layer, encoder, features, _convolution)
+        found = tf.cast(features[0], tf.float32)
         if layer.name in kept:
-            activations[layer.name] = features[0]
+            activations[layer.name] = found
         if layer.name in centers:
-            grams[layer.name] = _gram_matrix(features[0], centers[layer.name])
+            grams[layer.name] = _gram_matrix(found, centers[layer.name])
         if layer.name in others:
-            statistics[layer.name] = others[layer.name](features[0])
+            statistics[layer.name] = others[layer.name](found)
     return features, activations, grams, statistics
 
 

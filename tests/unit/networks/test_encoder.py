@@ -41,6 +41,12 @@ def test_the_fingerprint_covers_every_weight() -> None:
     assert encoder.fingerprint not in fingerprints
 
 
+def test_the_fingerprint_covers_the_precision() -> None:
+    encoder = tiny_encoder()
+    assert replace(encoder, precision="float32") == encoder
+    assert replace(encoder, precision="bfloat16") != encoder
+
+
 def test_the_fingerprint_covers_topology_pooling_and_preprocessing() -> None:
     encoder = tiny_encoder()
     convolution = encoder.topology.layers[0]

@@ -1,5 +1,7 @@
 """Statistics and losses against NumPy in float64, gradients against finite differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -41,6 +43,16 @@ def test_activations_of_the_shipped_encoder_equal_the_reference() -> None:
     for name, features in reference.activations(encoder, pixels.astype(np.float64)).items():
         scale = np.abs(features).max()
         np.testing.assert_allclose(seen[name].numpy(), features, rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_activations_in_bfloat16_are_those_of_the_reference_to_two_digits() -> None:
+    encoder, pixels = tiny_encoder(), random_pixels(16, 12)
+    low = replace(encoder, precision="bfloat16")
+    seen = activations(low, tf.constant(pixels), encoder.topology.layer_names)
+    for name, features in reference.activations(encoder, pixels.astype(np.float64)).items():
+        error = np.linalg.norm(seen[name].numpy() - features) / np.linalg.norm(features)
+        assert seen[name].dtype == tf.float32
+        assert 1e-4 < error < 2e-2
 
 
 def test_nothing_deeper_than_the_deepest_tap_is_computed() -> None:

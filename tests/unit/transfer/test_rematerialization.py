@@ -1,5 +1,7 @@
 """Rematerialization: less memory, and the same losses and gradient except for rounding."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -45,7 +47,9 @@ PIXELS = random_pixels(41, 48, 3)
 
 
 @pytest.mark.parametrize(
-    "encoder", [tiny_encoder(), random_encoder(VARIED)], ids=["tiny", "varied"]
+    "encoder",
+    [tiny_encoder(), random_encoder(VARIED), replace(tiny_encoder(), precision="bfloat16")],
+    ids=["tiny", "varied", "bfloat16"],
 )
 def test_losses_and_gradient_are_the_same(encoder: Encoder) -> None:
     style = style_targets(encoder, random_pixels(40, 40, 1), SETTINGS)
