@@ -17,8 +17,8 @@ from tasks.report.gallery.previews import (
     shown_result_name,
     thumbnail_name,
 )
-from tasks.report.gallery.setting_values import Value
 from tasks.report.table_row import Table, TableRow
+from tasks.report.varied import Value
 from tasks.store.curves import CurveError, read_curve
 from tasks.store.output_folder import PREVIEWS, OutputFolder
 from tasks.store.output_names import format_of
@@ -67,6 +67,7 @@ def gallery_rows(
     results: Mapping[int, RowResult],
     previews: set[str],
     output: OutputFolder,
+    settings: Mapping[int, Mapping[str, Value]],
     costs: Mapping[int, InFull] | None = None,
 ) -> tuple[GalleryRow, ...]:
     """Return the rows of the page, in the table's order.
@@ -77,6 +78,7 @@ def gallery_rows(
         results: the results by line.
         previews: the names of the previews that exist.
         output: the batch's output folder, from which curves are read.
+        settings: those that may vary between rows, by line, of the rows where they are known.
         costs: what the rows of a preview would take in full, by line.
     """
     by_line = {job.line: job for job in jobs}
@@ -86,7 +88,14 @@ def gallery_rows(
         _gallery_row(row, by_line.get(row.line), results[row.line], previews, curve)
         for row, curve in zip(table.rows, curves, strict=True)
     )
-    return tuple(replace(row, in_full=(costs or {}).get(row.line)) for row in made)
+    return tuple(
+        replace(
+            row,
+            settings=settings.get(row.line, {}),
+            in_full=(costs or {}).get(row.line),
+        )
+        for row in made
+    )
 
 
 def _gallery_row(
@@ -104,7 +113,6 @@ def _gallery_row(
         style=_style(row, job, previews),
         styles=_styles(row, job, previews),
         blend=row.style_blend or "",
-        settings=_settings(row, job),
         result=_result(row, result, previews),
         width=row.width,
         height=row.height,
@@ -122,16 +130,6 @@ def _gallery_row(
         curve=curve,
         curve_file=quote(row.curve or ""),
     )
-
-
-def _settings(row: TableRow, job: Job | None) -> dict[str, Value]:
-    """Return the settings of a row that could run, with weights of styles only if it has them.
-
-    Those of a preview are the settings of its row in full.
-    """
-    if job is None:
-        return {}
-    return job.whole.settings.model_dump() | {"style_blend": row.style_blend or ""}
 
 
 def _content(row: TableRow, job: Job | None, previews: set[str]) -> Shown:
