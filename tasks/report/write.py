@@ -13,8 +13,8 @@ from tasks.report.comparison import COMPARED, compare, gone
 from tasks.report.contact_sheet import write_contact_sheet
 from tasks.report.gallery.in_full import BatchInFull
 from tasks.report.gallery.page import Page, render
-from tasks.report.gallery.previews import complete_previews
-from tasks.report.gallery.rows import gallery_rows, previews_of
+from tasks.report.gallery.page_pictures import complete_page_pictures
+from tasks.report.gallery.rows import gallery_rows, page_pictures_of
 from tasks.report.saved_table import MissingColumnError, read_summary
 from tasks.report.selection import EVERY_ROW, Selection
 from tasks.report.table import summarize, write_summary
@@ -151,7 +151,7 @@ def write_gallery(
     results: dict[int, RowResult],
     in_full: BatchInFull | None = None,
 ) -> BatchReport:
-    """Write the page, the previews that it needs, and the contact sheet of a grid.
+    """Write the page, the pictures that it needs, and the contact sheet of a grid.
 
     Args:
         report: the batch, as far as it is known.
@@ -166,15 +166,15 @@ def write_gallery(
     Raises:
         OSError: the output folder cannot be read or written.
     """
-    # A user who stops a batch of thousands of rows does not want to wait for previews.
+    # A user who stops a batch of thousands of rows does not want to wait for small pictures.
     is_stopped = any(result.asked and result.status in STOPPED for result in results.values())
-    wanted = previews_of(examined.jobs, results, may_be_missing=is_stopped)
-    previews = complete_previews(wanted, report.output)
+    wanted = page_pictures_of(examined.jobs, results, may_be_missing=is_stopped)
+    there = complete_page_pictures(wanted, report.output)
     shown = report.table.asked_for if in_full else report.table
     costs = in_full.rows if in_full else {}
     settings = named_settings(examined.rows)
     rows = gallery_rows(
-        *(shown, examined.jobs, results, previews, report.output, settings), costs=costs
+        *(shown, examined.jobs, results, there, report.output, settings), costs=costs
     )
     report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output))
     page = Page(
