@@ -22,13 +22,15 @@ def completion_of(app: App) -> Callable[[Shell], int]:
 
         bash: `nst-batch completion bash > ~/.local/share/bash-completion/completions/nst-batch`
 
-        zsh: `nst-batch completion zsh > ~/.zsh/completions/_nst-batch`, in a folder of `$fpath`
+        zsh: `nst-batch completion zsh > ~/.zsh/completions/_cyclopts_nst-batch`, in a folder of
+        `$fpath`; the file must have this name
 
         fish: `nst-batch completion fish > ~/.config/fish/completions/nst-batch.fish`
 
         Args:
             shell: the shell
         """
+        # zsh calls the function of a file in $fpath only if it has the name of the file.
         sys.stdout.write(app.generate_completion(shell=shell))
         return 0
 

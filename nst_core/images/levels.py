@@ -18,8 +18,8 @@ def to_levels(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 def to_deep_levels(values: NDArray[Any]) -> NDArray[np.uint16]:
     """Return the nearest 16-bit levels, from 0 to 65535; otherwise the same as `to_levels`."""
-    clipped = np.clip(values, 0, 1).astype(np.float64)
-    levels: NDArray[np.uint16] = np.rint(clipped * 65535).astype(np.uint16)
+    scaled = np.multiply(np.clip(values, 0, 1), 65535, dtype=np.float64)
+    levels: NDArray[np.uint16] = np.rint(scaled, out=scaled).astype(np.uint16)
     return levels
 
 

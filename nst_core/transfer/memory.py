@@ -1,8 +1,8 @@
 """An estimate of the memory that a stylization needs at its peak, from its settings and size.
 
 This module loads no TensorFlow. The peak comes with the gradient at the finest octave, whose arrays
-have four times the size of those of the octave before. docs/benchmarks.md compares the estimate
-with what was measured.
+have four times the size of those of the octave before, or with the file of the result, if that is
+enlarged. docs/benchmarks.md compares the estimate with what was measured.
 """
 
 import math
@@ -74,6 +74,11 @@ COMPILED: dict[OptimizerName, float] = {"adam": 240e6, "lbfgs": 245e6}
 TILED_COMPILED = 120e6
 """The same for the smaller functions of a tile."""
 
+FILE_BYTES = {8: 44, 16: 60}
+"""Bytes for each pixel of the result's file, by its depth, that exist at once while it is written:
+the pixels before they are rounded, which results of 16 bits and enlarged ones keep; what enlarging
+them takes; their levels; and the file itself. The most that was measured of any format."""
+
 COPIES_OF_WEIGHTS = 2
 """On a CPU, the weights exist as NumPy arrays and as tensors; a GPU holds only tensors."""
 
@@ -116,6 +121,7 @@ def peak_memory(
     regions: int = 0,
     tiles: Tiles | None = None,
     is_frame: bool = False,
+    file_shape: tuple[int, int] | None = None,
 ) -> int:
     """Return the estimated peak memory of a stylization in bytes.
 
@@ -128,6 +134,7 @@ def peak_memory(
         rematerialize, tiles: as in `iterates`.
         regions: of the content's mask; 0 if there is none.
         is_frame: whether it has a temporal loss.
+        file_shape: height and width of the result's file; None if they are those of the result.
     """
     grid = Grid.of(topology, settings, tiles) if tiles else None
     blocks = [*_blocks(topology, settings, grid.shape(*shape) if grid else shape, regions)]
@@ -146,7 +153,9 @@ def peak_memory(
         # With tiles, whole pictures stay in the computer's memory.
         return round(BYTES * (numbers - (pictures if tiles else 0) + weights))
     compiled = TILED_COMPILED if tiles else COMPILED[settings.optimizer]
-    return round(BYTES * (numbers + COPIES_OF_WEIGHTS * weights) + compiled)
+    # Once the file is written, the arrays of the gradient are gone, and the graphs are not.
+    file = FILE_BYTES[settings.depth] * math.prod(file_shape or shape)
+    return round(max(BYTES * numbers, file) + BYTES * COPIES_OF_WEIGHTS * weights + compiled)
 
 
 def style_memory(

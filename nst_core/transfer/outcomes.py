@@ -14,7 +14,7 @@ from nst_core.transfer.optimization.checkpoint import Checkpoint
 
 @dataclass(frozen=True)
 class Iterate(WithPicture):
-    """The best picture so far, for a preview or a progress bar.
+    """The best picture so far, to be shown, or for a progress bar.
 
     Like an `Outcome`, it has `image`, a Pillow image, and `save(path)`.
 

@@ -198,8 +198,10 @@ Size = Annotated[
     WrapValidator(_size),
     PlainSerializer(_written_size),
     WithJsonSchema(
+        # Without a type: Prefect's form fails at a list of types, and would ask which of several
+        # schemas is meant. It has an input for JSON instead, and the server accepts both forms.
         {
-            "type": ["integer", "string"],
+            "multipleOf": 1,
             "minimum": SMALLEST_SIZE,
             "maximum": LARGEST_SIZE,
             "pattern": f"^{ORIGINAL}$",

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from nst_core.storage.places import Place, name_of
 from nst_core.transfer.setting_types import style_blend_text
-from tasks.store.output_names import nearest_output
+from tasks.store.output_names import DEFAULT_SUFFIX, nearest_output
 
 FEWEST_STYLES, MOST_STYLES = 2, 4
 
@@ -51,7 +51,8 @@ def blended_rows(
 ) -> Iterator[tuple[Place, str, str]]:
     """Yield for each row the content, the output and the weights of the styles.
 
-    Outputs say the weights above 0, with as few digits as distinguish all of them.
+    Outputs say the weights above 0, with as few digits as distinguish all of them. They have no
+    ending, so that the format of a batch or of a row decides it.
 
     Args:
         contents: the pictures, each of which gets all blends.
@@ -71,8 +72,8 @@ def blended_rows(
         for weights in grid:
             shares = zip(names, weights, _written(weights, digits), strict=True)
             parts = [name + share for name, weight, share in shares if weight]
-            output = f"{before}_{'+'.join(parts)}"
-            yield content, nearest_output(f"{output}.png"), style_blend_text(weights)
+            output = nearest_output(f"{before}_{'+'.join(parts)}{DEFAULT_SUFFIX}")
+            yield content, output.removesuffix(DEFAULT_SUFFIX), style_blend_text(weights)
 
 
 def _written(weights: Sequence[float], digits: int) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ from nst_core.storage.files import remove, write_atomic
 from nst_core.transfer.setting_types import parse_style_blend
 from tasks.report.gallery.page import GalleryRow, Shown
 from tasks.report.sweep_sheet import SweepGrid, sweep_grid
-from tasks.report.varied import Varied
 from tasks.store.managed import is_marked
 from tasks.store.output_folder import OutputFolder
 from tasks.store.style_cells import SEPARATOR
@@ -75,13 +74,12 @@ def side_of_square(rows: tuple[GalleryRow, ...]) -> int:
     return side if is_square and has_corners else 0
 
 
-def write_contact_sheet(rows: tuple[GalleryRow, ...], output: OutputFolder, varied: Varied) -> bool:
+def write_contact_sheet(rows: tuple[GalleryRow, ...], output: OutputFolder) -> bool:
     """Write the contact sheet if the batch is a grid; otherwise remove that of an earlier batch.
 
     Args:
         rows: the gallery's rows, whose thumbnails make up the sheet.
         output: the batch's output folder.
-        varied: the settings that vary between the rows.
 
     Returns:
         Whether there is a sheet.
@@ -94,7 +92,7 @@ def write_contact_sheet(rows: tuple[GalleryRow, ...], output: OutputFolder, vari
         if _fits(*_size(rows)):
             write_atomic(path, _sheet(rows, output))
             return True
-    elif (grid := sweep_grid(rows, varied)) and _fits(len(grid.down), len(grid.across)):
+    elif (grid := sweep_grid(rows)) and _fits(len(grid.down), len(grid.across)):
         write_atomic(path, _sheet_of_sweep(grid, output))
         return True
     if is_marked(path, MARK):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.report.gallery.page import GalleryRow
-from tasks.report.varied import Varied
+from tasks.report.varied import VariedSetting, what_varies
 
 Pair = tuple[str, str]
 """The names of a content and its style."""
@@ -32,23 +32,18 @@ class SweepGrid:
         return self.cells[line, 0]
 
 
-def sweep_grid(rows: Sequence[GalleryRow], varied: Varied) -> SweepGrid | None:
-    """Return rows as a grid; None if they are not exactly one row for each place in it.
-
-    Args:
-        rows: those of the gallery.
-        varied: what varies between them.
-    """
-    if not varied.names:
+def sweep_grid(rows: Sequence[GalleryRow]) -> SweepGrid | None:
+    """Return rows as a grid; None if they are not exactly one row for each place in it."""
+    varied = what_varies(row.settings for row in rows)
+    if not varied or not all(row.settings for row in rows):
         return None
-    values = [varied.values(at) for at in range(len(varied.names))]
-    wide = max(range(len(values)), key=lambda at: (len(values[at]), at))
-    others = [at for at in range(len(values)) if at != wide]
+    wide = max(enumerate(varied), key=lambda each: (len(each[1].values), each[0]))[1]
+    others = [each for each in varied if each is not wide]
 
     def place_of(row: GalleryRow) -> tuple[tuple[Pair, tuple[str, ...]], str]:
-        cells = varied.cells[row.line]
         pair = (row.content.name, row.style.name)
-        return (pair, tuple(cells[at] for at in others)), cells[wide]
+        texts = tuple(each.text_of(row.settings) for each in others)
+        return (pair, texts), wide.text_of(row.settings)
 
     places = [place_of(row) for row in rows]
     pairs = list(dict.fromkeys(pair for (pair, _), _ in places))
@@ -56,16 +51,16 @@ def sweep_grid(rows: Sequence[GalleryRow], varied: Varied) -> SweepGrid | None:
         dict.fromkeys(line for line, _ in places),
         key=lambda line: (
             pairs.index(line[0]),
-            [values[at].index(value) for at, value in zip(others, line[1], strict=True)],
+            [each.values.index(text) for each, text in zip(others, line[1], strict=True)],
         ),
     )
-    if not len(rows) == len(set(places)) == len(lines) * len(values[wide]):
+    if not len(rows) == len(set(places)) == len(lines) * len(wide.values):
         return None
     down = {line: at for at, line in enumerate(lines)}
-    across = {value: at for at, value in enumerate(values[wide])}
+    across = {value: at for at, value in enumerate(wide.values)}
     return SweepGrid(
-        down=tuple((pair, _labels(varied, others, cells)) for pair, cells in lines),
-        across=tuple(varied.label(wide, value) for value in values[wide]),
+        down=tuple((pair, _labels(others, texts)) for pair, texts in lines),
+        across=tuple(f"{wide.label} {text}" for text in wide.values),
         cells={
             (down[line], across[value]): row
             for (line, value), row in zip(places, rows, strict=True)
@@ -73,5 +68,5 @@ def sweep_grid(rows: Sequence[GalleryRow], varied: Varied) -> SweepGrid | None:
     )
 
 
-def _labels(varied: Varied, at: Sequence[int], cells: Sequence[str]) -> str:
-    return ", ".join(varied.label(index, cell) for index, cell in zip(at, cells, strict=True))
+def _labels(varied: Sequence[VariedSetting], texts: Sequence[str]) -> str:
+    return ", ".join(f"{each.label} {text}" for each, text in zip(varied, texts, strict=True))

@@ -1,7 +1,7 @@
 """The outputs of a batch for people: the table, the gallery and the contact sheet."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,13 +13,13 @@ from tasks.report.comparison import COMPARED, compare, gone
 from tasks.report.contact_sheet import write_contact_sheet
 from tasks.report.gallery.in_full import BatchInFull
 from tasks.report.gallery.page import Page, render
-from tasks.report.gallery.previews import complete_previews
-from tasks.report.gallery.rows import gallery_rows, previews_of
+from tasks.report.gallery.page_pictures import complete_page_pictures
+from tasks.report.gallery.rows import gallery_rows, page_pictures_of
 from tasks.report.saved_table import MissingColumnError, read_summary
 from tasks.report.selection import EVERY_ROW, Selection
 from tasks.report.table import summarize, write_summary
 from tasks.report.table_row import Table
-from tasks.report.varied import Varied, what_varies
+from tasks.report.varied import named_settings
 from tasks.row import Row
 from tasks.store.finished import confirmed
 from tasks.store.managed import INTERRUPTED_MARK, is_marked
@@ -85,8 +85,7 @@ def write_report(
     report = _write_table(summarize(examined.rows, results), manifest, output, seconds_left)
     try:
         remove_finished(results, examined.jobs, output)
-        varied = what_varies(examined.rows)
-        report = write_gallery(report, examined.jobs, results, varied, in_full)
+        report = write_gallery(report, examined, results, in_full)
         emit(GalleryWritten(str(output.gallery)))
     except Exception as error:
         logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
@@ -148,18 +147,16 @@ def remove_finished(
 
 def write_gallery(
     report: BatchReport,
-    jobs: Sequence[Job],
+    examined: Examined,
     results: dict[int, RowResult],
-    varied: Varied,
     in_full: BatchInFull | None = None,
 ) -> BatchReport:
-    """Write the page, the previews that it needs, and the contact sheet of a grid.
+    """Write the page, the pictures that it needs, and the contact sheet of a grid.
 
     Args:
         report: the batch, as far as it is known.
-        jobs: the jobs of the rows that could run.
+        examined: all rows, and the jobs of those that could run.
         results: the results by line.
-        varied: the settings that vary between the rows.
         in_full: what the whole batch would take, if the results are previews. The page then shows
             only the rows that were asked for.
 
@@ -169,14 +166,17 @@ def write_gallery(
     Raises:
         OSError: the output folder cannot be read or written.
     """
-    # A user who stops a batch of thousands of rows does not want to wait for previews.
+    # A user who stops a batch of thousands of rows does not want to wait for small pictures.
     is_stopped = any(result.asked and result.status in STOPPED for result in results.values())
-    wanted = previews_of(jobs, results, may_be_missing=is_stopped)
-    previews = complete_previews(wanted, report.output)
+    wanted = page_pictures_of(examined.jobs, results, may_be_missing=is_stopped)
+    there = complete_page_pictures(wanted, report.output)
     shown = report.table.asked_for if in_full else report.table
     costs = in_full.rows if in_full else {}
-    rows = gallery_rows(shown, jobs, results, previews, report.output, costs)
-    report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output, varied))
+    settings = named_settings(examined.rows)
+    rows = gallery_rows(
+        *(shown, examined.jobs, results, there, report.output, settings), costs=costs
+    )
+    report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output))
     page = Page(
         title=report.manifest,
         made_at=report.table.made_at or datetime.now().astimezone(),

@@ -29,7 +29,7 @@ BYTES_OF_METADATA = 131_072
 BYTES_OF_NUMBER = 24
 """The most that a number takes in a loss curve, with its comma."""
 
-PREVIEW_BYTES_PER_PIXEL = 1.5
+PAGE_BYTES_PER_PIXEL = 1.5
 """The most that a JPEG file of quality 85 takes; noise comes close, photographs take a fifth."""
 
 BYTES_OF_ROW = 16_384
@@ -52,7 +52,7 @@ class DiskUse:
 
     pictures: int = 0
     curves: int = 0
-    previews: int = 0
+    page_pictures: int = 0
     records: int = 0
     checkpoints: int = 0
     style_targets: int = 0
@@ -61,7 +61,7 @@ class DiskUse:
     @property
     def in_output(self) -> int:
         """The bytes in the output folder."""
-        return self.pictures + self.curves + self.previews + self.records + self.checkpoints
+        return self.pictures + self.curves + self.page_pictures + self.records + self.checkpoints
 
 
 _Kind = tuple[str, int, int]
@@ -123,7 +123,7 @@ def disk_use(
     return DiskUse(
         pictures=sum(_on_disk(sizes.of(job)) for job in written),
         curves=sum(_on_disk(curve_bytes(job)) for job in written),
-        previews=_previews(rows),
+        page_pictures=_page_pictures(rows),
         records=len(written) * BYTES_OF_ROW,
         checkpoints=sum(map(_on_disk, checkpoints[:at_once])),
         style_targets=sum(_on_disk(targets_bytes(job)) for job in styles),
@@ -161,7 +161,7 @@ def _octaves(job: Job) -> dict[int, tuple[int, int]]:
     return octave_shapes(*job.shape, job.settings.octaves)
 
 
-def _previews(rows: Iterable[Job]) -> int:
+def _page_pictures(rows: Iterable[Job]) -> int:
     """Return the most bytes of the page's pictures, some of which rows share."""
     contents = {(job.content.sha256, job.shape) for job in rows}
     thumbnails = [job.shape for job in rows]
@@ -171,7 +171,7 @@ def _previews(rows: Iterable[Job]) -> int:
     shapes = [*(shape for _, shape in contents)]
     shapes += [fit(*shape, THUMBNAIL_SIDE) for shape in thumbnails]
     return sum(
-        _on_disk(round(height * width * PREVIEW_BYTES_PER_PIXEL) + 1024) for height, width in shapes
+        _on_disk(round(height * width * PAGE_BYTES_PER_PIXEL) + 1024) for height, width in shapes
     )
 
 

@@ -20,7 +20,7 @@ from nst_core.storage.places import Place, redacted
 from tasks.stopping import AbandonedError, ask_to_abandon, withdraw_request
 from tasks.store.records import remove_failures
 
-PICTURES, CURVES, INTERRUPTED, PREVIEWS = "pictures", "losses", "interrupted", "gallery"
+PICTURES, CURVES, INTERRUPTED, PAGE_PICTURES = "pictures", "losses", "interrupted", "gallery"
 INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS = "intermediates", "plots", "animations", "errors"
 CONTACT_SHEET, GALLERY, SUMMARY, ALL_CURVES = (
     *("contact_sheet.png", "gallery.html", "summary", "loss_curves"),
@@ -28,7 +28,7 @@ CONTACT_SHEET, GALLERY, SUMMARY, ALL_CURVES = (
 INTERNAL, RUN_LOG, MANIFEST = ".nst-batch", "run.log", "manifest.csv"
 
 MANAGED_FOLDERS = (
-    *(CURVES, INTERRUPTED, PREVIEWS, INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS, INTERNAL),
+    *(CURVES, INTERRUPTED, PAGE_PICTURES, INTERMEDIATES, PLOTS, ANIMATIONS, ERRORS, INTERNAL),
 )
 """Folders below the output folder in which runs replace and remove files of earlier runs."""
 
@@ -139,9 +139,9 @@ class OutputFolder:
         return self.root / CONTACT_SHEET
 
     @property
-    def previews(self) -> Place:
-        """The folder of the page's small pictures, and contents at the size of results."""
-        return self.root / PREVIEWS
+    def page_pictures(self) -> Place:
+        """The folder of the page's thumbnails, and of contents at the size of results."""
+        return self.root / PAGE_PICTURES
 
     @property
     def manifest(self) -> Place:

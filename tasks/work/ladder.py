@@ -125,6 +125,7 @@ def needed_memory(job: Job, device: str, rung: Rung = Rung()) -> int:
         regions=job.content.mask.regions,
         tiles=rung.tiles,
         is_frame=job.previous is not None,
+        file_shape=job.file_shape if settings.enlarge_result else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The files of a finished row: its picture, its loss curve, and the page's previews of it."""
+"""The files of a finished row: its picture, its loss curve, and the page's pictures of it."""
 
 import math
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from nst_core.transfer.identity import style_digest
 from nst_core.transfer.losses.terms import loss_name
 from nst_core.transfer.warnings import warnings_of_losses
 from tasks.job import Job
-from tasks.report.gallery.previews import keep_content, keep_thumbnail
+from tasks.report.gallery.page_pictures import keep_content, keep_thumbnail
 from tasks.store.curves import Point, curve_csv
 from tasks.store.file_reference import FileReference
 from tasks.store.output_folder import OutputFolder
@@ -45,7 +45,7 @@ def write_results(
     seconds: float,
     degraded: str = "",
 ) -> PictureRecord:
-    """Write the picture, its curve and the page's previews of it; return the picture's record."""
+    """Write the picture, its curve and the page's pictures of it; return the picture's record."""
     from nst_core.devices import peak_memory_mb
 
     facts = {**_facts(job, outcome), "degraded": degraded}
@@ -53,7 +53,7 @@ def write_results(
     picture = format_of(job.output).encode(contents)
     curve_file = FileReference.write(output.curve(job.output), curve_csv(curve))
     file = FileReference.write(output.picture(job.output), picture)
-    _write_previews(job, content, from_levels(outcome.pixels), file, output)
+    _write_page_pictures(job, content, from_levels(outcome.pixels), file, output)
     # No record may survive a power failure that its files do not survive.
     make_durable(file.path, curve_file.path)
     return PictureRecord(
@@ -90,7 +90,7 @@ def _contents(job: Job, content: Picture, outcome: "Outcome", facts: dict[str, A
     )
 
 
-def _write_previews(
+def _write_page_pictures(
     job: Job,
     content: Picture,
     pixels: NDArray[np.float32],

@@ -147,7 +147,7 @@ def test_a_tiff_result_is_shown_on_the_page_as_a_file_that_browsers_show(
 ) -> None:
     run(photographs, {"tiff": ROWS["tiff"]})
     page = (photographs.output / "gallery.html").read_text()
-    shown = [*OutputFolder(photographs.output).previews.glob("contents/*.jpg")]
+    shown = [*OutputFolder(photographs.output).page_pictures.glob("contents/*.jpg")]
     sizes = []
     for path in shown:
         with Image.open(path) as image:

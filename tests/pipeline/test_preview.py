@@ -55,3 +55,40 @@ def test_previews_and_results_do_not_share_a_folder(batch: Batch, comes_first: s
     with pytest.raises(PreviewFolderError, match=f"found .*{comes_first}"):
         batch.run(HEADER, *ROWS, preview=second)[0].result()
     pd.testing.assert_frame_equal(pd.read_csv(batch.output / "summary.csv"), before)
+
+
+WALK = ("content", "style", "output", "sequence")
+FRAMES = tuple((f"{number}.png", "s.png", f"w{number}", "walk") for number in (1, 2, 3))
+
+
+def test_frames_are_previewed_with_the_frames_before_them_at_the_same_size(
+    batch: Batch, computed: list[str]
+) -> None:
+    for number in (1, 2, 3):
+        write_picture(batch.folder / f"{number}.png", 10 + number, 48, 64)
+    previews = batch.folder / "previews"
+    _, table = batch.run(WALK, *FRAMES, output=previews, preview=24, settings={"size": 48})
+    assert list(table["status"]) == ["done"] * 3
+    assert set(zip(table["width"], table["height"], strict=True)) == {(24, 18)}
+    assert table["temporal_loss"].isna().tolist() == [True, False, False]
+    assert [text.split(",")[0] for text in costs(previews)] == [
+        "in full: 48 \N{MULTIPLICATION SIGN} 36"
+    ] * 3
+    # They are what a sequence of this size is: each frame continues the small one before it.
+    small = batch.folder / "small"
+    _, expected = batch.run(WALK, *FRAMES, output=small, settings={"size": 24})
+    assert list(table["key"]) == list(expected["key"])
+    for _, _, name, _ in FRAMES:
+        found, wanted = (folder / "pictures" / f"{name}.png" for folder in (previews, small))
+        with Image.open(found) as ours, Image.open(wanted) as theirs:
+            assert ours.tobytes() == theirs.tobytes()
+    computed.clear()
+    write_picture(batch.folder / "2.png", 99, 48, 64)
+    _, table = batch.run(WALK, *FRAMES, output=previews, preview=24, settings={"size": 48})
+    assert list(table["status"]) == ["cached", "done", "done"]
+    assert computed.count("row") == 2
+    # Alone, a frame needs the frame before it, whose preview is there.
+    _, table = batch.run(
+        WALK, *FRAMES, output=previews, preview=24, only="3", refresh=True, settings={"size": 48}
+    )
+    assert list(table["status"]) == ["cached", "done", "cached"]

@@ -1,4 +1,4 @@
-"""Outputs for people: intermediates, previews, comparison, and what a stopped run keeps."""
+"""Outputs for people: intermediates, pages, comparison, and what a stopped run keeps."""
 
 import os
 import signal
@@ -57,12 +57,12 @@ def test_a_row_that_is_made_again_has_only_its_new_intermediates(batch: Batch) -
     assert files_of(batch, "intermediates") == ["a_s/.p.part", "a_s/x/000000.png"]
 
 
-def test_all_pictures_have_previews_and_old_previews_are_removed(batch: Batch) -> None:
+def test_the_page_has_pictures_of_all_rows_and_no_old_ones(batch: Batch) -> None:
     batch.run(HEADER, ("a.png", "s.png"), ("b.png", "s.png"), ("missing.png", "t.png"))
     names = files_of(batch, "gallery")
     assert len([name for name in names if name.startswith("thumbnails/")]) == 2 + 1 + 2
     assert len([name for name in names if name.startswith("contents/")]) == 2
-    # Missing previews, as in batches of an older version, are made.
+    # Missing ones, as in batches of an older version, are made.
     for name in names:
         (batch.output / "gallery" / name).unlink()
     batch.run(HEADER, ("a.png", "s.png"), ("b.png", "s.png"))
@@ -144,13 +144,15 @@ def test_pictures_of_the_user_among_intermediates_are_kept(batch: Batch) -> None
     assert files_of(batch, "intermediates") == sorted([*numbers, *moved])
 
 
-def test_an_unwritable_preview_fails_no_row(batch: Batch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unwritable_picture_of_the_page_fails_no_row(
+    batch: Batch, caplog: pytest.LogCaptureFixture
+) -> None:
     batch.output.mkdir()
     (batch.output / "gallery").write_text("no folder")
     state, table = batch.run(HEADER, ("a.png", "s.png"))
     assert state.is_completed()
     assert list(table["status"]) == ["done"]
-    assert "a preview cannot be written" in caplog.text
+    assert "a picture of the page cannot be written" in caplog.text
 
 
 def test_an_unwritable_page_gives_a_warning_and_fails_no_row(

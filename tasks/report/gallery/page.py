@@ -6,8 +6,9 @@ Content-Security-Policy allows only these two, by their hashes. It can be read w
 
 import base64
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
@@ -25,9 +26,9 @@ from tasks.report.gallery.drawn import (
     share_text,
 )
 from tasks.report.gallery.in_full import BatchInFull, InFull
-from tasks.report.gallery.setting_values import SettingValues, Value, places_of, varied
 from tasks.report.shown_terms import MAIN_TERMS, label_of
 from tasks.report.table_row import CHANGES, Change
+from tasks.report.varied import Value, VariedSetting, what_varies
 from tasks.store.statuses import STATUSES, UNDONE, Status
 
 SHOWN_CHANGES = [change for change in CHANGES if change not in ("", "same")]
@@ -84,7 +85,7 @@ class GalleryRow:
         style: the first style, with the names of all.
         styles: the styles that have a weight, each with its own name; empty if the row names one.
         blend: the weights of the styles, as text; empty if there are none.
-        settings: those of the row, by name; empty if they are not known.
+        settings: those that may vary between rows, by name; empty if they are not known.
         in_full: what the row of a preview would take in full; None on other pages.
         result: None if there is no picture; for an `interrupted` row, the best picture so far.
         width, height: the size of the result, in pixels.
@@ -164,15 +165,15 @@ class Page:
     preview: BatchInFull | None = None
 
     @property
-    def varied(self) -> tuple[SettingValues, ...]:
+    def varied(self) -> tuple[VariedSetting, ...]:
         """The settings that vary between the rows."""
-        return varied([row.settings for row in self.rows])
+        return what_varies(row.settings for row in self.rows)
 
     @property
     def sorts(self) -> dict[str, str]:
         """The orders of rows, by their names in the page's URL, with what they are called."""
-        of_settings = {name: text for each in self.varied for name, text in each.sorts.items()}
-        return {**SORTS, **(SORT_BY_COST if self.preview else {}), **of_settings}
+        by_cost = SORT_BY_COST if self.preview else {}
+        return {**SORTS, **by_cost, **dict(pair for each in self.varied for pair in _sorts(each))}
 
     @property
     def rows_to_show(self) -> list[GalleryRow]:
@@ -231,7 +232,7 @@ def render(page: Page) -> str:
         style=Markup(style),
         script=Markup(script),
         varied=page.varied,
-        places_of=places_of,
+        places_of=_places_of,
         sorts=page.sorts,
         undone=UNDONE,
         main_terms=MAIN_TERMS,
@@ -240,6 +241,18 @@ def render(page: Page) -> str:
         curve_lines=curve_lines,
         curve_box=f"0 0 {CURVE_WIDTH} {CURVE_HEIGHT}",
     )
+
+
+def _sorts(varied: VariedSetting) -> Iterator[tuple[str, str]]:
+    """Yield the orders of rows by a setting: their names in the page's URL, and for people."""
+    numbers = {"up": "lowest first", "down": "highest first"}
+    for way, text in (numbers if varied.is_number else {"up": "in order"}).items():
+        yield f"setting.{varied.name}-{way}", f"{varied.label}, {text}"
+
+
+def _places_of(settings: Mapping[str, Value], those: Iterable[VariedSetting]) -> str:
+    """Return, as JSON, the place of a row's value of each setting among all values of it."""
+    return json.dumps([each.values.index(each.text_of(settings)) for each in those])
 
 
 def _part(name: str) -> str:

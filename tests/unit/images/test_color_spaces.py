@@ -108,7 +108,7 @@ def test_only_pictures_in_color_have_colors_to_keep() -> None:
     assert [kept_profile(P3_PROFILE, mode) for mode in ("L", "P", "CMYK", "F")] == [b""] * 4
 
 
-def test_previews_of_a_wide_space_are_srgb() -> None:
+def test_page_pictures_of_a_wide_space_are_srgb() -> None:
     found = as_srgb(PIXELS, P3_PROFILE)
     assert np.abs(found - p3_to_srgb(PIXELS)).max() < 4 / 255
     assert as_srgb(PIXELS, b"") is PIXELS

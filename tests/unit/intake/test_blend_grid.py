@@ -8,12 +8,15 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from flows.cli.commands.pairs import write_pairs
+from flows.cli.commands.pairs import write_pairs, write_rows
 from flows.cli.terminal import Terminal
 from nst_core.networks.store import WeightStore
+from nst_core.transfer.presets import Overrides
 from tasks.intake.blend_grid import blend_grid, blended_rows
 from tasks.intake.encoders import encoders_of
 from tasks.intake.examine import examine_rows
+from tasks.intake.layout.layout import Layout
+from tasks.intake.layout.sweep import Sweep
 from tasks.intake.manifest import read_manifest
 from tasks.report import contact_sheet as module
 from tasks.report.contact_sheet import is_grid, side_of_square
@@ -67,12 +70,29 @@ def test_a_manifest_of_blends_can_run(tmp_path: Path, capsys: pytest.CaptureFixt
     with (tmp_path / "m.csv").open(newline="") as file:
         written = [*csv.DictReader(file)]
     assert [each["output"] for each in written] == [
-        *("p 1_a; b1.00.png", "p 1_a; b0.50+c0.50.png", "p 1_c1.00.png")
+        *("p 1_a; b1.00", "p 1_a; b0.50+c0.50", "p 1_c1.00")
     ]
     rows = read_manifest(tmp_path / "m.csv")
     examined = examine_rows(rows, encoders_of(rows, WeightStore(tmp_path)), max_pixels=10**6)
     assert examined.faults == ()
     assert [job.style_name for job in examined.jobs] == ["a; b.png", "a; b.png; c.png", "c.png"]
+    assert [job.output for job in examined.jobs] == [f"{each['output']}.png" for each in written]
+
+
+def test_the_format_of_blends_is_that_of_the_batch_or_of_their_rows(tmp_path: Path) -> None:
+    for seed, name in enumerate(("photos/a.jpg.png", "art/b.png", "art/c.tif.png")):
+        write_picture(tmp_path / name, seed)
+    # Names of pictures that look like other formats decide nothing.
+    names = ["a.jpg_b1.00", "a.jpg_b0.50+c.tif0.50", "a.jpg_c.tif1.00"]
+    assert write(tmp_path, 3) == 0
+    rows = read_manifest(tmp_path / "m.csv", Overrides(format="jpeg"))
+    assert [row.output for row in rows] == [f"{name}.jpg" for name in names]
+    contents, styles = (str(tmp_path / name) for name in ("photos", "art"))
+    layout = Layout((contents,), (styles,), sweep=Sweep({"format": ("webp",)}))
+    assert write_rows(Terminal(), layout, tmp_path / "webp.csv", blend_steps=3) == 0
+    rows = read_manifest(tmp_path / "webp.csv")
+    assert [row.output for row in rows] == [f"{name}.webp" for name in names]
+    assert all(not row.faults for row in rows)
 
 
 @pytest.mark.parametrize("count", [1, 5])

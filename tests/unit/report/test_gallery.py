@@ -20,7 +20,7 @@ from tasks.report.gallery.drawn import (
     loss_text,
     share_text,
 )
-from tasks.report.gallery.page import Page, Shown, render
+from tasks.report.gallery.page import SORTS, Page, Shown, render
 from tasks.report.shown_terms import label_of
 from tests.gallery_rows import row
 
@@ -286,3 +286,16 @@ def test_a_card_without_any_picture_keeps_the_place_of_its_pictures() -> None:
         html = page(row(**facts))
         assert html.count('<div class="pictures empty">') == count
         assert html.count('<div class="pictures') == 1
+
+
+def test_rows_can_be_sorted_by_numbers_both_ways_and_by_texts_one_way() -> None:
+    rows = tuple(
+        row(line=2 + at, settings={"size": size, "clip": clip})
+        for at, (size, clip) in enumerate(((512, "end"), (64, "always")))
+    )
+    shown = Page("night.csv", datetime.now(UTC), rows)
+    assert shown.sorts.items() - SORTS.items() == {
+        ("setting.size-up", "size, lowest first"),
+        ("setting.size-down", "size, highest first"),
+        ("setting.clip-up", "clip, in order"),
+    }

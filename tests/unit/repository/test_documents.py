@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.app import app
+
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]
 TESTS = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
@@ -46,3 +48,15 @@ def test_every_picture_of_the_documents_is_shown() -> None:
     shown = {target for document in DOCUMENTS for target in targets_in(document)}
     names = {Path(target).name for target in shown}
     assert {path.name for path in (ROOT / "docs" / "pictures").iterdir()} <= names
+
+
+COMMANDS = {name for name in app if not name.startswith("-")}
+
+
+def test_the_lists_of_commands_are_complete() -> None:
+    (listed,) = re.findall(
+        r"^\* The commands are (.+?)\.$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M | re.S
+    )
+    assert {name.removeprefix("nst-batch ") for name in re.findall("`(.+?)`", listed)} == COMMANDS
+    rows = re.findall(r"^\| `nst-batch ([a-z]+)", (ROOT / "README.md").read_text("utf-8"), re.M)
+    assert {*rows} == COMMANDS

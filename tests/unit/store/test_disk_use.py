@@ -36,7 +36,7 @@ def test_the_bounds_hold_for_pictures_that_cannot_be_compressed() -> None:
     transparent = job_of_size(200, keep_alpha=True)
     size = len(encode_png(NOISE, NOISE[..., 0] / np.float32(255)))
     assert 0.9 * none.of(transparent) < size <= none.of(transparent)
-    assert len(encode_jpeg(NOISE)) <= module.PREVIEW_BYTES_PER_PIXEL * 200**2
+    assert len(encode_jpeg(NOISE)) <= module.PAGE_BYTES_PER_PIXEL * 200**2
 
 
 def test_sizes_are_learned_from_finished_pictures(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_all_files_of_a_batch_are_counted() -> None:
     assert disk_use([small, large], [], [], [], 2).checkpoints > both.checkpoints
     assert both.style_targets == alone.style_targets > 0
     assert disk_use([], [large], [], [], 1).pictures == alone.pictures, "a copy takes as much"
-    parts = (both.pictures, both.curves, both.previews, both.records, both.checkpoints)
+    parts = (both.pictures, both.curves, both.page_pictures, both.records, both.checkpoints)
     assert all(parts)
     assert both.in_output == sum(parts)
     assert (both.pictures % BLOCK, disk_use([], [], [], [], 1).in_output) == (0, 0)

@@ -81,7 +81,7 @@ def test_every_place_of_the_layout_except_pictures_is_managed(tmp_path: Path) ->
         *(output.curve("a.png"), output.intermediate("a.png", 1), output.interrupted("a.png")),
         *(output.plot("a.png", ".svg"), output.all_curves(".png")),
         *(output.animation("a.png", ".gif"), output.gallery, output.contact_sheet),
-        *(output.run_log, output.summary(), output.previews / "a", output.error("a.png")),
+        *(output.run_log, output.summary(), output.page_pictures / "a", output.error("a.png")),
         *(output.records / "a", output.moving("a"), output.lock_file, output.libraries_log),
     ]
     assert all(map(ManagedPlaces(output).name_at, named))

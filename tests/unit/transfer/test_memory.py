@@ -1,12 +1,16 @@
 """The estimate of a row's memory."""
 
+import os
+import subprocess
+import sys
 from itertools import pairwise, product
+from pathlib import Path
 
 import pytest
 
 from nst_core.networks import CATALOGUE
 from nst_core.networks.topology import Topology
-from nst_core.transfer.memory import peak_memory
+from nst_core.transfer.memory import FILE_BYTES, peak_memory
 from nst_core.transfer.presets import resolve
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.tiles.grid import Tiles
@@ -19,6 +23,7 @@ def peak(
     size: int = 512,
     shape: tuple[int, int] = (0, 0),
     tiles: Tiles | None = None,
+    file_shape: tuple[int, int] | None = None,
     **choices: object,
 ) -> int:
     """Return the estimate for a square picture of a size, or for a picture of a shape."""
@@ -26,8 +31,11 @@ def peak(
     settings = resolve({**choices, "size": size})
     topology = CATALOGUE[settings.encoder].topology
     return peak_memory(
-        topology, settings, shape if any(shape) else (size, size), **ways, tiles=tiles
-    )  # type: ignore[arg-type]
+        *(topology, settings, shape if any(shape) else (size, size)),
+        **ways,  # type: ignore[arg-type]
+        tiles=tiles,
+        file_shape=file_shape,
+    )
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -133,3 +141,47 @@ def test_tiles_need_less_and_fewer_steps_in_memory_still_less(encoder: str) -> N
         assert needed == sorted(needed, reverse=True)
     # A photograph of three to two, with TensorFlow's own memory, in 12 GB.
     assert peak(8192, (5461, 8192), encoder="compact", tiles=Tiles(pairs=3)) < 11.3e9
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_file_that_is_enlarged_decides_the_peak_and_no_other_does(depth: int) -> None:
+    choices = {"depth": depth, "size": 256}
+    for tiles in (None, Tiles(pairs=3)):
+        assert peak(**choices, tiles=tiles) == peak(size=256, tiles=tiles)
+    large, larger = (peak(**choices, file_shape=(side, 4000)) for side in (3000, 6000))
+    assert larger - large == FILE_BYTES[depth] * 3000 * 4000
+    assert peak(**choices, file_shape=(6000, 4000), on_gpu=True) == peak(**choices, on_gpu=True)
+
+
+WRITE = """
+import sys
+from pathlib import Path
+import numpy as np
+from nst_core.images.resize import enlarged
+from nst_core.images.write import Contents, format_named
+
+def memory(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(name))
+
+written, depth, side = format_named(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+draw = np.random.default_rng(0)
+small, alpha = (draw.random((300, 300, *more), dtype=np.float32) for more in ((3,), ()))
+written.encode(Contents(small[:32, :32], depth=depth))
+before = memory("VmRSS:")
+pixels, alpha = (enlarged(each, side, side, depth=depth) for each in (small, alpha))
+written.encode(Contents(pixels, alpha, depth=depth))
+print(memory("VmHWM:") - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells a process's peak")
+@pytest.mark.parametrize(("name", "depth"), [("tiff", 16), ("webp", 8)])
+def test_a_file_takes_about_as_much_as_is_counted(name: str, depth: int) -> None:
+    side = 2500
+    command = [sys.executable, "-c", WRITE, name, str(depth), str(side)]
+    root = str(Path(__file__).parents[3])
+    environment = os.environ | {"PYTHONPATH": root}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    counted = FILE_BYTES[depth] * side * side
+    assert 0.6 * counted < int(done.stdout) < 1.2 * counted

@@ -312,3 +312,14 @@ def test_the_largest_size_just_fits() -> None:
     assert largest_size(square, "CPU:0", 101**2 - 1) == 100
     assert largest_size(square, "CPU:0", 16**2) == 16
     assert largest_size(square, "CPU:0", 16**2 - 1) is None
+
+
+def test_the_file_of_an_enlarged_result_counts_on_every_rung() -> None:
+    plain, enlarged = (
+        job(Settings(size=256, octaves=2, depth=16, enlarge_result=wanted))
+        for wanted in (False, True)
+    )
+    for rung in (Rung(), Rung(left_out=1)):
+        found = [needed_memory(each, "CPU:0", rung) for each in (plain, enlarged)]
+        assert found[0] < 400e6 < 600e6 < found[1], "with 360 MB for the file of 6 megapixels"
+    assert needed_memory(enlarged, "GPU:0") == needed_memory(plain, "GPU:0")

@@ -1,4 +1,4 @@
-"""Previews: made once, by content, and removed when nothing shows them."""
+"""The pictures of the page: made once, by content, and removed when nothing shows them."""
 
 import logging
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from upath import UPath
 from nst_core.images.read import examine, load
 from nst_core.storage.files import list_files, read_whole, write_atomic
 from nst_core.storage.places import Place
-from tasks.report.gallery.previews import (
+from tasks.report.gallery.page_pictures import (
     THUMBNAIL_SIDE,
-    Preview,
-    complete_previews,
+    PagePicture,
+    complete_page_pictures,
     content_name,
     keep_content,
     keep_thumbnail,
@@ -36,15 +36,17 @@ def output(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     folder.fs.store.clear()
 
 
-def preview(source: Path, name: str = "thumbnails/a.jpg") -> Preview:
-    return Preview(name, source, examine(source).sha256, max_pixels=10**6)
+def of(source: Path, name: str = "thumbnails/a.jpg") -> PagePicture:
+    return PagePicture(name, source, examine(source).sha256, max_pixels=10**6)
 
 
 def test_a_thumbnail_is_small_and_shows_the_picture(output: Place, tmp_path: Path) -> None:
     picture = load(write_picture(tmp_path / "a.png", 1, height=600, width=800))
     keep_thumbnail(OutputFolder(output), picture.sha256, picture.rgb)
     path = tmp_path / "thumbnail.jpg"
-    path.write_bytes(read_whole(OutputFolder(output).previews / thumbnail_name(picture.sha256)))
+    path.write_bytes(
+        read_whole(OutputFolder(output).page_pictures / thumbnail_name(picture.sha256))
+    )
     assert Image.open(path).format == "JPEG"
     assert Image.open(path).size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE * 3 // 4)
     small = load(tmp_path / "a.png", size=THUMBNAIL_SIDE).rgb
@@ -55,41 +57,43 @@ def test_a_content_has_the_size_of_its_result(output: Place, tmp_path: Path) -> 
     picture = load(write_picture(tmp_path / "a.png", 1, height=60, width=90))
     keep_content(OutputFolder(output), picture.sha256, picture.rgb)
     assert content_name(picture.sha256, (60, 90)).endswith("_90x60.jpg")
-    assert list_files(OutputFolder(output).previews) == {content_name(picture.sha256, (60, 90))}
+    assert list_files(OutputFolder(output).page_pictures) == {
+        content_name(picture.sha256, (60, 90))
+    }
 
 
-def test_only_missing_previews_are_made(output: Place, tmp_path: Path) -> None:
+def test_only_missing_pictures_are_made(output: Place, tmp_path: Path) -> None:
     source = write_picture(tmp_path / "a.png", 1)
-    assert complete_previews([preview(source)], OutputFolder(output)) == {"thumbnails/a.jpg"}
-    made = read_whole(OutputFolder(output).previews / "thumbnails/a.jpg")
+    assert complete_page_pictures([of(source)], OutputFolder(output)) == {"thumbnails/a.jpg"}
+    made = read_whole(OutputFolder(output).page_pictures / "thumbnails/a.jpg")
     source.unlink()
-    assert complete_previews([preview(write_picture(source, 2))], OutputFolder(output)) == {
+    assert complete_page_pictures([of(write_picture(source, 2))], OutputFolder(output)) == {
         "thumbnails/a.jpg"
     }
-    assert read_whole(OutputFolder(output).previews / "thumbnails/a.jpg") == made
+    assert read_whole(OutputFolder(output).page_pictures / "thumbnails/a.jpg") == made
 
 
-def test_previews_that_nothing_shows_anymore_are_removed(output: Place, tmp_path: Path) -> None:
+def test_pictures_that_nothing_shows_anymore_are_removed(output: Place, tmp_path: Path) -> None:
     source = write_picture(tmp_path / "a.png", 1)
     old, new = (thumbnail_name(digit * 64) for digit in "ab")
     content = content_name("c" * 64, (30, 40))
-    complete_previews([preview(source, name) for name in (old, new, content)], OutputFolder(output))
+    complete_page_pictures([of(source, name) for name in (old, new, content)], OutputFolder(output))
     # Somebody may keep pictures in a folder of that name.
     own = {"thumbnails/anna.jpg", "holiday/anna.jpg", "contents/anna_30x40.jpg", f"deep/{old}"}
     for name in own:
-        write_atomic(OutputFolder(output).previews / name, b"own")
-    complete_previews([preview(source, new)], OutputFolder(output))
-    assert list_files(OutputFolder(output).previews) == {new, *own}
+        write_atomic(OutputFolder(output).page_pictures / name, b"own")
+    complete_page_pictures([of(source, new)], OutputFolder(output))
+    assert list_files(OutputFolder(output).page_pictures) == {new, *own}
 
 
-def test_optional_previews_are_kept_but_not_made(output: Place, tmp_path: Path) -> None:
+def test_optional_pictures_are_kept_but_not_made(output: Place, tmp_path: Path) -> None:
     source = write_picture(tmp_path / "a.png", 1)
-    optional = replace(preview(source), may_be_missing=True)
-    assert complete_previews([optional], OutputFolder(output)) == set()
-    assert complete_previews([optional, preview(source), optional], OutputFolder(output)) == {
+    optional = replace(of(source), may_be_missing=True)
+    assert complete_page_pictures([optional], OutputFolder(output)) == set()
+    assert complete_page_pictures([optional, of(source), optional], OutputFolder(output)) == {
         optional.name
     }
-    assert complete_previews([optional], OutputFolder(output)) == {optional.name}
+    assert complete_page_pictures([optional], OutputFolder(output)) == {optional.name}
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed", "cut"])
@@ -97,7 +101,7 @@ def test_a_picture_that_cannot_be_shown_only_gives_a_warning(
     output: Place, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = write_picture(tmp_path / "broken.png", 1)
-    wanted = [preview(broken), preview(write_picture(tmp_path / "b.png", 2), "thumbnails/b.jpg")]
+    wanted = [of(broken), of(write_picture(tmp_path / "b.png", 2), "thumbnails/b.jpg")]
     if damage == "missing":
         broken.unlink()
     elif damage == "changed":
@@ -105,5 +109,5 @@ def test_a_picture_that_cannot_be_shown_only_gives_a_warning(
     else:
         broken.write_bytes(broken.read_bytes()[:-50])
     with caplog.at_level(logging.WARNING):
-        assert complete_previews(wanted, OutputFolder(output)) == {"thumbnails/b.jpg"}
+        assert complete_page_pictures(wanted, OutputFolder(output)) == {"thumbnails/b.jpg"}
     assert str(broken) in caplog.text

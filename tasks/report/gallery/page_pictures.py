@@ -1,4 +1,4 @@
-"""The page's JPEG files: small pictures, and contents at the size of their results.
+"""The page's JPEG files: thumbnails, and contents at the size of their results.
 
 Each is named after what it shows, so that rows and runs share it and none is made twice.
 """
@@ -22,15 +22,15 @@ from nst_core.storage.places import Place, redacted
 from tasks.store.output_folder import THUMBNAIL_SIDE, OutputFolder
 from tasks.store.records import PictureRecord
 
-logger = logging.getLogger("nst_batch.previews")
+logger = logging.getLogger("nst_batch.page_pictures")
 
 
 @dataclass(frozen=True)
-class Preview:
+class PagePicture:
     """A file of the page, and the picture that it shows.
 
     Attributes:
-        name: the name of the file in the folder of previews.
+        name: the name of the file in the folder of the page's pictures.
         source: where the picture is.
         sha256: of the picture as it was examined; empty if any picture will do.
         max_pixels, size, enlarge: see `nst_core.images.read.load`.
@@ -101,14 +101,16 @@ def _write_or_warn(output: OutputFolder, name: str, rgb: NDArray[np.float32]) ->
     try:
         _write(output, name, rgb)
     except OSError as error:
-        logger.warning("a preview cannot be written: %s: %s", error.filename, error.strerror)
+        logger.warning(
+            "a picture of the page cannot be written: %s: %s", error.filename, error.strerror
+        )
 
 
 def _write(output: OutputFolder, name: str, rgb: NDArray[np.float32]) -> None:
-    write_atomic(output.previews / name, encode_jpeg(rgb))
+    write_atomic(output.page_pictures / name, encode_jpeg(rgb))
 
 
-def complete_previews(wanted: Iterable[Preview], output: OutputFolder) -> set[str]:
+def complete_page_pictures(wanted: Iterable[PagePicture], output: OutputFolder) -> set[str]:
     """Make the files that do not exist yet, and remove those that are no longer wanted.
 
     Returns:
@@ -118,40 +120,40 @@ def complete_previews(wanted: Iterable[Preview], output: OutputFolder) -> set[st
     Raises:
         OSError: the folder cannot be read.
     """
-    # Of two previews with the same name, the one that must exist takes precedence.
-    previews = {
-        preview.name: preview
-        for preview in sorted(wanted, key=lambda preview: not preview.may_be_missing)
+    # Of two pictures with the same name, the one that must exist takes precedence.
+    pictures = {
+        picture.name: picture
+        for picture in sorted(wanted, key=lambda picture: not picture.may_be_missing)
     }
-    there = list_files(output.previews)
-    for name in filter(OURS.fullmatch, there - previews.keys()):
-        remove(output.previews / name)
+    there = list_files(output.page_pictures)
+    for name in filter(OURS.fullmatch, there - pictures.keys()):
+        remove(output.page_pictures / name)
     missing = [
-        preview
-        for name, preview in previews.items()
-        if name not in there and not preview.may_be_missing
+        picture
+        for name, picture in pictures.items()
+        if name not in there and not picture.may_be_missing
     ]
     with ThreadPoolExecutor(MAX_DECODING_THREADS) as pool:
-        made = pool.map(lambda preview: _is_made(preview, output), missing)
-        return (there & previews.keys()) | {
-            preview.name for preview, is_made in zip(missing, made, strict=True) if is_made
+        made = pool.map(lambda picture: _is_made(picture, output), missing)
+        return (there & pictures.keys()) | {
+            picture.name for picture, is_made in zip(missing, made, strict=True) if is_made
         }
 
 
-def _is_made(preview: Preview, output: OutputFolder) -> bool:
+def _is_made(picture: PagePicture, output: OutputFolder) -> bool:
     try:
-        picture = load(
-            preview.source,
-            size=preview.size,
-            enlarge=preview.enlarge,
-            max_pixels=preview.max_pixels,
+        loaded = load(
+            picture.source,
+            size=picture.size,
+            enlarge=picture.enlarge,
+            max_pixels=picture.max_pixels,
             warn=False,
         )
-        if preview.sha256 not in ("", picture.sha256):
+        if picture.sha256 not in ("", loaded.sha256):
             raise PictureError(
-                f"{redacted(preview.source)}: the picture changed while the batch ran."
+                f"{redacted(picture.source)}: the picture changed while the batch ran."
             )
-        _write(output, preview.name, picture.rgb)
+        _write(output, picture.name, loaded.rgb)
     except (PictureError, OSError) as error:
         logger.warning("not shown in the gallery: %s", error)
         return False
