@@ -15,8 +15,8 @@ Weights = Mapping[str, NDArray[np.float32]]
 """`<convolution>.weight` (height, width, in / groups, out) and `<convolution>.bias` (out,)."""
 
 
-Precision = Literal["float32", "bfloat16"]
-"""The type of numbers in which an encoder computes; what it returns is always float32."""
+Precision = Literal["float32", "bfloat16", "float64"]
+"""The type of numbers in which an encoder computes; what it returns has the type of its pixels."""
 
 
 @dataclass(frozen=True, eq=False)

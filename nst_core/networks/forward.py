@@ -23,7 +23,8 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
         taps: layer names; the layers after the last of them are not computed.
 
     Returns:
-        The activations by layer name, float32 (height / stride, width / stride, channels).
+        The activations by layer name, (height / stride, width / stride, channels), of the same type
+        as the pixels, whatever the encoder's precision is.
 
     Raises:
         ValueError: the encoder has no such layer.

@@ -49,9 +49,10 @@ WEIGHTS_OF_REGION = 4
 """Arrays of one channel of the size of the picture that the weights of a region take: at the size
 of the result, and at each style layer."""
 
-TILED_PICTURES: dict[OptimizerName, float] = {"adam": 11, "lbfgs": 12}
+TILED_PICTURES: dict[OptimizerName, float] = {"adam": 13.5, "lbfgs": 12}
 """The same for rows that are computed tile by tile, without the history of L-BFGS. There, these
-arrays are nearly all of the memory, so the number was measured apart."""
+arrays are nearly all of the memory, so the number was measured apart: with Adam at 8192 px, where
+the peak comes as the last octave begins. The history of L-BFGS is still empty at that moment."""
 
 PAIRS = 10
 """How many earlier steps L-BFGS remembers, unless memory is short."""

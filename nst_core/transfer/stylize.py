@@ -171,7 +171,7 @@ def _through(
     last = max(shapes)
     if checkpoint and checkpoint.octave not in shapes:
         raise CheckpointError(f"found octave {checkpoint.octave}, expected one of {[*shapes]}")
-    pixels, totals = start, checkpoint.before if checkpoint else Totals(0, 0, 0)
+    totals = checkpoint.before if checkpoint else Totals(0, 0, 0)
     report: Any = None
     for index, shape in shapes.items():
         if checkpoint and index < checkpoint.octave:
@@ -181,16 +181,20 @@ def _through(
             reports = task.resume(checkpoint)
             report = next(reports)
         else:
-            pixels = pixels if pixels.shape[:2] == shape else resize(pixels, *shape)
-            reports = task.reports(pixels, before=report)
+            reports = task.reports(_at(shape, report.pixels if report else start), report)
         for report in reports:
             yield _iterate(report, totals, shapes, index, steps)
             if is_enough() and not (report.stop_reason and index == last):
                 task = task if index == last else prepare(last, shapes[last])
-                pixels = report.pixels if index == last else resize(report.pixels, *shapes[last])
+                pixels = _at(shapes[last], report.pixels)
                 return _End(task, pixels, totals.plus(report.totals), ENDED_EARLY)
-        pixels, totals = report.pixels, totals.plus(report.totals)
-    return _End(task, pixels, totals, report.stop_reason)
+        totals = totals.plus(report.totals)
+    return _End(task, report.pixels, totals, report.stop_reason)
+
+
+def _at(shape: tuple[int, int], pixels: Pixels) -> Pixels:
+    """Return a picture at this height and width; the same object if it has them already."""
+    return pixels if pixels.shape[:2] == shape else resize(pixels, *shape)
 
 
 def _iterate(

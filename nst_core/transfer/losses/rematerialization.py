@@ -49,7 +49,7 @@ def rematerialized(
     for block in encoder.topology.blocks({*kept, *centers, *others}):
         # TensorFlow runs a block again once it knows the gradient of the first of these values.
         # That of the block's result comes first in them, and is the last to be known.
-        run = tf.recompute_grad(partial(_run, encoder, block, kept, centers, others))
+        run = tf.recompute_grad(partial(_run, encoder, block, pixels.dtype, kept, centers, others))
         current, of_block, grams_of_block, statistics_of_block = run(current)
         activations |= of_block
         grams |= grams_of_block
@@ -60,18 +60,22 @@ def rematerialized(
 def _run(
     encoder: Encoder,
     block: Sequence[Layer],
+    numbers: tf.DType,
     kept: Collection[str],
     centers: Mapping[str, tf.Tensor],
     others: Mapping[str, Statistics],
     features: tf.Tensor,
 ) -> tuple[tf.Tensor, Tensors, Tensors, dict[str, Any]]:
-    """Return a block's result, and within it activations to keep and statistics by layer."""
+    """Return a block's result, and within it activations to keep and statistics by layer.
+
+    The result is in the encoder's precision, and all others in `numbers`.
+    """
     activations: Tensors = {}
     grams: Tensors = {}
     statistics: dict[str, Any] = {}
     for layer in block:
         features = apply_layer(layer, encoder, features, _convolution)
-        found = tf.cast(features[0], tf.float32)
+        found = tf.cast(features[0], numbers)
         if layer.name in kept:
             activations[layer.name] = found
         if layer.name in centers:

@@ -34,7 +34,7 @@ PIXELS = random_pixels(64, 50, seed=7)
 @pytest.fixture(autouse=True)
 def _clear_tensors() -> Iterator[None]:
     yield
-    forward._tensors.cache_clear()
+    forward.weights_on.cache_clear()
 
 
 @pytest.fixture(scope="module", params=APPLICATIONS)

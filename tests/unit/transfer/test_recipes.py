@@ -1,6 +1,7 @@
 """Published recipes against direct transcriptions of their formulas in float64."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,10 +41,7 @@ def losses_and_gradient(
     encoder: Encoder, settings: Settings, dtype: tf.DType
 ) -> tuple[LossTerms, np.ndarray]:
     """Compute both with the optimization's graph, in single or double precision."""
-    kind = dtype.as_numpy_dtype
-    # The fingerprints by which tensors of weights are cached ignore double precision.
-    forward._tensors.cache_clear()
-    precise = Encoder(encoder.topology, {n: a.astype(kind) for n, a in encoder.weights.items()})
+    precise = replace(encoder, precision=dtype.name)
     content, style, point = (tf.constant(picture, dtype) for picture in (CONTENT, STYLE, PICTURE))
     of_style = activations(precise, style, settings.style_layer_weights)
     targets = Targets(
@@ -61,7 +59,7 @@ def losses_and_gradient(
 @pytest.fixture(autouse=True)
 def _clear_tensors() -> Iterator[None]:
     yield
-    forward._tensors.cache_clear()
+    forward.weights_on.cache_clear()
 
 
 @pytest.mark.parametrize("name", RECIPES)
