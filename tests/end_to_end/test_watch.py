@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import QUICK, Shell, make_shell
+from tests.object_storage import object_storage
 
 pytestmark = pytest.mark.nights
 WATCH = ["watch", "inbox", "--style", "s.png", "--output", "out", "--every", "0.5"]
@@ -112,6 +113,24 @@ def test_a_watch_that_is_stopped_in_a_row_resumes_it(watching: Shell) -> None:
     done = watching.run(*WATCH, *slow, "--budget", "4s")
     assert done.returncode == 4
     assert statuses(watching)["a.png"] in ("interrupted", "pending")
+
+
+def test_a_folder_in_object_storage_is_watched(watching: Shell) -> None:
+    watching.picture("a.png", 1)
+    with object_storage() as bucket:
+        cloud = Shell(watching.folder, watching.environment | bucket.environment)
+        for name in ("a.png", "s.png"):
+            bucket.put(f"in/{name}", (cloud.folder / name).read_bytes())
+        places = ["s3://pictures/in/a*.png", "--style", "s3://pictures/in/s.png"]
+        places += ["--output", "s3://pictures/out", "--cache", "s3://pictures/cache"]
+        process, shown = start(cloud, "watch", *places, "--every", "0.5", *QUICK)
+        until(lambda: "out/pictures/a_s.png" in bucket.names(), process)
+        bucket.put("in/a2.png", cloud.picture("a2.png", 2).read_bytes())
+        until(lambda: "1 done, 1 cached; " in shown.read_text(), process)
+        assert ended_by(signal.SIGTERM, process) == (0, "")
+        assert {"out/pictures/a2_s.png", "out/summary.csv"} <= set(bucket.names())
+        rows = bucket.get("out/manifest.csv").decode().splitlines()[1:]
+    assert [row.split("/in/")[1].split(",")[0] for row in rows] == ["a.png", "a2.png"]
 
 
 def test_a_watch_that_cannot_begin_says_why(watching: Shell) -> None:
