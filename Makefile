@@ -26,8 +26,10 @@ lint: .venv/installed ## ruff: errors and format; import-linter: what may import
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache --no-logo
 
-types: .venv/installed ## mypy, strict
+types: .venv/installed ## mypy, strict, for every system
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin
+	$(BIN)/mypy --platform win32
 
 docs: .venv/installed ## write the tables of docs/options.md, which follow from tasks/request.py
 	$(BIN)/python tools/write_options.py docs/options.md
