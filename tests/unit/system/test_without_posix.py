@@ -122,14 +122,17 @@ os.close(first)
 assert flock(path, timeout=0) is None
 os.close(second)
 os.close(flock(path, timeout=0))
-Path("link").symlink_to("victim")
-try:
-    flock(Path("link"), timeout=0)
-except LockError as error:
-    assert "found a symbolic link" in str(error), error
-else:
-    raise AssertionError("a link was followed")
-assert not Path("victim").exists()
+Path("victim").touch()
+for target in ("victim", "not there"):
+    link = Path("link to " + target)
+    link.symlink_to(target)
+    try:
+        flock(link, timeout=0)
+    except LockError as error:
+        assert "found a symbolic link" in str(error), error
+    else:
+        raise AssertionError("a link was followed")
+assert not Path("not there").exists()
 assert shared_lock("GPU0").name == "nst-batch-GPU0.lock"
 print("locked")
 """
