@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-nights torture test-cluster lint types docs lock clean help
+.PHONY: demo test test-nights torture test-cluster lint types docs lock wheel test-wheel clean help
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -26,11 +26,29 @@ lint: .venv/installed ## ruff: errors and format; import-linter: what may import
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache --no-logo
 
-types: .venv/installed ## mypy, strict
+types: .venv/installed ## mypy, strict, for every system
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin
+	$(BIN)/mypy --platform win32
 
 docs: .venv/installed ## write the tables of docs/options.md, which follow from tasks/request.py
 	$(BIN)/python tools/write_options.py docs/options.md
+
+# The wheel is built from the sdist, in a folder of its own, so no file of an earlier build is in it.
+wheel: .venv/installed ## build dist/nst_batch-*.tar.gz and dist/nst_batch-*.whl, without network
+	rm -rf dist nst_batch.egg-info/SOURCES.txt
+	$(BIN)/python -c 'from setuptools.build_meta import build_sdist; build_sdist("dist")' > /dev/null
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir dist dist/nst_batch-*.tar.gz
+	@ls dist
+
+test-wheel: wheel ## install the wheel in a new environment, and use it in an empty folder
+	rm -rf build/wheel && mkdir -p build/wheel/empty
+	$(PYTHON) -m venv build/wheel/.venv
+	build/wheel/.venv/bin/python -m pip install --quiet dist/nst_batch-*.whl
+	cd build/wheel/empty && set -e; nst() { ../.venv/bin/nst-batch "$$@"; }; \
+		nst --help > /dev/null; nst doctor; nst demo inputs; nst check inputs/demo.csv; \
+		nst run inputs/demo.csv --output results --size 64 --steps 5 --octaves 1; \
+		ls -l results/pictures
 
 lock: .venv/installed ## update the exact versions, within the ranges of pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

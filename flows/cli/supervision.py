@@ -44,7 +44,10 @@ class Supervised(NamedTuple):
 
 
 def run_supervised(
-    work: Callable[[], Any], progress: LiveProgress, terminal: Terminal
+    work: Callable[[], Any],
+    progress: LiveProgress,
+    terminal: Terminal,
+    signals: list[int] | None = None,
 ) -> Supervised:
     """Do work in a thread of its own, and answer signals meanwhile.
 
@@ -55,7 +58,9 @@ def run_supervised(
         work: the work, which answers stop requests by calling `raise_if_asked_to_stop`.
         progress: the progress display, which knows how far the batch is.
         terminal: for the messages to the user who sends the signals.
+        signals: those that have arrived already, which are answered, too; later ones are added.
     """
+    signals = [] if signals is None else signals
     result: list[Any] = []
     over = threading.Event()
 
@@ -67,7 +72,6 @@ def run_supervised(
         finally:
             over.set()
 
-    signals: list[int] = []
     withdraw_request()
     with signals_answered_by(lambda number, _: signals.append(number)):
         threading.Thread(target=do, name="flow", daemon=True).start()

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING
 
 from nst_core.errors import UserError
 from nst_core.storage.locks import locked
+from nst_core.system.programs import options_of_popen
 
 if TYPE_CHECKING:
     from prefect.settings import Settings
@@ -144,9 +145,7 @@ class EmbeddedServer:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            pass_fds=[descriptor],
-            # Ctrl-C, `timeout` and service managers send their signals to whole process groups.
-            start_new_session=True,
+            **options_of_popen(descriptor),
         )
 
     def _answers(self) -> bool:

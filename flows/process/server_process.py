@@ -24,11 +24,21 @@ def end_with_owner(owner: int) -> None:
     A run that is killed cannot stop its server. The server would run forever, hold a quarter of a
     gigabyte, and keep the pipe open that the run's output went through.
     """
-    while os.getppid() == owner:
+    while is_alive(owner):
         time.sleep(POLL_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
+def is_alive(owner: int) -> bool:
+    """Return whether the process that started this one lives."""
+    if sys.platform == "win32":
+        # There, a process keeps the number of its parent when the parent has ended.
+        import psutil
+
+        return bool(psutil.pid_exists(owner))
+    return os.getppid() == owner
 
 
 def serve(listening: socket.socket) -> None:

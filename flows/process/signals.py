@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from nst_core.system import STOP_SIGNALS
 from tasks.stopping import logger
 
 Handler = Callable[[int, Any], object]
@@ -17,8 +18,12 @@ def stop_signals() -> tuple[signal.Signals, ...]:
 
     `nohup` makes a process ignore the last of them, and then it stays ignored.
     """
-    hangup = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-    return (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hangup else ()))
+    always = (signal.SIGINT, signal.SIGTERM)
+    return tuple(
+        number
+        for number in STOP_SIGNALS
+        if number in always or signal.getsignal(number) is not signal.SIG_IGN
+    )
 
 
 def answer_signals(handler: Handler) -> None:

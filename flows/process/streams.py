@@ -8,8 +8,9 @@ import select
 import sys
 from typing import Any, TextIO
 
-NOBODY_READS = (errno.EPIPE, errno.EIO)
-"""`| head` has read enough, or the terminal is closed: that is normal use, not a failure."""
+NOBODY_READS = (errno.EPIPE, errno.EIO, *((errno.EINVAL,) if sys.platform == "win32" else ()))
+"""`| head` has read enough, or the terminal is closed: that is normal use, not a failure. Windows
+reports a pipe that nobody reads as an invalid argument."""
 
 
 class PatientFile(io.RawIOBase):

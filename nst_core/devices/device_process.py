@@ -10,6 +10,7 @@ stop signal blocked: its parent decides when it ends.
 
 import gc
 import logging
+import multiprocessing.connection
 import os
 import pickle
 import queue
@@ -19,18 +20,22 @@ import traceback
 from contextlib import suppress
 from functools import partial
 from logging.handlers import QueueHandler
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 ADJUSTMENT = Path("/proc/self/oom_score_adj")
 FIRST_TO_BE_KILLED = "1000"
+
+CONNECTION = getattr(
+    multiprocessing.connection, "PipeConnection", multiprocessing.connection.Connection
+)
+"""The kind of connection that `multiprocessing.Pipe` makes; on Windows, it is another one."""
 
 
 class Parent:
     """The connection to the process that started this one; this process ends with it."""
 
     def __init__(self, descriptor: int) -> None:
-        self._connection = Connection(descriptor)
+        self._connection = CONNECTION(descriptor)
         self._sending = threading.Lock()
         self._work: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         sys.path[:] = self._connection.recv()

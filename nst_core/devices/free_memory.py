@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import psutil
+
 from nst_core.devices.gpus import uuid_of
 from nst_core.devices.memory import PROC, resident_memory
 from nst_core.devices.nvml import ask_nvml
@@ -135,11 +137,9 @@ class _CpuMemory:
                     del self._reserved[holder]
                 self._changed.notify_all()
 
-    def _free(self, holder: Holder) -> int | None:
+    def _free(self, holder: Holder) -> int:
         """Return the bytes that a row in a process can have, beside the rows in flight."""
         held, available = holder.held_memory, free_on_cpu()
-        if available is None:
-            return None
         # What rows have allocated in this process so far is in use by rows in flight, and is then
         # a part of what is reserved for them, or it was left by rows that ended, and is used again.
         # Another process does not use it again, but its rows in flight need only what they lack.
@@ -154,7 +154,7 @@ class _CpuMemory:
 _cpu_memory = _CpuMemory()
 
 
-def free_on_cpu(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
+def free_on_cpu(proc: Path = PROC, cgroups: Path = CGROUPS) -> int:
     """Return the bytes that this process can still allocate without swapping.
 
     Args:
@@ -162,16 +162,15 @@ def free_on_cpu(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
 
     Returns:
         The memory available on the machine, or less if a control group of the process (version 1 or
-        2) has a lower limit; None if the system says neither.
+        2) has a lower limit.
     """
-    rooms = [*_available(proc), *_rooms_of_cgroups(proc, cgroups)]
-    return min(rooms, default=None)
+    return min((_available(proc), *_rooms_of_cgroups(proc, cgroups)))
 
 
-def _available(proc: Path) -> Iterator[int]:
+def _available(proc: Path) -> int:
     found = re.search(r"^MemAvailable:\s+(\d+) kB", _text(proc / "meminfo"), re.MULTILINE)
-    if found:
-        yield int(found[1]) * 1024
+    # What macOS and Windows have available, psutil estimates.
+    return int(found[1]) * 1024 if found else int(psutil.virtual_memory().available)
 
 
 class _Names(NamedTuple):

@@ -1,10 +1,11 @@
 """The memory that a device has used, and that a process holds."""
 
-import os
 import re
-import resource
-import sys
 from pathlib import Path
+
+import psutil
+
+from nst_core import system
 
 PROC = Path("/proc")
 
@@ -30,20 +31,16 @@ def peak_resident_memory(proc: Path = PROC) -> int:
         found = None
     if found:
         return int(found[1]) * 1024
-    # On Linux, this would include the peak of the process that started this one.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024)
+    return system.peak_memory()
 
 
-def resident_memory(proc: Path = PROC, process: int | str = "self") -> int:
-    """Return the bytes of a process that are in memory; 0 if the system does not say.
+def resident_memory(process: int | None = None) -> int:
+    """Return the bytes of a process that are in memory; 0 if it has ended.
 
     Args:
-        proc: where the kernel shows its facts.
-        process: the process's ID; `self` for this process.
+        process: the process's ID; None for this process.
     """
     try:
-        pages = int((proc / str(process) / "statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
+        return int(psutil.Process(process).memory_info().rss)
+    except psutil.NoSuchProcess:
         return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -6,7 +6,6 @@ one, and the process that gave it the work goes on and is told.
 
 import logging
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -18,13 +17,13 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nst_core import system
 from nst_core.devices.memory import resident_memory
 from nst_core.devices.opening import open_devices
 from nst_core.errors import UserError
+from nst_core.system.programs import options_of_popen
 
 PROGRAM = Path(__file__).with_name("device_process.py")
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 LOOK_EVERY = 0.1
 """Seconds between two calls of `while_waiting`."""
@@ -75,14 +74,14 @@ class DeviceProcess:
         self.device = device
         self._at_work = threading.Lock()
         self._connection, other_end = Pipe()
-        with other_end, _stop_signals_blocked():
+        # Not even while the process starts may a signal end a row before its checkpoint is written.
+        with other_end, system.signals_blocked():
             descriptor = other_end.fileno()
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(PROGRAM), str(descriptor), device],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=[descriptor],
-                start_new_session=True,
+                **options_of_popen(descriptor),
             )
         self._resident_at_first = 0
         try:
@@ -198,20 +197,6 @@ class DeviceProcess:
         self._process.kill()
         self._process.wait()
         self._connection.close()
-
-
-@contextmanager
-def _stop_signals_blocked() -> Iterator[None]:
-    """Let processes that are started in the context inherit that stop signals are blocked.
-
-    Terminals and service managers send them to all processes of a run. They must not end a row
-    before it has written its checkpoint, not even while its process starts.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _on_device(device: str, work: Callable[[Say], Result], say: Say) -> Result:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.networks.weight_files import WeightsError
+from nst_core.storage.folders import flush_folder
 from nst_core.storage.local import make_private
 from nst_core.storage.locks import LockError, locked
 
@@ -208,17 +209,10 @@ def _is_refusal(error: "RequestException") -> bool:
 
 def _move_into_place(part: Path, path: Path) -> None:
     """Rename a file so that not even a power failure leaves an incomplete file with that name."""
-    _sync(part)
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
     part.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_folder(path.parent)
 
 
 def _unobtainable(

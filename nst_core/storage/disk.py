@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from nst_core import system
 from nst_core.storage.answers import Listed, NotAFileError, OpenFile, Stat
 from nst_core.storage.folders import flush_folder, make_folder
 from nst_core.storage.held_files import create_held, part_name
@@ -31,7 +32,7 @@ class Disk:
         if regular:
             # Merely opening a pipe would wait for a writer, and some devices react to being opened.
             self.stat(path)
-            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+            return os.fdopen(os.open(path, os.O_RDONLY | system.AT_ONCE), "rb")
         if kind := special_kind(path):
             raise OSError(errno.EINVAL, f"found {kind}, expected a file", str(path))
         return path.open("rb")
@@ -130,7 +131,10 @@ def _write_beside(path: Path, parts: Sequence[bytes | memoryview]) -> None:
                 file.write(part_of_data)
             file.flush()
             os.fsync(file.fileno())
-            # It stays locked until it has its final name, or another run would remove it.
+            if system.CAN_RENAME_OPEN_FILES:
+                # It stays locked until it has its final name, or another run would remove it.
+                part.replace(path)
+        if not system.CAN_RENAME_OPEN_FILES:
             part.replace(path)
     except BaseException:
         with suppress(OSError):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import platformdirs
+
 from nst_core.storage.answers import Listed, OpenFile
 from nst_core.storage.answers import NotAFileError as NotAFileError
 from nst_core.storage.answers import Stat as Stat
@@ -36,12 +38,26 @@ def local_cache(cache: Place | None = None) -> Path:
     if cache is not None and (path := on_disk(cache)):
         return path
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nst-batch"
+        return _usual_cache()
     except RuntimeError:
         raise PlaceError(
             "no cache folder: HOME is not set, and this user has no home folder; set "
             "NST_BATCH_CACHE to a folder that you can write to"
         ) from None
+
+
+def _usual_cache() -> Path:
+    """Return the user's cache folder, as the system's conventions have it.
+
+    Raises:
+        RuntimeError: the user has no home folder.
+    """
+    named = os.environ.get("XDG_CACHE_HOME")
+    # Version 0.1.0 had it here on every system.
+    earlier = Path(named or Path.home() / ".cache") / "nst-batch"
+    if named or earlier.exists():
+        return earlier
+    return platformdirs.user_cache_path("nst-batch", appauthor=False)
 
 
 def read_whole(path: Place) -> bytes:

@@ -4,12 +4,9 @@ A file's new name is part of its folder. It survives a power failure only once t
 flushed, too (see `fsync(2)`).
 """
 
-import errno
-import os
 from pathlib import Path
 
-CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
-"""Errors of file systems that cannot flush folders, and of folders that may not be read."""
+from nst_core import system
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
@@ -37,19 +34,9 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
 def flush_folder(folder: Path) -> None:
     """Wait until the disk holds all names in a folder, such as that of a file just renamed.
 
-    Some network file systems cannot do that; there, this does nothing.
+    Some network file systems and Windows cannot do that; there, this does nothing.
 
     Raises:
         OSError: the disk reports an error.
     """
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except PermissionError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in CANNOT_FLUSH:
-            raise
-    finally:
-        os.close(descriptor)
+    system.flush_names(folder)

@@ -10,6 +10,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
+from nst_core import system
 from nst_core.storage.answers import NotAFileError
 from nst_core.storage.files import make_durable, read_kept, write_atomic
 from nst_core.storage.local import on_disk
@@ -18,7 +19,7 @@ from nst_core.storage.places import Place
 MOST_BYTES = 5_000_000
 """The size at which a file becomes the older one, whose name ends in `.1`."""
 
-APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 class GrowingFile(Protocol):
@@ -101,7 +102,7 @@ class _OnDisk:
 
 def _opened(path: Path) -> FileIO:
     """Open a regular file at its end; a link or a pipe in its place is refused."""
-    file = FileIO(os.open(path, APPENDED, 0o666), "ab")
+    file = FileIO(system.open_unlinked(path, APPENDED, 0o666), "ab")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise NotAFileError(

@@ -1,11 +1,11 @@
 """Files that are locked while their process lives, and removed once it has ended.
 
-Their creator holds an `flock` on them; however the process ends, the kernel releases it.
+Their creator holds a lock on them; however the process ends, the system releases it.
 """
 
-import fcntl
 import hashlib
 import os
+import platform
 import re
 import secrets
 import stat
@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+from nst_core import system
 
 FOREIGN_SECONDS = 86_400
 """How long another machine's file stays; this machine cannot know whether the file is locked."""
@@ -38,7 +40,7 @@ def _machine() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
     except OSError:
-        boot = os.uname().nodename.encode()
+        boot = platform.node().encode()
     return hashlib.sha256(boot).hexdigest()[:8]
 
 
@@ -57,10 +59,12 @@ def create_held(new_path: Callable[[], Path]) -> tuple[Path, int]:
     """
     while True:
         path = new_path()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        descriptor = system.open_unlinked(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         # Some network file systems have no locks; there, only the file's age decides.
         with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Another process may hold the lock for a moment, to see whether the file is abandoned.
+            while not system.try_lock(descriptor):
+                time.sleep(0.01)
         if os.fstat(descriptor).st_nlink:
             return path, descriptor
         os.close(descriptor)
@@ -88,15 +92,18 @@ def remove_unless_held(path: Path, *, where_unknown: bool = False) -> bool:
     """
     with _locked_if_free(path) as is_free:
         removable = where_unknown if is_free is None else is_free
-        if removable:
+        if removable and system.CAN_RENAME_OPEN_FILES:
             path.unlink()
+    if removable and not system.CAN_RENAME_OPEN_FILES:
+        # If another process has opened the file meanwhile, this fails.
+        path.unlink()
     return removable
 
 
 @contextmanager
 def _locked_if_free(path: Path) -> Iterator[bool | None]:
     """Try to lock a file, and yield whether it worked; None if its file system has no locks."""
-    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = system.open_unlinked(path, os.O_RDWR)
     try:
         yield _lock_at_once(descriptor)
     finally:
@@ -105,12 +112,9 @@ def _locked_if_free(path: Path) -> Iterator[bool | None]:
 
 def _lock_at_once(descriptor: int) -> bool | None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return system.try_lock(descriptor)
     except OSError:
         return None
-    return True
 
 
 def sweep_parts(folders: Iterable[Path]) -> list[Path]:
@@ -127,7 +131,8 @@ def abandoned_parts(folders: Iterable[Path]) -> list[Path]:
 
     A file of this machine is abandoned once no process has it locked. A file of another machine (or
     of this one before a reboot), which may be on a network disk, is abandoned once nobody has
-    written to it for a day. Files with other names, links and folders are never returned.
+    written to it for a day. So is every file where a writer must release it before it gets its
+    name. Files with other names, links and folders are never returned.
     """
     limit = time.time() - FOREIGN_SECONDS
     return [path for folder in folders for path in _parts_in(folder) if _is_abandoned(path, limit)]
@@ -146,7 +151,9 @@ def _is_abandoned(part: Path, limit: float) -> bool:
     with suppress(OSError):
         facts = part.lstat()
         is_old = facts.st_mtime < limit
-        is_of_this_machine = found is not None and found[1] == _machine()
+        is_of_this_machine = (
+            system.CAN_RENAME_OPEN_FILES and found is not None and found[1] == _machine()
+        )
         if stat.S_ISREG(facts.st_mode) and (is_of_this_machine or is_old):
             with _locked_if_free(part) as is_free:
                 return is_old if is_free is None else is_free

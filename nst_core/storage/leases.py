@@ -25,10 +25,10 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
 
+from nst_core import system
 from nst_core.errors import UserError
 from nst_core.storage.answers import StorageError
 from nst_core.storage.files import listing_of, read_start, remove, write_atomic
-from nst_core.storage.locks import user_name
 from nst_core.storage.places import Place
 
 logger = logging.getLogger("nst_batch.leases")
@@ -108,14 +108,14 @@ def leased(
         LeaseLostError: the storage took too long to answer.
         OSError: the storage cannot be written, or does not answer.
     """
-    own, started, claim = folder / secrets.token_hex(8), _clock(), _own_claim()
+    own, started, claim = folder / secrets.token_hex(8), system.clock(), _own_claim()
     if not _can_list(folder, subject):
         yield
         return
     write_atomic(own, claim)
     try:
         is_held = _contend(own, subject, timing)
-        if _clock() - started > timing.loss:
+        if system.clock() - started > timing.loss:
             raise loss_of(subject, timing)
         renewal = _Renewal(own, claim, started, on_loss, timing)
         with renewal.running() if is_held else nullcontext():
@@ -138,13 +138,8 @@ def loss_of(subject: str, timing: Timing = Timing()) -> LeaseLostError:
     )
 
 
-def _clock() -> float:
-    """Return a time in seconds that also passes while the machine is suspended."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
 def _own_claim() -> bytes:
-    holder = Holder(machine=socket.gethostname(), process=os.getpid(), user=user_name(os.geteuid()))
+    holder = Holder(machine=socket.gethostname(), process=os.getpid(), user=system.own_name())
     return holder.model_dump_json().encode()
 
 
@@ -276,7 +271,7 @@ class _Renewal:
 
     def _renew(self) -> None:
         while not self._over.wait(self._timing.renewal):
-            started = _clock()
+            started = system.clock()
             try:
                 write_atomic(self._own, self._claim)
             except OSError as error:
@@ -294,4 +289,4 @@ class _Renewal:
                 return
 
     def _is_lost(self) -> bool:
-        return _clock() - self._renewed > self._timing.loss
+        return system.clock() - self._renewed > self._timing.loss

@@ -2,18 +2,20 @@
 
 import logging
 import os
+import shutil
 import stat
 import time
 from pathlib import Path
 from typing import NamedTuple
 
+from nst_core import system
 from nst_core.storage.folders import make_folder
 from nst_core.storage.places import Place
 
 logger = logging.getLogger(__name__)
 
-LONGEST_PATH = 4096
-"""The longest path in bytes, if the system does not report one."""
+USUAL_LIMITS = system.PathLimits(4096, 255)
+"""The limits of paths, if the system does not report them."""
 
 
 def on_disk(named: Place) -> Path | None:
@@ -107,24 +109,17 @@ def identity_of(named: Place) -> Identity | None:
     return Identity(facts.st_dev, facts.st_ino)
 
 
-class PathLimits(NamedTuple):
-    """The longest path, and the longest name in a path, in bytes."""
-
-    path: int
-    name: int
-
-
-def path_limits(folder: Place) -> PathLimits | None:
+def path_limits(folder: Place) -> system.PathLimits | None:
     """Return the limits of the file system where a folder is or will be; None for a URL."""
     if not isinstance(folder, Path):
         return None
     for place in (folder.absolute(), *folder.absolute().parents):
         try:
-            return PathLimits(os.pathconf(place, "PC_PATH_MAX"), os.pathconf(place, "PC_NAME_MAX"))
+            return system.path_limits(place)
         except OSError:
             # The folder does not exist yet.
             continue
-    return PathLimits(LONGEST_PATH, 255)
+    return USUAL_LIMITS
 
 
 def free_bytes(folder: Place) -> float:
@@ -135,8 +130,8 @@ def free_bytes(folder: Place) -> float:
     """
     if not isinstance(folder, Path):
         return float("inf")
-    facts = os.statvfs(folder)
-    return facts.f_bavail * facts.f_frsize if facts.f_blocks else float("inf")
+    usage = shutil.disk_usage(folder)
+    return usage.free if usage.total else float("inf")
 
 
 def written_at(named: Place) -> int | None:

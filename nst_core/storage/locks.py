@@ -1,14 +1,11 @@
 """Locks between processes, also of different users, that are released when the holder dies.
 
-A lock is an `flock` on an empty file that is never removed. The kernel releases it when its holder
-dies. It needs a file that can be opened, even if it cannot be written. So only its owner can write
-to a lock file, and everyone who may read its folder can read it.
+A lock is a lock of the system on an empty file that is never removed. The system releases it when
+its holder dies. It needs a file that can be opened, even if it cannot be written. So only its owner
+can write to a lock file, and everyone who may read its folder can read it.
 """
 
-import fcntl
 import os
-import pwd
-import re
 import stat
 import time
 from collections.abc import Iterator
@@ -17,15 +14,13 @@ from pathlib import Path
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from nst_core import system
 from nst_core.errors import UserError
+from nst_core.system import user_name
 
 LOCKS = "NST_BATCH_DEVICE_LOCKS"
 """The environment variable that names the folder of the locks shared by all runs on a machine."""
 
-USUAL_LOCKS = Path("/tmp")
-"""Owned by root. Not `TMPDIR`, which may differ between users who must wait for each other."""
-
-OPENED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW_FILE_SECONDS = 1.0
 """How long to wait until another user's new lock file gets its mode."""
 
@@ -49,14 +44,14 @@ def shared_lock(name: str) -> Path:
 def lock_folder() -> Path:
     """Check and return the folder of the locks that all runs on this machine share.
 
-    It is `/tmp`, or the folder that `NST_BATCH_DEVICE_LOCKS` names; if that does not exist, it is
-    created for its owner only.
+    It is `system.USUAL_LOCKS`, or the folder that `NST_BATCH_DEVICE_LOCKS` names; if that does not
+    exist, it is created for its owner only.
 
     Raises:
         LockError: it belongs to another user, is not a folder, or cannot be created.
     """
     named = os.environ.get(LOCKS)
-    folder = Path(named) if named else USUAL_LOCKS
+    folder = Path(named) if named else system.USUAL_LOCKS
     try:
         if named and not os.path.lexists(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -70,7 +65,7 @@ def lock_folder() -> Path:
         raise LockError(
             f"{folder}: the folder for locks belongs to {user_name(strangers[0])}, who could "
             "replace them; expected a folder that belongs to root or to "
-            f"{user_name(os.geteuid())}; {_advice()}"
+            f"{system.own_name()}; {_advice()}"
         )
     return folder
 
@@ -83,7 +78,7 @@ def _advice() -> str:
 
 
 def _is_trusted(user: int) -> bool:
-    return user in (0, os.geteuid()) or (user == _overflow_user() and _is_in_user_namespace())
+    return user in (0, system.own_user()) or (user == _overflow_user() and _is_in_user_namespace())
 
 
 def _overflow_user() -> int:
@@ -103,7 +98,7 @@ def _is_in_user_namespace() -> bool:
 
 
 def flock(path: Path, timeout: float | None = None, *, together: bool = False) -> int | None:
-    """Wait for a lock that the kernel releases when its holder dies; the empty lock file stays.
+    """Wait for a lock that the system releases when its holder dies; the empty lock file stays.
 
     Args:
         path: path of the lock's file, whose folder exists.
@@ -119,26 +114,22 @@ def flock(path: Path, timeout: float | None = None, *, together: bool = False) -
         OSError: the file cannot be created.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    kind = fcntl.LOCK_SH if together else fcntl.LOCK_EX
     # Waiting in the kernel could not be interrupted by Ctrl-C.
-    while (descriptor := _lock_if_free(path, kind | fcntl.LOCK_NB)) is None:
+    while (descriptor := _lock_if_free(path, together=together)) is None:
         if deadline is not None and time.monotonic() >= deadline:
             return None
         time.sleep(0.05)
     return descriptor
 
 
-def _lock_if_free(path: Path, operation: int) -> int | None:
+def _lock_if_free(path: Path, *, together: bool) -> int | None:
     """Return a descriptor that holds the lock, or None if someone else holds it."""
     while True:
         descriptor = _open_lock(path)
         try:
-            fcntl.flock(descriptor, operation)
-            if _is_still(path, descriptor):
+            is_locked = system.try_lock(descriptor, together=together)
+            if is_locked and _is_still(path, descriptor):
                 return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
         except OSError as error:
             os.close(descriptor)
             raise LockError(
@@ -148,8 +139,10 @@ def _lock_if_free(path: Path, operation: int) -> int | None:
         except BaseException:
             os.close(descriptor)
             raise
-        # The file was removed, perhaps by a cleanup of old files, so it keeps nobody out.
         os.close(descriptor)
+        if not is_locked:
+            return None
+        # The file was removed, perhaps by a cleanup of old files, so it keeps nobody out.
 
 
 def _open_lock(path: Path) -> int:
@@ -185,19 +178,19 @@ def _open_or_make(path: Path) -> int:
     except FileNotFoundError:
         pass
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPENED, 0o600)
+        descriptor = system.open_unlinked(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return _open(path)
-    os.fchmod(descriptor, _mode_in(path.parent))
+    system.set_mode(descriptor, _mode_in(path.parent))
     return descriptor
 
 
 def _open(path: Path) -> int:
     try:
         # NFS locks only files that are open for writing.
-        return os.open(path, os.O_RDWR | OPENED)
+        return system.open_unlinked(path, os.O_RDWR)
     except PermissionError:
-        return os.open(path, os.O_RDONLY | OPENED)
+        return system.open_unlinked(path, os.O_RDONLY)
 
 
 def _mode_in(folder: Path) -> int:
@@ -220,12 +213,12 @@ def _is_still(path: Path, descriptor: int) -> bool:
 def _forbidden(path: Path) -> str:
     if os.path.lexists(path):
         return (
-            f"{path}: this lock file belongs to {_owner(path)}, and {user_name(os.geteuid())} may "
+            f"{path}: this lock file belongs to {_owner(path)}, and {system.own_name()} may "
             f"not open it; have its owner remove it, or let others read it (chmod 644 {path})"
         )
     return (
         f"{path.parent}: the folder belongs to {_owner(path.parent)}, and "
-        f"{user_name(os.geteuid())} may not create {path.name} there; choose another folder"
+        f"{system.own_name()} may not create {path.name} there; choose another folder"
     )
 
 
@@ -245,23 +238,11 @@ def _owner(path: Path) -> str:
         return "someone"
 
 
-def user_name(number: int) -> str:
-    """Return a user's name, or `user 1234` if it is unknown."""
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"user {number}"
-
-
 def holder_of(path: Path) -> str:
     """Return a lock's holder, such as `process 4711 of anna`; empty if it is unknown."""
     try:
-        facts = path.stat()
-        device = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}"
-        table = Path("/proc/locks").read_text()
-        found = re.findall(rf"FLOCK .*? (\d+) {device}:{facts.st_ino} ", table)
-        process = next(number for number in found if int(number) not in (0, os.getpid()))
-        return f"process {process} of {user_name(Path('/proc', process).stat().st_uid)}"
+        process = next(number for number in system.lock_holders(path) if number != os.getpid())
+        return f"process {process} of {user_name(Path('/proc', str(process)).stat().st_uid)}"
     except (OSError, StopIteration):
         return ""
 

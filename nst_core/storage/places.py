@@ -12,6 +12,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
+from urllib.request import url2pathname
 
 import fsspec
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -104,7 +105,8 @@ def _path_of_url(text: str) -> Path:
             f"{text}: found the host {host!r}; expected file:///path, with three slashes, for a "
             "file of this machine"
         )
-    return _path(unquote(urlsplit(text).path))
+    path = urlsplit(text).path
+    return _path(url2pathname(path) if sys.platform == "win32" else unquote(path))
 
 
 def _host_of(text: str) -> str:
@@ -189,7 +191,13 @@ def as_seen_from(folder: Place, named: Place) -> str:
     whole = without_links(named.parent) / named.name
     if not isinstance(folder, Path):
         return str(whole)
-    text = os.path.relpath(str(whole), str(without_links(folder)))
+    try:
+        text = os.path.relpath(str(whole), str(without_links(folder)))
+    except ValueError:
+        # They are on different drives of Windows.
+        text = str(whole)
+    # A manifest of Windows can be read everywhere.
+    text = text.replace(os.sep, "/")
     # A folder may be called `s3:`, and a file's name may be blank.
     scheme, slash, _ = text.partition(":/")
     is_mistakable = not text.strip() or (slash and scheme.lower() in SCHEMES)
@@ -198,7 +206,11 @@ def as_seen_from(folder: Place, named: Place) -> str:
 
 def path_below(folder: Place, named: Place) -> str:
     """Return a place in a folder or its subfolders as a relative path separated by `/`."""
-    return str(named.absolute()).removeprefix(f"{str(folder.absolute()).rstrip('/')}/")
+    whole, root = (
+        each.absolute().as_posix() if isinstance(each, Path) else str(each.absolute())
+        for each in (named, folder)
+    )
+    return whole.removeprefix(f"{root.rstrip('/')}/")
 
 
 def without_links(named: Place) -> Place:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from nst_core import system
 from nst_core.errors import UserError
 from nst_core.storage.files import StorageError
 from nst_core.storage.local import on_disk
-from nst_core.storage.locks import user_name
 from nst_core.storage.places import Place, redacted
 
 REASONS = {
@@ -38,7 +38,7 @@ def reason(error: OSError, name: str, folder: Place) -> str:
         folder: where it is.
     """
     wrong, _ = REASONS.get(error.errno or 0, ("cannot be written to", ""))
-    wrong = wrong.format(user=user_name(os.geteuid()))
+    wrong = wrong.format(user=system.own_name())
     return f"{name} {redacted(folder)} {wrong} ({error.strerror or error})"
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from functools import cache
 
 from nst_core.images.write import Format
-from nst_core.storage.local import PathLimits, is_folder, path_limits
+from nst_core.storage.local import is_folder, path_limits
 from nst_core.storage.places import Place, name_of, without_links
+from nst_core.system import PathLimits
 from tasks.intake.faults import as_fault
 from tasks.row import PRIORITY, Fault, Row
 from tasks.store.managed import ManagedPlaces

@@ -129,8 +129,21 @@ def prepare(terminal: Terminal, asked: Asked) -> None:
             request.check(read=True)
 
 
-def run_flow(terminal: Terminal, request: BatchRequest, *, verbose: bool) -> Outcome:
-    """Run the flow, with a server of its own unless the user has named one; show its progress."""
+def run_flow(
+    terminal: Terminal,
+    request: BatchRequest,
+    *,
+    verbose: bool,
+    signals: list[int] | None = None,
+) -> Outcome:
+    """Run the flow, with a server of its own unless the user has named one; show its progress.
+
+    Args:
+        terminal: where to show it.
+        request: what is asked for.
+        verbose: see `run`.
+        signals: see `run_supervised`.
+    """
     servers: list[EmbeddedServer] = []
 
     def flow() -> Any:
@@ -141,7 +154,7 @@ def run_flow(terminal: Terminal, request: BatchRequest, *, verbose: bool) -> Out
 
     quiet = nullcontext() if verbose else libraries_log(request.output_folder.libraries_log)
     with live_progress(terminal) as progress, quiet:
-        work = run_supervised(flow, progress, terminal)
+        work = run_supervised(flow, progress, terminal, signals)
     return Outcome(
         work.result,
         progress.table_written,

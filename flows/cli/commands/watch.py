@@ -1,7 +1,6 @@
 """`nst-batch watch`: run what is new whenever photographs arrive, for as long as it lives."""
 
 import math
-import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from flows.cli.exit_codes import OUT_OF_TIME, ROWS_FAILED, SUCCESS, UNUSABLE
 from flows.cli.layout_options import Asked
 from flows.cli.main import end_on_signal
 from flows.cli.preconditions import check_ready
+from flows.cli.supervision import STEP_SECONDS
 from flows.cli.terminal import Terminal, refuse
 from flows.process.signals import signals_answered_by
 from nst_core.errors import UserError
@@ -32,7 +32,7 @@ class Watch:
         request: what each run is asked to do; its time ends when that of the watch does.
         layout: the rows of the photographs.
         styles: the cells of the styles.
-        stop: set once the watch is asked to stop.
+        signals: the signals that asked the watch to stop.
         verbose: see `run`.
         before: the last look at the photographs.
         done: the photographs of the last run, as they were then.
@@ -45,7 +45,7 @@ class Watch:
     request: BatchRequest
     layout: Layout
     styles: Collection[str]
-    stop: threading.Event
+    signals: list[int] = field(default_factory=list)
     verbose: bool = False
     before: Look = field(default_factory=dict)
     done: Look = field(default_factory=dict)
@@ -71,11 +71,11 @@ class Watch:
         except (UserError, OSError) as error:
             self._say(str(error))
             return True
-        return self.stop.is_set() or self._run(ready)
+        return bool(self.signals) or self._run(ready)
 
     def _run(self, ready: Look) -> bool:
         is_first = self.outcome is None
-        outcome = run_flow(self.terminal, self.request, verbose=self.verbose)
+        outcome = run_flow(self.terminal, self.request, verbose=self.verbose, signals=self.signals)
         # The server that the first run starts serves the later ones, too.
         server = self.outcome.server if self.outcome else None
         self.outcome = outcome._replace(server=outcome.server or server)
@@ -113,8 +113,7 @@ def watch(terminal: Terminal, asked: Asked, *, every: float, verbose: bool) -> i
     """
     request, layout = asked
     assert layout is not None
-    stop = threading.Event()
-    watched = Watch(terminal, request, layout, (), stop, verbose=verbose)
+    watched = Watch(terminal, request, layout, (), verbose=verbose)
     try:
         ends_at = _prepare(watched)
     except (UserError, OSError) as error:
@@ -122,20 +121,33 @@ def watch(terminal: Terminal, asked: Asked, *, every: float, verbose: bool) -> i
     names = ", ".join(map(redacted, layout.contents))
     terminal.say(f"watching {names} every {every:g} s; Ctrl-C ends it")
 
-    def ask_to_stop(*_: object) -> None:
-        # A storage that does not answer must not keep the process.
-        end_on_signal() if stop.is_set() else stop.set()
+    def ask_to_stop(number: int, _: object) -> None:
+        if watched.signals:
+            # A storage that does not answer must not keep the process.
+            end_on_signal()
+        watched.signals.append(number)
 
     with signals_answered_by(ask_to_stop):
         goes_on = watched.step()
-        while goes_on and not stop.is_set() and (left := ends_at - time.time()) > 0:
-            stop.wait(min(every, left))
-            goes_on = stop.is_set() or watched.step()
-    is_late = goes_on and not stop.is_set() and watched.is_behind
+        while goes_on and not watched.signals and (left := ends_at - time.time()) > 0:
+            _pause(min(every, left), watched.signals)
+            goes_on = bool(watched.signals) or watched.step()
+    is_late = goes_on and not watched.signals and watched.is_behind
     code = OUT_OF_TIME if is_late else watched.code
     if watched.outcome:
         end(code, watched.outcome)
     return code
+
+
+def _pause(seconds: float, signals: list[int]) -> None:
+    """Wait until the time is over or a signal has arrived.
+
+    A `threading.Event` would not do: its lock may be held by this thread when a signal arrives, and
+    whoever sets it in answer to the signal would wait for this lock forever.
+    """
+    end = time.monotonic() + seconds
+    while not signals and (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, STEP_SECONDS))
 
 
 def _prepare(watched: Watch) -> float:

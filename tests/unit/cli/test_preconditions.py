@@ -128,7 +128,7 @@ def test_free_disk_space_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, free: int, state: str
 ) -> None:
     """Space is in MB; a file system that counts no blocks does not know its free space."""
-    facts = SimpleNamespace(f_blocks=blocks, f_bavail=free * 1000, f_frsize=1000)
+    facts = SimpleNamespace(f_blocks=blocks, f_bfree=0, f_bavail=free * 1000, f_frsize=1000)
     monkeypatch.setattr("os.statvfs", lambda _: facts)
     finding = found("output", tmp_path)
     assert finding.state == state

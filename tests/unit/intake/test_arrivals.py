@@ -1,7 +1,6 @@
 """Pictures that arrive in folders, and the watch that runs them."""
 
 import os
-import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -87,8 +86,14 @@ class Runs:
         self.request = BatchRequest(manifest=folder / "out/manifest.csv", output=folder / "out")
         self.wrong: Exception | None = None
         monkeypatch.setattr(module, "prepare", self.prepare)
-        monkeypatch.setattr(module, "run_flow", lambda *_, **__: Outcome(None, True, ""))
+        self.signals: list[int] | None = None
+        monkeypatch.setattr(module, "run_flow", self.run_flow)
         monkeypatch.setattr(module, "report_outcome", lambda *_, **__: self.codes.pop(0))
+
+    def run_flow(self, *_: object, signals: list[int], verbose: bool) -> Outcome:
+        assert not verbose
+        self.signals = signals
+        return Outcome(None, True, "")
 
     def prepare(self, _: Terminal, asked: Any) -> None:
         if self.wrong:
@@ -104,7 +109,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
 
 def watch_of(runs: Runs, folder: Path) -> Watch:
     layout = Layout((str(folder / "in"),), ("s.png",))
-    return Watch(Terminal(), runs.request, layout, (), threading.Event())
+    return Watch(Terminal(), runs.request, layout, ())
 
 
 def test_new_and_changed_pictures_cause_a_run_once(runs: Runs, tmp_path: Path) -> None:
@@ -117,6 +122,7 @@ def test_new_and_changed_pictures_cause_a_run_once(runs: Runs, tmp_path: Path) -
     assert watched.step()
     assert watched.step()
     assert runs.manifests == [["a.png"]]
+    assert runs.signals is watched.signals, "a signal before the run is lost"
     # An unreadable picture fails its row, and the watch goes on.
     write_atomic(tmp_path / "in" / "b.png", b"1")
     assert [watched.step() for _ in range(3)] == [True] * 3
@@ -179,7 +185,7 @@ def test_a_budget_is_that_of_the_watch(runs: Runs, tmp_path: Path) -> None:
     write_atomic(tmp_path / "s.png", b"1")
     request = runs.request.model_copy(update={"budget": "2h", "cache": tmp_path / "cache"})
     layout = Layout((str(tmp_path / "in"),), (str(tmp_path / "s.png"),))
-    watched = Watch(Terminal(), request, layout, (), threading.Event())
+    watched = Watch(Terminal(), request, layout, ())
     with mock.patch.object(module, "check_ready"):
         ends_at = module._prepare(watched)
     assert ends_at == pytest.approx(time.time() + 7200, abs=60)

@@ -96,3 +96,16 @@ def test_the_users_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch
     assert user_cache() == Path("/caches/nst-batch")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert user_cache() == Path.home() / ".cache" / "nst-batch"
+
+
+def test_where_systems_keep_caches_elsewhere_an_existing_cache_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NST_BATCH_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    usual = tmp_path / "Library" / "Caches" / "nst-batch"
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: usual)
+    assert user_cache() == usual
+    (tmp_path / ".cache" / "nst-batch").mkdir(parents=True)
+    assert user_cache() == tmp_path / ".cache" / "nst-batch"

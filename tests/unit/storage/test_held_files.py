@@ -117,7 +117,7 @@ def test_a_writer_whose_file_was_swept_before_it_was_locked_starts_again(
             assert remove_unless_held(part)
         lock(descriptor, operation)
 
-    monkeypatch.setattr(held_files.fcntl, "flock", sweep_first)
+    monkeypatch.setattr(fcntl, "flock", sweep_first)
     write_atomic(tmp_path / "a", b"data")
     assert swept
     assert (tmp_path / "a").read_bytes() == b"data"

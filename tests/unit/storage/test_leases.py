@@ -17,11 +17,10 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from nst_core.storage import leases
 from nst_core.storage.answers import Listed, StorageError
 from nst_core.storage.leases import LeaseHeldError, LeaseLostError, Timing, leased
-from nst_core.storage.locks import user_name
 from nst_core.storage.schemes import SCHEMES, Scheme
+from nst_core.system import own_name
 from tasks.stopping import raise_if_asked_to_stop
 from tasks.store import output_folder
 from tasks.store.output_folder import InUseError, OutputFolder
@@ -112,7 +111,7 @@ def test_a_lease_has_one_holder_who_is_named(folder: UPath) -> None:
             leased(folder, "the folder", ignore_loss),
         ):
             pytest.fail("two hold the lease")
-        me = user_name(os.geteuid())
+        me = own_name()
         assert held.value.holder == f"process {os.getpid()} of {me} on {socket.gethostname()}"
         assert 80 < held.value.seconds <= 91
         assert len(claims()) == 1
@@ -305,7 +304,7 @@ def test_a_process_that_sleeps_while_it_contends_has_no_lease(
 ) -> None:
     """Others may have removed its claim as dead, and have the lease by now."""
     times = iter([0.0, 61.0])
-    monkeypatch.setattr(leases, "_clock", lambda: next(times))
+    monkeypatch.setattr("nst_core.system.clock", lambda: next(times))
     with (
         pytest.raises(LeaseLostError, match=r"the folder: .* could not renew its lease for 60 s"),
         leased(folder, "the folder", ignore_loss),
