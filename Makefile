@@ -1,5 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# Strict: a page that is in no menu, or a link that leads nowhere, is an error.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .PHONY: demo test test-nights torture test-cluster lint types docs lock clean help
 
@@ -21,16 +23,18 @@ torture: .venv/installed ## the nights, with a power failure and a fault at ever
 test-cluster: .venv/installed ## tests on Ray and Dask clusters, which they start
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
-lint: .venv/installed ## ruff: errors and format; import-linter: what may import what
+lint: .venv/installed ## ruff: errors and format; import-linter: what may import what; the links of the site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(SITE)
 
 types: .venv/installed ## mypy, strict
 	$(BIN)/mypy
 
-docs: .venv/installed ## write the tables of docs/options.md, which follow from tasks/request.py
+docs: .venv/installed ## write the tables of docs/options.md, and build the site: build/site/index.html
 	$(BIN)/python tools/write_options.py docs/options.md
+	$(SITE)
 
 lock: .venv/installed ## update the exact versions, within the ranges of pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
