@@ -3,13 +3,16 @@ BIN := .venv/bin
 # Strict: a page that is in no menu, or a link that leads nowhere, is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: demo test test-nights torture test-cluster lint types docs lock clean help
+.PHONY: demo gallery test test-nights torture test-cluster lint types docs lock clean help
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 	@$(BIN)/nst-batch run manifests/demo.csv --output build/demo --cache build/cache
+
+gallery: .venv/installed ## make the pictures at the top of README.md once more
+	$(BIN)/python tools/draw_gallery.py docs/pictures
 
 test: .venv/installed ## all tests except the next three
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
