@@ -1,13 +1,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# Strict: a page that is in no menu, or a link that leads nowhere, is an error.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: demo test test-nights torture test-cluster lint types docs lock wheel test-wheel clean help
+.PHONY: demo gallery test test-nights torture test-cluster lint types docs lock wheel test-wheel clean help
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: build/demo/inputs/demo.csv ## stylize the demo's pictures into build/demo
 	@$(BIN)/nst-batch run manifests/demo.csv --output build/demo --cache build/cache
+
+gallery: .venv/installed ## make the pictures at the top of README.md once more
+	$(BIN)/python tools/draw_gallery.py docs/pictures
 
 test: .venv/installed ## all tests except the next three
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
@@ -21,18 +26,20 @@ torture: .venv/installed ## the nights, with a power failure and a fault at ever
 test-cluster: .venv/installed ## tests on Ray and Dask clusters, which they start
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
-lint: .venv/installed ## ruff: errors and format; import-linter: what may import what
+lint: .venv/installed ## ruff: errors and format; import-linter: what may import what; the links of the site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(SITE)
 
 types: .venv/installed ## mypy, strict, for every system
 	$(BIN)/mypy
 	$(BIN)/mypy --platform darwin
 	$(BIN)/mypy --platform win32
 
-docs: .venv/installed ## write the tables of docs/options.md, which follow from tasks/request.py
+docs: .venv/installed ## write the tables of docs/options.md, and build the site: build/site/index.html
 	$(BIN)/python tools/write_options.py docs/options.md
+	$(SITE)
 
 # The wheel is built from the sdist, in a folder of its own, so no file of an earlier build is in it.
 wheel: .venv/installed ## build dist/nst_batch-*.tar.gz and dist/nst_batch-*.whl, without network
