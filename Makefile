@@ -54,7 +54,7 @@ test-wheel: wheel ## install the wheel in a new environment, and use it in an em
 	build/wheel/.venv/bin/python -m pip install --quiet dist/nst_batch-*.whl
 	cd build/wheel/empty && set -e; nst() { ../.venv/bin/nst-batch "$$@"; }; \
 		nst --help > /dev/null; nst doctor; nst demo inputs; nst check inputs/demo.csv; \
-		nst run inputs/demo.csv --output results --size 64 --steps 5 --octaves 1; \
+		nst run inputs/demo.csv --output results --size 64 --steps 5 --octaves 1 --limit 2; \
 		ls -l results/pictures
 
 lock: .venv/installed ## update the exact versions, within the ranges of pyproject.toml
