@@ -47,6 +47,7 @@ from tasks.report.log_file import RunLog, run_log_of
 from tasks.report.prefect_page import shown_progress
 from tasks.report.selection import Selection
 from tasks.request import CHECKPOINT_SECONDS, RETRIES, BatchRequest, CompleteRequest
+from tasks.request_checks import check_request, limits_of
 from tasks.row import Row
 from tasks.stopping import Limits, raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
@@ -106,8 +107,8 @@ def stylize_manifest(
     # So far, the parameters are the only local variables.
     request = BatchRequest(**without_empty(locals()))
     raise_if_asked_to_stop()
-    request.check()
-    return stylize_batch(request.completed(), request.limits(time.time()))
+    check_request(request)
+    return stylize_batch(request.completed(), limits_of(request, time.time()))
 
 
 def stylize_batch(batch: CompleteRequest, limits: Limits) -> State:

@@ -1,20 +1,17 @@
 """What can be asked of a run: one declaration for the command line, the flow and the documents."""
 
-import math
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nst_core.devices import AUTO, parse_devices, written_plainly
+from nst_core.devices import AUTO, written_plainly
 from nst_core.images.picture_files import DEFAULT_MAX_PIXELS
 from nst_core.storage.files import user_cache
-from nst_core.storage.places import PlaceField, reject_signed_url
+from nst_core.storage.places import PlaceField
 from nst_core.transfer.octaves import REPORT_EVERY
 from nst_core.transfer.presets import Overrides
-from tasks.durations import moment_of, seconds_of
-from tasks.engine.runner_choice import LOCAL, RunnerName, check_isolation, check_runner
+from tasks.engine.runner_choice import LOCAL, RunnerName
 from tasks.option_types import (
     CheckpointEvery,
     Group,
@@ -27,7 +24,6 @@ from tasks.option_types import (
     TypedDevices,
     WebUrl,
 )
-from tasks.stopping import Deadline, Limits
 
 if TYPE_CHECKING:
     from nst_core.networks.store import WeightStore
@@ -157,52 +153,6 @@ class CheckRequest(BaseModel):
         description="URL of the output folder, such as https://pictures.example/night, for links "
         "in the Prefect UI",
     )
-
-    def check(self, *, once: bool = False, read: bool = False) -> None:
-        """Check what can be checked without work and, unless `read` is set, without the network.
-
-        Args:
-            once: the request is used only once, as by `nst-batch check` and `plan`. No server
-                stores it and no later run repeats it, so the manifest may be a signed URL or a
-                pipe.
-            read: also check that the manifest can be read and has a row.
-
-        Raises:
-            UserError: something cannot be used; the message says what, and what to do.
-        """
-        # Help does not need this module, which reads files.
-        from tasks.intake.manifest import check_manifest_kind, check_manifest_place, read_manifest
-        from tasks.report.selection import check_lines, parse_only
-
-        if not once:
-            for place in (self.manifest, self.output, self.cache):
-                if place is not None:
-                    reject_signed_url(place)
-        if folder := self.output_folder:
-            check_manifest_place(self.manifest, folder)
-        if not once:
-            check_manifest_kind(self.manifest)
-        only = None if self.only is None else parse_only(self.only)
-        if read:
-            rows = read_manifest(self.manifest, self.settings)
-            if only:
-                check_lines(only, rows)
-        self.limits(time.time())
-        parse_devices(self.devices)
-        check_isolation(self.runner, isolate=self.isolate)
-        check_runner(self.runner, self.address, self.devices)
-
-    def limits(self, began: float) -> Limits:
-        """Return the limits of a run's rows, if the run began at this time (seconds since 1970).
-
-        Raises:
-            TimeTextError: a time or a duration cannot be used.
-        """
-        ends = [] if self.until is None else [moment_of(self.until, began, "until")]
-        ends += [] if self.budget is None else [began + seconds_of(self.budget, "budget")]
-        at, most = min(ends, default=math.inf), self.row_budget
-        row_seconds = math.inf if most is None else seconds_of(most, "row-budget")
-        return Limits(Deadline(at, window=at - began), row_seconds)
 
     @property
     def output_folder(self) -> "OutputFolder | None":

@@ -138,7 +138,7 @@ def row_key(
         style: the result of `blend_key`, which also identifies the encoder.
         settings: all matter but the encoder's name and pooling and how styles are blended, which
             the key of the styles covers, the settings of masks if there is none, those of the
-            file, and defaults of later settings; see `settings.FIRST_SETTINGS`.
+            file, and defaults of later settings; see `setting_versions.FIRST_SETTINGS`.
         init_sha256: digest of the decoded content of the picture to start from; empty if the
             settings say what to start from.
         mask: digest of the content's mask, or `ALPHA`; empty if there is none.

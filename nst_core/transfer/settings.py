@@ -1,7 +1,6 @@
 """Settings of a stylization: one frozen, validated object."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Literal, get_args
 
 from pydantic import (
@@ -28,6 +27,7 @@ from nst_core.transfer.setting_types import (
     parse_style_losses,
     sum_to_one,
 )
+from nst_core.transfer.setting_versions import later_defaults_of
 from nst_core.transfer.style_losses.costs import COSTS, GRAM
 
 EncoderName = Literal[
@@ -47,20 +47,6 @@ Clip = Literal["always", "end"]
 StyleMix = Literal["blend", "octaves", "layers"]
 
 DEFAULT_ENCODER: EncoderName = "compact"
-
-FIRST_SETTINGS = frozenset(
-    {
-        *("size", "enlarge", "style_scale", "content_weight", "style_weight", "tv_weight"),
-        *("content_layers", "style_layers", "normalization", "gram", "match_colors", "start"),
-        *("start_noise", "optimizer", "learning_rate", "beta_2", "best_of_every", "clip", "steps"),
-        *("octaves", "tolerance", "seed", "keep_alpha", "encoder", "pooling"),
-    }
-)
-"""The settings of version 0.1.0, which are in the keys and records of all rows.
-
-Any other setting is there only if it differs from its default, with which a row must have the same
-pixels as in version 0.1.0. So the rows of that version keep their keys.
-"""
 
 
 def _color_of(settings: Mapping[str, Any]) -> Color:
@@ -259,10 +245,7 @@ class Settings(FileSettings):
     @property
     def later_defaults(self) -> frozenset[str]:
         """The names of settings that version 0.1.0 did not have and that have their default."""
-        defaults = _later_defaults(type(self), match_colors=self.match_colors)
-        return frozenset(
-            name for name, default in defaults.items() if getattr(self, name) == default
-        )
+        return later_defaults_of(self, match_colors=self.match_colors)
 
     @property
     def content_layer_weights(self) -> dict[str, float]:
@@ -282,19 +265,3 @@ class Settings(FileSettings):
     def _layer_weights(self, text: str) -> dict[str, float]:
         weights = parse_layer_weights(text)
         return weights if self.normalization == "neural-style" else sum_to_one(weights)
-
-
-@cache
-def _later_defaults(kind: type[Settings], *, match_colors: bool) -> Mapping[str, Any]:
-    """Return the defaults of the settings that version 0.1.0 did not have.
-
-    Args:
-        kind: the class of the settings.
-        match_colors: the earlier setting, which decides the default of `color`.
-    """
-    earlier = {"match_colors": match_colors}
-    return {
-        name: field.get_default(call_default_factory=True, validated_data=earlier)
-        for name, field in kind.model_fields.items()
-        if name not in FIRST_SETTINGS
-    }

@@ -14,6 +14,7 @@ from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import Manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Examined
+from tasks.request_checks import check_request
 from tasks.row import Fault
 from tasks.store.output_folder import OutputFolder
 
@@ -23,7 +24,7 @@ def check(terminal: Terminal, asked: Asked) -> int:
     request = asked.request
     output, store = request.output_folder, request.weight_store()
     try:
-        request.check(once=True)
+        check_request(request, once=True)
         if output is not None:
             check_weights_place(store, output)
         manifest = manifest_asked_for(asked, terminal)

@@ -19,6 +19,7 @@ from tasks.job import Examined, Job, by_priority
 from tasks.report.estimated_time import EstimatedTime, estimated_time
 from tasks.report.selection import Selection, select
 from tasks.request import BatchRequest
+from tasks.request_checks import check_request
 from tasks.row import Row
 from tasks.store.disk_use import disk_use
 from tasks.store.lookup import find_finished, first_lines
@@ -63,7 +64,7 @@ def plan(terminal: Terminal, asked: Asked, *, with_rows: bool = False) -> int:
     request = asked.request
     output, store = request.output_folder, request.weight_store()
     try:
-        request.check(once=True)
+        check_request(request, once=True)
         manifest = manifest_asked_for(asked, terminal)
         rows = check_places(manifest.rows, output)
         selection = select(request.only, rows, output)

@@ -41,6 +41,7 @@ from tasks.intake.manifest import ManifestError
 from tasks.report.saved_table import read_summary
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest
+from tasks.request_checks import check_request
 from tasks.store.output_folder import InUseError, OutputFolder
 from tasks.store.preview_folder import PreviewFolderError, check_apart
 from tasks.store.statuses import STOPPED, WRONG
@@ -114,7 +115,7 @@ def prepare(terminal: Terminal, asked: Asked) -> None:
         OSError: a folder cannot be read or written.
     """
     request, layout = asked
-    request.check(read=layout is None)
+    check_request(request, read=layout is None)
     batch = request.completed()
     check_apart(batch.output_folder, is_preview=batch.preview is not None)
     laid = layout and laid_out_for(layout, request.manifest, batch.output_folder, terminal)
@@ -126,7 +127,7 @@ def prepare(terminal: Terminal, asked: Asked) -> None:
         if laid:
             keep_laid_out(laid, batch.output_folder)
             terminal.say(f"manifest: {redacted(request.manifest)}")
-            request.check(read=True)
+            check_request(request, read=True)
 
 
 def run_flow(

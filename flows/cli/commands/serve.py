@@ -13,6 +13,7 @@ from flows.process.proxies import fix_proxies
 from flows.process.signals import answer_signals
 from nst_core.errors import UserError
 from tasks.request import BatchRequest
+from tasks.request_checks import check_request
 
 
 class ScheduleError(UserError):
@@ -35,7 +36,7 @@ def serve(terminal: Terminal, request: BatchRequest, *, name: str, cron: str, ti
     try:
         url = _server_url()
         schedule = _schedule(cron, timezone)
-        request.check(read=True)
+        check_request(request, read=True)
     except UserError as error:
         return refuse(terminal, error)
     for wrong in fix_proxies(url):

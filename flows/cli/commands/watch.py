@@ -21,6 +21,7 @@ from tasks.intake.layout.kept import what_is_kept
 from tasks.intake.layout.layout import Layout
 from tasks.intake.layout.pictures import find_styles
 from tasks.request import BatchRequest
+from tasks.request_checks import check_request, limits_of
 
 
 @dataclass
@@ -158,14 +159,14 @@ def _prepare(watched: Watch) -> float:
         OSError: a folder cannot be read.
     """
     request = watched.request
-    request.check()
+    check_request(request)
     batch = request.completed()
     styles, _ = find_styles(watched.layout.styles, request.manifest.parent)
     watched.styles = {style.cell for style in styles}
     look(watched.layout, request.manifest.parent, batch.output_folder, watched.styles)
     what_is_kept(batch.output_folder)
     check_ready(batch.style_cache, batch.output_folder, batch.devices)
-    ends_at = request.limits(time.time()).deadline.at
+    ends_at = limits_of(request, time.time()).deadline.at
     if ends_at < math.inf:
         # A budget is that of the watch, and not of each run.
         until = datetime.fromtimestamp(math.ceil(ends_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

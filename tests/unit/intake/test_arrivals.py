@@ -21,6 +21,7 @@ from nst_core.storage.schemes import SCHEMES, Scheme
 from tasks.intake.layout.arrivals import Facts, look, whole
 from tasks.intake.layout.layout import Layout
 from tasks.request import BatchRequest
+from tasks.request_checks import limits_of
 from tasks.store.output_folder import OutputFolder
 
 
@@ -190,5 +191,5 @@ def test_a_budget_is_that_of_the_watch(runs: Runs, tmp_path: Path) -> None:
         ends_at = module._prepare(watched)
     assert ends_at == pytest.approx(time.time() + 7200, abs=60)
     assert watched.request.budget is None
-    assert watched.request.limits(time.time()).deadline.at == pytest.approx(ends_at, abs=2)
+    assert limits_of(watched.request, time.time()).deadline.at == pytest.approx(ends_at, abs=2)
     assert watched.styles == {"../s.png"}

@@ -17,6 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from tasks.request import BatchRequest
+from tasks.request_checks import limits_of
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
@@ -143,7 +144,7 @@ def test_no_schedule_is_active_before_somebody_resumes_it() -> None:
 def test_the_parameters_of_deployments_are_those_of_a_run_that_ends_in_time() -> None:
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     (parameters,) = (each["parameters"] for each in deployments if "parameters" in each)
-    deadline = BatchRequest.model_validate(parameters).limits(time.time()).deadline
+    deadline = limits_of(BatchRequest.model_validate(parameters), time.time()).deadline
     assert 0 < deadline.window <= 25 * 3600
 
 

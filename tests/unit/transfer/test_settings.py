@@ -9,7 +9,8 @@ from nst_core.networks import CATALOGUE
 from nst_core.transfer.identity import row_key, style_key
 from nst_core.transfer.presets import PRESETS, Overrides, resolve
 from nst_core.transfer.setting_types import parse_layer_weights
-from nst_core.transfer.settings import FIRST_SETTINGS, Settings
+from nst_core.transfer.setting_versions import FIRST_SETTINGS
+from nst_core.transfer.settings import Settings
 
 
 def test_later_choices_win_and_none_is_no_choice() -> None:
