@@ -107,8 +107,8 @@ def stylize_manifest(
     # So far, the parameters are the only local variables.
     request = BatchRequest(**without_empty(locals()))
     raise_if_asked_to_stop()
-    check_request(request)
-    return stylize_batch(request.completed(), limits_of(request, time.time()))
+    check_request(request, late=True)
+    return stylize_batch(request.completed(), limits_of(request, time.time(), late=True))
 
 
 def stylize_batch(batch: CompleteRequest, limits: Limits) -> State:

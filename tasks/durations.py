@@ -46,7 +46,7 @@ def seconds_of(text: str, option: str) -> float:
     return seconds
 
 
-def moment_of(text: str, after: float, option: str) -> float:
+def moment_of(text: str, after: float, option: str, *, may_be_past: bool = False) -> float:
     """Return the first moment after another one at which clocks show a time.
 
     If clocks show the time twice, as when summer time ends, each of the two counts. If they skip
@@ -57,6 +57,7 @@ def moment_of(text: str, after: float, option: str) -> float:
             `Europe/Berlin`, `+02:00` or `Z`. Without one, it is this machine's local time.
         after: seconds since 1970 (UTC).
         option: the name of the option, for the error.
+        may_be_past: whether a time with a date may be before `after`, and is then returned.
 
     Returns:
         Seconds since 1970 (UTC).
@@ -77,7 +78,7 @@ def moment_of(text: str, after: float, option: str) -> float:
             f"--{option}: found {text!r}; expected a time such as 06:00, 06:00 Europe/Berlin, "
             "06:00+02:00 or 2026-11-27T06:00"
         ) from error
-    if not (later := [moment for moment in moments if moment > after]):
+    if not (later := [moment for moment in moments if moment > after or (day and may_be_past)]):
         now = f"{datetime.fromtimestamp(after, zone):%Y-%m-%d %H:%M}"
         raise TimeTextError(
             f"--{option}: found {text!r}, which is past; expected a time after {now}, or a time of "

@@ -50,6 +50,15 @@ def files(batch: Batch) -> list[bytes]:
     return [path.read_bytes() for path in sorted(paths)]
 
 
+def test_a_flow_that_begins_after_its_end_leaves_all_rows_pending(
+    batch: Batch, computed: list[str]
+) -> None:
+    state, table = batch.run(*ROWS, until="2026-11-01T06:00Z")
+    assert (state.type, state.name) == (StateType.COMPLETED, "OutOfTime")
+    assert list(table["status"]) == ["pending", "pending"]
+    assert not computed
+
+
 def test_rows_that_do_not_fit_are_pending_and_the_state_says_so(
     batch: Batch, computed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

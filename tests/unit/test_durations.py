@@ -127,6 +127,15 @@ def test_other_times_are_refused(text: str, message: str) -> None:
     assert message in str(raised.value)
 
 
+@pytest.mark.usefixtures("berlin")
+def test_a_past_date_may_be_allowed_and_a_time_of_day_is_still_the_next_one() -> None:
+    now = at("2026-11-27T06:01+01:00")
+    past = moment_of("2026-11-27T06:00", now, "until", may_be_past=True)
+    assert past == at("2026-11-27T06:00+01:00")
+    next_one = moment_of("06:00", now, "until", may_be_past=True)
+    assert next_one == at("2026-11-28T06:00+01:00")
+
+
 @given(
     st.floats(at("2026-01-01T00:00Z"), at("2030-01-01T00:00Z")),
     st.integers(0, 23),

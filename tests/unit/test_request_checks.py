@@ -11,8 +11,8 @@ from tasks.durations import TimeTextError
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
 from tasks.report.selection import OnlyError
-from tasks.request import CheckRequest
-from tasks.request_checks import check_request, limits_of
+from tasks.request import BatchRequest, CheckRequest
+from tasks.request_checks import check_request, limits_of, until_fixed
 from tasks.stopping import Deadline, Limits
 from tests.pictures import write_csv
 from tests.unit.test_request import request_with
@@ -89,6 +89,20 @@ def test_lines_without_a_row_are_refused_when_the_manifest_is_read(manifest: Pat
     check_request(request_with(manifest, only="9"))
     with pytest.raises(OnlyError, match="no row of the manifest begins in this line"):
         check_request(request_with(manifest, only="9"), read=True)
+
+
+def test_a_time_of_day_stays_the_same_moment_for_a_flow_that_begins_late() -> None:
+    asked = 1.8e9
+    request = BatchRequest.model_validate(
+        {"manifest": "m.csv", "output": "out", "until": "10:00 UTC"}
+    )
+    at = limits_of(request, asked).deadline.at
+    fixed = until_fixed(request, at)
+    late = at + 5
+    assert limits_of(request, late).deadline.at == at + 86_400
+    assert limits_of(fixed, late, late=True).deadline == Deadline(at, -5)
+    with pytest.raises(TimeTextError, match="which is past"):
+        limits_of(fixed, late)
 
 
 def test_the_earlier_of_two_ends_counts() -> None:

@@ -1,6 +1,7 @@
 """`nst-batch run`: run the flow in this process, show its progress, and report its outcome."""
 
 import sys
+import time
 from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -36,12 +37,13 @@ from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.locks import LockError
 from nst_core.storage.places import redacted
 from nst_core.storage.write_errors import writing_to
+from tasks.durations import moment_of
 from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
 from tasks.report.saved_table import read_summary
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest
-from tasks.request_checks import check_request
+from tasks.request_checks import check_request, until_fixed
 from tasks.store.output_folder import InUseError, OutputFolder
 from tasks.store.preview_folder import PreviewFolderError, check_apart
 from tasks.store.statuses import STOPPED, WRONG
@@ -98,7 +100,9 @@ def run(terminal: Terminal, asked: Asked, *, verbose: bool) -> int:
     """
     request = asked.request
     try:
-        prepare(terminal, asked)
+        if request.until is not None:
+            request = until_fixed(request, moment_of(request.until, time.time(), "until"))
+        prepare(terminal, asked._replace(request=request))
     except (UserError, OSError) as error:
         return refuse(terminal, error)
     outcome = run_flow(terminal, request, verbose=verbose)
@@ -115,7 +119,8 @@ def prepare(terminal: Terminal, asked: Asked) -> None:
         OSError: a folder cannot be read or written.
     """
     request, layout = asked
-    check_request(request, read=layout is None)
+    # Laying out thousands of rows takes longer than some deadlines.
+    check_request(request, read=layout is None, late=True)
     batch = request.completed()
     check_apart(batch.output_folder, is_preview=batch.preview is not None)
     laid = layout and laid_out_for(layout, request.manifest, batch.output_folder, terminal)
@@ -127,7 +132,7 @@ def prepare(terminal: Terminal, asked: Asked) -> None:
         if laid:
             keep_laid_out(laid, batch.output_folder)
             terminal.say(f"manifest: {redacted(request.manifest)}")
-            check_request(request, read=True)
+            check_request(request, read=True, late=True)
 
 
 def run_flow(

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from flows.cli.commands.run import Outcome, end, prepare, report_outcome, run_flow
 from flows.cli.exit_codes import OUT_OF_TIME, ROWS_FAILED, SUCCESS, UNUSABLE
@@ -21,7 +20,7 @@ from tasks.intake.layout.kept import what_is_kept
 from tasks.intake.layout.layout import Layout
 from tasks.intake.layout.pictures import find_styles
 from tasks.request import BatchRequest
-from tasks.request_checks import check_request, limits_of
+from tasks.request_checks import check_request, limits_of, until_fixed
 
 
 @dataclass
@@ -169,6 +168,5 @@ def _prepare(watched: Watch) -> float:
     ends_at = limits_of(request, time.time()).deadline.at
     if ends_at < math.inf:
         # A budget is that of the watch, and not of each run.
-        until = datetime.fromtimestamp(math.ceil(ends_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        watched.request = request.model_copy(update={"until": until, "budget": None})
+        watched.request = until_fixed(request, ends_at).model_copy(update={"budget": None})
     return ends_at
