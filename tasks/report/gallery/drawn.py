@@ -1,8 +1,11 @@
 """What a page shows of numbers: loss curves as lines of an SVG, losses and shares as texts."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from tasks.store.curves import thinned
 
@@ -48,3 +51,11 @@ def share_text(share: Any) -> str:
     """Return a share such as `+12%`, with a true minus sign."""
     digits = 0 if abs(share) >= 0.1 else 1
     return f"{share:+.{digits}%}".replace("-", "\N{MINUS SIGN}")
+
+
+def breakable(name: str) -> Markup:
+    """Return a name as HTML whose lines may end after `_` and `/`, where words end in names.
+
+    Browsers would otherwise break long names anywhere.
+    """
+    return Markup("<wbr>").join(map(escape, re.split("(?<=[_/])(?=.)", name)))

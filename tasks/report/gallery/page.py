@@ -21,6 +21,7 @@ from tasks.report.durations import duration, measured_duration
 from tasks.report.gallery.drawn import (
     CURVE_HEIGHT,
     CURVE_WIDTH,
+    breakable,
     curve_lines,
     loss_text,
     share_text,
@@ -220,6 +221,7 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "breakable": breakable,
         "loss": loss_text,
         "label": label_of,
         "duration": measured_duration,

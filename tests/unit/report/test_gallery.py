@@ -16,6 +16,7 @@ from tasks.report.gallery.drawn import (
     CURVE_HEIGHT,
     CURVE_WIDTH,
     MOST_CURVE_POINTS,
+    breakable,
     curve_lines,
     loss_text,
     share_text,
@@ -299,3 +300,11 @@ def test_rows_can_be_sorted_by_numbers_both_ways_and_by_texts_one_way() -> None:
         ("setting.size-down", "size, highest first"),
         ("setting.clip-up", "clip, in order"),
     }
+
+
+def test_the_lines_of_long_names_end_where_words_do() -> None:
+    assert breakable("2024/anna_night_size-512.jpg") == (
+        "2024/<wbr>anna_<wbr>night_<wbr>size-512.jpg"
+    )
+    assert breakable("_<b>_") == "_<wbr>&lt;b&gt;_"
+    assert '<h3 dir="ltr">2024/<wbr>anna.jpg</h3>' in page(row(output="2024/anna.jpg"))

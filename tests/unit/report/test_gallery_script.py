@@ -81,7 +81,7 @@ def test_stored_stars_are_read_whatever_is_stored() -> None:
 
 def test_a_choice_and_its_fragment_are_the_same() -> None:
     fragment = "status=failed&status=invalid&starred=yes&setting.style_weight=3&style=2&text=a+b"
-    fragment += "&sort=loss-up"
+    fragment += "&loss=0.5&sort=loss-up"
     back, choice = evaluate(
         "[fragmentOf(choiceOf(fragment)), choiceOf(fragment)]", fragment=fragment
     )
@@ -99,6 +99,7 @@ def test_rows_are_chosen_by_all_that_is_asked_for() -> None:
             "starred": starred,
             "style": style,
             "settings": {"size": size},
+            "loss": None if size is None else 0.12345 if size == "256" else 0.5,
             "text": f"{status} {size}",
         }
         for status, starred, style, size in product(
@@ -115,6 +116,9 @@ def test_rows_are_chosen_by_all_that_is_asked_for() -> None:
         ),
         ("setting.size=512", [row for row in rows if row["settings"] == {"size": "512"}]),
         ("setting.size=512&setting.other=1", []),
+        ("loss=0.5", [row for row in rows if row["loss"] is not None]),
+        ("loss=0.123", [row for row in rows if row["loss"] == 0.12345]),
+        ("loss=0.122", []),
         ("text=LED+256", [row for row in rows if row["text"] == "failed 256"]),
     ):
         program = "rows.filter((row) => isChosen(row, choiceOf(f), wordsOf(choiceOf(f).text)))"

@@ -12,6 +12,7 @@ function choiceOf(fragment) {
     settings: new Map(named.map(([name, value]) => [name.slice(SETTING.length), value])),
     style: parameters.get("style") ?? "",
     text: parameters.get("text") ?? "",
+    loss: parameters.get("loss") ?? "",
     sort: parameters.get("sort") ?? "listed",
     cards: parameters.get("cards") ?? "medium",
   };
@@ -22,7 +23,8 @@ function fragmentOf(choice) {
   const parameters = new URLSearchParams();
   for (const name of FLAGS) for (const value of choice[name]) parameters.append(name, value);
   for (const [name, value] of choice.settings) parameters.set(SETTING + name, value);
-  for (const [name, usual] of [["style", ""], ["text", ""], ["sort", "listed"], ["cards", "medium"]])
+  const usually = { style: "", text: "", loss: "", sort: "listed", cards: "medium" };
+  for (const [name, usual] of Object.entries(usually))
     if (choice[name] !== usual) parameters.set(name, choice[name]);
   return parameters.toString();
 }
@@ -32,10 +34,16 @@ function wordsOf(text) {
   return text.toLowerCase().split(/\s+/).filter(Boolean);
 }
 
+// Return whether a loss is not above a limit. It counts as people see it, with three digits.
+function isUpTo(loss, limit) {
+  return limit === "" || (loss !== null && Number(loss.toPrecision(3)) <= Number(limit));
+}
+
 function isChosen(row, choice, words) {
   return (
     FLAGS.every((name) => !choice[name].size || choice[name].has(row[name])) &&
     [...choice.settings].every(([name, value]) => row.settings[name] === value) &&
+    isUpTo(row.loss, choice.loss) &&
     (!choice.style || choice.style === row.style) &&
     words.every((word) => row.text.includes(word))
   );

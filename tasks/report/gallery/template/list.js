@@ -4,6 +4,7 @@ const list = document.querySelector(".rows");
 const form = document.querySelector(".controls");
 const none = document.querySelector(".none");
 const starred = document.querySelector(".starred");
+const picked = document.querySelector(".picked");
 const fields = Array.from(form.querySelectorAll("select[data-setting]"));
 
 // Each keystroke needs these values of thousands of rows, so they are read only once.
@@ -55,6 +56,7 @@ function readForm() {
     settings: new Map(chosen.map((field) => [field.dataset.setting, field.value])),
     style: form.elements.style.value,
     text: form.elements.text.value,
+    loss: form.elements.loss.value,
     sort: form.elements.sort.value,
     cards: form.elements.cards.value,
   };
@@ -66,7 +68,7 @@ function writeForm(choice) {
       "aria-pressed",
       String(choice[button.dataset.filter].has(button.dataset.value)),
     );
-  form.elements.text.value = choice.text;
+  for (const name of ["text", "loss"]) form.elements[name].value = choice[name];
   // A URL may name a value that does not exist.
   const usual = { style: "", sort: "listed", cards: "medium" };
   for (const [name, value] of Object.entries(usual)) select(form.elements[name], choice[name], value);
@@ -215,15 +217,31 @@ function pick(row) {
   } else {
     first = row;
     row.element.querySelector('[data-do="compare"]').setAttribute("aria-pressed", "true");
-    form.querySelector(".picked").textContent = `Choose what to compare with ${row.output}.`;
+    askFor(`Choose A/B on another picture, to compare it with ${row.output}.`);
   }
+}
+
+function askFor(text) {
+  picked.querySelector("p").textContent = text;
+  picked.querySelector("button").hidden = !text;
 }
 
 function pickNone() {
   first?.element.querySelector('[data-do="compare"]').setAttribute("aria-pressed", "false");
   first = null;
-  form.querySelector(".picked").textContent = "";
+  askFor("");
 }
+
+// Give up the comparison, and go back to where it began.
+function cancelPick() {
+  const button = first?.element.querySelector('[data-do="compare"]');
+  pickNone();
+  button?.focus();
+}
+picked.querySelector("button").addEventListener("click", cancelPick);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !viewer.open) cancelPick();
+});
 
 // A card whose star is gone stays until its filter is used again, so that focus stays there.
 const onCards = { star, compare: pick };
@@ -236,6 +254,13 @@ list.addEventListener("click", (event) => {
   event.preventDefault();
   openOne(row);
 });
+
+// What gets the focus, or is linked to, must not be below the controls, which stay at the top.
+function keepControlsClear() {
+  const isSticky = getComputedStyle(form).position === "sticky";
+  document.documentElement.style.scrollPaddingTop = isSticky ? `${form.offsetHeight + 8}px` : "";
+}
+new ResizeObserver(keepControlsClear).observe(form);
 
 function start() {
   writeForm(choiceOf(location.hash.slice(1)));

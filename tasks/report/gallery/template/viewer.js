@@ -51,15 +51,16 @@ function look(these) {
   stage.classList.toggle("pair", isPair());
   panes[1].element.hidden = !isPair();
   for (const [number, row] of looked.entries()) fill(panes[number], row, number);
-  const [name, facts] = [these.map((row) => row.output).join(" / "), factsOf(current())];
-  viewer.querySelector("h2").textContent = name;
-  viewer.querySelector(".facts").textContent = isPair() ? "" : facts;
+  viewer.querySelector("h2").replaceChildren(...these.map(nameOf));
   const { href, dataset } = current().link;
   viewer.querySelector("a.open").href = href;
   viewer.querySelector("a.download").href = dataset.file ?? href;
   showStyle();
   const there = rowsToShow();
   const place = there.indexOf(current());
+  const position = `${place + 1} of ${there.length}`;
+  viewer.querySelector(".facts").textContent = isPair() ? "" : `${position} · ${factsOf(current())}`;
+  say(`${these.map((row) => row.output).join(" / ")}, ${position}`);
   button("before").disabled = place <= 0;
   button("after").disabled = place === there.length - 1;
   button("pair").disabled = !isPair() && !partnerOf(current());
@@ -69,6 +70,22 @@ function look(these) {
   // An element that is disabled would take no more keys.
   if (document.activeElement?.disabled) stage.focus();
   preload(there[place + 1]);
+}
+
+// Return an element with the name of a result, and with its letter if there are two of them.
+function nameOf(row, number) {
+  const name = document.createElement("span");
+  name.className = "name";
+  // As on the cards: names are paths, which are read from the left in every script.
+  name.dir = "ltr";
+  name.append(...row.element.querySelector("h3").cloneNode(true).childNodes);
+  if (isPair()) name.prepend(`${"AB"[number]}: `);
+  return name;
+}
+
+// Tell readers what the picture shows now: the focus stays where it is.
+function say(text) {
+  viewer.querySelector(".said").textContent = text;
 }
 
 function fill(pane, row, number) {
@@ -81,9 +98,11 @@ function fill(pane, row, number) {
     row.element.querySelector(".content img")?.alt ?? "content",
   );
   pane.element.classList.toggle("alone", !hasContent);
-  pane.left.textContent = isPair() ? `${"AB"[number]}: ${row.output}` : "content";
-  pane.right.textContent = isPair() ? variesOf(row) : "result";
-  pane.right.hidden = !pane.right.textContent;
+  pane.left.textContent = isPair()
+    ? `${"AB"[number]}: ${differenceOf(row, looked[1 - number])}`
+    : "content";
+  pane.right.textContent = isPair() ? "" : "result";
+  pane.right.hidden = isPair();
 }
 
 function setSource(image, url, text) {
@@ -112,6 +131,14 @@ function textsOf(element) {
 
 function variesOf(row) {
   return textsOf(row.element.querySelector(".varies")).join(" · ");
+}
+
+// Return in what a result differs from another one: its pictures if they are others, and what varies.
+function differenceOf(row, other) {
+  const [mine, its] = [row.element.dataset, other.element.dataset];
+  const names = ["contentName", "styleName"].filter((name) => mine[name] !== its[name]);
+  const files = names.map((name) => mine[name].split("/").at(-1));
+  return [...files, variesOf(row)].filter(Boolean).join(" · ") || row.output;
 }
 
 function factsOf(row) {
@@ -216,6 +243,7 @@ const actions = {
   star: () => {
     star(current());
     showStar();
+    say(current().starred === "yes" ? "starred" : "not starred");
   },
   pair: () => {
     const other = isPair() ? null : partnerOf(current());
