@@ -221,7 +221,7 @@ def _strip(picture: Levels, width: int) -> Levels:
 def _result(row: GalleryRow, output: OutputFolder) -> Tile:
     if row.result is None:
         return Tile(row.status, None)
-    label = row.status if row.total_loss is None else f"{row.total_loss:.3g}"
+    label = row.status if row.total_loss is None else f"loss {row.total_loss:.3g}"
     return Tile(label, _pixels(row.result, output))
 
 

@@ -56,7 +56,7 @@ def markdown_report(report: BatchReport) -> str:
     """Return what came out, what failed and why, what changed, and what to look at first."""
     table = report.table
     parts = [
-        [f"# {_escaped(report.manifest)}: {_counted(table)}"],
+        [f"# {_escaped(report.title)}: {_counted(table)}"],
         _left(table),
         _undone(table),
         _warnings(table),

@@ -153,7 +153,7 @@ def show_on_page(report: BatchReport, served_at: str | None, *, patiently: bool 
 def _show_report(report: BatchReport) -> None:
     create_markdown_artifact(
         markdown_report(report),
-        key_of(report.manifest, "report"),
+        key_of(report.title, "report"),
         "what came out, what failed and why, what changed",
     )
 
@@ -164,7 +164,7 @@ def _show_table(report: BatchReport) -> None:
     whole = redacted(report.output.summary())
     create_table_artifact(
         rows,
-        key_of(report.manifest, "summary"),
+        key_of(report.title, "summary"),
         f"{of_these}{count} rows, those that are not done first; the complete table is {whole}",
     )
 
@@ -172,9 +172,9 @@ def _show_table(report: BatchReport) -> None:
 def _show_links(report: BatchReport, url: str) -> None:
     if report.has_gallery:
         gallery = f"{url}/{GALLERY}"
-        create_link_artifact(gallery, gallery, key_of(report.manifest, "gallery"), "all pictures")
+        create_link_artifact(gallery, gallery, key_of(report.title, "gallery"), "all pictures")
     if report.has_contact_sheet:
-        key = key_of(report.manifest, "contact-sheet")
+        key = key_of(report.title, "contact-sheet")
         create_image_artifact(f"{url}/{CONTACT_SHEET}", key, "all results")
 
 

@@ -34,7 +34,7 @@ class BatchReport:
     """A batch that has ended, as it is reported to people.
 
     Attributes:
-        manifest: the manifest's name.
+        title: the name of the manifest, or of the output folder if a run made the manifest.
         output: the batch's output folder.
         table: the table of all rows.
         gone: outputs that the previous run had and this manifest does not.
@@ -43,7 +43,7 @@ class BatchReport:
         has_contact_sheet: whether the batch is a grid, all of it in one picture.
     """
 
-    manifest: str
+    title: str
     output: OutputFolder
     table: Table
     gone: tuple[str, ...]
@@ -93,6 +93,14 @@ def write_report(
     return report
 
 
+def _title(manifest: Place, output: OutputFolder) -> str:
+    """Return the name of the manifest; of the output folder, if a run keeps the manifest there.
+
+    Nobody wrote that manifest, and all such manifests have the same name.
+    """
+    return name_of(output.root if manifest == output.manifest else manifest)
+
+
 def _write_table(
     rows: Table, manifest: Place, output: OutputFolder, seconds_left: float | None
 ) -> BatchReport:
@@ -107,7 +115,7 @@ def _write_table(
     write_summary(table, output)
     emit(TableWritten(len(table.rows)))
     return BatchReport(
-        manifest=name_of(manifest),
+        title=_title(manifest.absolute(), output.absolute()),
         output=output,
         table=table,
         gone=tuple(gone(table, earlier)),
@@ -178,7 +186,7 @@ def write_gallery(
     )
     report = replace(report, has_contact_sheet=write_contact_sheet(rows, report.output))
     page = Page(
-        title=report.manifest,
+        title=report.title,
         made_at=report.table.made_at or datetime.now().astimezone(),
         rows=rows,
         gone=report.gone,

@@ -191,7 +191,7 @@ def test_sorts_by_loss_time_line_and_change_of_loss(gallery: Path, opened: Opene
     moved = expect(page.locator("#line-45 .state"))
     moved.to_contain_text("moved", use_inner_text=True)
     moved.to_contain_text("(−50%)", use_inner_text=True)  # noqa: RUF001 - as people write it
-    order.select_option("not done first")
+    order.select_option("unfinished first")
     assert lines(page)[:3] == [42, 43, 2]
 
 

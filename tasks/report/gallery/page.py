@@ -35,7 +35,7 @@ from tasks.store.statuses import STATUSES, UNDONE, Status
 SHOWN_CHANGES = [change for change in CHANGES if change not in ("", "same")]
 
 SORTS = {
-    "listed": "not done first",
+    "listed": "unfinished first",
     "line": "line",
     "loss-down": "highest loss first",
     "loss-up": "lowest loss first",
@@ -148,7 +148,7 @@ class Page:
     """Everything that the gallery shows.
 
     Attributes:
-        title: the manifest's name.
+        title: the name of the manifest or of the output folder.
         made_at: when the batch ended, with a time zone.
         gone: outputs that the previous run had and this manifest does not.
         compared_with: when the previous run ended; None if there is nothing to compare with.

@@ -57,7 +57,7 @@ def failed(error: str, **facts: Any) -> dict[str, Any]:
 
 def report_of(rows: Table, output: Path = Path("/nowhere"), **facts: Any) -> BatchReport:
     before = datetime(2026, 11, 23, tzinfo=UTC)
-    defaults = {"manifest": "night.csv", "gone": (), "compared_with": before, "has_gallery": True}
+    defaults = {"title": "night.csv", "gone": (), "compared_with": before, "has_gallery": True}
     return BatchReport(output=OutputFolder(output), table=rows, **(defaults | facts))
 
 
@@ -139,7 +139,7 @@ def test_pictures_are_in_the_report_itself(tmp_path: Path) -> None:
 
 def test_names_and_errors_are_shown_as_text() -> None:
     rows = table({"output": HOSTILE}, failed(HOSTILE, output=HOSTILE))
-    page = rendered(markdown_report(report_of(rows, manifest=HOSTILE, gone=(HOSTILE,))))
+    page = rendered(markdown_report(report_of(rows, title=HOSTILE, gone=(HOSTILE,))))
     for tag in ("<script", "<b>", "<a ", "<img", 'javascript:alert(2)"', "<em>", "<code>"):
         assert tag not in page
     assert page.count("<h1>") == 1
