@@ -31,8 +31,8 @@ class FileSettings(BaseModel):
 
     format: FormatName = Field(
         "png",
-        description="format of results whose output names no ending; an output's ending (.png, "
-        ".jpg, .jpeg, .webp, .tif or .tiff) takes precedence",
+        description="format of results whose output has no extension; an output's extension "
+        "(.png, .jpg, .jpeg, .webp, .tif or .tiff) takes precedence",
     )
     depth: Depth = Field(
         8,
