@@ -25,6 +25,7 @@ from tasks.row import Row
 from tasks.store.disk_use import disk_use
 from tasks.store.finished import count_replaced
 from tasks.store.lookup import find_finished, first_lines
+from tasks.store.preview_folder import check_apart
 from tasks.store.row_kinds import expected_devices
 from tasks.store.speeds import Speeds
 from tasks.work.ladder import memory_mb
@@ -68,6 +69,7 @@ def plan(terminal: Terminal, asked: Asked, *, with_rows: bool = False) -> int:
     output, store = request.output_folder, request.weight_store()
     try:
         check_request(request, once=True)
+        check_apart(output, is_preview=False)
         manifest = manifest_asked_for(asked, terminal)
         rows = check_places(manifest.rows, output)
         selection = select(request.only, rows, output)
