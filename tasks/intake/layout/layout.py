@@ -129,13 +129,12 @@ def _rows(
     if not with_outputs:
         return [(*place, *cells) for place, cells in zip(places, settings, strict=True)]
     varied = layout.sweep.varied
-    wanted = [
-        Wanted(content.cell, style.cell, layout.names.name(Named(content, style, choice, varied)))
-        for content, style in pairs
-        for choice in choices
+    named = [
+        Named(content, style, choice, varied) for content, style in pairs for choice in choices
     ]
+    wanted = [Wanted(row.content.cell, row.style.cell, layout.names.name(row)) for row in named]
     if layout.names.text:
-        check_distinct(wanted)
+        check_distinct(wanted, lambda one, other: layout.names.lacks(named[one], named[other]))
     names = numbered(wanted, kept, has_template=bool(layout.names.text))
     rows = [
         (*place, name, *cells) for place, name, cells in zip(places, names, settings, strict=True)
