@@ -53,7 +53,12 @@ class LiveProgress:
         self.table_written = False
         self.gallery = ""
         self.replaced = 0
+        self.is_stopping = False
         self._said_left_at = time.monotonic()
+
+    def stop(self) -> None:
+        """Note that the batch was asked to stop: what is left is not made now."""
+        self.is_stopping = self.display.is_stopping = True
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -145,6 +150,9 @@ class LiveProgress:
         self._say_time_left(time.monotonic())
 
     def _say_time_left(self, now: float) -> None:
+        # Whoever stops a run does not want to know how long it would have taken.
+        if self.is_stopping:
+            return
         if now - self._said_left_at >= LEFT_EVERY and (left := self.display.time_left.text(now)):
             self._said_left_at = now
             self._say(f"about {left}")

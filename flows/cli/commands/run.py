@@ -284,6 +284,8 @@ def _report_interrupted(terminal: Terminal, outcome: Outcome, output: OutputFold
         show_warnings(terminal, table)
         show_wrong(terminal, table)
         show_best_so_far(terminal, table, output)
+        if outcome.gallery:
+            terminal.say(f"gallery:  {output.gallery}")
         terminal.say(f"log:      {output.run_log}")
     terminal.fail("interrupted; finished rows are kept; rerun the same command to resume")
     return INTERRUPTED
