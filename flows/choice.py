@@ -1,6 +1,6 @@
 """Which rows of a batch run, in which order, and what stays as it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tasks.engine.run_log import run_log
 from tasks.events import RowsPlanned, RowsSelected, emit
@@ -8,7 +8,8 @@ from tasks.job import Examined, Job, by_priority
 from tasks.report.selection import Selection, select
 from tasks.request import CompleteRequest
 from tasks.row import Row
-from tasks.store.finished import results_of_finished
+from tasks.store.finished import count_replaced, results_of_finished
+from tasks.store.lookup import find_finished
 from tasks.store.speeds import Speeds
 from tasks.store.statuses import RowResult
 
@@ -65,7 +66,7 @@ def planned(
 ) -> RowsPlanned:
     """Count the rows to run, all rows that can run, and the rows that repeat an earlier one.
 
-    Also estimate how long the rows to run take.
+    Also count the pictures that they replace, and estimate how long they take.
     """
     done = sum(result.record is not None for result in results.values())
     return RowsPlanned(
@@ -74,4 +75,10 @@ def planned(
         equal=len(to_run) - len({job.key for job in to_run}),
         estimates=Speeds.read(batch.style_cache, batch.devices).of_batch(to_run),
         is_part=selection.lines is not None,
+        replaced=count_replaced(to_run, _done(to_run, batch), batch.output_folder),
     )
+
+
+def _done(to_run: Sequence[Job], batch: CompleteRequest) -> Collection[str]:
+    """Return the keys of rows that are done and run again: those that are refreshed."""
+    return find_finished(to_run, batch.output_folder) if batch.refresh else ()

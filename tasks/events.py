@@ -116,6 +116,7 @@ class RowsPlanned:
         equal: how many of the rows to run only get a copy of an earlier row's picture.
         estimates: how long the others take, in the order in which they run.
         is_part: whether only some rows of the manifest are asked for.
+        replaced: how many rows replace pictures that were made with other settings or pictures.
     """
 
     to_run: int
@@ -123,6 +124,7 @@ class RowsPlanned:
     equal: int = 0
     estimates: tuple[RowEstimate, ...] = ()
     is_part: bool = False
+    replaced: int = 0
 
     def __str__(self) -> str:
         return f"{self.to_run} of {self.total} rows to run"

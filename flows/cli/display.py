@@ -79,6 +79,7 @@ class Display:
         self.ended = self.failed = 0
         self.time_left = TimeLeft()
         self._left = (-math.inf, "")
+        self.is_stopping = False
         self.rows: dict[int, RowState] = {}
 
     def enter(self, stage: str, total: int | None, note: str = "") -> None:
@@ -86,7 +87,12 @@ class Display:
         self.stage, self.total, self.note, self.done = stage, total, note, 0.0
 
     def left(self, now: float) -> str:
-        """Return the time left; it is estimated once a second, because that looks at every row."""
+        """Return the time left, or that the batch is stopping.
+
+        It is estimated once a second, because that looks at every row.
+        """
+        if self.is_stopping:
+            return "stopping"
         if now - self._left[0] >= 1:
             self._left = (now, self.time_left.text(now))
         return self._left[1]

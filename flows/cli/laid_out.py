@@ -8,6 +8,7 @@ from flows.cli.terminal import Terminal
 from nst_core.storage.files import exists
 from nst_core.storage.local import on_disk
 from nst_core.storage.places import Place, redacted
+from nst_core.transfer.allowed import counted
 from tasks.intake.layout.kept import keep, what_is_kept
 from tasks.intake.layout.layout import LaidOut, Layout, lay_out
 from tasks.intake.layout.numbering import Kept, Wanted
@@ -53,6 +54,7 @@ def laid_out_for(
     kept = what_is_kept(output) if output else Kept()
     laid = lay_out(layout, manifest.parent, kept=kept, output=output)
     report_laid_out(terminal, laid, kept.rows)
+    report_doubts(terminal, layout)
     return laid
 
 
@@ -73,9 +75,22 @@ def report_laid_out(terminal: Terminal, laid: LaidOut, kept: Iterable[Wanted]) -
     """Say what was understood: the files that were left out, and the rows."""
     report_left_out(terminal, laid.seen)
     before, now = set(kept), set(laid.named)
-    changes = [f"{len(now - before)} new", f"{len(before - now)} no longer asked for"]
-    changed = [change for change in changes if not change.startswith("0 ")] if before else []
-    terminal.say(f"{laid.described}: {', '.join([f'{laid.count} rows', *changed])}")
+    new = f", {len(now - before)} new" if before and now - before else ""
+    terminal.say(f"{laid.described}: {counted(laid.count, 'row')}{new}")
+    if gone := len(before - now):
+        leave, their, pictures = (
+            ("leaves", "its", "picture stays") if gone == 1 else ("leave", "their", "pictures stay")
+        )
+        terminal.say(
+            f"{counted(gone, 'row')} {leave} the page and the table, because this command does not "
+            f"name {their} style, photograph or settings; {their} {pictures}"
+        )
+
+
+def report_doubts(terminal: Terminal, layout: Layout) -> None:
+    """Say which values may mean something else than they say."""
+    for doubt in layout.sweep.doubts:
+        terminal.say(doubt)
 
 
 def report_left_out(terminal: Terminal, seen: Iterable[Seen]) -> None:

@@ -1,6 +1,7 @@
 """What is wrong with a command line, in our words: an error, and a hint where there is one."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from cyclopts import App, validators
@@ -34,13 +35,32 @@ def explained(error: CycloptsError) -> str:
         case MissingArgumentError():
             wrong, hint = _missing(error)
         case UnusedCliTokensError():
-            wrong = f"{(error.unused_tokens or [''])[0]!r} is one argument too many"
-            hint = "put quotes around names and globs: the shell splits or expands them"
+            wrong, hint = _too_many(error)
         case CoercionError() | ValidationError() if error.argument is not None:
             wrong, hint = _wrong_value(error, error.argument)
         case _:
             wrong, hint = str(error), ""
     return as_error(wrong) + (f"\nhint: {hint}" if hint else "")
+
+
+FOLDERS = ("folder", "CSV file")
+"""How the help of places begins, which has no article."""
+
+
+def _too_many(error: UnusedCliTokensError) -> tuple[str, str]:
+    typed = (error.unused_tokens or [""])[0]
+    # That module imports this one.
+    from flows.cli.app import app
+
+    command = app
+    for name in error.command_chain or ():
+        command = command[name]
+    named = [each for each in command.assemble_argument_collection() if each.index is not None]
+    if not named:
+        return f"{_command(error)} takes no names; found {typed!r}", _help(error)
+    is_of_files = any(not get_args(each.hint) or Path in get_args(each.hint) for each in named)
+    hint = "put quotes around names and globs: the shell splits or expands them"
+    return f"{typed!r} is one argument too many", hint if is_of_files else _help(error)
 
 
 def _command(error: CycloptsError) -> str:
@@ -86,7 +106,8 @@ def _unknown_command(error: UnknownCommandError) -> tuple[str, str]:
     names = _commands(error.app)
     near = nearest(typed, names)
     hint = f"did you mean {near}?" if near else f"the commands are {', '.join(names)}"
-    return f"{typed!r} is no command of {_command(error)}", hint
+    whole = " ".join([*(error.command_chain or ()), typed])
+    return f"there is no command {whole!r}", hint
 
 
 def _commands(app: App | None) -> list[str]:
@@ -96,6 +117,7 @@ def _commands(app: App | None) -> list[str]:
 def _missing(error: MissingArgumentError) -> tuple[str, str]:
     assert error.argument is not None
     what = (error.argument.parameter.help or "").partition(";")[0]
+    what = f"a {what}" if what.startswith(FOLDERS) else what
     expected = f"; expected {what}" if what else ""
     if error.keyword:
         return f"{error.keyword}: found nothing after it{expected}", _help(error)

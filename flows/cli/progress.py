@@ -9,6 +9,7 @@ from typing import assert_never
 from rich.live import Live
 
 from flows.cli.display import Display, RowState
+from flows.cli.results import show_replaced
 from flows.cli.terminal import Terminal
 from tasks.events import (
     DevicesOpened,
@@ -40,6 +41,7 @@ class LiveProgress:
         rows_are_known: whether it is known which rows are to be run.
         table_written: whether the table, and every picture that there will be, is written.
         gallery: where the page is; empty until it is written.
+        replaced: how many rows replace a picture that was made with other settings or pictures.
     """
 
     def __init__(self, terminal: Terminal) -> None:
@@ -50,7 +52,13 @@ class LiveProgress:
         self.rows_are_known = False
         self.table_written = False
         self.gallery = ""
+        self.replaced = 0
+        self.is_stopping = False
         self._said_left_at = time.monotonic()
+
+    def stop(self) -> None:
+        """Note that the batch was asked to stop: what is left is not made now."""
+        self.is_stopping = self.display.is_stopping = True
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -107,6 +115,8 @@ class LiveProgress:
         alike = f", {event.equal} of them equal to an earlier row" if event.equal else ""
         before = event.total - event.to_run
         self._say(f"{event.to_run} of {event.total} rows to run{alike}, {before} already done")
+        self.replaced = event.replaced
+        show_replaced(self.terminal, event.replaced)
 
     def _devices(self, event: DevicesOpened) -> None:
         if not any(device.startswith("GPU") for device in event.devices):
@@ -140,6 +150,9 @@ class LiveProgress:
         self._say_time_left(time.monotonic())
 
     def _say_time_left(self, now: float) -> None:
+        # Whoever stops a run does not want to know how long it would have taken.
+        if self.is_stopping:
+            return
         if now - self._said_left_at >= LEFT_EVERY and (left := self.display.time_left.text(now)):
             self._said_left_at = now
             self._say(f"about {left}")

@@ -14,11 +14,14 @@ SHOWN_ROWS = 40
 MOST_SHOWN = 8
 
 
-def result_of(table: Table, output: OutputFolder, *, has_gallery: bool) -> dict[str, Any]:
+def result_of(
+    table: Table, output: OutputFolder, *, has_gallery: bool, replaced: int = 0
+) -> dict[str, Any]:
     """Return the result as `--json` prints it."""
     return {
         "counts": table.counts,
         "left": _left(table),
+        "replaced": replaced,
         "summary": str(output.summary()),
         "gallery": str(output.gallery) if has_gallery else None,
         "rows": json_rows(table),
@@ -33,12 +36,28 @@ def _left(table: Table) -> dict[str, Any] | None:
 
 
 def show_result(
-    terminal: Terminal, table: Table, output: OutputFolder, *, has_gallery: bool
+    terminal: Terminal,
+    table: Table,
+    output: OutputFolder,
+    *,
+    has_gallery: bool,
+    replaced: int = 0,
 ) -> None:
     """Print the result as JSON, if the user asked for it."""
     # Converting thousands of rows takes a second, so it is done only for users who want JSON.
     if terminal.as_json:
-        terminal.result(result_of(table, output, has_gallery=has_gallery))
+        terminal.result(result_of(table, output, has_gallery=has_gallery, replaced=replaced))
+
+
+def show_replaced(terminal: Terminal, count: int) -> None:
+    """Print how many rows to run replace a picture that other settings or pictures have made."""
+    if count:
+        what = "replaces a finished picture that was" if count == 1 else ""
+        what = what or "replace finished pictures that were"
+        terminal.say(
+            f"{count} of the rows to run {what} made with other settings or pictures; "
+            "to keep both, choose another --output"
+        )
 
 
 def show_rows(terminal: Terminal, table: Table) -> None:

@@ -99,6 +99,7 @@ def _supervise(
 def _answer(answered: int, progress: LiveProgress, terminal: Terminal) -> None:
     if answered == 1:
         ask_to_stop()
+        progress.stop()
     if progress.rows_are_known and not progress.table_written:
         first = "stopping; the best picture so far of each active row is saved ..."
         terminal.fail(first if answered == 1 else STILL_STOPPING)

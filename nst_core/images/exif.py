@@ -2,6 +2,8 @@
 
 import struct
 
+from nst_core.storage.first_bytes import first_bytes
+
 _HEADER = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _INTEGERS = {1: "B", 3: "H", 4: "I"}
@@ -21,7 +23,7 @@ def orientation_in(exif: bytes) -> int:
         exif = exif.removeprefix(_HEADER)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
-        raise ValueError(f"it begins with {exif[:4]!r}")
+        raise ValueError(f"it begins with {first_bytes(exif[:4])}")
     try:
         (start,) = struct.unpack_from(f"{order}I", exif, 4)
         (count,) = struct.unpack_from(f"{order}H", exif, start)

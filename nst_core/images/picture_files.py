@@ -25,6 +25,7 @@ from nst_core.images import camera_raw, heic
 from nst_core.images.decoder_notices import gathered
 from nst_core.images.tiff_layouts import OrientedTiff
 from nst_core.storage.files import open_file
+from nst_core.storage.first_bytes import first_bytes
 from nst_core.storage.local import special_kind
 from nst_core.storage.places import Place, PlaceError, name_of, place, redacted
 
@@ -121,8 +122,8 @@ def _identify(file: BinaryIO, path: str, suffix: str) -> ImageFile.ImageFile:
         if accepts and accepts(start[:16]) is True:
             return OrientedTiff(file, "") if name == "TIFF" else factory(file, "")
     raise PictureError(
-        f"{path}: the file begins with {start[:16]!r}, which is not a supported picture format "
-        f"({', '.join(FORMATS)}, HEIC). Convert it to JPEG or PNG, or leave it out."
+        f"{path}: the file begins with {first_bytes(start)}, which is not a supported picture "
+        f"format ({', '.join(FORMATS)}, HEIC). Convert it to JPEG or PNG, or leave it out."
     )
 
 

@@ -9,6 +9,11 @@ from pydantic_core import ErrorDetails
 SWITCH = "expected true or false (or yes or no, on or off, 1 or 0)"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things, such as `1 row` or `2 rows`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def plain_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the schema of a field without null, which an optional field may be, too."""
     kinds = schema.get("anyOf", [schema])

@@ -1,6 +1,6 @@
 """Rows that are finished: by earlier runs, as copies of equal rows, and confirmed at the end."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -126,6 +126,19 @@ def sizes_of_pictures(names: Sequence[str], output: OutputFolder) -> dict[str, i
     with ThreadPoolExecutor(reads_at_once(output.root)) as pool:
         found = zip(names, pool.map(look, names), strict=True)
         return {name: size for name, size in found if size is not None}
+
+
+def count_replaced(to_run: Iterable[Job], done: Collection[str], output: OutputFolder) -> int:
+    """Return how many rows replace a picture that was made with other settings or pictures.
+
+    Args:
+        to_run: the jobs of the rows that run.
+        done: the keys of jobs whose own pictures are there.
+        output: the batch's output folder.
+    """
+    names = [job.output for job in to_run if job.key not in done]
+    there = sizes_of_pictures(names, output) if names else {}
+    return sum(name in there for name in names)
 
 
 def in_a_line(error: BaseException) -> str:

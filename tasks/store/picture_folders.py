@@ -1,10 +1,12 @@
 """The pictures in a folder, or those that match a glob, on a disk or in object storage."""
 
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from itertools import islice
+from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
@@ -20,6 +22,9 @@ SUFFIXES = frozenset(
 """The suffixes of the files that can be read."""
 
 NOT_TEXT = "with a name that is not UTF-8"
+
+MOST_COUNTED = 2000
+"""The most files that are looked at to count the pictures in folders below a folder."""
 
 OF_SYSTEMS = "files of operating systems"
 
@@ -128,6 +133,26 @@ def by_reason(left_out: Iterable[LeftOut]) -> str:
     """Return how many files were left out, by reason, such as `3 hidden, 2 .txt`."""
     counts = Counter(one.why for one in left_out)
     return ", ".join(f"{count} {why}" for why, count in counts.most_common())
+
+
+def pictures_below(folder: Place) -> tuple[int, bool]:
+    """Return how many pictures are in the folders of a folder, and whether all of them are counted.
+
+    Only so many files of a disk are looked at, and none in object storage, whose listing may be
+    long.
+    """
+    local = on_disk(folder)
+    if local is None:
+        return 0, False
+    files = _files_below(local)
+    found = left_out_of(islice(files, MOST_COUNTED), str(folder))
+    return len(found.pictures), next(files, None) is None
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(path, name) for name in names if Path(path) != folder)
 
 
 def in_order(paths: Iterable[Place]) -> list[Place]:

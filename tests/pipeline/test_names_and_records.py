@@ -122,6 +122,31 @@ def test_equal_rows_are_reported_and_counted_as_equal(
     assert [row["why"] for row in done["rows"]] == ["", *["the same as line 2"] * 2, ""]
 
 
+def test_rows_that_replace_finished_pictures_are_counted(
+    batch: Batch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pictures of other settings are counted, and those that `--refresh` repeats are not."""
+    rows = [(*pair, f"{number}") for number, pair in enumerate(PAIRS)]
+    said = (
+        "{} of the rows to run {} made with other settings or pictures; to keep both, choose "
+        "another --output\n"
+    )
+
+    def replaced(count: int, **options: Any) -> str:
+        with subscribed(LiveProgress(Terminal()).show):
+            batch.run(HEADER, *rows[:count], **options)
+        return capsys.readouterr().out
+
+    assert "to keep both" not in replaced(2)
+    assert "to keep both" not in replaced(2, refresh=True)
+    other = {"style_weight": 3}
+    assert said.format(2, "replace finished pictures that were") in replaced(3, settings=other)
+    once = said.format(1, "replaces a finished picture that was")
+    assert plan_of(batch, rows[:1], capsys)["replaced"] == 1
+    assert once in replaced(1, refresh=True)
+    assert plan_of(batch, rows[:1], capsys)["replaced"] == 0
+
+
 def plan_of(
     batch: Batch, rows: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> dict[str, Any]:

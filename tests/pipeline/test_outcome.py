@@ -85,7 +85,12 @@ def test_rows_that_are_left_have_an_exit_code_unless_rows_failed(
     write_summary(replace(table, rows=(failed, left), seconds_left=61.0), output)
     assert report_outcome(Terminal(), outcome, output) == ROWS_FAILED
     stopped = outcome._replace(state=KeyboardInterrupt())
+    capsys.readouterr()
     assert report_outcome(Terminal(), stopped, output) == INTERRUPTED
+    assert "gallery:" not in capsys.readouterr().out
+    with_page = stopped._replace(gallery=str(output.gallery))
+    assert report_outcome(Terminal(), with_page, output) == INTERRUPTED
+    assert f"gallery:  {output.gallery}\n" in capsys.readouterr().out
 
 
 def test_without_a_table_a_lost_server_is_an_engine_failure(

@@ -12,7 +12,7 @@ from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest, CheckRequest
-from tasks.request_checks import check_request, limits_of, until_fixed
+from tasks.request_checks import FolderError, check_request, limits_of, until_fixed
 from tasks.stopping import Deadline, Limits
 from tests.pictures import write_csv
 from tests.unit.test_request import request_with
@@ -35,6 +35,17 @@ def test_a_good_request_passes_the_check(manifest: Path, tmp_path: Path) -> None
         ({"manifest": "https://x.example/m.csv?key=1"}, PlaceError, "signed"),
         ({"output": "https://x.example/out?key=1"}, PlaceError, "signed"),
         ({"cache": "https://x.example/cache?key=1"}, PlaceError, "signed"),
+        (
+            {"output": __file__},
+            FolderError,
+            r"the output folder .*\.py is a file; choose another f",
+        ),
+        (
+            {"output": f"{__file__}/a/b"},
+            FolderError,
+            r"the output folder .*\.py/a/b cannot be created: .*\.py is a file; choose another f",
+        ),
+        ({"cache": __file__}, FolderError, r"the cache .*\.py is a file; choose .*\(--cache\)"),
         ({"devices": "gpu0"}, DeviceError, "expected auto, gpu, cpu"),
         ({"devices": "cpu,cpu"}, DeviceError, "expected auto, gpu, cpu"),
         ({"devices": "gpu:1,gpu:1"}, DeviceError, "twice"),

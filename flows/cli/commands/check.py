@@ -17,6 +17,7 @@ from tasks.job import Examined
 from tasks.request_checks import check_request
 from tasks.row import Fault
 from tasks.store.output_folder import OutputFolder
+from tasks.store.preview_folder import check_apart
 
 
 def check(terminal: Terminal, asked: Asked) -> int:
@@ -26,6 +27,7 @@ def check(terminal: Terminal, asked: Asked) -> int:
     try:
         check_request(request, once=True)
         if output is not None:
+            check_apart(output, is_preview=False)
             check_weights_place(store, output)
         manifest = manifest_asked_for(asked, terminal)
         rows = manifest.rows

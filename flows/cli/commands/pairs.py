@@ -6,11 +6,12 @@ from typing import Any
 
 from flows.cli.commands.frames import check_layout, find_flows, outputs_of
 from flows.cli.exit_codes import SUCCESS
-from flows.cli.laid_out import report_left_out
+from flows.cli.laid_out import report_doubts, report_left_out
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.files import exists, write_atomic
 from nst_core.storage.places import Place, as_seen_from, redacted
+from nst_core.transfer.allowed import counted
 from tasks.intake.blend_grid import FEWEST_STYLES, MOST_STYLES, blended_rows
 from tasks.intake.layout.errors import LayoutError
 from tasks.intake.layout.layout import LaidOut, Layout, lay_out
@@ -73,7 +74,8 @@ def write_rows(
     except (OSError, UnicodeEncodeError) as error:
         return refuse(terminal, LayoutError(f"{redacted(manifest)}: cannot be written: {error}"))
     report_left_out(terminal, laid.seen)
-    terminal.say(f"{manifest}: {laid.count} rows, {laid.described}")
+    terminal.say(f"{manifest}: {counted(laid.count, 'row')}, {laid.described}")
+    report_doubts(terminal, layout)
     left_out = [asdict(one) for seen in laid.seen for one in seen.left_out]
     terminal.result({"manifest": str(manifest), "rows": laid.count, "left_out": left_out})
     return SUCCESS
@@ -179,7 +181,7 @@ class _Rows:
             return f"the frames of the sequence {kind.sequence}"
         contents = len(self.contents)
         blends = "" if kind.blend_steps is None else f"{count // contents} blends of "
-        return f"{contents} contents x {blends}{len(self.styles)} styles"
+        return f"{counted(contents, 'content')} x {blends}{counted(len(self.styles), 'style')}"
 
     def _cell(self, path: Place) -> str:
         return cell_of(self.folder, path)

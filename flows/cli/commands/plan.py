@@ -7,6 +7,7 @@ from flows.cli.commands.check import show_downloads
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
 from flows.cli.laid_out import manifest_asked_for
 from flows.cli.layout_options import Asked
+from flows.cli.results import show_replaced
 from flows.cli.room import Room, room_for
 from flows.cli.terminal import Terminal, duration, refuse
 from nst_core.errors import UserError
@@ -22,7 +23,9 @@ from tasks.request import BatchRequest
 from tasks.request_checks import check_request
 from tasks.row import Row
 from tasks.store.disk_use import disk_use
+from tasks.store.finished import count_replaced
 from tasks.store.lookup import find_finished, first_lines
+from tasks.store.preview_folder import check_apart
 from tasks.store.row_kinds import expected_devices
 from tasks.store.speeds import Speeds
 from tasks.work.ladder import memory_mb
@@ -56,6 +59,7 @@ class _Plan:
     styles: int
     styles_to_compute: int
     time: EstimatedTime
+    replaced: int
     room: Room
 
 
@@ -65,6 +69,7 @@ def plan(terminal: Terminal, asked: Asked, *, with_rows: bool = False) -> int:
     output, store = request.output_folder, request.weight_store()
     try:
         check_request(request, once=True)
+        check_apart(output, is_preview=False)
         manifest = manifest_asked_for(asked, terminal)
         rows = check_places(manifest.rows, output)
         selection = select(request.only, rows, output)
@@ -118,6 +123,7 @@ def _plan(examined: Examined, request: BatchRequest, selection: Selection) -> _P
         styles=len(styles),
         styles_to_compute=len(missing),
         time=time,
+        replaced=count_replaced([*to_run, *equal], found, output),
         room=room_for(use, output.root, cache.root),
     )
 
@@ -200,12 +206,14 @@ def _report(terminal: Terminal, plan: _Plan, downloads: Sequence[PublishedFile])
     # What most people want to know comes last, where they look.
     advice = "; nst-batch check lists the errors" if counts["invalid"] else ""
     terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()) + advice)
+    show_replaced(terminal, plan.replaced)
     time = plan.time
     terminal.say(f"about {duration(time.seconds)} ({time.source}) and {memory:.0f} MB at most")
     terminal.say(str(plan.room))
     terminal.result(
         {
             "counts": counts,
+            "replaced": plan.replaced,
             "styles": {
                 "needed": plan.styles,
                 "kept": cached,

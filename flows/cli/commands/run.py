@@ -42,6 +42,7 @@ from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
 from tasks.report.saved_table import read_summary
 from tasks.report.selection import OnlyError
+from tasks.report.table_row import Table
 from tasks.request import BatchRequest
 from tasks.request_checks import check_request, until_fixed
 from tasks.store.output_folder import InUseError, OutputFolder
@@ -71,6 +72,7 @@ class Outcome(NamedTuple):
         gallery: where the page that shows it is; empty if there is none.
         server: the embedded server, if there is one.
         is_over: whether the flow ended; a stop does not wait for a server that is gone.
+        replaced: how many rows replaced a picture that was made with other settings or pictures.
     """
 
     state: Any
@@ -78,6 +80,7 @@ class Outcome(NamedTuple):
     gallery: str
     server: EmbeddedServer | None = None
     is_over: bool = True
+    replaced: int = 0
 
     @property
     def is_known_to_prefect(self) -> bool:
@@ -167,6 +170,7 @@ def run_flow(
         progress.gallery,
         server=servers[0] if servers else None,
         is_over=work.is_over,
+        replaced=progress.replaced,
     )
 
 
@@ -235,7 +239,7 @@ def _report_table(
 ) -> int:
     """Print the table, and return the exit code of its rows, whatever the server knows of them."""
     table = read_summary(output)
-    show_result(terminal, table, output, has_gallery=bool(outcome.gallery))
+    _show_result(terminal, table, outcome, output)
     if not briefly:
         show_rows(terminal, table)
     show_counts(terminal, table)
@@ -258,6 +262,11 @@ def _report_table(
     return SUCCESS if table.seconds_left is None else OUT_OF_TIME
 
 
+def _show_result(terminal: Terminal, table: Table, outcome: Outcome, output: OutputFolder) -> None:
+    has_gallery = bool(outcome.gallery)
+    show_result(terminal, table, output, has_gallery=has_gallery, replaced=outcome.replaced)
+
+
 def _show_places(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> None:
     if outcome.gallery:
         terminal.say(f"gallery:  {output.gallery}")
@@ -270,11 +279,13 @@ def _report_interrupted(terminal: Terminal, outcome: Outcome, output: OutputFold
     """Print how far the batch came, what is saved, and how to resume."""
     if outcome.table_written:
         table = read_summary(output)
-        show_result(terminal, table, output, has_gallery=bool(outcome.gallery))
+        _show_result(terminal, table, outcome, output)
         show_counts(terminal, table)
         show_warnings(terminal, table)
         show_wrong(terminal, table)
         show_best_so_far(terminal, table, output)
+        if outcome.gallery:
+            terminal.say(f"gallery:  {output.gallery}")
         terminal.say(f"log:      {output.run_log}")
     terminal.fail("interrupted; finished rows are kept; rerun the same command to resume")
     return INTERRUPTED

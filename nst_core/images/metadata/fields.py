@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import IO, NamedTuple
 
+from nst_core.storage.first_bytes import first_bytes
+
 ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 2, 3, 4, 5, 7
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -108,7 +110,7 @@ def read_fields(file: IO[bytes], start: int | None = None) -> dict[int, Field]:
     head = file.read(8)
     order = _ORDERS.get(head[:4])
     if order is None or len(head) < 8:
-        raise ValueError(f"it begins with {head[:4]!r}")
+        raise ValueError(f"it begins with {first_bytes(head[:4])}")
     file.seek(struct.unpack(f"{order}I", head[4:])[0] if start is None else start)
     count = file.read(2).ljust(2, b"\0")
     table = file.read(12 * min(struct.unpack(f"{order}H", count)[0], _MOST_FIELDS))

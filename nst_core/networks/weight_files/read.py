@@ -12,6 +12,7 @@ from nst_core.networks.weight_files.keras_files import read_hdf5, read_keras_arc
 from nst_core.networks.weight_files.numpy_files import read_npy, read_npz
 from nst_core.networks.weight_files.safetensors_files import read_safetensors
 from nst_core.networks.weight_files.weight_file import WeightFile, WeightsError
+from nst_core.storage.first_bytes import first_bytes
 
 FORMATS = (
     "safetensors",
@@ -88,7 +89,7 @@ def _unknown(path: Path, beginning: bytes) -> WeightsError:
             f"{path}: this is only a Git LFS pointer; get the file itself with: git lfs pull"
         )
     return WeightsError(
-        f"{path}: the file begins with {beginning[:16]!r}, which is not a known format. "
+        f"{path}: the file begins with {first_bytes(beginning)}, which is not a known format. "
         f"Expected one of {', '.join(FORMATS)}."
     )
 

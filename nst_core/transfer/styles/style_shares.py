@@ -14,6 +14,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from nst_core.networks import CATALOGUE
+from nst_core.transfer.allowed import counted
 from nst_core.transfer.setting_types import parse_style_blend
 from nst_core.transfer.settings import Settings
 
@@ -51,17 +52,13 @@ def weights_of_styles(settings: Settings, count: int) -> _Shares:
     weights = parse_style_blend(settings.style_blend) or (1.0,) * count
     if len(weights) != count:
         raise ValueError(
-            f"found {_counted(len(weights), 'weight')} for {_counted(count, 'style')}; expected "
+            f"found {counted(len(weights), 'weight')} for {counted(count, 'style')}; expected "
             f"one for each style, such as {'; '.join('1' * count)!r}"
         )
     total = sum(weights)
     total = 1.0 if abs(total - 1) < SMALLEST_SHARE else total
     shares = (float(f"{weight / total:.12g}") for weight in weights)
     return tuple(share if share > SMALLEST_SHARE else 0.0 for share in shares)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def shares_of_styles(settings: Settings, count: int) -> Shares:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nst_core.storage.places import Place
+from nst_core.transfer.allowed import counted
 from tasks.intake.layout.errors import LayoutError
 from tasks.intake.layout.naming import Named, Template
 from tasks.intake.layout.numbering import Kept, Wanted, check_distinct, numbered
@@ -128,13 +129,12 @@ def _rows(
     if not with_outputs:
         return [(*place, *cells) for place, cells in zip(places, settings, strict=True)]
     varied = layout.sweep.varied
-    wanted = [
-        Wanted(content.cell, style.cell, layout.names.name(Named(content, style, choice, varied)))
-        for content, style in pairs
-        for choice in choices
+    named = [
+        Named(content, style, choice, varied) for content, style in pairs for choice in choices
     ]
+    wanted = [Wanted(row.content.cell, row.style.cell, layout.names.name(row)) for row in named]
     if layout.names.text:
-        check_distinct(wanted)
+        check_distinct(wanted, lambda one, other: layout.names.lacks(named[one], named[other]))
     names = numbered(wanted, kept, has_template=bool(layout.names.text))
     rows = [
         (*place, name, *cells) for place, name, cells in zip(places, names, settings, strict=True)
@@ -146,5 +146,10 @@ def _rows(
 def described(layout: Layout, contents: Sequence[Content], styles: Sequence[Style]) -> str:
     """Return what rows are, for people, such as `12 contents x 2 styles`."""
     ways = {"all": " x ", "zip": ", each with its own of ", "random": ", each with one of "}
-    text = f"{len(contents)} contents{ways[layout.pairing]}{len(styles)} styles"
+    way = ways[layout.pairing]
+    # Each content has one of the styles, whether there are more or not.
+    of_styles = (
+        counted(len(styles), "style") if layout.pairing == "all" else f"{len(styles)} styles"
+    )
+    text = f"{counted(len(contents), 'content')}{way}{of_styles}"
     return f"{text} x {layout.sweep}" if layout.sweep.varied else text

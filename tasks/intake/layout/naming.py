@@ -153,6 +153,12 @@ class Template:
             ) from error
         return path if self._has_ending else _without_ending(path)
 
+    def lacks(self, one: Named, other: Named) -> list[str]:
+        """Return the fields that are not in the template, and that differ between two rows."""
+        used = {field for _, field in self._parts}
+        fields = [field for field in (*NAMED, *one.varied) if field not in used]
+        return [field for field in fields if one.field(field) != other.field(field)]
+
     @property
     def _has_ending(self) -> bool:
         """Whether the template itself names a format of results."""

@@ -8,6 +8,11 @@ from itertools import count
 from tasks.intake.layout.errors import LayoutError
 from tasks.store.output_names import as_one_result, checked_output
 
+NONE_DISTINGUISHES = (
+    "no field distinguishes them; rename one of the files, or leave out --names, and one result "
+    "gets a number"
+)
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -112,18 +117,27 @@ def one_name(name: str) -> str:
     return as_one_result(checked_output(name))
 
 
-def check_distinct(wanted: Iterable[Wanted]) -> None:
+def check_distinct(
+    wanted: Sequence[Wanted], distinguishing: Callable[[int, int], list[str]]
+) -> None:
     """Refuse two rows with the same name.
+
+    Args:
+        wanted: the rows.
+        distinguishing: returns the fields that the template of names lacks and that differ between
+            two rows, which are given by their numbers.
 
     Raises:
         LayoutError: there are such rows.
     """
-    first: dict[str, Wanted] = {}
-    for row in wanted:
-        other = first.setdefault(one_name(row.name), row)
-        if other is not row:
+    first: dict[str, int] = {}
+    for at, row in enumerate(wanted):
+        before = first.setdefault(one_name(row.name), at)
+        if before != at:
+            other, fields = wanted[before], distinguishing(before, at)
+            named = " or ".join(f"{{{field}}}" for field in fields)
+            advice = f"add {named}, which distinguishes them" if fields else NONE_DISTINGUISHES
             raise LayoutError(
                 f"--names: both {other.content} with {other.style} and {row.content} with "
-                f"{row.style} would be {row.name!r}; add a field that distinguishes them, such as "
-                "{folder}, {style} or a setting that varies, such as {style_weight}"
+                f"{row.style} would be {row.name!r}; {advice}"
             )

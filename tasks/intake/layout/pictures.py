@@ -15,14 +15,13 @@ from nst_core.storage.places import (
     name_of,
     path_below,
     place,
-    redacted,
     without_links,
 )
 from tasks.intake.layout.errors import LayoutError
+from tasks.intake.layout.no_pictures import OF_FOLDERS_BELOW, why_nothing
 from tasks.store.csv_cells import harmless_path
 from tasks.store.output_folder import MANAGED_FILES, MANAGED_FOLDERS, PICTURES, OutputFolder
 from tasks.store.picture_folders import (
-    SUFFIXES,
     Found,
     LeftOut,
     find_pictures,
@@ -138,7 +137,7 @@ def find_contents(
             contents.setdefault(cell, Content(cell, mirrored, stem))
         seen[name], roots[name] = Found(kept, left_out), root
     if not may_be_none:
-        _check_found(seen)
+        _check_found(seen, "" if recursive else "add --recursive")
     return [*contents.values()], Seen(seen, roots)
 
 
@@ -240,11 +239,13 @@ def cell_of(folder: Place, picture: Place) -> str:
     return harmless_path(as_seen_from(folder, picture))
 
 
-def _check_found(seen: Mapping[str, Found]) -> None:
-    """Refuse names without pictures."""
+def _check_found(seen: Mapping[str, Found], advice: str = OF_FOLDERS_BELOW) -> None:
+    """Refuse names without pictures.
+
+    Args:
+        seen: what was found for each name.
+        advice: what to do if the pictures are in folders below a folder; empty if they are not.
+    """
     for named, found in seen.items():
         if not found.pictures:
-            endings = " ".join(sorted(SUFFIXES))
-            raise LayoutError(
-                f"{redacted(named)}: no pictures; expected a folder or a glob of {endings} files"
-            )
+            raise LayoutError(why_nothing(named, found, advice))

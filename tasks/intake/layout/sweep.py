@@ -1,5 +1,6 @@
 """Settings of laid-out rows: one value is for all rows, and several values are a sweep."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -21,9 +22,11 @@ class Sweep:
 
     Attributes:
         values: by name, in the order of the settings; each value is a cell of a manifest.
+        doubts: what may mean something else than it says, for people.
     """
 
     values: Mapping[str, tuple[str, ...]]
+    doubts: tuple[str, ...] = ()
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -70,11 +73,29 @@ def read_sweep(typed: Mapping[str, Sequence[str | bool]]) -> Sweep:
             twice = next(value for value in found if found.count(value) > 1)
             wrong.append(f"--{option_of(name)}: {twice!r} is named twice; name each value once")
         values[name] = tuple(found)
+    doubts = tuple(_doubts(typed))
     if wrong:
-        raise LayoutError("\n".join(wrong))
-    sweep = Sweep(values)
+        raise LayoutError("\n".join([*wrong, *doubts]))
+    sweep = Sweep(values, doubts)
     _check_layers(sweep)
     return sweep
+
+
+def _doubts(typed: Mapping[str, Sequence[str | bool]]) -> Iterator[str]:
+    """Yield what two values such as `0,5` are, which may be one number with a decimal comma."""
+    for name, texts in typed.items():
+        match = re.fullmatch(r"0,(\d+)", str(texts[0])) if len(texts) == 1 else None
+        if match and not is_text(name):
+            one = f"0.{match[1]}"
+            # No decimal number is meant for a setting that has only whole ones.
+            if not _is_wrong(name, one):
+                yield f"{texts[0]} is two values, 0 and {match[1]}; for one number, write {one}"
+
+
+def _is_wrong(name: str, text: str) -> bool:
+    wrong: list[str] = []
+    _read(name, text, wrong)
+    return bool(wrong)
 
 
 def _parts(name: str, text: str | bool) -> list[str]:

@@ -80,11 +80,11 @@ def told(line: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
                 f"hint: {HELP.format('check')}",
             ],
         ),
-        ("rnu m.csv", ["error: 'rnu' is no command of nst-batch", "hint: did you mean run?"]),
+        ("rnu m.csv", ["error: there is no command 'rnu'", "hint: did you mean run?"]),
         (
             "weights xyz",
             [
-                "error: 'xyz' is no command of nst-batch weights",
+                "error: there is no command 'weights xyz'",
                 "hint: the commands are convert, fetch, list, normalize, show",
             ],
         ),
@@ -100,6 +100,34 @@ def told(line: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
             [
                 "error: --fps: found nothing after it; expected frames per second of a film",
                 f"hint: {HELP.format('animate')}",
+            ],
+        ),
+        (
+            "plan m.csv",
+            [
+                "error: --output is missing; expected a folder for pictures, loss curves",
+                f"hint: {HELP.format('plan')}",
+            ],
+        ),
+        (
+            "presets draft",
+            [
+                "error: nst-batch presets takes no names; found 'draft'",
+                f"hint: {HELP.format('presets')}",
+            ],
+        ),
+        (
+            "weights list vgg19",
+            [
+                "error: nst-batch weights list takes no names; found 'vgg19'",
+                f"hint: {HELP.format('weights list')}",
+            ],
+        ),
+        (
+            "completion bash zsh",
+            [
+                "error: 'zsh' is one argument too many",
+                f"hint: {HELP.format('completion')}",
             ],
         ),
         ("demo a b", ["error: 'b' is one argument too many", "hint: put quotes around names"]),

@@ -132,6 +132,25 @@ def test_a_pipe_gets_the_time_left_once_a_minute_at_most(
     assert lines == [f"about {text} left" for text in ("5 min", "4 min", "3 min", "80 s")]
 
 
+def test_a_run_that_stops_says_no_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    progress = LiveProgress(Terminal())
+    estimates = tuple(RowEstimate(line, 0.0, 50.0, is_measured=True) for line in range(3))
+    progress.show(RowsPlanned(3, 3, 0, estimates))
+    progress.show(DevicesOpened(("CPU:0",)))
+    for line in (0, 1):
+        progress.show(RowStarted(line, "a.png"))
+        clock[0] += 70
+        progress.show(RowStepped(line, "a.png", 0, 60, 1.0, 1.0))
+        progress.show(RowEnded(line, "a.png", "done", 1.0))
+        assert ("left" in capsys.readouterr().out) == (line == 0)
+        assert ("left" in drawn(progress.display, 80)[0]) == (line == 0)
+        progress.stop()
+
+
 def test_a_dumb_terminal_is_treated_like_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")

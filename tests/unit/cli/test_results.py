@@ -106,8 +106,9 @@ def test_rows_that_are_left_are_counted_with_their_time(
 
 
 def test_the_result_as_json_has_counts_files_and_rows() -> None:
-    result = result_of(MIXED, OutputFolder(Path("out")), has_gallery=False)
-    assert list(result) == ["counts", "left", "summary", "gallery", "rows"]
+    result = result_of(MIXED, OutputFolder(Path("out")), has_gallery=False, replaced=3)
+    assert result["replaced"] == 3
+    assert list(result) == ["counts", "left", "replaced", "summary", "gallery", "rows"]
     assert result["left"] is None
     assert result["counts"] == {"done": 2, "failed": 1, "invalid": 1}
     assert (result["summary"], result["gallery"]) == ("out/summary.csv", None)

@@ -15,7 +15,9 @@ from flows.cli.terminal import Terminal
 from flows.process.signals import signals_answered_by
 from tasks.stopping import raise_if_asked_to_stop
 
-NOTHING_YET: Any = SimpleNamespace(rows_are_known=False, table_written=False, gallery="")
+NOTHING_YET: Any = SimpleNamespace(
+    rows_are_known=False, table_written=False, gallery="", stop=lambda: None
+)
 
 
 def work() -> str:

@@ -12,6 +12,7 @@ from tasks.intake.layout import kept
 from tasks.intake.layout.layout import Layout
 from tasks.intake.layout.sweep import read_sweep
 from tasks.store.output_folder import OutputFolder
+from tasks.store.preview_folder import keep_apart
 from tests.pictures import write_picture
 
 PHOTOS = ("photos/2024/summer/anna.png", "photos/2024/ben.png", "photos/cem.png")
@@ -39,7 +40,7 @@ def test_more_photographs_only_add_rows(
     output: OutputFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = keep(output)
-    assert capsys.readouterr().out == "3 contents x 1 styles: 3 rows\n"
+    assert capsys.readouterr().out == "3 contents x 1 style: 3 rows\n"
     assert keep(output) == first
     for name in ("a.png", "2024/ann.png", "2024/ben.tif"):
         write_picture(Path("photos") / name, 9)
@@ -48,10 +49,13 @@ def test_more_photographs_only_add_rows(
     assert sorted(line.split(",")[2] for line in more[len(first) :]) == [
         *("2024/ann_night", "2024/ben_night-2", "a_night")
     ]
-    assert "6 contents x 1 styles: 6 rows, 3 new\n" in capsys.readouterr().out
+    assert "6 contents x 1 style: 6 rows, 3 new\n" in capsys.readouterr().out
     Path("photos/cem.png").unlink()
     assert keep(output) == [line for line in more if "cem" not in line]
-    assert "5 rows, 1 no longer asked for" in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        "5 contents x 1 style: 5 rows\n1 row leaves the page and the table, because this command "
+        "does not name its style, photograph or settings; its picture stays\n"
+    )
 
 
 def test_another_value_of_a_sweep_renames_nothing(output: OutputFolder) -> None:
@@ -64,6 +68,22 @@ def test_another_value_of_a_sweep_renames_nothing(output: OutputFolder) -> None:
         f"cem_night_style-weight-{value}" for value in (1, 3, 10)
     ]
     assert swept("0.3,1,3,10") == [*first, first[1].replace("weight-1,1", "weight-0.3,0.3")]
+
+
+def test_what_may_be_a_decimal_comma_is_said(
+    output: OutputFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(**texts: list[str | bool]) -> str:
+        keep(output, Layout(("photos",), ("night.png",), sweep=read_sweep(texts)))
+        return capsys.readouterr().out
+
+    doubt = "0,5 is two values, 0 and 5; for one number, write 0.5\n"
+    assert doubt in said(style_weight=["0,5"])
+    with pytest.raises(UserError, match=r"expected a number .*\n0,25 is two .*, write 0.25$"):
+        read_sweep({"strength": ["0,25"]})
+    for clear in (["0", "5"], ["0,5,10"], ["1,5"], ["0.1,5"]):
+        assert "two values" not in said(style_weight=clear)
+    assert "two values" not in said(seed=["0,5"])
 
 
 def test_commands_in_one_folder_never_give_one_name_to_two_photographs(
@@ -198,9 +218,20 @@ def test_a_manifest_has_the_same_ways_to_lay_out_rows(capsys: pytest.CaptureFixt
         "photos/cem.png,night.png,cem_night_style-weight-1,1",
         "photos/cem.png,night.png,cem_night_style-weight-3,3",
     ]
-    assert "m.csv: 2 rows, 1 contents x 1 styles x style-weight 1, 3" in capsys.readouterr().out
+    assert "m.csv: 2 rows, 1 content x 1 style x style-weight 1, 3" in capsys.readouterr().out
     assert written("--sequence", "walk", "--size", "64")[0] == "content,style,sequence,output,size"
     for wrong in (["--sequence", "w", "--size", "32,64"], ["--blend-steps", "2", "--recursive"]):
         assert run("manifest", "photos", "night.png", "-o", "n.csv", *wrong) == 2
         assert wrong[0] in capsys.readouterr().err
     assert run("manifest", "photos", "photos", "-o", "p.csv") == 0, "each with itself"
+
+
+@pytest.mark.parametrize("command", [["plan"], ["check"], ["run", "--dry-run"]])
+def test_a_folder_of_previews_is_refused_before_a_run_would_refuse_it(
+    output: OutputFolder, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    typed = [*command, "photos", "--style", "night.png", "-o", "out", "--cache", "none"]
+    assert run(*typed) == 0
+    keep_apart(output, is_preview=True)
+    assert run(*typed) == 2
+    assert "out: found previews; expected a folder without them" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -258,11 +259,18 @@ def test_templates_that_cannot_be_used_are_refused(template: str, message: str) 
 
 def test_a_template_that_gives_two_rows_one_name_is_refused(folder: Path) -> None:
     layout = Layout(("photos",), ("art",), recursive=True, names=Template("{content}"))
-    with pytest.raises(UserError, match=r"night.png and .*wave.png would be 'ben'; add a field"):
+    with pytest.raises(UserError, match=r"night.png and .*wave.png would be 'ben'; add \{style\}"):
         lay_out(layout, folder)
+    folders = replace(layout, names=Template("{style}"), styles=("art/wave.png",))
+    with pytest.raises(UserError, match=r"add \{folder\} or \{content\}, which distinguishes them"):
+        lay_out(folders, folder)
+    alike = Layout(("photos/2024",), ("art/wave.png",), names=Template("{content}"))
+    write_atomic(folder / "photos/2024/ben.gif", b"")
+    with pytest.raises(UserError, match="no field distinguishes them; rename one of"):
+        lay_out(alike, folder)
     sweep = read_sweep({"size": ["32,64"]})
     swept = Layout(("photos",), ("art/wave.png",), names=Template("{content}"), sweep=sweep)
-    with pytest.raises(UserError, match=r"such as \{style_weight\}"):
+    with pytest.raises(UserError, match=r"add \{size\}, which distinguishes them"):
         lay_out(swept, folder)
 
 

@@ -18,8 +18,11 @@ from nst_core.storage.files import write_atomic
 from nst_core.storage.schemes import SCHEMES, Scheme
 from tasks.intake.encoders import encoders_of
 from tasks.intake.examine import examine_rows
+from tasks.intake.layout.errors import LayoutError
+from tasks.intake.layout.pictures import find_contents, find_styles
 from tasks.intake.manifest import read_manifest
 from tasks.intake.outputs import check_places
+from tasks.store import picture_folders
 from tasks.store.output_folder import OutputFolder
 from tasks.store.picture_folders import find_pictures
 from tests.fuzzing import FILE_NAMES, fuzz
@@ -145,6 +148,9 @@ def test_globs_and_folders_that_look_like_globs_are_found(
         ("loop", "loop: cannot be read: Too many levels of symbolic links"),
         ("empty", "empty: no pictures; expected a folder or a glob"),
         ("photos [1]/*.png", "no pictures; expected a folder or a glob"),
+        ("holiday", "but 2 in folders below it; add --recursive"),
+        ("notes.txt", "notes.txt is not a picture (expected a file that ends in one of .apng"),
+        ("raw.cr2", "raw.cr2: .cr2 (camera raw; "),
     ],
 )
 def test_finding_no_pictures_is_reported_with_a_reason(
@@ -152,10 +158,30 @@ def test_finding_no_pictures_is_reported_with_a_reason(
 ) -> None:
     (folder / "empty").mkdir()
     (folder / "photos [1]").mkdir()
+    for name in ("2023/a.png", "2024/b/c.jpg", "2024/d.txt", ".old/e.png", "f.txt"):
+        write_atomic(folder / "holiday" / name, b"")
+    for name in ("notes.txt", "raw.cr2"):
+        write_atomic(folder / name, b"")
     (folder / "loop").symlink_to("loop")
     assert pairs(named) == 2
     assert message in capsys.readouterr().err
     assert not (folder / "m.csv").exists()
+
+
+def test_pictures_in_folders_below_a_folder_are_counted_up_to_a_limit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("2023/a.png", "2024/b.png", "2024/c.png"):
+        write_atomic(folder / "holiday" / name, b"")
+    with pytest.raises(LayoutError, match=r"but 3 in folders below it; name those folders, or a "):
+        find_styles(["holiday"], folder)
+    monkeypatch.setattr(picture_folders, "MOST_COUNTED", 2)
+    with pytest.raises(LayoutError, match=r"but at least 2 in folders below it; add --recursive"):
+        find_contents(["holiday"], folder)
+    # All of them are left out for another reason, which no option changes.
+    cells = {f"holiday/{name}" for name in ("2023/a.png", "2024/b.png", "2024/c.png")}
+    with pytest.raises(LayoutError, match=r"holiday: no pictures; expected"):
+        find_contents(["holiday"], folder, recursive=True, styles=cells)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")

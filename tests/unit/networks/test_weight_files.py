@@ -414,7 +414,7 @@ def test_a_path_that_is_no_file_is_reported_as_such(tmp_path: Path) -> None:
         (b"\n  <html><body>", "web page"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "git lfs pull"),
-        (b"\x80\2}q\0.", r"begins with b'\\x80\\x02.*safetensors.*\.npz"),
+        (b"\x80\2}q\0.", r"begins with the bytes 80 02 7d.*safetensors.*\.npz"),
         (b"conv1_1 {", "not a known format"),
         (b"PK\3\4", "cut off"),
     ],
