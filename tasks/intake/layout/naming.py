@@ -19,6 +19,7 @@ from tasks.store.output_names import (
     LONGEST_STEM,
     OTHER_FORMATS,
     OutputError,
+    as_one_file,
     checked_output,
     nearest_output,
 )
@@ -157,7 +158,11 @@ class Template:
         """Return the fields that are not in the template, and that differ between two rows."""
         used = {field for _, field in self._parts}
         fields = [field for field in (*NAMED, *one.varied) if field not in used]
-        return [field for field in fields if one.field(field) != other.field(field)]
+        return [
+            field
+            for field in fields
+            if as_one_file(one.field(field)) != as_one_file(other.field(field))
+        ]
 
     @property
     def _has_ending(self) -> bool:

@@ -264,10 +264,17 @@ def test_a_template_that_gives_two_rows_one_name_is_refused(folder: Path) -> Non
     folders = replace(layout, names=Template("{style}"), styles=("art/wave.png",))
     with pytest.raises(UserError, match=r"add \{folder\} or \{content\}, which distinguishes them"):
         lay_out(folders, folder)
-    alike = Layout(("photos/2024",), ("art/wave.png",), names=Template("{content}"))
-    write_atomic(folder / "photos/2024/ben.gif", b"")
+    alike = Layout(("photos/2024",), ("art/wave.png",), names=Template("{style}"))
+    # Names that differ only in case are one name on some disks, whatever fields there are.
+    write_atomic(folder / "photos/2024/Ben.gif", b"")
     with pytest.raises(UserError, match="no field distinguishes them; rename one of"):
         lay_out(alike, folder)
+    # These differ in fields that the template has already.
+    for name in ("odd/ab.jpg", "odd/a.jpg", "arts/c.png", "arts/bc.png"):
+        write_atomic(folder / name, b"")
+    joined = Layout(("odd",), ("arts",), names=Template("{content}{style}"))
+    with pytest.raises(UserError, match="would be 'abc'; no field distinguishes them"):
+        lay_out(joined, folder)
     sweep = read_sweep({"size": ["32,64"]})
     swept = Layout(("photos",), ("art/wave.png",), names=Template("{content}"), sweep=sweep)
     with pytest.raises(UserError, match=r"add \{size\}, which distinguishes them"):
