@@ -39,7 +39,6 @@ def check_request(
         for place in (request.manifest, request.output, request.cache):
             if place is not None:
                 reject_signed_url(place)
-    check_folders(request)
     if folder := request.output_folder:
         check_manifest_place(request.manifest, folder)
     if not once:
@@ -56,7 +55,9 @@ def check_request(
 
 
 def check_folders(request: CheckRequest) -> None:
-    """Refuse a folder that is a file, or that is below a file.
+    """Refuse a folder that is a file, or that is below a file, for commands that read it first.
+
+    `nst-batch run` reports such folders with all others that it cannot write to.
 
     Raises:
         FolderError: there is such a folder; the message says what to do.

@@ -12,7 +12,13 @@ from tasks.engine.runner_choice import RunnerError
 from tasks.intake.manifest import ManifestError
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest, CheckRequest
-from tasks.request_checks import FolderError, check_request, limits_of, until_fixed
+from tasks.request_checks import (
+    FolderError,
+    check_folders,
+    check_request,
+    limits_of,
+    until_fixed,
+)
 from tasks.stopping import Deadline, Limits
 from tests.pictures import write_csv
 from tests.unit.test_request import request_with
@@ -35,17 +41,6 @@ def test_a_good_request_passes_the_check(manifest: Path, tmp_path: Path) -> None
         ({"manifest": "https://x.example/m.csv?key=1"}, PlaceError, "signed"),
         ({"output": "https://x.example/out?key=1"}, PlaceError, "signed"),
         ({"cache": "https://x.example/cache?key=1"}, PlaceError, "signed"),
-        (
-            {"output": __file__},
-            FolderError,
-            r"the output folder .*\.py is a file; choose another f",
-        ),
-        (
-            {"output": f"{__file__}/a/b"},
-            FolderError,
-            r"the output folder .*\.py/a/b cannot be created: .*\.py is a file; choose another f",
-        ),
-        ({"cache": __file__}, FolderError, r"the cache .*\.py is a file; choose .*\(--cache\)"),
         ({"devices": "gpu0"}, DeviceError, "expected auto, gpu, cpu"),
         ({"devices": "cpu,cpu"}, DeviceError, "expected auto, gpu, cpu"),
         ({"devices": "gpu:1,gpu:1"}, DeviceError, "twice"),
@@ -100,6 +95,22 @@ def test_lines_without_a_row_are_refused_when_the_manifest_is_read(manifest: Pat
     check_request(request_with(manifest, only="9"))
     with pytest.raises(OnlyError, match="no row of the manifest begins in this line"):
         check_request(request_with(manifest, only="9"), read=True)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ({"output": __file__}, r"the output folder .*\.py is a file; choose another f"),
+        (
+            {"output": f"{__file__}/a/b"},
+            r"the output folder .*\.py/a/b cannot be created: .*\.py is a file; choose another f",
+        ),
+        ({"cache": __file__}, r"the cache .*\.py is a file; choose .*\(--cache\)"),
+    ],
+)
+def test_a_folder_that_is_a_file_is_refused(folders: dict[str, str], message: str) -> None:
+    with pytest.raises(FolderError, match=message):
+        check_folders(request_with("m.csv", **folders))
 
 
 def test_a_time_of_day_stays_the_same_moment_for_a_flow_that_begins_late() -> None:

@@ -101,6 +101,11 @@ def _kept(output: OutputFolder) -> bytes | None:
         return read_kept(output.manifest)
     except FileNotFoundError:
         return None
+    except NotADirectoryError as error:
+        raise LayoutError(
+            f"the output folder {output} is a file, or below a file; choose another folder "
+            "(--output)"
+        ) from error
 
 
 def _digests(output: OutputFolder) -> list[str]:

@@ -235,3 +235,10 @@ def test_a_folder_of_previews_is_refused_before_a_run_would_refuse_it(
     keep_apart(output, is_preview=True)
     assert run(*typed) == 2
     assert "out: found previews; expected a folder without them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_an_output_folder_that_is_a_file_is_refused_in_words(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"output folder .* is a file, or below a file; choose"):
+        kept.what_is_kept(OutputFolder(tmp_path / name))
