@@ -5,8 +5,6 @@ import time
 from datetime import UTC, datetime
 
 from nst_core.devices import parse_devices
-from nst_core.errors import UserError
-from nst_core.storage.local import file_in_the_way
 from nst_core.storage.places import reject_signed_url
 from tasks.durations import moment_of, seconds_of
 from tasks.engine.runner_choice import check_isolation, check_runner
@@ -14,10 +12,6 @@ from tasks.intake.manifest import check_manifest_kind, check_manifest_place, rea
 from tasks.report.selection import check_lines, parse_only
 from tasks.request import BatchRequest, CheckRequest
 from tasks.stopping import Deadline, Limits
-
-
-class FolderError(UserError):
-    """A place for a folder that can have none; the message says what to do."""
 
 
 def check_request(
@@ -52,22 +46,6 @@ def check_request(
     parse_devices(request.devices)
     check_isolation(request.runner, isolate=request.isolate)
     check_runner(request.runner, request.address, request.devices)
-
-
-def check_folders(request: CheckRequest) -> None:
-    """Refuse a folder that is a file, or that is below a file, for commands that read it first.
-
-    `nst-batch run` reports such folders with all others that it cannot write to.
-
-    Raises:
-        FolderError: there is such a folder; the message says what to do.
-    """
-    named = (("the output folder", request.output, "output"), ("the cache", request.cache, "cache"))
-    for what, folder, option in named:
-        if folder is not None and (file := file_in_the_way(folder)):
-            is_it = file == folder
-            wrong = "is a file" if is_it else f"cannot be created: {file} is a file"
-            raise FolderError(f"{what} {folder} {wrong}; choose another folder (--{option})")
 
 
 def limits_of(request: CheckRequest, began: float, *, late: bool = False) -> Limits:

@@ -75,22 +75,6 @@ def why_no_file(named: Place) -> str:
     return "" if is_file else "broken links, pipes or devices"
 
 
-def file_in_the_way(folder: Place) -> Path | None:
-    """Return the file that has the name of a folder, or of one that it is in; None if none has."""
-    if not isinstance(folder, Path):
-        return None
-    for place in (folder, *folder.parents):
-        try:
-            if place.is_file():
-                return place
-            if place.is_dir():
-                return None
-        except OSError:
-            # Whoever writes there says why nobody may look.
-            return None
-    return None
-
-
 def is_link(named: Place) -> bool:
     """Return whether a place is a symbolic link."""
     return isinstance(named, Path) and named.is_symlink()

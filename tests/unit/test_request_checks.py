@@ -13,8 +13,6 @@ from tasks.intake.manifest import ManifestError
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest, CheckRequest
 from tasks.request_checks import (
-    FolderError,
-    check_folders,
     check_request,
     limits_of,
     until_fixed,
@@ -95,22 +93,6 @@ def test_lines_without_a_row_are_refused_when_the_manifest_is_read(manifest: Pat
     check_request(request_with(manifest, only="9"))
     with pytest.raises(OnlyError, match="no row of the manifest begins in this line"):
         check_request(request_with(manifest, only="9"), read=True)
-
-
-@pytest.mark.parametrize(
-    ("folders", "message"),
-    [
-        ({"output": __file__}, r"the output folder .*\.py is a file; choose another f"),
-        (
-            {"output": f"{__file__}/a/b"},
-            r"the output folder .*\.py/a/b cannot be created: .*\.py is a file; choose another f",
-        ),
-        ({"cache": __file__}, r"the cache .*\.py is a file; choose .*\(--cache\)"),
-    ],
-)
-def test_a_folder_that_is_a_file_is_refused(folders: dict[str, str], message: str) -> None:
-    with pytest.raises(FolderError, match=message):
-        check_folders(request_with("m.csv", **folders))
 
 
 def test_a_time_of_day_stays_the_same_moment_for_a_flow_that_begins_late() -> None:

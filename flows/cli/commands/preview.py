@@ -13,7 +13,6 @@ from tasks.intake.previews import representative
 from tasks.option_types import SIDE_OF_ALL, SIDE_OF_FEW
 from tasks.report.selection import OnlyError
 from tasks.request import BatchRequest
-from tasks.request_checks import check_folders
 from tasks.store.output_folder import OutputFolder
 
 
@@ -31,7 +30,6 @@ def preview(
     """
     try:
         request = _small(asked, side or (SIDE_OF_ALL if count is None else SIDE_OF_FEW))
-        check_folders(request)
         only = _only(Asked(request, asked.layout), count)
     except (UserError, OSError) as error:
         return refuse(terminal, error)
