@@ -9,12 +9,11 @@ measurement is one line of JSON.
 """
 
 import argparse
-import contextlib
 import json
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -204,12 +203,10 @@ def descent_side(listed: Mapping[str, Any]) -> int:
     return min(one["side"] for one in listed["programs"] if one["kind"] == "descent")
 
 
-@contextlib.contextmanager
-def tensor_float(allowed: bool) -> Iterator[None]:
-    """Allow float32 products with 10 bits of mantissa (TF32), or forbid it."""
+def allow_tensor_float(allowed: bool) -> None:
+    """Allow float32 products with 10 bits of mantissa (TF32), or forbid it, from now on."""
     torch.backends.cuda.matmul.allow_tf32 = allowed
     torch.backends.cudnn.allow_tf32 = allowed
-    yield
 
 
 def seconds_of(run: Callable[[], Any], runs: int) -> list[float]:
@@ -258,15 +255,15 @@ def measured(
             return value.detach(), gradient
 
         call = compiled
-    with tensor_float(precision == "tf32"):
-        began = time.perf_counter()
-        value, gradient = call()
-        synchronize()
-        first = time.perf_counter() - began
-        if DEVICE == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        seconds = seconds_of(call, 20)
-        peak = torch.cuda.max_memory_allocated() if DEVICE == "cuda" else None
+    allow_tensor_float(precision == "tf32")
+    began = time.perf_counter()
+    value, gradient = call()
+    synchronize()
+    first = time.perf_counter() - began
+    if DEVICE == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    seconds = seconds_of(call, 20)
+    peak = torch.cuda.max_memory_allocated() if DEVICE == "cuda" else None
     result = {"first_s": first, "median_s": statistics.median(seconds), "peak_bytes": peak}
     if "reference/gradient" in targets:
         reference = targets["reference/gradient"]
@@ -319,8 +316,8 @@ def main() -> None:
     options = parser.parse_args()
     options.work.mkdir(exist_ok=True)
     if options.what == "prepare":
-        with tensor_float(False):
-            prepare(options.folder, options.work, options.only)
+        allow_tensor_float(False)
+        prepare(options.folder, options.work, options.only)
     elif options.what == "judge":
         judge(options.folder, options.work, options.results)
     else:

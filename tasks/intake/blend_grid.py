@@ -52,7 +52,7 @@ def blended_rows(
     """Yield for each row the content, the output and the weights of the styles.
 
     Outputs say the weights above 0, with as few digits as distinguish all of them. They have no
-    ending, so that the format of a batch or of a row decides it.
+    extension, so that the format of a batch or of a row decides it.
 
     Args:
         contents: the pictures, each of which gets all blends.
