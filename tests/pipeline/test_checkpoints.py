@@ -117,7 +117,7 @@ def test_a_row_that_is_tried_again_continues_from_its_own_checkpoint(
     failed: list[int] = []
 
     def fail_once(iterate: Any) -> None:
-        if iterate.step == 50 and not failed:
+        if iterate.step == 60 and not failed:
             failed.append(iterate.step)
             raise ConnectionError("no room")
 
@@ -127,7 +127,7 @@ def test_a_row_that_is_tried_again_continues_from_its_own_checkpoint(
     assert (table.loc[2, "status"], table.loc[2, "retries"]) == ("done", 1)
     # A refresh does not use the checkpoint of the run before.
     first = [step for step in STEPS if refresh or step > interrupted]
-    assert seen == [*first[: first.index(50) + 1], 50, 60]
+    assert seen == [*first, 60]
     assert results(batch) == undisturbed
     assert not checkpoints(batch)
 
