@@ -1,6 +1,10 @@
 """TensorFlow, imported without the lines that it would print whatever its log level is.
 
 All modules import TensorFlow from here. With `TF_CPP_MIN_LOG_LEVEL` below 3, nothing is hidden.
+
+On x86-64, TensorFlow uses oneDNN's convolutions only if the CPU has certain instructions (AVX-512
+VNNI, for example). They also take less time and memory without these (docs/benchmarks.md), so they
+are always switched on, unless the user has set `TF_ENABLE_ONEDNN_OPTS`.
 """
 
 import os
@@ -11,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 VARIABLE, SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 
 @contextmanager
@@ -46,6 +51,7 @@ def _is_seen() -> bool:
 
 
 def _load() -> Any:
+    os.environ.setdefault(ONEDNN, "1")
     with without_start_lines():
         import tensorflow
 

@@ -87,6 +87,19 @@ from nst_core import quiet_tensorflow
     assert "import of tensorflow halted" in failed.stderr
 
 
+@pytest.mark.parametrize(("chosen", "expected"), [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
+def test_tensorflow_uses_onednn_unless_the_user_has_decided(
+    tmp_path: Path, chosen: dict[str, str], expected: str
+) -> None:
+    (tmp_path / "tensorflow.py").write_text(
+        "import os, types\n"
+        "print(os.environ['TF_ENABLE_ONEDNN_OPTS'])\n"
+        "config = types.SimpleNamespace(list_physical_devices=list)\n"
+    )
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import nst_core.quiet_tensorflow"
+    assert run_python(program, **chosen).stdout == f"{expected}\n"
+
+
 def test_warnings_are_not_printed_by_any_command() -> None:
     assert run_python(WARNS).stderr == ""
     assert "a library's own words" in run_python(WARNS, options=("-Walways",)).stderr
