@@ -14,6 +14,7 @@
 * `Blend` is several styles, and `Samples` several pictures of one; `stylize` takes both.
 * `FrameBefore` is the frame before a frame of a moving picture; `stylize` and `iterates` take it.
 * `Outcome` and `Iterate` have `pixels`, `losses`, a Pillow `image` and `save(path)`.
+* `score` judges a result by what is in no loss, and returns `Scores`.
 * Errors meant for users are subclasses of `UserError`, such as `PictureError`, `SaveError` and
   `WeightsError`; their messages say what to do. A loss that is not finite raises `NotFiniteError`.
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from nst_core.networks.encoder import Encoder
     from nst_core.networks.loading import load_encoder
     from nst_core.networks.weight_files import WeightsError
+    from nst_core.scoring.scores import Scores, score
     from nst_core.transfer.losses.terms import Losses
     from nst_core.transfer.optimization.optimization import NotFiniteError
     from nst_core.transfer.pictures.frames import FrameBefore
@@ -58,6 +60,7 @@ __all__ = [
     "PictureLike",
     "Samples",
     "SaveError",
+    "Scores",
     "Settings",
     "StyleTargets",
     "UserError",
@@ -69,6 +72,7 @@ __all__ = [
     "load_encoder",
     "presets",
     "resolve",
+    "score",
     "style_targets",
     "stylize",
 ]
@@ -86,6 +90,7 @@ _MODULES = {
     "PictureLike": "nst_core.images.pixels",
     "Samples": "nst_core.transfer.styles.styles",
     "SaveError": "nst_core.images.saving",
+    "Scores": "nst_core.scoring.scores",
     "Settings": "nst_core.transfer.settings",
     "StyleTargets": "nst_core.transfer.styles.targets",
     "UserError": "nst_core.errors",
@@ -96,6 +101,7 @@ _MODULES = {
     "load_encoder": "nst_core.networks.loading",
     "presets": "nst_core.transfer.presets",
     "resolve": "nst_core.transfer.presets",
+    "score": "nst_core.scoring.scores",
     "style_targets": "nst_core.transfer.styles.statistics",
     "stylize": "nst_core.transfer.stylize",
 }

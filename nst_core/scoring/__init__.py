@@ -1,0 +1,1 @@
+"""Scores of finished pictures, which no optimization uses and no network computes."""
