@@ -18,7 +18,8 @@ def selected(rows: Sequence[Row], batch: CompleteRequest) -> Selection:
     """Return which rows are asked for, and report it if not all of them are."""
     selection = select(batch.only, rows, batch.output_folder)
     if selection.lines is not None:
-        event = RowsSelected(selection.text, len(selection.lines), len(rows))
+        counts = len(selection.lines), len(rows)
+        event = RowsSelected(selection.text, *counts, is_preview=batch.preview is not None)
         run_log().info("%s", event)
         emit(event)
     return selection

@@ -48,7 +48,7 @@ from tasks.report.prefect_page import shown_progress
 from tasks.report.selection import Selection
 from tasks.request import CHECKPOINT_SECONDS, RETRIES, BatchRequest, CompleteRequest
 from tasks.request_checks import check_request, limits_of
-from tasks.row import Row
+from tasks.row import Row, told_once
 from tasks.stopping import Limits, raise_if_asked_to_stop, stopping_rows
 from tasks.store.checkpoints import forget_old_checkpoints
 from tasks.store.lookup import forget_foreign
@@ -144,7 +144,7 @@ def stylize_rows(
     )
     faults = [fault for fault in examined.faults if selection.asks_for(fault.line)]
     if batch.strict and faults:
-        raise ManifestError("\n".join(map(str, faults)))
+        raise ManifestError("\n".join(fault.text(lines) for fault, lines in told_once(faults)))
     results: dict[int, RowResult] = {}
     try:
         with shown_progress(name_of(batch.manifest)):

@@ -10,11 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from tasks.row_estimate import RowEstimate as RowEstimate
+
 logger = logging.getLogger("nst_batch.events")
 
 RowEnd = Literal["done", "failed", "interrupted", "pending"]
 ROW_ENDS: tuple[RowEnd, ...] = get_args(RowEnd)
 """How a row can end in this run; a row that never begins is `pending`."""
+
+
+@dataclass(frozen=True)
+class StageEntered:
+    """The batch begins something that may take seconds before any row runs; `doing` says what."""
+
+    doing: str
+
+    def __str__(self) -> str:
+        return f"{self.doing} ..."
 
 
 @dataclass(frozen=True)
@@ -58,51 +70,22 @@ class RowsSelected:
         only: what `--only` says.
         rows: how many rows are asked for.
         total: how many rows the manifest has.
+        is_preview: whether previews are made of them.
     """
 
     only: str
     rows: int
     total: int
+    is_preview: bool = False
 
     def __str__(self) -> str:
+        if self.is_preview:
+            return f"previews of {self.rows} of {self.total} rows"
         if not self.rows:
             return (
                 f"--only {self.only}: no row ended that way in the last run; nothing is left to do"
             )
         return f"--only {self.only}: {self.rows} of {self.total} rows are asked for"
-
-
-@dataclass(frozen=True)
-class RowEstimate:
-    """About how long a row takes, in seconds.
-
-    Attributes:
-        line: the row's line in the manifest.
-        preparation: what it takes besides its steps.
-        work: what all of its planned steps take.
-        compilation: what it takes in addition if it is the first of its kind on its device.
-        share: the share of the planned work after which such rows usually stop, from 0 to 1.
-        speed_group: a name for rows whose `preparation` and `work` are wrong by the same factors.
-        share_group: a name for rows whose `share` is wrong by the same factor.
-        is_measured: whether this machine has finished such rows; otherwise this is a guess.
-        after: the line of the row that ends before this one begins, which is the frame before; 0 if
-            it waits for no row.
-    """
-
-    line: int
-    preparation: float
-    work: float
-    compilation: float = 0.0
-    share: float = 1.0
-    speed_group: str = ""
-    share_group: str = ""
-    is_measured: bool = False
-    after: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """The whole time that the row takes."""
-        return self.preparation + self.compilation + self.work * self.share
 
 
 @dataclass(frozen=True)
@@ -249,7 +232,8 @@ class GalleryWritten:
 
 RowEvent: TypeAlias = RowStarted | RowWaiting | RowRetried | RowStepped | RowEnded
 Event: TypeAlias = (
-    FileDownloading
+    StageEntered
+    | FileDownloading
     | ManifestUnderstood
     | PictureExamined
     | RowsSelected

@@ -146,7 +146,7 @@ class CheckRequest(BaseModel):
     isolate: Annotated[bool, Shown(Group.WHERE)] = Field(
         False,
         description="run rows in a process for each device: if memory runs out, that process ends "
-        "and the row is degraded, but the batch goes on",
+        "and the row is degraded, but the batch continues",
     )
     served_at: Annotated[WebUrl | None, Shown(Group.OUTPUT)] = Field(
         None,

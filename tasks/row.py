@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nst_core.storage.places import Place, redacted
+from nst_core.storage.typed import picture_as_typed
+from nst_core.transfer.allowed import counted
 from nst_core.transfer.settings import Settings
 
 REQUIRED = ("content", "style")
@@ -43,8 +45,26 @@ class Fault:
             object.__setattr__(self, name, redacted(getattr(self, name)))
 
     def __str__(self) -> str:
+        return self.text(str(self.line))
+
+    def text(self, lines: str) -> str:
+        """Return the fault as a line of text, in these lines of the manifest."""
         found = repr(self.found) if self.found else "nothing"
-        return f"line {self.line}, column {self.column}: found {found}; {self.expected}"
+        return f"line {lines}, column {self.column}: found {found}; {self.expected}"
+
+
+def told_once(faults: Iterable[Fault]) -> list[tuple[Fault, str]]:
+    """Return faults with the lines of their rows; one that rows have in common is there once."""
+    lines: dict[Fault, list[int]] = {}
+    for fault in faults:
+        lines.setdefault(replace(fault, line=0), []).append(fault.line)
+    return [(fault, lines_text(of_fault)) for fault, of_fault in lines.items()]
+
+
+def lines_text(lines: Sequence[int]) -> str:
+    """Return some lines of a manifest, such as `2`, or `2 and 299 more rows`."""
+    more = len(lines) - 1
+    return f"{lines[0]} and {counted(more, 'more row')}" if more else str(lines[0])
 
 
 @dataclass(frozen=True)
@@ -129,6 +149,15 @@ class Row:
     def has_fault_in(self, column: str) -> bool:
         """Return whether the cell in this column has a fault."""
         return any(fault.column == column for fault in self.faults)
+
+    def shown(self, column: str) -> str:
+        """Return what messages show of a cell: pictures as the command line names them, if it does.
+
+        Nobody has typed the cells of a manifest that is laid out for these pictures.
+        """
+        named = {"content": [self.content], "style": [style.place for style in self.styles]}
+        typed = [picture_as_typed(place) for place in named.get(column, [])]
+        return redacted("; ".join(typed)) if typed and all(typed) else self.cell(column)
 
     def cell(self, column: str) -> str:
         """Return a cell's text, redacted."""

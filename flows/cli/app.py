@@ -68,8 +68,9 @@ def run(
 ) -> int:
     """Stylize photographs, or the rows of a manifest, that are not done yet.
 
-    With `--style`, the photographs are laid out as the rows of a manifest, which is kept in the
-    output folder as `manifest.csv`; the same command does what is new.
+    With `--style`, every photograph is made in every style. The list of these pictures is kept in
+    the output folder as `manifest.csv`. Run the same command again after adding photographs or
+    styles: only what is new is made.
 
     Exit code 0: every row that is asked for has its picture. 1: some of them failed or are
     invalid; the others are done. 2: the manifest, an option or a folder cannot be used; nothing
@@ -109,8 +110,8 @@ def watch(
     names and the manifest in the output folder are those of `nst-batch run`, and so are options.
 
     Exit code, when the watch is stopped while nothing runs: 0 if all rows have their pictures, and
-    1 if some do not. 130: it was stopped while rows ran. 2, 3 and 4: as for `run`. The same command
-    goes on.
+    1 if some do not. 130: it was stopped while rows ran. 2, 3 and 4: as for `run`. To continue, run
+    the same command again.
     """
     answer_signals(end_on_signal)
     environment.prepare(verbose=verbose)

@@ -29,6 +29,7 @@ from flows.cli.options import (
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.places import place
+from nst_core.storage.typed import remember_typed
 from nst_core.transfer.presets import Overrides
 from tasks.intake.layout.inputs import check_manifest, check_photographs
 from tasks.intake.layout.layout import Layout
@@ -206,9 +207,13 @@ def asked_for(
     Raises:
         UserError: the arguments and options cannot be used.
     """
+    named = [str(given[name]) for name in ("output", "cache", "weights") if given.get(name)]
+    is_laid_out = bool(given.get("style")) or with_style
+    pictures = (*inputs, *given.get("style", ())) if is_laid_out else ()
+    remember_typed([*inputs, *named], pictures)
     settings = {name: given[name] for name in Overrides.model_fields if given.get(name)}
     fields = {name: value for name, value in given.items() if name in model.model_fields}
-    if not given.get("style") and not with_style:
+    if not is_laid_out:
         used = [name for name in LAYOUT_OPTIONS if name in given]
         manifest = check_manifest(inputs, used)
         typed = {name: one_value(name, texts) for name, texts in settings.items()}

@@ -28,7 +28,7 @@ ROW_OPTIONS = ("manifest", "output", "settings", "weights", "cache", "max_pixels
 
 WHAT = Group.create_ordered(OfRequest.WHAT)
 LAYOUT = Group.create_ordered(
-    "How rows are laid out",
+    "Which photographs get which styles",
     help="For photographs with --style, not for a manifest. A setting may then also have several "
     "values, such as --style-weight 1,3,10: every picture is made with each of them.",
 )

@@ -22,6 +22,8 @@ LEAST_FREE = 64_000_000
 LITTLE_FREE = 1_000_000_000
 """Free bytes below which `doctor` warns."""
 
+OTHER_OUTPUT = "choose another folder (--output)"
+
 
 class NotReadyError(UserError):
     """A precondition of a run does not hold; the message has a line for each reason."""
@@ -53,6 +55,17 @@ def check_ready(cache: StyleCache, output: OutputFolder, devices: str) -> None:
         raise NotReadyError("\n".join(f"{error.found}; {error.advice}" for error in errors))
 
 
+def check_output(output: OutputFolder) -> None:
+    """Check that results can be written, and create nothing.
+
+    Raises:
+        NotReadyError: they cannot; the message says why.
+    """
+    if errors := output.probe():
+        why = _why_unwritable(errors[0], "the output folder", output.root)
+        raise NotReadyError(f"{why}; {OTHER_OUTPUT}")
+
+
 def surroundings(
     cache: StyleCache, output: OutputFolder | None = None, devices: str = "auto"
 ) -> list[Finding]:
@@ -68,8 +81,7 @@ def surroundings(
         findings.append(_own_cache())
     findings.append(_cache(cache))
     if output is not None:
-        advice = "choose another folder (--output)"
-        findings.append(_folder("output", "the output folder", output.root, advice))
+        findings.append(_folder("output", "the output folder", output.root, OTHER_OUTPUT))
     return findings
 
 
@@ -85,12 +97,12 @@ def _folder(subject: str, name: str, folder: Place, advice: str) -> Finding:
         return Finding(subject, "error", _why_unwritable(error, name, folder), advice)
     if free < LEAST_FREE:
         found = (
-            f"{name} {folder} is nearly full: found {free / 1e6:.0f} MB of free space, "
+            f"{name} {redacted(folder)} is nearly full: found {free / 1e6:.0f} MB of free space, "
             f"expected at least {LEAST_FREE / 1e6:.0f} MB"
         )
         return Finding(subject, "error", found, f"make room there, or {advice}")
     if free < LITTLE_FREE:
-        found = f"{folder}: only {free / 1e6:.0f} MB of free space is left"
+        found = f"{redacted(folder)}: only {free / 1e6:.0f} MB of free space is left"
         return Finding(subject, "warning", found, "pictures take a few MB each")
     return Finding(subject, "ok", redacted(folder))
 

@@ -11,6 +11,7 @@ from rich.live import Live
 from flows.cli.display import Display, RowState
 from flows.cli.results import show_replaced
 from flows.cli.terminal import Terminal
+from nst_core.transfer.allowed import counted
 from tasks.events import (
     DevicesOpened,
     Event,
@@ -25,10 +26,13 @@ from tasks.events import (
     RowStarted,
     RowStepped,
     RowWaiting,
+    StageEntered,
     TableWritten,
     subscribed,
 )
 from tasks.report.tally import Tally
+
+STYLIZING = "stylizing"
 
 LEFT_EVERY = 60.0
 """How many seconds pass at least between two lines about the time left in a pipe."""
@@ -65,6 +69,8 @@ class LiveProgress:
         self.tally.count(event)
         self.display.time_left.note(event, time.monotonic())
         match event:
+            case StageEntered():
+                self._enter(event)
             case FileDownloading():
                 self._download(event)
             case PictureExamined():
@@ -95,6 +101,11 @@ class LiveProgress:
         if not self.terminal.is_rich:
             self.terminal.say(text)
 
+    def _enter(self, event: StageEntered) -> None:
+        """Show what is begun; once rows are planned, their number is shown beside it."""
+        self._say(str(event))
+        self.display.stage = event.doing
+
     def _download(self, event: FileDownloading) -> None:
         size = f"{event.total / 1e6:.0f} MB"
         if event.name not in self.downloads:
@@ -107,11 +118,12 @@ class LiveProgress:
     def _examined(self, event: PictureExamined) -> None:
         if event.done <= 1:
             self.display.enter("looking at pictures", event.total)
+            self._say(f"looking at {counted(event.total, 'picture')} ...")
         self.display.done = event.done
         self.display.note = f"{event.done} of {event.total}"
 
     def _plan(self, event: RowsPlanned) -> None:
-        self.display.enter("stylizing", event.to_run)
+        self.display.enter(STYLIZING, event.to_run)
         alike = f", {event.equal} of them equal to an earlier row" if event.equal else ""
         before = event.total - event.to_run
         self._say(f"{event.to_run} of {event.total} rows to run{alike}, {before} already done")
@@ -134,6 +146,7 @@ class LiveProgress:
         row.output, row.is_waiting = event.output, isinstance(event, RowWaiting)
         row.is_retried = isinstance(event, RowRetried)
         if isinstance(event, RowStepped):
+            display.stage = STYLIZING
             row.step, row.steps = event.step, event.steps
             row.losses.append(event.loss)
         if isinstance(event, RowWaiting | RowRetried):

@@ -1,16 +1,28 @@
 """The results of a batch in the output of the command line, from its table."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flows.cli.display import NARROW
 from flows.cli.terminal import Terminal, duration
+from nst_core.transfer.losses.terms import weight_name
+from nst_core.transfer.settings import Settings
+from tasks.report.durations import measured_duration
+from tasks.report.reasons import alike
 from tasks.report.shown_terms import MAIN_TERMS
 from tasks.report.table import json_rows
 from tasks.report.table_row import Table, TableRow
+from tasks.report.varied import Value, what_varies
+from tasks.row import lines_text
 from tasks.store.output_folder import OutputFolder
 from tasks.store.statuses import STOPPED, WRONG
+from tasks.store.style_cells import SEPARATOR
 
 SHOWN_ROWS = 40
+MOST_VARIED = 3
+"""The most settings with a column on a terminal; the page shows all of them."""
+
+OF_PICTURE = ("steps", "seed")
 MOST_SHOWN = 8
 
 
@@ -65,23 +77,71 @@ def show_rows(terminal: Terminal, table: Table) -> None:
     wrong, others = table.with_status(*WRONG), table.without_status(*WRONG)
     # On a terminal, the rows that went wrong have a table of their own. In a pipe they come first,
     # and none of them is cut off.
-    first = () if terminal.is_rich else wrong
-    terminal.table([_shown_row(row, terminal) for row in (*first, *others[:SHOWN_ROWS])])
+    if terminal.is_rich:
+        terminal.table(rows_for_people(others[:SHOWN_ROWS], table, terminal.console.width))
+    else:
+        terminal.table([_shown_row(row) for row in (*wrong, *others[:SHOWN_ROWS])])
     if len(others) > SHOWN_ROWS:
         terminal.say(f"... and {len(others) - SHOWN_ROWS} more rows in the table")
 
 
-def _shown_row(row: TableRow, terminal: Terminal) -> dict[str, Any]:
-    shown = {
+def rows_for_people(
+    rows: Sequence[TableRow], table: Table, width: int = NARROW
+) -> list[dict[str, Any]]:
+    """Return what people want to know of rows: the pictures, what varies, the status and the time.
+
+    Args:
+        rows: those that are shown.
+        table: the table that they are in.
+        width: of the terminal, in columns.
+    """
+    photographs, styles = (
+        _short_names([getattr(row, column) for row in table.rows])
+        for column in ("content", "style")
+    )
+    varied = what_varies(map(_settings_of, rows))[:MOST_VARIED] if width >= NARROW else ()
+    return [
+        {
+            "line": row.line,
+            "photograph": photographs[row.content],
+            "style": styles[row.style],
+            **{each.label: each.text_of(_settings_of(row)) for each in varied},
+            "status": row.status,
+            **({"time": measured_duration(row.seconds)} if width >= NARROW else {}),
+        }
+        for row in rows
+    ]
+
+
+def _settings_of(row: TableRow) -> dict[str, Value]:
+    """Return a row's settings; empty if they are not known."""
+    if row.encoder is None:
+        return {}
+    # The steps and the seed are those of the picture, which vary although nobody chose so.
+    names = (
+        name for name in Settings.model_fields if hasattr(row, name) and name not in OF_PICTURE
+    )
+    weights = {weight_name(term): weight for term, weight in row.term_weights.items()}
+    return weights | {name: getattr(row, name) for name in names}
+
+
+def _short_names(cells: Iterable[str]) -> dict[str, str]:
+    """Return the names of pictures without folders, by cell; with them if names would be equal."""
+    short = {cell: "; ".join(_last_part(each) for each in cell.split(SEPARATOR)) for cell in cells}
+    is_clear = len(set(short.values())) == len(short)
+    return short if is_clear else {cell: cell for cell in short}
+
+
+def _last_part(path: str) -> str:
+    return path.strip().rstrip("/").rpartition("/")[2]
+
+
+def _shown_row(row: TableRow) -> dict[str, Any]:
+    return {
         "line": row.line,
         "status": row.status,
-        # A terminal has no room for the parts that all paths have in common.
-        "picture": row.output if terminal.is_rich else _path_or_pair(row),
+        "picture": _path_or_pair(row),
         "loss": _formatted(row.total_loss, ".4g"),
-    }
-    if terminal.is_rich and terminal.console.width < NARROW:
-        return shown
-    return shown | {
         **{term: _formatted(row.term_losses.get(term), ".4g") for term in MAIN_TERMS},
         "steps": _formatted(row.steps, "d"),
         "seconds": _formatted(row.seconds, ".1f"),
@@ -113,14 +173,21 @@ def show_warnings(terminal: Terminal, table: Table) -> None:
 
 
 def show_wrong(terminal: Terminal, table: Table) -> None:
-    """Print what failed, and why: as a table, or in a pipe as one line per row."""
+    """Print what failed, and why: as a table, or in a pipe as lines; each reason only once."""
     wrong = table.with_status(*WRONG)
     if not terminal.is_rich:
-        for row in wrong:
-            where = "" if row.status == "invalid" else f"line {row.line}, "
-            terminal.say(f"{row.status}: {where}{row.error}")
+        for rows in alike(wrong):
+            where = f"line {lines_text([row.line for row in rows])}, "
+            terminal.say(f"{rows[0].status}: {where}{rows[0].why}")
         return
-    drawn = [{"line": row.line, "status": row.status, "why": row.why} for row in wrong]
+    drawn = [
+        {
+            "line": lines_text([row.line for row in rows]),
+            "status": rows[0].status,
+            "why": rows[0].why,
+        }
+        for rows in alike(wrong)
+    ]
     terminal.table(drawn, title="not done, and why")
 
 

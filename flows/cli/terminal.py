@@ -88,6 +88,18 @@ class Terminal:
         else:
             self._list(rows)
 
+    def facts(self, named: Mapping[str, str], title: str) -> None:
+        """Print facts on a terminal, each with its name in front, or above it if it is long."""
+        self.say(f"\n{title}", style="bold")
+        names = max(map(len, named)) + 2
+        for name, fact in named.items():
+            text, room = printable(fact), self.console.width - names
+            if max(map(len, text.split()), default=0) <= room:
+                line = _wrapped(f"{name:{names}}{text}", self.console.width, " " * names)
+            else:
+                line = f"{name}\n{_wrapped(f'  {text}', self.console.width)}"
+            self.console.print(Text(line))
+
     def _list(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Print each row as lines, with the name of the column in front of each cell."""
         width = max(map(len, rows[0])) + 2

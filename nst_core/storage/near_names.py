@@ -23,7 +23,7 @@ OF_WINDOWS = re.compile(r"[A-Za-z]:([\\/]|$)|\\\\")
 
 
 class _Folder(NamedTuple):
-    """The names in a folder: as they look, in any case, and without their endings."""
+    """The names in a folder: as they look, in any case, and without their extensions."""
 
     looks: dict[str, str]
     any_case: dict[str, str]

@@ -20,6 +20,7 @@ from upath import UPath
 
 from nst_core.errors import UserError
 from nst_core.storage.schemes import SCHEMES, is_read_only
+from nst_core.storage.typed import as_typed
 
 Place = Path | UPath
 
@@ -237,12 +238,12 @@ def name_of(named: Place) -> str:
 
 
 def redacted(named: str | os.PathLike[str] | UPath) -> str:
-    """Return a place or any other text without whatever may be secret in its URLs.
+    """Return a place as it was typed, or any text, without whatever may be secret in its URLs.
 
     User names, passwords and whatever follows the path (in signed URLs, a key) are removed.
     When in doubt, too much is removed: a URL without its scheme may still contain a password.
     """
-    text = _without_users(str(named))
+    text = _without_users(as_typed(named) if isinstance(named, Path) else str(named))
     return AFTER_PATH.sub(lambda seen: seen[1] + ("?..." if seen[2] else ""), text)
 
 

@@ -63,7 +63,7 @@ def explained(error: OSError, folders: Mapping[str, Place]) -> str:
         ),
         ("the folder", file.parent),
     )
-    return f"{file}: cannot be written: {reason(error, name, folder)}; {advice}"
+    return f"{redacted(file)}: cannot be written: {reason(error, name, folder)}; {advice}"
 
 
 @contextmanager

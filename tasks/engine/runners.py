@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -23,8 +24,8 @@ from nst_core.devices import (
     using_cpu,
     visible_gpus,
 )
-from tasks.engine.runner_choice import RunnerError, RunnerName
-from tasks.events import DevicesOpened, emit
+from tasks.engine.runner_choice import LOCAL, RunnerError, RunnerName
+from tasks.events import DevicesOpened, StageEntered, emit
 from tasks.stopping import raise_if_asked_to_stop
 
 AnyRunner = TaskRunner[Any]
@@ -62,6 +63,9 @@ def start_workers(
         RunnerError: no cluster answers at the address.
         DeviceError: a device that was asked for does not exist.
     """
+    if runner != LOCAL:
+        what = f"connecting to the {runner} cluster" if address else f"starting a {runner} cluster"
+        emit(StageEntered(what))
     if runner == "dask":
         return _on_dask(address, devices)
     if runner == "ray":
@@ -72,10 +76,15 @@ def start_workers(
 @contextmanager
 def _on_devices(devices: str) -> Iterator[Workers]:
     """Use the devices of this machine, each with a thread of this process."""
+    is_new = "tensorflow" not in sys.modules
+    if is_new:
+        emit(StageEntered("loading TensorFlow"))
     opened = open_devices(devices)
     uses_cpu = any(device.startswith("CPU") for device in opened)
     with using_cpu() if uses_cpu else nullcontext("") as other:
         emit(DevicesOpened(opened, other))
+        if is_new:
+            emit(StageEntered("compiling for the first row"))
         with in_threads(len(opened), devices) as workers:
             yield workers
 

@@ -109,7 +109,7 @@ def _examine_row(
     """Return the row with all its faults, and its job if it has none."""
     faults = [*_original_size_faults(row, found.get(row.content))]
     job = None
-    with as_fault(faults, row.line, "content", row.cell("content")):
+    with as_fault(faults, row.line, "content", row.shown("content")):
         faults += _encoder_faults(row, encoders)
         faults += _picture_faults(row, found)
         faults += _size_faults(row.with_faults(faults), found)
@@ -159,10 +159,10 @@ def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fa
     for column, path in row.sources:
         examination = None if row.has_fault_in(column) else found.get(path)
         if isinstance(examination, PictureError):
-            cell, why = row.cells[column], str(examination)
+            cell, why = row.shown(column), str(examination)
             # A cell with the complete path shows it already, unlike a cell with a name. If the cell
             # looks like a URL, the path may contain a secret that was not recognized as one.
-            if cell == redacted(path) or may_be_url(cell):
+            if cell == redacted(path) or may_be_url(row.cells[column]):
                 why = why.removeprefix(f"{redacted(path)}: ")
             yield Fault(row.line, column, cell, why)
 
@@ -183,7 +183,7 @@ def _size_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fault
             f"it would be stylized at {width} x {height} pixels; expected at least {smallest} each "
             "way: increase size, or set enlarge"
         )
-        yield Fault(row.line, "content", row.cells["content"], wrong)
+        yield Fault(row.line, "content", row.shown("content"), wrong)
     written, longest = format_of(row.output), max(content.height, content.width)
     if settings.enlarge_result and longest > written.longest_side:
         wrong = (

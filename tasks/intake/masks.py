@@ -253,7 +253,7 @@ def _unmasked_faults(row: Row, found: Found) -> Iterator[Fault]:
         yield Fault(row.line, STYLE_MASK, row.cells[STYLE_MASK], why)
     elif row.settings.alpha_mask and any(each.opacity < 1 for style in styles for each in style):
         why = f"with alpha_mask, the transparency of a style is its mask; {why}"
-        yield Fault(row.line, "style", row.cells["style"], why)
+        yield Fault(row.line, "style", row.shown("style"), why)
 
 
 def _alpha_faults(row: Row, found: Found) -> Iterator[Fault]:
@@ -266,7 +266,7 @@ def _alpha_faults(row: Row, found: Found) -> Iterator[Fault]:
                 f"{facts.opacity:.2%} of it is opaque, and its transparency is its mask; expected "
                 f"at least {SMALLEST_SHARE:.1%}: switch alpha_mask off, or name a {column}"
             )
-            yield Fault(row.line, picture, row.cells[picture], wrong)
+            yield Fault(row.line, picture, row.shown(picture), wrong)
 
 
 def _setting_faults(row: Row, found: Found, masks: Masks) -> Iterator[Fault]:

@@ -159,13 +159,13 @@ def _faults_of_places(
         faults += _length_faults(row, output, limits)
         faults += [] if faults else _place_faults(row, output, sources)
     for column, source in row.files:
-        with as_fault(faults, row.line, column, row.cell(column)):
+        with as_fault(faults, row.line, column, row.shown(column)):
             if name := managed_at(source):
                 wrong = (
                     f"runs replace and remove files in {output}/{name}; move this "
                     "picture, or choose another output folder"
                 )
-                faults.append(Fault(row.line, column, row.cells[column], wrong))
+                faults.append(Fault(row.line, column, row.shown(column), wrong))
     return faults
 
 

@@ -247,7 +247,7 @@ def _read_output(line: int, text: str, settings: Settings, faults: list[Fault]) 
 
 
 def _format_faults(line: int, output: str, cells: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield that the ending of a row's output and its format contradict each other."""
+    """Yield that the extension of a row's output and its format contradict each other."""
     found = cells.get("format", "")
     if output and found in get_args(FormatName) and found != format_of(output).name.lower():
         wrong = f"the output {output!r} ends like another format; leave one of the two cells empty"

@@ -162,7 +162,7 @@ def _faults_of_shape(row: Row, shape: tuple[int, int], first: Frame) -> Iterator
             f"it would be stylized at {width} x {height} pixels; expected the {wide} x {tall} of "
             f"line {first.row.line}, because all frames of a sequence have one size"
         )
-        yield Fault(row.line, "content", row.cell("content"), wrong)
+        yield Fault(row.line, "content", row.shown("content"), wrong)
 
 
 def _has_aspect(flow: FlowFacts, shape: tuple[int, int]) -> bool:

@@ -68,7 +68,7 @@ def _with_folders(row: Row, listed: dict[Place, tuple[Place, ...] | None]) -> Ro
         return row
     styles: list[NamedStyle] = []
     faults: list[Fault] = []
-    cell = row.cells["style"]
+    cell = row.shown("style")
     with as_fault(faults, row.line, "style", cell):
         for style in row.styles:
             if style.place not in listed:
@@ -87,9 +87,9 @@ def _with_folders(row: Row, listed: dict[Place, tuple[Place, ...] | None]) -> Ro
 def _wrong_with_folder(folder: Place, count: int) -> str:
     """Return why a folder with this many pictures is no style; empty if it is one."""
     if not count:
-        endings = "such as .jpg or .png"
         return (
-            f"the folder {redacted(folder)} has no pictures; expected files with endings {endings}"
+            f"the folder {redacted(folder)} has no pictures; expected files with an extension such "
+            "as .jpg or .png"
         )
     if count > MOST_PICTURES:
         return (

@@ -38,8 +38,13 @@ def estimated_time(jobs: Sequence[Job], speeds: Speeds, output: OutputFolder) ->
     rate = None if speeds.knows_device else seconds_a_multiplication(output)
     estimates = (speeds if rate is None else speeds.with_guess(rate)).of_batch(jobs)
     measured = sum(estimate.is_measured for estimate in estimates)
-    if rate is not None:
+    if not estimates:
+        source = "there is nothing to run"
+    elif rate is not None:
         source = "measured on earlier rows in this output folder"
+    elif measured and any(map(speeds.is_of_shared_cpu, jobs)):
+        source = "measured on this machine while another run used its CPU, too"
+        source += "" if measured == len(estimates) else ", and partly a guess"
     elif measured == len(estimates):
         source = "measured on this machine"
     elif measured:

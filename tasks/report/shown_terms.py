@@ -5,5 +5,5 @@ MAIN_TERMS = ("content", "style")
 
 
 def label_of(term: str) -> str:
-    """Return what a term is called on pages and plots: its own name, but `variation` for `tv`."""
-    return "variation" if term == "tv" else term
+    """Return what a term is called on pages and plots, before the word `loss`."""
+    return "smoothness" if term == "tv" else term

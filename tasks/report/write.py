@@ -109,7 +109,7 @@ def _write_table(
     table = replace(
         compare(rows, earlier),
         made_at=datetime.now().astimezone().replace(microsecond=0),
-        manifest=redacted(manifest.absolute()),
+        manifest=redacted(str(manifest.absolute())),
         seconds_left=seconds_left,
     )
     write_summary(table, output)
@@ -174,7 +174,7 @@ def write_gallery(
     Raises:
         OSError: the output folder cannot be read or written.
     """
-    # A user who stops a batch of thousands of rows does not want to wait for small pictures.
+    # A user who stops a batch of thousands of rows does not want to wait for all small pictures.
     is_stopped = any(result.asked and result.status in STOPPED for result in results.values())
     wanted = page_pictures_of(examined.jobs, results, may_be_missing=is_stopped)
     there = complete_page_pictures(wanted, report.output)

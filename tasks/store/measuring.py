@@ -40,15 +40,20 @@ class Timings:
 
     Only rows that ran undisturbed from their start to their end count: a row that waited for a
     device, was tried again, continued from a checkpoint or was made to end early says nothing about
-    how long such rows take, and neither does a row on a CPU that another run uses.
+    how long such rows take. Rows on a CPU that another run uses are kept apart.
+
+    Attributes:
+        measured: the rows that had their device to themselves.
+        beside: the rows on a CPU that another run used, too.
     """
 
     def __init__(self, jobs: Iterable[Job], host: str) -> None:
         self.measured: list[MeasuredRow] = []
+        self.beside: list[MeasuredRow] = []
         self._jobs = {job.line: job for job in jobs}
         self._host = host
         self._devices: tuple[str, ...] = ()
-        self._is_disturbed = False
+        self._is_beside = False
         self._running: dict[int, _Running] = {}
         self._begun: dict[tuple[str, ...], int] = {}
 
@@ -57,7 +62,7 @@ class Timings:
         match event:
             case DevicesOpened():
                 self._devices = event.devices
-                self._is_disturbed = bool(event.cpu_shared_with)
+                self._is_beside = bool(event.cpu_shared_with)
             case RowStarted():
                 self._start(event.line, now)
             case RowStepped() if event.line in self._running:
@@ -73,7 +78,7 @@ class Timings:
                 pass
 
     def _start(self, line: int, now: float) -> None:
-        if self._devices and not self._is_disturbed and line in self._jobs:
+        if self._devices and line in self._jobs:
             program = self._kind(self._jobs[line]).program
             begun = self._begun[program] = self._begun.get(program, 0) + 1
             self._running[line] = _Running(now, begun <= len(self._devices), [])
@@ -83,7 +88,7 @@ class Timings:
             return
         # A device that compiles does so before the first row's second report.
         (begin, from_share), (end, share) = row.steps[1], row.steps[-1]
-        self.measured.append(
+        (self.beside if self._is_beside else self.measured).append(
             MeasuredRow(
                 kind=self._kind(job),
                 work=job.multiplications,
@@ -115,5 +120,5 @@ def measuring(jobs: Iterable[Job], cache: StyleCache) -> Iterator[None]:
         try:
             yield
         finally:
-            if timings.measured:
-                Speeds.read(cache).with_rows(timings.measured).write(cache)
+            if timings.measured or timings.beside:
+                Speeds.read(cache).with_rows(timings.measured, timings.beside).write(cache)

@@ -39,8 +39,8 @@ MANAGED_FILES = (
 """Files in the output folder itself that runs and `nst-batch plot` replace or append to."""
 
 
-THUMBNAIL_SIDE = 320
-"""Longest side of the page's thumbnails, in pixels, so that dense screens show them sharply."""
+THUMBNAIL_SIDE = 640
+"""Longest side of the page's thumbnails, in pixels, so that large cards show them sharply."""
 
 
 class InUseError(UserError):
@@ -252,12 +252,15 @@ class OutputFolder:
     def probe(self) -> list[OSError]:
         """Return the reasons why results could not be written; leave nothing behind."""
         below = (self.root / PICTURES, self.records) if on_disk(self.root) else ()
-        errors = {}
+        errors: dict[str, OSError] = {}
         for folder in (self.root, *below):
             try:
                 probe(folder)
             except OSError as error:
                 errors[str(error)] = error
+                if folder == self.root:
+                    # Nothing below it can be written either.
+                    break
         return [*errors.values()]
 
     def sweep(self) -> None:

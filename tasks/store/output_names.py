@@ -75,7 +75,7 @@ def checked_output(text: str, usual: str = DEFAULT_SUFFIX) -> str:
     elif suffix != ending and suffix in OTHER_FORMATS:
         *others, last = formats_by_suffix()
         wrong = f"expected a name that ends in {', '.join(others)} or {last}, or one without an "
-        wrong += "ending"
+        wrong += "extension"
     else:
         return f"{stem}{ending}"
     raise OutputError(wrong)

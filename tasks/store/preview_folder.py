@@ -10,6 +10,15 @@ class PreviewFolderError(UserError):
     """An output folder has results of the other kind; the message says what to do."""
 
 
+def is_of_previews(output: OutputFolder) -> bool:
+    """Return whether a folder is one of previews.
+
+    Raises:
+        OSError: the storage does not answer.
+    """
+    return exists(_mark(output))
+
+
 def check_apart(output: OutputFolder, *, is_preview: bool) -> None:
     """Refuse results for a folder of previews, and previews for a folder with results.
 
@@ -17,12 +26,12 @@ def check_apart(output: OutputFolder, *, is_preview: bool) -> None:
         PreviewFolderError: the folder is of the other kind.
         OSError: the storage does not answer.
     """
-    if is_preview and exists(output.summary()) and not exists(_mark(output)):
+    if is_preview and exists(output.summary()) and not is_of_previews(output):
         raise PreviewFolderError(
             f"{output}: found the results of a batch; expected a folder for previews only; choose "
             "another output folder"
         )
-    if not is_preview and exists(_mark(output)):
+    if not is_preview and is_of_previews(output):
         raise PreviewFolderError(
             f"{output}: found previews; expected a folder without them; choose another output "
             "folder for results"

@@ -53,6 +53,7 @@ class _File(BaseModel):
 
     version: Literal[1] = 1
     measured: tuple[Measured, ...] = Field((), max_length=MOST_KINDS)
+    beside: tuple[Measured, ...] = Field((), max_length=MOST_KINDS)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Speeds:
         host: the name of this machine.
         at_once: how many rows run at once on such devices.
         guess: seconds per multiplication if nothing was measured on such a device.
+        beside: what was measured while another run used the CPU, too, the latest last. It counts
+            only if nothing else was measured of such rows.
     """
 
     measured: tuple[Measured, ...] = ()
@@ -72,6 +75,7 @@ class Speeds:
     host: str = field(default_factory=platform.node)
     at_once: int = 1
     guess: float = SECONDS_A_MULTIPLICATION
+    beside: tuple[Measured, ...] = ()
     _known: dict[Kind, Measured | None] = field(
         init=False, default_factory=dict, repr=False, compare=False
     )
@@ -90,7 +94,9 @@ class Speeds:
             DeviceError: the devices are not written as `parse_devices` expects.
         """
         names = expected_devices(devices)
-        return cls(_read(cache), device_kind(names), at_once=len(names))
+        file = _read(cache)
+        speeds = cls(file.measured, device_kind(names), at_once=len(names))
+        return replace(speeds, beside=file.beside)
 
     def seconds(self, job: Job) -> float:
         """Return about how long a row takes if nothing disturbs it and nothing is compiled."""
@@ -109,6 +115,10 @@ class Speeds:
             return False
         is_same = nearest.kind.place == kind.place and nearest.kind.program == kind.program
         return is_same and nearest.kind.sizes_apart(kind) <= math.log2(NEAR_SIZES)
+
+    def is_of_shared_cpu(self, job: Job) -> bool:
+        """Return whether a row's estimate is that of rows that ran while another run did, too."""
+        return self._nearest(self.kind(job)) in self.beside
 
     def compilation(self, job: Job) -> float:
         """Return how many seconds more the first row of this kind takes on each device."""
@@ -167,7 +177,10 @@ class Speeds:
     def _on_device(self) -> list[Measured]:
         """What was measured on devices of this sort, or on other parts of a CPU."""
         sort = self.device.partition("/")[0]
-        return [one for one in self.measured if one.kind.device.partition("/")[0] == sort]
+        known = {(one.kind.place, one.kind.program) for one in self.measured}
+        beside = (one for one in self.beside if (one.kind.place, one.kind.program) not in known)
+        every = (*self.measured, *beside)
+        return [one for one in every if one.kind.device.partition("/")[0] == sort]
 
     def _nearest(self, kind: Kind) -> Measured | None:
         """Return what is known of the most similar kind on such a device."""
@@ -187,25 +200,38 @@ class Speeds:
         """Return the same with another guess, in seconds per multiplication."""
         return replace(self, guess=rate)
 
-    def with_rows(self, rows: Iterable[MeasuredRow]) -> "Speeds":
-        """Return the speeds with the measurements of a finished run."""
+    def with_rows(
+        self, rows: Iterable[MeasuredRow], beside: Iterable[MeasuredRow] = ()
+    ) -> "Speeds":
+        """Return the speeds with the measurements of a finished run.
+
+        Args:
+            rows: those that had their device to themselves.
+            beside: those on a CPU that another run used, too.
+        """
+        measured = self._added(self.measured, rows)
+        return replace(self, measured=measured, beside=self._added(self.beside, beside))
+
+    def _added(
+        self, before: Iterable[Measured], rows: Iterable[MeasuredRow]
+    ) -> tuple[Measured, ...]:
         by_kind: dict[Kind, list[MeasuredRow]] = {}
         for row in rows:
             by_kind.setdefault(row.kind, []).append(row)
-        known = {one.kind: one for one in self.measured}
+        known = {one.kind: one for one in before}
         for kind, alike in by_kind.items():
             near = replace(self, device=kind.device)._nearest(kind)
             rate, preparation = (near.rate, near.preparation) if near else (self.guess, PREPARATION)
-            newer, before = measure(alike, rate, preparation), known.pop(kind, None)
+            newer, older = measure(alike, rate, preparation), known.pop(kind, None)
             # The latest are last, because the first go when there are too many.
-            known[kind] = before.with_newer(newer) if before else newer
-        return replace(self, measured=tuple(known.values())[-MOST_KINDS:])
+            known[kind] = older.with_newer(newer) if older else newer
+        return tuple(known.values())[-MOST_KINDS:]
 
     def write(self, cache: StyleCache) -> None:
         """Store what was measured; if that is not possible, say so in one line of the log."""
         if cache.is_served_read_only():
             return
-        file = _File(measured=self.measured)
+        file = _File(measured=self.measured, beside=self.beside)
         try:
             write_atomic(_place(cache), json.dumps(file.model_dump(mode="json")).encode())
         except (OSError, PlaceError) as error:
@@ -221,14 +247,14 @@ def _place(cache: StyleCache) -> Place:
     return local_cache(cache.root) / INTERNAL / "speeds.json"
 
 
-def _read(cache: StyleCache) -> tuple[Measured, ...]:
+def _read(cache: StyleCache) -> _File:
     try:
-        return _File.model_validate_json(read_kept(_place(cache), MOST_BYTES)).measured
+        return _File.model_validate_json(read_kept(_place(cache), MOST_BYTES))
     except FileNotFoundError:
-        return ()
+        return _File()
     except (OSError, ValueError, PlaceError) as error:
         logger.warning("the measured speed of this machine cannot be used: %s", _why(error))
-        return ()
+        return _File()
 
 
 def _why(error: Exception) -> str:

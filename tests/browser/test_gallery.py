@@ -245,7 +245,7 @@ def test_the_slider_moves_between_content_and_result(gallery: Path, opened: Open
     for _ in range(20):
         page.keyboard.press("ArrowRight")
     assert slider.input_value() == "70"
-    assert slider.get_attribute("aria-valuetext") == "70% content"
+    assert slider.get_attribute("aria-valuetext") == "70% photograph"
     assert share_of_content(page) == pytest.approx(0.7, abs=0.02)
     drag(page, 0.7, 0.2)
     assert share_of_content(page) == pytest.approx(0.2, abs=0.03)
@@ -313,6 +313,13 @@ def width_of(page: BrowserPage, pane: int = 0) -> float:
     return box["width"]
 
 
+def is_filled(page: BrowserPage) -> bool:
+    """Return whether a picture that is seen whole is as large as its pane, in one direction."""
+    boxes = [page.locator(where).first.bounding_box() for where in (".pane", ".compared")]
+    pane, picture = [box for box in boxes if box is not None]
+    return any(abs(pane[side] - picture[side]) < 1 for side in ("width", "height"))
+
+
 def scales(page: BrowserPage) -> list[str]:
     return page.locator(".pane:not([hidden]) .scale").all_inner_texts()
 
@@ -325,22 +332,27 @@ def test_no_result_is_larger_than_its_pixels_without_saying_so(
     is_blue = (card[..., 2] > 0.6) & (card[..., 0] < 0.3)
     assert is_blue.any(axis=0).sum() == pytest.approx(60, abs=2)
     open_viewer(page, 2)
-    assert width_of(page) == 60
+    assert is_filled(page)
+    assert scales(page) == [f"enlarged, shown at {width_of(page) / 60:.0%}"]
+    page.get_by_role("button", name="1:1").click()
+    assert width_of(page) == pytest.approx(60)
     assert scales(page) == ["100%"]
     page.keyboard.press("+")
     assert width_of(page) == pytest.approx(75)
-    assert scales(page) == ["125%, larger than its pixels"]
+    assert scales(page) == ["enlarged, shown at 125%"]
     for _ in range(20):
-        page.keyboard.press("+")
-    assert scales(page) == ["800%, larger than its pixels"], "there is a largest scale"
-    page.get_by_role("button", name="1:1").click()
-    assert scales(page) == ["100%"]
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("Home")
+        page.keyboard.press("-")
+    assert scales(page) == ["100%"], "nothing is smaller than its pixels without need"
+    page.get_by_role("button", name="fit").click()
+    assert is_filled(page)
     for dense in (1, 2):
         other = opened(gallery, device_scale_factor=dense).page
         open_viewer(other, 12)
-        assert width_of(other) == 600 / dense, "pixels of the screen count"
+        for _ in range(20):
+            other.keyboard.press("+")
+        assert scales(other) == ["enlarged, shown at 800%"], "there is a largest scale"
+        other.get_by_role("button", name="1:1").click()
+        assert width_of(other) == pytest.approx(600 / dense), "pixels of the screen count"
         assert scales(other) == ["100%"]
 
 
@@ -498,7 +510,9 @@ def test_two_results_show_the_same_spot_side_by_side(
             there = [color_at(page, pane["x"] + x, pane["y"] + y) for pane in boxes if pane]
             assert there[0] == there[1]
     one, other = scales(page)
-    percents = [float(text.split("%")[0]) for text in (one, other)]
+    percents = [
+        float(text.removeprefix("enlarged, shown at ").split("%")[0]) for text in (one, other)
+    ]
     assert percents[0] == pytest.approx(2 * percents[1], abs=1), "the first has half the pixels"
     page.keyboard.press("ArrowRight")
     assert page.get_by_role("dialog", name="A: picture-0051.png B: picture-0052.png").is_visible()
@@ -696,7 +710,7 @@ def test_cards_come_in_three_sizes_without_holes_between_them(
     page = opened(gallery, width=width).page
     across = {}
     for cards in ("large", "medium", "small"):
-        field(page, "Cards").select_option(cards)
+        field(page, "Size of pictures").select_option(cards)
         found = grid(page)
         across[cards] = len(found[0])
         for beside in found[:-1]:
@@ -710,7 +724,7 @@ def test_cards_come_in_three_sizes_without_holes_between_them(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert across["large"] <= across["medium"] < across["small"]
     page.reload()
-    assert field(page, "Cards").input_value() == "small"
+    assert field(page, "Size of pictures").input_value() == "small"
     page.get_by_label("Find").fill("picture-00")
     assert {len(beside) for beside in grid(page)[:-1]} == {across["small"]}
 

@@ -1,6 +1,7 @@
 """`nst-batch preview`, as a user runs it."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +30,10 @@ def test_a_few_rows_are_shown_in_a_folder_of_their_own(shell: Shell, opened: Ope
     write_csv(shell.folder / "night.csv", HEADER, *ROWS)
     done = shell.run("preview", "night.csv", "--count", 2, "--side", 24, *QUICK)
     assert (done.returncode, done.stderr) == (0, "")
+    assert "previews of 2 of 8 rows\n" in done.stdout
+    assert "\n2 done; stylizing took" in done.stdout
+    assert "6 more rows without a preview here; --all shows every row\n" in done.stdout
+    assert not {"pending", "--only"} & {*re.findall(r"[-\w]+", done.stdout)}
     output = shell.folder / "night-preview"
     table = table_of(output)
     (first, second) = table.index[table["status"] == "done"]

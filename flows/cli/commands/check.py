@@ -1,7 +1,9 @@
 """`nst-batch check`: list all faults of all rows, before any work."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
 from flows.cli.laid_out import manifest_asked_for
@@ -9,13 +11,14 @@ from flows.cli.layout_options import Asked
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.networks.catalogue import PublishedFile
+from nst_core.storage.places import redacted
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import Manifest
 from tasks.intake.outputs import check_places
 from tasks.job import Examined
 from tasks.request_checks import check_request
-from tasks.row import Fault
+from tasks.row import Fault, told_once
 from tasks.store.output_folder import OutputFolder
 from tasks.store.preview_folder import check_apart
 
@@ -53,7 +56,7 @@ def _report(
 ) -> None:
     if manifest.understood:
         terminal.say(manifest.understood)
-    terminal.table([asdict(fault) for fault in faults])
+    terminal.table([asdict(fault) | {"line": lines} for fault, lines in told_once(faults)])
     good = 0 if any(not fault.line for fault in faults) else len(examined.jobs)
     terminal.say(f"{len(examined.rows)} rows: {good} can run, {len(faults)} errors")
     show_downloads(terminal, downloads)
@@ -80,7 +83,7 @@ def output_faults(output: OutputFolder) -> list[Fault]:
         Fault(
             0,
             "(--output)",
-            str(error.filename or output),
+            redacted(Path(os.fsdecode(error.filename))) if error.filename else str(output),
             f"expected a folder that can be written to: {error.strerror or error}",
         )
         for error in output.probe()

@@ -7,6 +7,7 @@ from flows.cli.commands.check import show_downloads
 from flows.cli.exit_codes import ROWS_FAILED, SUCCESS
 from flows.cli.laid_out import manifest_asked_for
 from flows.cli.layout_options import Asked
+from flows.cli.preconditions import check_output
 from flows.cli.results import show_replaced
 from flows.cli.room import Room, room_for
 from flows.cli.terminal import Terminal, duration, refuse
@@ -70,6 +71,7 @@ def plan(terminal: Terminal, asked: Asked, *, with_rows: bool = False) -> int:
     try:
         check_request(request, once=True)
         check_apart(output, is_preview=False)
+        check_output(output)
         manifest = manifest_asked_for(asked, terminal)
         rows = check_places(manifest.rows, output)
         selection = select(request.only, rows, output)

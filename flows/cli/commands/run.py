@@ -6,13 +6,7 @@ from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from flows.cli.exit_codes import (
-    ENGINE_FAILED,
-    INTERRUPTED,
-    OUT_OF_TIME,
-    ROWS_FAILED,
-    SUCCESS,
-)
+from flows.cli.exit_codes import ENGINE_FAILED, INTERRUPTED, OUT_OF_TIME, ROWS_FAILED, SUCCESS
 from flows.cli.laid_out import keep_laid_out, laid_out_for
 from flows.cli.layout_options import Asked
 from flows.cli.preconditions import check_ready
@@ -37,8 +31,10 @@ from nst_core.networks.weight_files import WeightsError
 from nst_core.storage.locks import LockError
 from nst_core.storage.places import redacted
 from nst_core.storage.write_errors import writing_to
+from nst_core.transfer.allowed import counted
 from tasks.durations import moment_of
 from tasks.engine.runner_choice import RunnerError
+from tasks.events import StageEntered, emit
 from tasks.intake.manifest import ManifestError
 from tasks.report.saved_table import read_summary
 from tasks.report.selection import OnlyError
@@ -46,7 +42,7 @@ from tasks.report.table_row import Table
 from tasks.request import BatchRequest
 from tasks.request_checks import check_request, until_fixed
 from tasks.store.output_folder import InUseError, OutputFolder
-from tasks.store.preview_folder import PreviewFolderError, check_apart
+from tasks.store.preview_folder import PreviewFolderError, check_apart, is_of_previews
 from tasks.store.statuses import STOPPED, WRONG
 
 REFUSALS = (
@@ -157,6 +153,7 @@ def run_flow(
 
     def flow() -> Any:
         servers.extend(_server_of_its_own(terminal))
+        emit(StageEntered("reading the manifest"))
         from flows.stylize_manifest import stylize_manifest
 
         return stylize_manifest(**request.parameters(), return_state=True)
@@ -176,6 +173,8 @@ def run_flow(
 
 def _server_of_its_own(terminal: Terminal) -> list[EmbeddedServer]:
     """Start a server for this run, unless the user has named one."""
+    if "prefect" not in sys.modules:
+        emit(StageEntered("loading Prefect"))
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
@@ -183,7 +182,7 @@ def _server_of_its_own(terminal: Terminal) -> list[EmbeddedServer]:
         terminal.fail(f"warning: {wrong}")
     if url is not None:
         return []
-    terminal.say("starting Prefect in this process (the first start takes longer) ...")
+    emit(StageEntered("starting Prefect's server (slower the first time)"))
     # The modules that take seconds to import are imported while the server starts.
     return [start_embedded_server(lambda: import_module("flows.stylize_manifest"))]
 
@@ -238,11 +237,15 @@ def _report_table(
     terminal: Terminal, outcome: Outcome, output: OutputFolder, *, briefly: bool
 ) -> int:
     """Print the table, and return the exit code of its rows, whatever the server knows of them."""
-    table = read_summary(output)
+    table = whole = read_summary(output)
     _show_result(terminal, table, outcome, output)
+    if is_of_previews(output):
+        table = table.asked_for
     if not briefly:
         show_rows(terminal, table)
     show_counts(terminal, table)
+    if left := len(whole.rows) - len(table.rows):
+        terminal.say(f"{counted(left, 'more row')} without a preview here; --all shows every row")
     if not briefly:
         _show_places(terminal, outcome, output)
     show_warnings(terminal, table)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.cli.exit_codes import SUCCESS
+from flows.cli.preconditions import check_output
 from flows.cli.terminal import Terminal, refuse
 from flows.process.proxies import fix_proxies
 from flows.process.signals import answer_signals
@@ -37,6 +38,7 @@ def serve(terminal: Terminal, request: BatchRequest, *, name: str, cron: str, ti
         url = _server_url()
         schedule = _schedule(cron, timezone)
         check_request(request, read=True)
+        check_output(request.output_folder)
     except UserError as error:
         return refuse(terminal, error)
     for wrong in fix_proxies(url):

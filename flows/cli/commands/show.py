@@ -68,13 +68,12 @@ def _manifest(rows: Sequence[Rebuilt]) -> str:
 def _show_facts(terminal: Terminal, picture: Place, found: Provenance) -> None:
     named = {name: getattr(found, name) for name in (*SHOWN, *(FRAME if found.sequence else ()))}
     # A loss that the picture does not have is not shown.
-    facts = [
-        {"": name, "found": _shown(value)} for name, value in named.items() if value is not None
-    ]
-    facts += [
-        {"": name, "found": _shown(value)} for name, value in found.settings.model_dump().items()
-    ]
-    terminal.table(facts, title=redacted(picture))
+    # What was done takes the place of a setting of the same name.
+    values = named | {
+        name: value for name, value in found.settings.model_dump().items() if name not in named
+    }
+    facts = {name: _shown(value) for name, value in values.items()}
+    terminal.facts({name: fact for name, fact in facts.items() if fact}, redacted(picture))
 
 
 def _shown(value: Any) -> str:

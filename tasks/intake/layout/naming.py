@@ -134,7 +134,7 @@ class Template:
         return [(literal, (field or "").strip().replace("-", "_")) for literal, field, *_ in parsed]
 
     def name(self, row: Named) -> str:
-        """Return the name of a row's result, without the ending of its format.
+        """Return the name of a row's result, without the extension of its format.
 
         Raises:
             LayoutError: no result can have the name that the user's template makes.

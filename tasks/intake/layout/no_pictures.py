@@ -23,10 +23,12 @@ def why_nothing(named: str, found: Found, advice: str = OF_FOLDERS_BELOW) -> str
             f"{name}: no pictures directly in this folder, but {'' if is_all else 'at least '}"
             f"{below} in folders below it; {advice.format(name)}"
         )
-    endings = " ".join(sorted(SUFFIXES))
+    extensions = " ".join(sorted(SUFFIXES))
     if [one.path for one in found.left_out] == [shown(where)]:
         (one,) = found.left_out
         if one.why == where.suffix.lower():
-            return f"{name} is not a picture (expected a file that ends in one of {endings})"
+            return (
+                f"{name} is not a picture (expected a file with one of the extensions {extensions})"
+            )
         return f"{name}: {one.why}; expected a picture"
-    return f"{name}: no pictures; expected a folder or a glob of {endings} files"
+    return f"{name}: no pictures; expected a folder or a glob of {extensions} files"

@@ -95,6 +95,7 @@ class GalleryRow:
         change: the change since the previous run; empty if there is nothing to compare with.
         warnings: what is odd about the row although it is done; usually empty.
         degraded: how the picture differs from what was asked for, for lack of memory; else empty.
+        loss_note: why the losses are not like those of other rows; usually empty.
         curve: total losses by octave; they jump between octaves.
         curve_file: URL of the CSV file, relative to the page; may be empty.
     """
@@ -118,6 +119,7 @@ class GalleryRow:
     error: str
     warnings: str = ""
     degraded: str = ""
+    loss_note: str = ""
     curve: tuple[tuple[float, ...], ...] = ()
     curve_file: str = ""
     styles: tuple[Shown, ...] = ()
@@ -223,7 +225,7 @@ def render(page: Page) -> str:
     environment.filters |= {
         "breakable": breakable,
         "loss": loss_text,
-        "label": label_of,
+        "label": lambda term: f"{label_of(term)} loss",
         "duration": measured_duration,
         "estimate": duration,
         "share": share_text,

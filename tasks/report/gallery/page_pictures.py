@@ -5,6 +5,7 @@ Each is named after what it shows, so that rows and runs share it and none is ma
 
 import logging
 import re
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ from tasks.store.records import PictureRecord
 logger = logging.getLogger("nst_batch.page_pictures")
 
 
+SPARE_SECONDS = 5.0
+"""For how long a run that was stopped makes pictures for the rows that have none yet."""
+
+
 @dataclass(frozen=True)
 class PagePicture:
     """A file of the page, and the picture that it shows.
@@ -34,7 +39,7 @@ class PagePicture:
         source: where the picture is.
         sha256: of the picture as it was examined; empty if any picture will do.
         max_pixels, size, enlarge: see `nst_core.images.read.load`.
-        may_be_missing: show the file if it exists, but do not take the time to make it now.
+        may_be_missing: make the file only if there is time for it; see `complete_page_pictures`.
     """
 
     name: str
@@ -113,6 +118,11 @@ def _write(output: OutputFolder, name: str, rgb: NDArray[np.float32]) -> None:
 def complete_page_pictures(wanted: Iterable[PagePicture], output: OutputFolder) -> set[str]:
     """Make the files that do not exist yet, and remove those that are no longer wanted.
 
+    Args:
+        wanted: in the order in which they matter. Those that may be missing are made for
+            `SPARE_SECONDS`, thumbnails before others.
+        output: the batch's output folder.
+
     Returns:
         The names of the wanted files that exist; a picture that cannot be read has none, and causes
         a warning.
@@ -128,13 +138,18 @@ def complete_page_pictures(wanted: Iterable[PagePicture], output: OutputFolder) 
     there = list_files(output.page_pictures)
     for name in filter(OURS.fullmatch, there - pictures.keys()):
         remove(output.page_pictures / name)
-    missing = [
-        picture
-        for name, picture in pictures.items()
-        if name not in there and not picture.may_be_missing
-    ]
+    missing = sorted(
+        (picture for name, picture in pictures.items() if name not in there),
+        key=lambda picture: (picture.may_be_missing, picture.size != THUMBNAIL_SIDE),
+    )
+    end = time.monotonic() + SPARE_SECONDS
+
+    def make(picture: PagePicture) -> bool:
+        is_too_late = picture.may_be_missing and time.monotonic() >= end
+        return not is_too_late and _is_made(picture, output)
+
     with ThreadPoolExecutor(MAX_DECODING_THREADS) as pool:
-        made = pool.map(lambda picture: _is_made(picture, output), missing)
+        made = pool.map(make, missing)
         return (there & pictures.keys()) | {
             picture.name for picture, is_made in zip(missing, made, strict=True) if is_made
         }

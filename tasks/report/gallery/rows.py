@@ -26,6 +26,11 @@ from tasks.store.statuses import RowResult
 
 logger = logging.getLogger("nst_batch.gallery")
 
+OF_CONTENT_COLORS = (
+    "The losses are those of the saved picture, which got back the photograph's colors (color = "
+    "content). They are therefore much higher than with the style's colors, and nothing is wrong."
+)
+
 
 def page_pictures_of(
     jobs: Iterable[Job], results: Mapping[int, RowResult], *, may_be_missing: bool
@@ -35,9 +40,10 @@ def page_pictures_of(
     Args:
         jobs: the jobs of those rows.
         results: the results by line.
-        may_be_missing: show the files that exist, and make no others.
+        may_be_missing: make the files that do not exist only as long as there is time.
     """
-    for job in jobs:
+    # The rows that were interrupted are seen first.
+    for job in sorted(jobs, key=lambda job: results[job.line].status != "interrupted"):
         record = results[job.line].record
         content, most = job.content, job.max_pixels
         styles = [(shown.sha256, shown.place) for shown in shown_styles(job)]
@@ -127,6 +133,7 @@ def _gallery_row(
         error=row.error,
         warnings=row.warnings,
         degraded=row.degraded,
+        loss_note=OF_CONTENT_COLORS if row.color == "content" else "",
         curve=curve,
         curve_file=quote(row.curve or ""),
     )

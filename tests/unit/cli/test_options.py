@@ -70,7 +70,7 @@ def test_help_is_grouped_and_no_wider_than_the_terminal(
 ) -> None:
     shown = help_of(command, capsys, width)
     titles = [line.strip("╭─╮ ") for line in shown.splitlines() if line.startswith("╭")]
-    own = ["When it runs"] if command == "serve" else ["How rows are laid out"]
+    own = ["When it runs"] if command == "serve" else ["Which photographs get which styles"]
     assert [title for title in titles if title not in own] == list(map(str, Group))
     assert set(own) <= set(titles)
     assert max(map(len, shown.splitlines())) <= width

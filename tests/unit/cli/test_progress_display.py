@@ -12,6 +12,7 @@ from flows.cli.progress import LiveProgress
 from flows.cli.terminal import Terminal, printable
 from tasks.events import (
     DevicesOpened,
+    PictureExamined,
     RowEnded,
     RowEstimate,
     RowRetried,
@@ -19,6 +20,7 @@ from tasks.events import (
     RowStarted,
     RowStepped,
     RowWaiting,
+    StageEntered,
 )
 
 
@@ -111,6 +113,27 @@ def test_rows_appear_and_disappear(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "line 7 a_s.png failed and will be tried again in 2 s\n" in printed
     assert "[1/2] line 7 a_s.png: failed, no room" in printed
+
+
+def test_what_takes_long_before_the_first_row_is_said_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress = LiveProgress(Terminal())
+    display = progress.display
+    progress.show(StageEntered("starting Prefect's server"))
+    assert capsys.readouterr().out == "starting Prefect's server ...\n"
+    assert drawn(display, 80)[0].startswith("starting Prefect's server ")
+    progress.show(PictureExamined(1, 4))
+    assert capsys.readouterr().out == "looking at 4 pictures ...\n"
+    progress.show(PictureExamined(2, 4))
+    progress.show(RowsPlanned(2, 5))
+    progress.show(StageEntered("compiling for the first row"))
+    assert capsys.readouterr().out.endswith("\ncompiling for the first row ...\n")
+    assert re.match("compiling for the first row", drawn(display, 80)[0])
+    progress.show(RowStarted(7, "a_s.png"))
+    assert re.match("compiling for the first row .* 0/2", drawn(display, 80)[0])
+    progress.show(RowStepped(7, "a_s.png", 10, 20, 0.5, 1.0))
+    assert re.match("stylizing .* 0/2", drawn(display, 80)[0])
 
 
 def test_a_pipe_gets_the_time_left_once_a_minute_at_most(

@@ -8,6 +8,7 @@ from flows.cli.results import (
     MOST_SHOWN,
     SHOWN_ROWS,
     result_of,
+    rows_for_people,
     show_best_so_far,
     show_counts,
     show_left,
@@ -72,6 +73,40 @@ def test_copies_take_no_time_and_each_error_is_shown_once(
         "failed: line 4, MemoryError: no room",
         "invalid: line 5, column size: found 'x'",
     ]
+    same = [row(line, "invalid", error=f"line {line}, column style: no") for line in (2, 3, 9)]
+    show_wrong(Terminal(), Table((*same, *MIXED.rows)))
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "invalid: line 2 and 2 more rows, column style: no"
+    )
+
+
+def test_a_person_sees_pictures_and_what_varies_instead_of_losses() -> None:
+    known = {"encoder": "compact", "size": 512, "seconds": 75.0, "steps": 9}
+    rows = [
+        row(
+            *(line, "done"),
+            **known,
+            content=f"../photos/{photo}.jpg",
+            style="../a.png; styles/b",
+            term_weights={"style": weight, "content": 1.0},
+        )
+        for line, (photo, weight) in enumerate((("x", 1.0), ("y", 1.0), ("x", 3.0)), start=2)
+    ]
+    invalid = row(9, "invalid", content="../photos/bad.jpg", style="../a.png")
+    shown = rows_for_people(rows, Table((*rows, invalid)), 80)
+    assert shown[2] == {
+        "line": 4,
+        "photograph": "x.jpg",
+        "style": "a.png; b",
+        "style weight": "3",
+        "status": "done",
+        "time": "1 min 15 s",
+    }
+    narrow = rows_for_people(rows, Table((*rows, invalid)), 40)
+    assert [*narrow[0]] == ["line", "photograph", "style", "status"]
+    another = row(10, "done", content="other/x.jpg", style="../a.png")
+    both = rows_for_people([rows[0], another], Table((*rows, another)))
+    assert [each["photograph"] for each in both] == ["../photos/x.jpg", "other/x.jpg"]
 
 
 def test_the_best_pictures_so_far_are_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,19 @@ def test_tables_never_break_a_name(width: int, monkeypatch: pytest.MonkeyPatch) 
         assert "why" not in written.getvalue()
 
 
+def test_long_facts_are_below_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, written = terminal_of(80, monkeypatch)
+    key, words = "0f" * 32, "many words " * 20
+    terminal.facts({"key": key, "encoder_fingerprint": key, "why": words, "size": "512"}, NAME)
+    _, title, *lines = written.getvalue().splitlines()
+    assert title == NAME
+    assert lines[:4] == ["key", f"  {key}", "encoder_fingerprint", f"  {key}"]
+    assert lines[4].startswith("why                  many words")
+    assert lines[5].startswith("                     ")
+    assert lines[-1] == "size                 512"
+    assert all(len(line) <= 80 for line in lines)
+
+
 @pytest.mark.parametrize("width", [20, 40, 79])
 def test_lines_are_wrapped_between_words(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, written = terminal_of(width, monkeypatch)

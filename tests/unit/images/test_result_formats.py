@@ -217,7 +217,7 @@ def test_the_nearest_output_has_an_ending_of_its_format() -> None:
 
 
 def test_other_formats_are_still_refused_with_the_names_of_those_that_are_not() -> None:
-    wrong = r"in \.png, \.jpg, \.jpeg, \.webp, \.tif or \.tiff, or one without an ending$"
+    wrong = r"in \.png, \.jpg, \.jpeg, \.webp, \.tif or \.tiff, or one without an extension$"
     with pytest.raises(OutputError, match=wrong):
         checked_output("a.bmp")
     assert nearest_output("a.bmp") == "a.png"

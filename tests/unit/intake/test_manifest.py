@@ -85,7 +85,7 @@ def test_a_row_overrides_the_batch_and_its_preset_replaces_that_of_the_batch(
         ("output", "/etc/passwd", "inside the output folder"),
         ("output", "C:\\windows\\a", "inside the output folder"),
         ("output", "s3://bucket/a.png", "not a URL; only --output may be one"),
-        ("output", "a.gif", "or one without an ending"),
+        ("output", "a.gif", "or one without an extension"),
         ("output", "a\x07b", "printable"),
         ("output", "a\u202egnp.exe", "without the character '\\u202e'"),
         ("output", ".", "expected a file name"),

@@ -149,7 +149,10 @@ def test_globs_and_folders_that_look_like_globs_are_found(
         ("empty", "empty: no pictures; expected a folder or a glob"),
         ("photos [1]/*.png", "no pictures; expected a folder or a glob"),
         ("holiday", "but 2 in folders below it; add --recursive"),
-        ("notes.txt", "notes.txt is not a picture (expected a file that ends in one of .apng"),
+        (
+            "notes.txt",
+            "notes.txt is not a picture (expected a file with one of the extensions .apng",
+        ),
         ("raw.cr2", "raw.cr2: .cr2 (camera raw; "),
     ],
 )

@@ -44,6 +44,12 @@ def test_it_says_what_it_is_based_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "a guess from rows with other sizes or settings",
         False,
     )
+    shared = replace(NONE, beside=speeds_of(512).measured)
+    beside = estimate(shared, 512, 512)
+    assert beside.source == "measured on this machine while another run used its CPU, too"
+    assert beside.seconds == estimate(speeds_of(512), 512, 512).seconds
+    assert estimate(shared, 512, 64).source == f"{beside.source}, and partly a guess"
+    assert estimate(NONE).source == "there is nothing to run"
     monkeypatch.setattr(module, "seconds_a_multiplication", lambda _: SECONDS_A_MULTIPLICATION * 9)
     table = estimate(NONE, 512, 512)
     assert (table.source, table.is_measured) == (

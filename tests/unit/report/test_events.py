@@ -20,6 +20,7 @@ from tasks.events import (
     RowStarted,
     RowStepped,
     RowWaiting,
+    StageEntered,
     TableWritten,
     emit,
     subscribed,
@@ -27,9 +28,11 @@ from tasks.events import (
 from tasks.report.tally import Tally
 
 EXAMPLES: dict[Event, str] = {
+    StageEntered("loading TensorFlow"): "loading TensorFlow ...",
     FileDownloading("vgg19.h5", 3, 7): "downloading vgg19.h5: 3 of 7 bytes",
     ManifestUnderstood("m.csv: read as XLSX"): "m.csv: read as XLSX",
     PictureExamined(1, 4): "1 of 4 pictures examined",
+    RowsSelected("2,4", 2, 5, is_preview=True): "previews of 2 of 5 rows",
     RowsSelected("failed", 2, 5): "--only failed: 2 of 5 rows are asked for",
     RowsPlanned(3, 5): "3 of 5 rows to run",
     DevicesOpened(("GPU:0", "GPU:1")): "rows run on GPU:0, GPU:1",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from nst_core.transfer.losses.terms import LOSS_TERMS
 from tasks.report.durations import measured_duration
@@ -22,6 +23,7 @@ from tasks.report.gallery.drawn import (
     share_text,
 )
 from tasks.report.gallery.page import SORTS, Page, Shown, render
+from tasks.report.gallery.rows import OF_CONTENT_COLORS
 from tasks.report.shown_terms import label_of
 from tests.gallery_rows import row
 
@@ -217,9 +219,16 @@ def test_every_term_of_the_loss_is_shown_if_it_is_known() -> None:
     losses = {term: 0.25 + number for number, term in enumerate(LOSS_TERMS)}
     facts = dict(re.findall("<dt>(.*)</dt><dd>(.*)</dd>", page(row(term_losses=losses))))
     for term, loss in losses.items():
-        assert facts[label_of(term)] == loss_text(loss)
+        assert facts[f"{label_of(term)} loss"] == loss_text(loss)
     facts = dict(re.findall("<dt>(.*)</dt><dd>(.*)</dd>", page(row(term_losses={"tv": 0.5}))))
-    assert {*map(label_of, LOSS_TERMS)} & set(facts) == {"variation"}
+    assert {name for name in facts if name.endswith(" loss")} == {"smoothness loss"}
+
+
+def test_losses_in_other_colors_are_explained_where_they_are_shown() -> None:
+    assert "The losses are" not in page(row(total_loss=0.5))
+    noted = page(row(total_loss=25.0, loss_note=OF_CONTENT_COLORS))
+    assert str(escape(OF_CONTENT_COLORS)) in noted
+    assert "<dt>loss (in the photograph&#39;s colors)</dt><dd>25</dd>" in noted
 
 
 def test_losses_and_shares_are_readable() -> None:

@@ -146,9 +146,9 @@ LARGE, SMALL = {"width": 2400, "height": 1200}, {"width": 60, "height": 40}
 
 @pytest.mark.parametrize(
     ("picture", "ratio", "width"),
-    [(LARGE, 1, 800), (LARGE, 4, 600), (SMALL, 1, 60), (SMALL, 2, 30)],
+    [(LARGE, 1, 800), (LARGE, 4, 800), (SMALL, 1, 800), (SMALL, 2, 800)],
 )
-def test_a_whole_picture_fits_and_is_never_enlarged(
+def test_a_whole_picture_fills_the_room_whatever_its_size(
     picture: dict[str, int], ratio: float, width: float
 ) -> None:
     room = ROOM | {"ratio": ratio}
@@ -186,12 +186,15 @@ def test_zooming_keeps_the_spot_under_the_pointer() -> None:
 
 def test_views_stay_within_limits() -> None:
     program = """[
-        zoomedAt(WHOLE, 0.1, { x: 0, y: 0 }, picture, room),
+        zoomedAt(WHOLE, 0.01, { x: 0, y: 0 }, picture, room),
         zoomedAt(WHOLE, 1e9, { x: 0, y: 0 }, picture, room),
         panned({ zoom: 4, x: 0.5, y: 0.5 }, 1e6, -1e6, picture, room),
         panned(WHOLE, 50, 50, picture, room),
     ]"""
     out, far, cornered, whole = evaluate(program, picture=LARGE, room=ROOM)
+    smallest, largest, *_ = evaluate(program, picture=SMALL, room=ROOM)
+    assert smallest["zoom"] == pytest.approx(60 / 800), "a small picture at its own size"
+    assert largest["zoom"] == 1, "it is more than 800% already"
     assert out == whole == {"zoom": 1, "x": 0.5, "y": 0.5}
     assert far["zoom"] == pytest.approx(8 * 3), "800% of 2400 pixels, of which 800 were seen"
     assert cornered["x"] == pytest.approx(400 / (800 * 4)), "the left border is at the room's"
@@ -237,7 +240,7 @@ def test_pictures_beside_each_other_are_as_large_as_the_smaller_one() -> None:
         (1200, 2, "100%", False),
         (120, 1, "5.0%", False),
         (2406, 1, "100%", False),
-        (3600, 1, "150%, larger than its pixels", True),
+        (3600, 1, "enlarged, shown at 150%", True),
     ],
 )
 def test_a_scale_says_whether_a_picture_is_larger_than_its_pixels(

@@ -204,9 +204,11 @@ def test_reasons_are_few_short_and_without_secrets() -> None:
     ]
     assert first_reasons(Table(ROWS[:1])) == ()
     failed = [
-        TableRow(line=n, status="failed", output="a.png", error=f"{SIGNED} " + "x" * 999)
+        TableRow(line=n, status="failed", output="a.png", error=f"{SIGNED} " + f"{n}" * 999)
         for n in range(2, 9)
     ]
+    same = [TableRow(line=n, status="failed", output="a.png", error="no room") for n in (10, 11)]
+    assert first_reasons(Table(tuple(same))) == ("line 10 and 1 more row, no room",)
     *shown, more = first_reasons(Table(tuple(failed)))
     assert more == "... and 4 more, in the table"
     assert [len(text) for text in shown] == [LONGEST_REASON] * 3

@@ -1,8 +1,10 @@
 """The pictures of the page: made once, by content, and removed when nothing shows them."""
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from upath import UPath
 from nst_core.images.read import examine, load
 from nst_core.storage.files import list_files, read_whole, write_atomic
 from nst_core.storage.places import Place
+from tasks.report.gallery import page_pictures
 from tasks.report.gallery.page_pictures import (
     THUMBNAIL_SIDE,
     PagePicture,
@@ -53,6 +56,14 @@ def test_a_thumbnail_is_small_and_shows_the_picture(output: Place, tmp_path: Pat
     assert np.abs(load(path).rgb - small).mean() < 0.01
 
 
+def test_a_thumbnail_has_enough_pixels_for_the_largest_card() -> None:
+    style = (resources.files("tasks.report.gallery") / "template" / "gallery.css").read_text()
+    largest = re.search(r'data-cards="large"\] \{.*--pictures-height: (\d+)rem', style)
+    assert largest
+    # A photograph is one and a half times as wide as it is high; a rem has 16 pixels.
+    assert int(largest[1]) * 16 * 1.5 <= THUMBNAIL_SIDE
+
+
 def test_a_content_has_the_size_of_its_result(output: Place, tmp_path: Path) -> None:
     picture = load(write_picture(tmp_path / "a.png", 1, height=60, width=90))
     keep_content(OutputFolder(output), picture.sha256, picture.rgb)
@@ -86,10 +97,16 @@ def test_pictures_that_nothing_shows_anymore_are_removed(output: Place, tmp_path
     assert list_files(OutputFolder(output).page_pictures) == {new, *own}
 
 
-def test_optional_pictures_are_kept_but_not_made(output: Place, tmp_path: Path) -> None:
+def test_optional_pictures_are_made_as_long_as_there_is_time(
+    output: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = write_picture(tmp_path / "a.png", 1)
     optional = replace(of(source), may_be_missing=True)
+    monkeypatch.setattr(page_pictures, "SPARE_SECONDS", 0)
     assert complete_page_pictures([optional], OutputFolder(output)) == set()
+    monkeypatch.setattr(page_pictures, "SPARE_SECONDS", 10**6)
+    another = replace(of(source, "thumbnails/b.jpg"), may_be_missing=True)
+    assert complete_page_pictures([another], OutputFolder(output)) == {another.name}
     assert complete_page_pictures([optional, of(source), optional], OutputFolder(output)) == {
         optional.name
     }

@@ -49,7 +49,7 @@ def test_weighted_losses_add_up_at_each_size() -> None:
 
 
 def test_every_term_has_a_line_of_its_own_color_if_the_curve_has_the_term() -> None:
-    names = ["total loss", "content loss", "style loss", "variation loss"]
+    names = ["total loss", "content loss", "style loss", "smoothness loss"]
     figure = plot_row(POINTS, dict.fromkeys(LOSS_TERMS, 1.0), "a title")
     (axes,) = figure.axes
     legend = axes.get_legend()

@@ -70,10 +70,26 @@ def test_only_undisturbed_complete_rows_count() -> None:
     assert timed(*row(2, 0.0, 0.5, 0.75, 1)) == [], "it continued from a checkpoint"
     assert timed(*row(99, 0.0, 0, 0.5, 1)) == [], "it is unknown"
     assert timed((5.0, RowEnded(3, "3.png", "done")), (6.0, TableWritten(1))) == []
-    shared = DevicesOpened(("CPU:0",), "process 4711 of anna")
-    assert timed((0.0, shared), *row(2, 1.0, 0, 0.5, 1)) == []
     started_again = [complete[0], (50.0, complete[0][1]), *row(2, 50.0, 0, 1)[1:]]
     assert [each.seconds for each in timed(*started_again)] == [pytest.approx(15)]
+
+
+def test_rows_beside_another_run_count_if_there_are_no_others(tmp_path: Path) -> None:
+    cache = StyleCache(tmp_path)
+    with measuring(JOBS, cache):
+        emit(DevicesOpened(("CPU:0",), "process 4711 of anna"))
+        emit_row(2)
+    speeds = Speeds.read(cache, "cpu")
+    assert speeds.knows_device
+    assert speeds.is_measured(JOBS[1])
+    assert speeds.is_of_shared_cpu(JOBS[1])
+    with measuring(JOBS, cache):
+        emit(DevicesOpened(("CPU:0",)))
+        emit_row(3)
+    speeds = Speeds.read(cache, "cpu")
+    assert len(speeds.beside) == len(speeds.measured) == 1
+    assert speeds.is_measured(JOBS[1])
+    assert not speeds.is_of_shared_cpu(JOBS[1])
 
 
 def test_rows_of_a_cluster_are_not_measured() -> None:

@@ -59,7 +59,7 @@ def test_usual_names_are_accepted(text: str, output: str) -> None:
         ("a//me:hush@a", "not a URL"),
         ("b" * 201, "at most 200 bytes"),
         ("a/" * 500 + "b", "at most 1000 bytes in all"),
-        ("a.BMP", "or one without an ending"),
+        ("a.BMP", "or one without an extension"),
     ],
 )
 def test_impossible_names_are_refused(text: str, message: str) -> None:

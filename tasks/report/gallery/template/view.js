@@ -1,6 +1,6 @@
 // Which part of a picture is shown, and how large: pure functions of plain values.
 //
-// A view is `zoom`, at least 1, by which a picture is larger than one that is seen whole, and `x`
+// A view is `zoom`, by which a picture is larger than one that is seen whole, and `x`
 // and `y`, the point in the middle of the room, as shares of the picture. Pictures of different
 // sizes therefore show the same spot in the same view. A picture is its `width` and `height` in
 // pixels. A room is the `width` and `height` into which it goes, in CSS pixels, and `ratio`, the
@@ -9,13 +9,13 @@
 const WHOLE = { zoom: 1, x: 0.5, y: 0.5 };
 const LARGEST = 8;
 
-// Return how many CSS pixels a pixel of a picture gets if it is seen whole; never more than one
-// pixel of the screen, so that a small picture is not enlarged unless somebody asks for it.
+// Return how many CSS pixels a pixel of a picture gets if it is seen whole. A small picture fills the
+// room, too; `scaleOf` then says that it is enlarged.
 function fitScale(picture, room) {
-  return Math.min(room.width / picture.width, room.height / picture.height, 1 / room.ratio);
+  return Math.min(room.width / picture.width, room.height / picture.height);
 }
 
-// Return the zoom at which each pixel of a picture is one pixel of the screen.
+// Return the zoom at which each pixel of a picture is one pixel of the screen; below 1 for a small one.
 function actualZoom(picture, room) {
   return 1 / room.ratio / fitScale(picture, room);
 }
@@ -51,7 +51,8 @@ function settled(view, picture, room) {
 // Return a view that is closer by a factor, in which the same spot is at a point of the room.
 function zoomedAt(view, factor, point, picture, room) {
   const most = Math.max(LARGEST * actualZoom(picture, room), 1);
-  const zoom = Math.min(Math.max(view.zoom * factor, 1), most);
+  const least = Math.min(actualZoom(picture, room), 1);
+  const zoom = Math.min(Math.max(view.zoom * factor, least), most);
   const before = placed(view, picture, room);
   const larger = zoom / view.zoom;
   const left = point.x - (point.x - before.left) * larger;
@@ -118,7 +119,7 @@ function scaleOf(place, picture, room) {
   const percent = (place.width / picture.width) * room.ratio * 100;
   const isEnlarged = percent > 100.5;
   const text = `${percent < 10 ? percent.toFixed(1) : Math.round(percent)}%`;
-  return { isEnlarged, text: isEnlarged ? `${text}, larger than its pixels` : text };
+  return { isEnlarged, text: isEnlarged ? `enlarged, shown at ${text}` : text };
 }
 
 // Return the name of what a key does; empty if it does nothing, or what the browser does.

@@ -95,12 +95,12 @@ function fill(pane, row, number) {
   setSource(
     pane.below,
     hasContent ? content : "",
-    row.element.querySelector(".content img")?.alt ?? "content",
+    row.element.querySelector(".content img")?.alt ?? "photograph",
   );
   pane.element.classList.toggle("alone", !hasContent);
   pane.left.textContent = isPair()
     ? `${"AB"[number]}: ${differenceOf(row, looked[1 - number])}`
-    : "content";
+    : "photograph";
   pane.right.textContent = isPair() ? "" : "result";
   pane.right.hidden = isPair();
 }
@@ -193,7 +193,7 @@ function draw() {
   }
   slider.disabled = isPair() || panes[0].element.classList.contains("alone");
   slider.value = percent;
-  slider.setAttribute("aria-valuetext", `${percent}% content`);
+  slider.setAttribute("aria-valuetext", `${percent}% photograph`);
 }
 
 function setPixels(element, lengths) {
@@ -299,7 +299,7 @@ function isAtEdge(point) {
   const room = roomOf(grabbed);
   const part = seen(placed(view, measureOf(grabbed), room), room);
   const isNear = Math.abs(point.x - part.left - (part.width * percent) / 100) < 24;
-  return isNear || view.zoom === 1;
+  return isNear || view.zoom <= 1;
 }
 
 stage.addEventListener("pointerdown", (event) => {
@@ -351,8 +351,8 @@ stage.addEventListener("dblclick", (event) => {
   const pane = paneAt(event);
   const point = pointIn(pane, event);
   change((picture, room) => {
-    const factor = view.zoom > 1 ? 0 : Math.max(actualZoom(picture, room), 2);
-    return zoomedAt(view, factor, point, picture, room);
+    if (view.zoom > 1) return WHOLE;
+    return zoomedAt(WHOLE, Math.max(actualZoom(picture, room), 2), point, picture, room);
   }, pane);
 });
 slider.addEventListener("input", () => {
