@@ -181,11 +181,12 @@ def overhead(plan: Plan, _: list[Record]) -> Iterator[Job]:
     yield Job("overhead", f"overhead/{plan.many}", command, {"rows": plan.many})
 
 
-def start(_: Plan, __: list[Record]) -> Iterator[Job]:
+def start(plan: Plan, _: list[Record]) -> Iterator[Job]:
     """The start of commands, by the script that measures it, if this version has it."""
     script = ROOT / "benchmarks" / "start.py"
     if script.exists():
-        yield Job("start", "start", (sys.executable, str(script)), markdown=True)
+        command = (sys.executable, str(script), "--runs", str(plan.rounds))
+        yield Job("start", "start", command, markdown=True)
 
 
 def lite(plan: Plan, _: list[Record]) -> Iterator[Job]:

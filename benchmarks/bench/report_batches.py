@@ -1,9 +1,17 @@
 """The sections about whole commands: rows an hour, overhead and start."""
 
+import re
 from collections.abc import Sequence
 
 from benchmarks.bench.records import Record, of_part
 from benchmarks.bench.words import bullets, seconds, share, table
+
+STARTS = {
+    "help": "`nst-batch --help`",
+    "done": "A batch that is done",
+    "first step": "A new batch, up to the first ten steps of its first row,",
+}
+"""What each kind of process in `benchmarks/start.py` is, as the beginning of a sentence."""
 
 
 def rows(records: Sequence[Record]) -> str:
@@ -66,6 +74,19 @@ def overhead(records: Sequence[Record]) -> str:
 
 
 def start(records: Sequence[Record]) -> str:
-    """Return the table of `benchmarks/start.py`."""
+    """Return the tables of `benchmarks/start.py`, with a sentence on each."""
     found = of_part(records, "start")
-    return str(found[-1]["markdown"]) if found else ""
+    if not found:
+        return ""
+    tables, sentences = found[-1]["markdown"], []
+    kind = ""
+    for line in tables.splitlines():
+        if match := re.match(r"\| ([^:|]+): (\d+) modules", line):
+            kind = match[1]
+        elif match := re.match(r"\| in all \| ([\d.]+) \| ([\d.]+) \|", line):
+            sentences.append(
+                f"{STARTS.get(kind, kind)} takes {seconds(float(match[1]))} s, and "
+                f"{seconds(float(match[2]))} s of a CPU."
+            )
+    text = "`python benchmarks/start.py` measures where the seconds of a start go."
+    return f"{text}\n\n{tables}" + (f"\n\n{bullets(sentences)}" if sentences else "")

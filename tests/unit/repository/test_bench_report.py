@@ -129,6 +129,17 @@ def test_rows_and_overhead_are_counted_over_the_whole_command() -> None:
     assert "| 1,000 | first | 30 | 30.0 | 800 |" in section(text, "Overhead of a row")
 
 
+def test_the_tables_of_starts_get_a_sentence_each() -> None:
+    tables = (
+        "| help: 90 modules | seconds | CPU seconds |\n|---|---|---|\n| in all | 0.50 | 0.40 |\n\n"
+        "| done: 900 modules | seconds | CPU seconds |\n|---|---|---|\n| in all | 3.00 | 2.00 |"
+    )
+    text = report.report([MACHINE, {"part": "start", "key": "start", "markdown": tables}])
+    assert tables in text
+    assert "* `nst-batch --help` takes 0.5 s, and 0.4 s of a CPU." in text
+    assert "* A batch that is done takes 3 s, and 2 s of a CPU." in text
+
+
 def test_what_was_not_there_not_measured_or_failed_is_said() -> None:
     failed = {"part": "rows", "key": "rows/1x20", "error": "exit code 2: no\nspace left"}
     text = report.report([MACHINE, failed])
