@@ -125,6 +125,7 @@ def quick(plan: Plan) -> Plan:
         work=plan.work / "quick",
         rounds=2,
         steps=(("compact", 64), ("vgg19", 32)),
+        profiles=(("compact", 64),),
         large=128,
         loss_sides=(64,),
         evaluations=31,

@@ -31,6 +31,7 @@ class Plan:
         work: a folder for inputs.
         rounds: how often runs alternate.
         steps: networks and sides, in pixels.
+        profiles: networks and sides whose convolutions are timed one by one.
         large: the side of the picture that must fit into `memory` GB.
         loss_sides, evaluations: of the runs that count evaluations.
         row_counts: numbers of contents and of styles.
@@ -48,6 +49,7 @@ class Plan:
         *(("compact", side) for side in (256, 512, 1024)),
         *(("vgg19", side) for side in (256, 512)),
     )
+    profiles: tuple[tuple[str, int], ...] = (("compact", 512), ("vgg19", 512))
     large: int = 2048
     memory: float = 8
     loss_sides: tuple[int, ...] = (256,)
@@ -113,6 +115,18 @@ def faster_layout(records: list[Record], network: str, side: int) -> str:
         if (one.get("network"), one.get("side"), one.get("round")) == (network, side, 0)
     }
     return min(LAYOUTS, key=lambda layout: found.get(layout, float("inf")))
+
+
+def profile(plan: Plan, _: list[Record]) -> Iterator[Job]:
+    """The convolutions of a network one by one."""
+    yield from _inputs(plan)
+    for network, side in plan.profiles:
+        for package in ("tensorflow", *(("torch",) if plan.torch else ())):
+            python = plan.torch if package == "torch" else None
+            given = (plan.work / "inputs", network, side, package, "--seconds", plan.seconds / 12)
+            command = program("layers", *given, python=python or sys.executable)
+            about = {"network": network, "side": side, "package": package}
+            yield Job("profile", f"profile/{network}/{side}/{package}", command, about)
 
 
 def memory(plan: Plan, records: list[Record]) -> Iterator[Job]:
@@ -209,6 +223,7 @@ def lite(plan: Plan, _: list[Record]) -> Iterator[Job]:
 PARTS: dict[str, Callable[[Plan, list[Record]], Iterator[Job]]] = {
     "matrix": matrix,
     "step": step,
+    "profile": profile,
     "memory": memory,
     "rows": rows,
     "loss": loss,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.bench import report_batches, report_losses, report_steps
+from benchmarks.bench import report_batches, report_layers, report_losses, report_steps
 from benchmarks.bench.records import MACHINE, Record
 from benchmarks.bench.words import bullets, joined
 
@@ -10,6 +10,7 @@ SECTIONS = (
     ("The machine's limit", report_steps.matrix),
     ("A step", report_steps.step),
     ("Where the time of a step goes", report_steps.parts),
+    ("The convolutions one by one", report_layers.layers),
     ("Peak memory", report_steps.memory),
     ("Evaluations to a loss", report_losses.losses),
     ("Rows an hour", report_batches.rows),

@@ -81,6 +81,31 @@ def test_steps_are_compared_with_the_faster_layout_of_the_peer(
     assert "less than 0.05 s" in " ".join(text.split())
 
 
+def a_profile(package: str, *seconds: float) -> records.Record:
+    about = {"part": "profile", "key": f"profile/{package}", "package": package}
+    layers = [
+        {"name": f"conv{number}", "given": 3, "channels": 8, "side": 256, "operations": 1e9}
+        | {"forward": each, "backward": each}
+        for number, each in enumerate(seconds)
+    ]
+    return {**about, "network": "compact", "side": 256, "layers": layers}
+
+
+def test_the_profile_names_the_layer_that_loses_the_most_time() -> None:
+    found = [
+        *steps(0.1, 0.2),
+        {"part": "matrix", "key": "m", "package": "numpy", "rate": 100e9},
+        a_profile("tensorflow", 0.01, 0.02),
+        a_profile("torch", 0.01, 0.01),
+    ]
+    text = section(report.report(found), "The convolutions one by one")
+    assert "| conv1 | 3 to 8 | 256 | 50 % | 50 | 50 | 100 | 100 |" in text
+    plain = " ".join(text.split())
+    assert "take 0.06 s with TensorFlow and 0.04 s with PyTorch, a ratio of 1.50" in plain
+    assert "that is 60 % of the time of one of our steps" in plain
+    assert "goes into `conv1`: 0.02 s, because it reaches 50 % of the rate" in plain
+
+
 def test_memory_is_compared_as_a_whole_and_above_the_imports() -> None:
     large = a_step("nst-batch", 0, 30.0, side=2048, peak_mb=7500.0, way="tiles", limit_gb=8)
     text = section(report.report([*steps(0.1, 0.2), {**large, "part": "memory"}]), "Peak memory")
