@@ -42,6 +42,20 @@ def until(seconds: float, run: Callable[[], int], least: int = 3) -> list[float]
     return found
 
 
+def steps_in_call(seconds: float, once: Callable[[], int], most: int = 5) -> int:
+    """Return how many steps a call should take, so that several calls fit into the time.
+
+    Args:
+        seconds: the time for all calls.
+        once: takes a single step, and returns the number of its evaluations.
+        most: the result is not above this.
+    """
+    began = time.perf_counter()
+    once()
+    took = time.perf_counter() - began
+    return max(1, min(most, int(seconds / 3 / took)))
+
+
 def matrix_rate(multiply: Callable[[], object], seconds: float = 1.0) -> float:
     """Return the median rate of products of two matrices, in floating-point operations a second."""
 

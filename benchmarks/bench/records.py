@@ -62,11 +62,16 @@ def machine(versions: Mapping[str, str | None]) -> Record:
         "instructions": [name for name in INSTRUCTIONS if name in known],
         "cores": cores(),
         "system": f"{platform.system()} {platform.machine()}",
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "memory_gb": memory_gb(),
         "versions": dict(versions),
         "date": date.today().isoformat(),
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def memory_gb() -> float:
+    """Return how much memory this machine has, in GB."""
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
 
 
 def cores() -> int:

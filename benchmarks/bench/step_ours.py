@@ -10,6 +10,7 @@ it computes the picture in the fastest way whose estimated memory is below this 
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 from export import encoder_of, settings_of
 from inputs import picture
 
-from benchmarks.bench.measuring import MATRIX_SIDE, matrix_rate, peak_mb, until
+from benchmarks.bench.measuring import MATRIX_SIDE, matrix_rate, peak_mb, steps_in_call, until
 from nst_core.networks.topology import Topology
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.memory import peak_memory
@@ -72,20 +73,21 @@ def way_within(network: str, side: int, gigabytes: float) -> str:
     raise SystemExit(f"{network} at {side} pixels does not fit into {gigabytes:g} GB")
 
 
-def steps(task: OctaveTask, start: Any, seconds: float, block: int) -> dict[str, Any]:
+def steps(task: OctaveTask, start: Any, seconds: float) -> dict[str, Any]:
     """Return the seconds per evaluation of steps of L-BFGS, and the loss at the start."""
     compiled, targets, weights = task.compiled, task.targets, task.weights
     state = compiled.start(start, targets, weights, tf.constant(task.settings.learning_rate))
     value = float(state.best.value)
-    state = compiled.advance(state, targets, weights, tf.constant(1))
 
-    def advance() -> int:
+    def advance(count: int) -> int:
         nonlocal state
         before = int(state.evaluations)
-        state = compiled.advance(state, targets, weights, tf.constant(block))
+        state = compiled.advance(state, targets, weights, tf.constant(count))
         return int(state.evaluations) - before
 
-    return {"value": value, "step": median(until(seconds, advance))}
+    advance(1)
+    count = steps_in_call(seconds, partial(advance, 1))
+    return {"value": value, "step": median(until(seconds, partial(advance, count)))}
 
 
 def parts(task: OctaveTask, start: Any, seconds: float) -> dict[str, float]:
@@ -114,7 +116,6 @@ def main() -> None:
     parser.add_argument("network")
     parser.add_argument("side", type=int)
     parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--block", type=int, default=5, help="steps in a call")
     parser.add_argument("--memory", type=float, default=float("inf"), help="in GB")
     options = parser.parse_args()
     network, side = options.network, options.side
@@ -124,7 +125,7 @@ def main() -> None:
     task = prepared(options.folder, network, side, way)
     start = np.roll(picture(options.folder, "astronaut", side), 3, axis=1)
     given = start if way == "tiles" else tf.constant(start)
-    found = steps(task, given, options.seconds, options.block)
+    found = steps(task, given, options.seconds)
     found |= {"peak_mb": peak_mb(), "imports_mb": imports, "way": way}
     if way == "whole":
         found |= parts(task, given, options.seconds / 2)

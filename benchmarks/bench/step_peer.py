@@ -19,7 +19,7 @@ import torch
 from inputs import MEMORY, picture
 from peer import Network, targets_of, tensor, totals, value_and_gradient
 
-from benchmarks.bench.measuring import MATRIX_SIDE, matrix_rate, peak_mb, until
+from benchmarks.bench.measuring import MATRIX_SIDE, matrix_rate, peak_mb, steps_in_call, until
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -29,13 +29,12 @@ def steps(
     start: torch.Tensor,
     targets: dict[str, torch.Tensor],
     seconds: float,
-    block: int,
 ) -> dict[str, Any]:
     """Return the seconds per evaluation of steps of L-BFGS, and the loss at the start."""
     pixels = start.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
         [pixels],
-        max_iter=block,
+        max_iter=1,
         history_size=MEMORY,
         tolerance_grad=0,
         tolerance_change=0,
@@ -56,6 +55,9 @@ def steps(
         return len(values) - before
 
     advance()
+    count = steps_in_call(seconds, advance)
+    # By default, a call may take a quarter more evaluations than steps.
+    optimizer.param_groups[0].update(max_iter=count, max_eval=2 * count)
     return {"step": median(until(seconds, advance)), "value": values[0]}
 
 
@@ -67,7 +69,6 @@ def main() -> None:
     parser.add_argument("side", type=int)
     parser.add_argument("layout", choices=LAYOUTS)
     parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--block", type=int, default=5, help="steps in a call")
     options = parser.parse_args()
     torch.zeros([]).numpy()
     imports = peak_mb()
@@ -78,7 +79,7 @@ def main() -> None:
         for name, value in targets_of(network, content, style).items()
     }
     start = tensor(np.roll(content, 3, axis=1), torch.float32)
-    found = steps(network, start, targets, options.seconds, options.block)
+    found = steps(network, start, targets, options.seconds)
     found |= {"peak_mb": peak_mb(), "imports_mb": imports}
 
     def evaluate() -> int:
