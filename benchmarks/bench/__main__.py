@@ -50,7 +50,9 @@ def python_with(package: str, distribution: str, variable: str) -> tuple[str | N
 def environment() -> dict[str, str]:
     """Return the variables of measured processes."""
     paths = (str(ROOT), str(ROOT / "benchmarks" / "gpu"))
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    # Otherwise, one program might use fewer threads than the other.
+    inherited = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
+    return inherited | {"PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def measured(job: Job) -> Record:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.bench import report_batches, report_layers, report_losses, report_steps
 from benchmarks.bench.records import MACHINE, Record
-from benchmarks.bench.words import bullets, joined
+from benchmarks.bench.words import bullets, joined, wrapped
 
 SECTIONS = (
     ("The machine's limit", report_steps.matrix),
@@ -40,7 +40,7 @@ def report(records: Sequence[Record]) -> str:
     failed = failures(records)
     if failed:
         texts.append(f"These measurements failed:\n\n{bullets(failed)}\n")
-    return "\n".join(texts)
+    return wrapped("\n".join(texts))
 
 
 def introduction(about: Record) -> str:

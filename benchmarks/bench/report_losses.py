@@ -28,7 +28,10 @@ def after(curve: Iterable[Sequence[float]], count: int) -> float | None:
 
 def losses(records: Sequence[Record]) -> str:
     """Return the mean loss of each method after numbers of evaluations, for each side."""
-    found = of_part(records, "loss")
+    measured = of_part(records, "loss")
+    # A pair counts once all methods were measured on it.
+    cases = [(one["side"], one["pair"]) for one in measured]
+    found = [one for one in measured if cases.count((one["side"], one["pair"])) == len(METHODS)]
     sides = sorted({one["side"] for one in found})
     return "\n\n".join(losses_at([one for one in found if one["side"] == side]) for side in sides)
 

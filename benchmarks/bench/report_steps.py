@@ -84,14 +84,14 @@ def step(records: Sequence[Record]) -> str:
             alone = [one["evaluation"] / other["evaluation"] for one, other in both]
             theirs = median(other["step"] for _, other in both)
             line += [seconds(theirs), both[-1][1]["who"], spread(ratios), spread(alone)]
-            sentence += f", and {compared(median(ratios), 'time')}"
+            sentence += f", {compared(median(ratios), 'time')}"
             difference = max(abs(one["value"] / other["value"] - 1) for one, other in both)
-            sentence += f"; the losses at the start differ by {difference:.0e} of them"
+            sentence += f"; both programs' losses at the start agree to {difference:.0e}"
         else:
             line += ["", "", "", ""]
         sentence += (
-            f". It reaches {share(reached)} of the rate of matrix products, so the same products "
-            f"cannot be done in less than {seconds(mine * reached)} s."
+            f". It reaches {share(reached)} of the rate of matrix products in the same "
+            f"process, so the same products cannot be done in less than {seconds(mine * reached)} s."
         )
         lines.append([*line, share(reached)])
         sentences.append(sentence)
@@ -126,7 +126,7 @@ def parts(records: Sequence[Record]) -> str:
             ((forward, "the loss"), (backward, "its gradient"), (optimizer, "L-BFGS itself"))
         )
         sentences.append(
-            f"{NETWORKS[network]} at {side} px: most of our time, {share(largest[0])}, goes into "
+            f"{NETWORKS[network]} at {side} px: the largest part of our time, {share(largest[0])}, goes into "
             f"{largest[1]}; L-BFGS itself takes {share(optimizer)}."
         )
     head = ("network", "px", "program", "loss", "gradient", "L-BFGS")
@@ -160,7 +160,8 @@ def memory(records: Sequence[Record]) -> str:
                 theirs = max(other["peak_mb"] for _, other in both)
                 more = max(other["peak_mb"] - other["imports_mb"] for _, other in both)
                 line += [f"{theirs:.0f}", f"{more:.0f}", spread(whole), f"{above / more:.2f}"]
-                sentence += f"; it {compared(median(whole), 'memory')}"
+                sentence += f", {compared(median(whole), 'memory')}; above the imports, it is "
+                sentence += f"{above / more:.2f} of it"
             else:
                 line += [""] * 4
             lines.append(line)

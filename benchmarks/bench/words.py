@@ -1,5 +1,6 @@
 """Tables, ratios and the words for them."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from statistics import median
 
@@ -26,17 +27,30 @@ def spread(ratios: Sequence[float]) -> str:
 
 
 def compared(ratio: float, what: str) -> str:
-    """Return what a ratio of ours to PyTorch's says, such as `takes 1.30 times the time of ...`.
+    """Return what a ratio of ours to PyTorch's says, as the end of a sentence.
 
     Args:
         ratio: ours to theirs.
         what: what is compared, such as `time` or `memory`.
     """
     if abs(ratio - 1) <= ABOUT_EQUAL:
-        return f"takes about the {what} of PyTorch ({ratio:.2f} of it)"
+        return f"which is about as much as with PyTorch ({ratio:.2f} of its {what})"
     if ratio < 1:
-        return f"takes less than the {what} of PyTorch ({ratio:.2f} of it)"
-    return f"takes more than the {what} of PyTorch ({ratio:.2f} times as much)"
+        return f"which is less than with PyTorch ({ratio:.2f} of its {what})"
+    return f"which is more than with PyTorch ({ratio:.2f} times its {what})"
+
+
+def wrapped(text: str) -> str:
+    """Return text whose paragraphs have lines of at most a hundred characters."""
+    return "\n".join(
+        line if line.startswith(("|", "*", " ", "#", "!")) else fill(line)
+        for line in text.split("\n")
+    )
+
+
+def fill(line: str) -> str:
+    """Return a paragraph in lines; words are never split."""
+    return textwrap.fill(line, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def seconds(value: float) -> str:
