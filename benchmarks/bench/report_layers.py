@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from benchmarks.bench.records import Record, of_part
+from benchmarks.bench.report_steps import limit
 from benchmarks.bench.words import NETWORKS, bullets, seconds, share, table
 
 PROGRAMS = {"tensorflow": "TensorFlow", "torch": "PyTorch"}
@@ -77,18 +78,18 @@ def said(
         part = total(ours) / median(steps)
         sentence += f"; that is {share(part)} of the time of one of our steps"
     sentences = [f"{sentence}."]
-    rates = [one["rate"] for one in of_part(records, "matrix")]
-    if rates:
-        slowest = max(ours["layers"], key=lambda layer: lost(layer, max(rates)))
+    most = limit(records)
+    if most > 0:
+        slowest = max(ours["layers"], key=lambda layer: lost(layer, most))
         both = 2 * slowest["operations"] / (slowest["forward"] + slowest["backward"])
         sentences.append(
             f"The most time beyond the limit goes into `{slowest['name']}`: "
-            f"{seconds(lost(slowest, max(rates)))} s, because it reaches "
-            f"{share(both / max(rates))} of the rate of matrix products."
+            f"{seconds(lost(slowest, most))} s, because it reaches "
+            f"{share(both / most)} of the rate of matrix products."
         )
     return sentences
 
 
-def lost(layer: Record, limit: float) -> float:
+def lost(layer: Record, most: float) -> float:
     """Return the seconds that a convolution takes beyond those at the limit, both ways."""
-    return float(layer["forward"] + layer["backward"] - 2 * layer["operations"] / limit)
+    return float(layer["forward"] + layer["backward"] - 2 * layer["operations"] / most)

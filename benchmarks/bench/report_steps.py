@@ -27,8 +27,8 @@ def matrix(records: Sequence[Record]) -> str:
     sentence = (
         f"The most that this machine reached in products of two float32 matrices of 2048 x 2048 is "
         f"{middle[best]:.0f} billion operations a second, with {PACKAGES[best]}. A step consists "
-        "mostly of such products, so this rate is its limit, unless an algorithm needs fewer of "
-        "them."
+        "mostly of such products, so the fastest rate is its limit, unless an algorithm needs "
+        "fewer of them."
     )
     head = ("with", "GFLOP/s: median", "min to max")
     return f"{table(head, lines)}\n\n{bullets([sentence])}"
@@ -63,19 +63,26 @@ def ours_at(records: Iterable[Record], network: str, side: int) -> list[Record]:
     ]
 
 
-def limit_share(one: Record) -> float:
-    """Return the share of the machine's matrix rate, measured beside it, that a step reaches."""
-    return float(one["operations"] / one["step"] / one["matrix_rate"])
+def limit(records: Iterable[Record]) -> float:
+    """Return the machine's rate of matrix products: the median of the fastest program."""
+    rates: dict[str, list[float]] = {}
+    for one in records:
+        if "rate" in one:
+            rates.setdefault(one["package"], []).append(one["rate"])
+        elif "matrix_rate" in one:
+            rates.setdefault(f"steps of {one['who']}", []).append(one["matrix_rate"])
+    return max(map(median, rates.values()), default=float("nan"))
 
 
 def step(records: Sequence[Record]) -> str:
     """Return the seconds of steps, with ratios and shares of the limit."""
     found, lines, sentences = of_part(records, "step"), [], []
+    most = limit(records)
     for network, side, both in pairs(found):
         ours = ours_at(found, network, side)
         if not ours:
             continue
-        reached = median(map(limit_share, ours))
+        reached = median(one["operations"] / one["step"] / most for one in ours)
         mine = median(one["step"] for one in ours)
         line: list[object] = [NETWORKS[network], side, seconds(mine)]
         sentence = f"{NETWORKS[network]} at {side} px: a step takes {seconds(mine)} s"
@@ -89,10 +96,8 @@ def step(records: Sequence[Record]) -> str:
             sentence += f"; both programs' losses at the start agree to {difference:.0e}"
         else:
             line += ["", "", "", ""]
-        sentence += (
-            f". It reaches {share(reached)} of the rate of matrix products in the same "
-            f"process, so the same products cannot be done in less than {seconds(mine * reached)} s."
-        )
+        sentence += f". It reaches {share(reached)} of the machine's rate of matrix products"
+        sentence += f", at which the same products take {seconds(mine * reached)} s."
         lines.append([*line, share(reached)])
         sentences.append(sentence)
     if not lines:
@@ -126,8 +131,8 @@ def parts(records: Sequence[Record]) -> str:
             ((forward, "the loss"), (backward, "its gradient"), (optimizer, "L-BFGS itself"))
         )
         sentences.append(
-            f"{NETWORKS[network]} at {side} px: the largest part of our time, {share(largest[0])}, goes into "
-            f"{largest[1]}; L-BFGS itself takes {share(optimizer)}."
+            f"{NETWORKS[network]} at {side} px: the largest part of our time, "
+            f"{share(largest[0])}, goes into {largest[1]}; L-BFGS itself takes {share(optimizer)}."
         )
     head = ("network", "px", "program", "loss", "gradient", "L-BFGS")
     return f"{table(head, lines)}\n\n{bullets(sentences)}" if lines else ""
