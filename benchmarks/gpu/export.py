@@ -274,13 +274,8 @@ def expected(folder: Path, program: Program) -> None:
     )
 
 
-def main() -> None:
-    """Write the folder."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    folder, part = options.folder, 8 if options.quick else 1
+def write_inputs(folder: Path) -> None:
+    """Write the pictures, and the weights of the compact encoder."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures: dict[str, Array] = {}
     for content, style in PAIRS:
@@ -291,6 +286,16 @@ def main() -> None:
         pictures[style] = PAINTINGS[style](SIDE, 1)
     np.savez_compressed(folder / "pictures.npz", **pictures)
     np.savez(folder / "compact.npz", **encoder_of("compact", "float32").weights)
+
+
+def main() -> None:
+    """Write the folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    folder, part = options.folder, 8 if options.quick else 1
+    write_inputs(folder)
     programs: list[Program] = []
     for wanted in WANTED:
         for side in wanted[2]:
