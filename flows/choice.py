@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from tasks.engine.run_log import run_log
 from tasks.events import RowsPlanned, RowsSelected, emit
 from tasks.job import Examined, Job, by_priority
 from tasks.report.selection import Selection, select
@@ -18,9 +17,7 @@ def selected(rows: Sequence[Row], batch: CompleteRequest) -> Selection:
     """Return which rows are asked for, and report it if not all of them are."""
     selection = select(batch.only, rows, batch.output_folder)
     if selection.lines is not None:
-        event = RowsSelected(selection.text, len(selection.lines), len(rows))
-        run_log().info("%s", event)
-        emit(event)
+        emit(RowsSelected(selection.text, len(selection.lines), len(rows)))
     return selection
 
 
