@@ -3,13 +3,13 @@
     python benchmarks/start.py [--rows 1000] [--runs 5]
 
 The three kinds of processes run in turn, without a server that is named. The rows that are done are
-made first, by a stylizer that returns the content. Figures are medians of all runs but the first.
+made first, by a stylizer that returns the content. Figures are medians of all runs but the first;
+the CPU seconds are those of the command's own process, without those of the server.
 """
 
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -72,7 +72,7 @@ sys.exit(code)
 """
 
 PHASES = {
-    "help": {"all": "End"},
+    "help": {"imports, and the help": "End"},
     "done": {
         "imports, and the first picture examined": "PictureExamined",
         "all rows examined, finished ones found": "RowsPlanned",
@@ -84,8 +84,8 @@ PHASES = {
         "imports, and the first picture examined": "PictureExamined",
         "until the server's process starts": "ServerStarted",
         "the server starts; imports of Prefect and TensorFlow": "RowsPlanned",
-        "the row begins": "RowStarted",
-        "style, pictures, the loss before the first step": "RowStepped 0",
+        "the targets of the style": "RowStarted",
+        "the row's pictures, and its first loss": "RowStepped 0",
         "tracing, and the first ten steps": "RowStepped 1",
     },
 }
@@ -103,23 +103,21 @@ def command_of(kind: str, folder: Path) -> list[str]:
     return ["run", str(folder / "one.csv"), *own]
 
 
-def timed(kind: str, folder: Path) -> dict[str, tuple[float, float]]:
-    """Run a process; return the wall seconds and its own CPU seconds of each phase, and of all."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
+def timed(kind: str, folder: Path) -> tuple[dict[str, tuple[float, float]], int]:
+    """Run a process; return the wall and CPU seconds of its phases, and its number of modules."""
+    started = time.time()
     extra = {"STARTED": str(started), "NOTED": str(folder / "noted.json")}
     run([sys.executable, "-c", TIMED, *command_of(kind, folder)], folder, **extra)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = time.time() - started
     result = json.loads((folder / "noted.json").read_text())
     found, earlier = {}, (0.0, 0.0)
     for phase, event in PHASES[kind].items():
         wall, cpu = result["noted"][event]
         found[phase] = wall - earlier[0], cpu - earlier[1]
         earlier = wall, cpu
-    found["in all, to here"] = earlier
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    found["in all, to the end, with the server"] = time.time() - started, cpu
-    found["modules"] = (result["modules"], 0.0)
-    return found
+    # The rest of the row is not a part of the start.
+    found["in all"] = earlier if kind == "first step" else (ended, earlier[1])
+    return found, result["modules"]
 
 
 def run(command: list[str], folder: Path, **extra: str) -> None:
@@ -160,9 +158,10 @@ def main() -> None:
             1:
         ]
     for kind in PHASES:
-        print(f"\n| {kind} | seconds | CPU seconds |\n|---|---|---|")
-        for phase in found[0][kind]:
-            pairs = [each[kind][phase] for each in found]
+        _, modules = found[0][kind]
+        print(f"\n| {kind}: {modules} modules | seconds | CPU seconds |\n|---|---|---|")
+        for phase in found[0][kind][0]:
+            pairs = [each[kind][0][phase] for each in found]
             wall, cpu = (statistics.median(values) for values in zip(*pairs, strict=True))
             print(f"| {phase} | {wall:.2f} | {cpu:.2f} |")
 

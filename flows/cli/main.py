@@ -5,6 +5,7 @@ import sys
 from typing import Any, NoReturn
 
 from flows.cli.exit_codes import ENGINE_FAILED, INTERRUPTED, SUCCESS, UNUSABLE
+from flows.process.imports import many_imports
 from flows.process.libraries_log import capture_warnings
 from flows.process.signals import answer_signals
 from flows.process.streams import failure_of, open_standard_streams
@@ -40,14 +41,16 @@ def main() -> None:
 
 def _run_command() -> int:
     """Do what the command line says, and return the exit code."""
-    from cyclopts.exceptions import CycloptsError
+    with many_imports():
+        from cyclopts.exceptions import CycloptsError
 
-    from flows.cli.app import app_for
+        from flows.cli.app import app_for
 
+        app = app_for(sys.argv[1:])
     answer_signals(interrupt_on_signal)
     capture_warnings()
     try:
-        code: Any = app_for(sys.argv[1:])(exit_on_error=True, result_action="return_value")
+        code: Any = app(exit_on_error=True, result_action="return_value")
     except SystemExit as end:
         # The user asked for help, or the command line cannot be used.
         code = end.code

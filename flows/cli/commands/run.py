@@ -18,6 +18,7 @@ from flows.cli.progress import live_progress
 from flows.cli.supervision import end_at_once, end_within, run_supervised
 from flows.cli.terminal import Terminal, refuse
 from flows.process.embedded_server import EmbeddedServer, ServerError, start_embedded_server
+from flows.process.imports import many_imports
 from flows.process.libraries_log import libraries_log
 from flows.process.prefect_settings import named_server
 from flows.process.proxies import fix_proxies
@@ -110,7 +111,8 @@ def run_flow(
             terminal.fail(f"warning: {wrong}")
         if url is None:
             return _run_alone(terminal, request, servers)
-        from flows.stylize_manifest import stylize_manifest
+        with many_imports():
+            from flows.stylize_manifest import stylize_manifest
 
         return stylize_manifest(**request.parameters(), return_state=True)
 
@@ -165,10 +167,11 @@ def _run_alone(terminal: Terminal, request: BatchRequest, servers: list[Embedded
 
 def _import_for_rows(batch: CompleteRequest) -> None:
     """Import, while the server starts, what takes seconds and is needed once rows run."""
-    import_module("flows.stylize_manifest")
-    raise_if_asked_to_stop()
-    if batch.runner == LOCAL and not batch.isolate:
-        import_module("nst_core.quiet_tensorflow")
+    with many_imports():
+        import_module("flows.stylize_manifest")
+        raise_if_asked_to_stop()
+        if batch.runner == LOCAL and not batch.isolate:
+            import_module("nst_core.quiet_tensorflow")
 
 
 def end(code: int, outcome: Outcome) -> None:
