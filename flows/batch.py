@@ -35,6 +35,10 @@ Fetch = Callable[[PublishedFile, Path], Path]
 """Downloads published weights into a folder."""
 
 
+class PrefectError(Exception):
+    """The flow of an open batch did not begin; the cause says why."""
+
+
 @dataclass(frozen=True)
 class OpenBatch:
     """A batch whose rows are examined, in an output folder to which no other run writes.

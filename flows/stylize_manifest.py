@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from pydantic import BeforeValidator, Field
 
-from flows.batch import OpenBatch, open_batch
+from flows.batch import OpenBatch, PrefectError, open_batch
 from flows.ending import final_state, show_in_prefect
 from flows.process.signals import deferring_signals
 from flows.submission import row_submitter, style_submitter
@@ -108,10 +108,6 @@ def stylize_batch(batch: CompleteRequest, limits: Limits) -> Table:
     """Stylize the rows of a manifest, while no other run writes to the output folder."""
     with subscribed(log_selection), open_batch(batch, fetch_weights) as opened:
         return stylize_rows(opened, limits)
-
-
-class PrefectError(Exception):
-    """The flow did not begin; the cause says why."""
 
 
 def run_opened(opened: OpenBatch, limits: Limits) -> State | Exception:

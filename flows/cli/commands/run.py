@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from flows.batch import open_batch
+from flows.batch import PrefectError, open_batch
 from flows.cli.laid_out import keep_laid_out, laid_out_for
 from flows.cli.layout_options import Asked
 from flows.cli.outcome import EndedEarly, Outcome, report_outcome
@@ -140,8 +140,8 @@ def _run_alone(terminal: Terminal, request: BatchRequest, servers: list[Embedded
     Returns:
         The state of an `Outcome`.
     """
-    limits = limits_of(request, time.time(), late=True)
     try:
+        limits = limits_of(request, time.time(), late=True)
         with open_batch(request.completed(), download) as opened:
             if not opened.to_run:
                 opened.begin()
@@ -150,12 +150,11 @@ def _run_alone(terminal: Terminal, request: BatchRequest, servers: list[Embedded
             terminal.say("starting Prefect in this process (the first start takes longer) ...")
             servers.append(start_embedded_server(partial(_import_for_rows, opened.asked)))
             raise_if_asked_to_stop()
-            from flows.stylize_manifest import PrefectError, run_opened
+            from flows.stylize_manifest import run_opened
 
-            try:
-                return run_opened(opened, limits)
-            except PrefectError as failed:
-                return failed.__cause__
+            return run_opened(opened, limits)
+    except PrefectError as failed:
+        return failed.__cause__
     except ServerError as error:
         return error
     except Exception as error:  # noqa: BLE001 - reported as an error of the flow would be
