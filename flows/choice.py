@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from tasks.engine.run_log import run_log
 from tasks.events import RowsPlanned, RowsSelected, emit
 from tasks.job import Examined, Job, by_priority
 from tasks.report.selection import Selection, select
@@ -19,9 +18,7 @@ def selected(rows: Sequence[Row], batch: CompleteRequest) -> Selection:
     selection = select(batch.only, rows, batch.output_folder)
     if selection.lines is not None:
         counts = len(selection.lines), len(rows)
-        event = RowsSelected(selection.text, *counts, is_preview=batch.preview is not None)
-        run_log().info("%s", event)
-        emit(event)
+        emit(RowsSelected(selection.text, *counts, is_preview=batch.preview is not None))
     return selection
 
 

@@ -1,65 +1,26 @@
 """How the flow reports a batch that has ended, and in which state it ends."""
 
-from collections.abc import Sequence
-
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from tasks.job import Examined, Job
 from tasks.report.durations import duration
-from tasks.report.gallery.in_full import BatchInFull
-from tasks.report.log_file import RunLog
 from tasks.report.prefect_page import log_wrong_rows, show_on_page
 from tasks.report.reasons import first_reasons
-from tasks.report.selection import Selection
 from tasks.report.table_row import Table
-from tasks.report.write import write_report
-from tasks.request import CompleteRequest
-from tasks.store.row_kinds import expected_devices
-from tasks.store.speeds import Speeds
-from tasks.store.statuses import WRONG, RowResult
-from tasks.work.in_full import batch_in_full
+from tasks.report.write import BatchReport
+from tasks.store.statuses import WRONG
 
 
-def report_batch(
-    examined: Examined,
-    results: dict[int, RowResult],
-    batch: CompleteRequest,
-    log: RunLog,
-    selection: Selection,
-    seconds_left: float | None = None,
-    *,
-    patiently: bool = True,
-) -> Table:
-    """Write the table and the page, say in both logs what is not done, and show it in Prefect's UI.
+def show_in_prefect(report: BatchReport, served_at: str | None, *, patiently: bool) -> None:
+    """Say in the run's log what is not done, and show the batch in the Prefect UI.
 
     Args:
-        examined: all rows, and the jobs of those that could run.
-        results: the results of the jobs, by line; those of the other rows are added.
-        batch: what was asked for.
-        log: the log of this run.
-        selection: the rows that are asked for.
-        seconds_left: as `stylize_jobs` returns it.
+        report: the batch that has ended.
+        served_at: the URL of the output folder, if it has one.
         patiently: wait a minute for a server that does not answer.
     """
-    output = batch.output_folder
-    in_full = preview_in_full(examined.jobs, batch)
-    report = write_report(
-        examined, results, batch.manifest, output, seconds_left, selection, in_full
-    )
-    log.ended(report.table)
     log_wrong_rows(report.table)
-    show_on_page(report, batch.served_at, patiently=patiently)
-    return report.table
-
-
-def preview_in_full(jobs: Sequence[Job], batch: CompleteRequest) -> BatchInFull | None:
-    """Return what the batch of a preview would take in full; None if this is not a preview."""
-    if batch.preview is None:
-        return None
-    speeds = Speeds.read(batch.style_cache, batch.devices)
-    device, *_ = expected_devices(batch.devices)
-    return batch_in_full(jobs, batch.preview, speeds, batch.output_folder, device)
+    show_on_page(report, served_at, patiently=patiently)
 
 
 def final_state(table: Table) -> State:

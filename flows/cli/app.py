@@ -1,182 +1,117 @@
 """nst-batch: the command line.
 
-Commands are imported when they run, so that help and `check` load neither Prefect nor TensorFlow.
+Each command is imported when it is used, and what it does when it runs. Help of the whole program
+therefore loads no command, and help of a command neither Prefect nor TensorFlow.
 """
 
-from importlib.metadata import version
-from typing import Annotated
+from collections.abc import Sequence
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
 from rich.console import Console
 
-from flows.cli.cache_app import cache_app
-from flows.cli.completion import add_completion
-from flows.cli.examples import show_examples
-from flows.cli.installation import add_installation
-from flows.cli.layout_options import Asked, asking_for_rows
-from flows.cli.main import end_on_signal, main
-from flows.cli.manifest_command import write_manifest
-from flows.cli.mistakes import explained
-from flows.cli.options import (
-    NUMBER,
-    ROW_OPTIONS,
-    WHEN,
-    DryRun,
-    OutputJson,
-    Quiet,
-    ShowRows,
-    TextOption,
-    Verbose,
-    asking,
-)
-from flows.cli.preview_command import preview
-from flows.cli.result_commands import add_result_commands
-from flows.cli.terminal import Terminal
-from flows.cli.weights_app import weights_app
-from flows.process import environment
-from flows.process.signals import answer_signals
-from tasks.request import BatchRequest, CheckRequest
+from flows.cli.examples import example_of
+from flows.cli.main import main
 
 __all__ = ["app", "main"]
 
-ROWS = "MANIFEST\n       nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
-"""What the usage of a command shows after its options: a manifest, or photographs."""
+COMMANDS = {
+    "run": "batch_commands:run",
+    "watch": "batch_commands:watch",
+    "serve": "batch_commands:serve",
+    "check": "batch_commands:check",
+    "plan": "batch_commands:plan",
+    "preview": "preview_command:preview",
+    "manifest": "manifest_command:write_manifest",
+    "plot": "result_commands:plot",
+    "animate": "result_commands:animate",
+    "show": "result_commands:show",
+    "demo": "installation:demo",
+    "presets": "installation:presets",
+    "doctor": "installation:doctor",
+    "completion": "completion:completion",
+}
+GROUPS = {"cache": "cache_app:cache_app", "weights": "weights_app:weights_app"}
+"""The commands, and groups of them: where each is in `flows.cli`."""
+
+SUMMARIES = {
+    "run": "Stylize photographs, or the rows of a manifest, that are not done yet.",
+    "watch": "Stylize photographs as they arrive, for as long as this process lives.",
+    "serve": "Run a manifest every night for as long as this process lives; a server keeps the "
+    "schedule.",
+    "check": "List every error in every row of a manifest, or of photographs; nothing is run or "
+    "written.",
+    "plan": "Show what a run would do: rows, styles to compute, time, memory and disk.",
+    "preview": "Make small previews of a few rows, or of all, and a page that says what the batch "
+    "would take.",
+    "manifest": "Write a manifest that pairs every content with every style, from two folders or "
+    "globs.",
+    "plot": "Plot the loss curve of a row, or the total losses of all rows, as PNG and as SVG.",
+    "animate": "Write an animation of a row's progress, if the row was run with `--save-every`, or "
+    "a film.",
+    "show": "Show how pictures were made, and print a manifest that reproduces them.",
+    "demo": "Write sample pictures, and a manifest for them, into a folder.",
+    "presets": "Show the settings of each preset.",
+    "doctor": "Check versions, devices, server, cache and weights, and say how to fix what is "
+    "wrong.",
+    "completion": "Print a script with which a shell completes commands, options and values.",
+    "cache": "List and remove cached style targets.",
+    "weights": "Manage the encoder weights that do not come with the package.",
+}
+"""What the list of commands says of each: the first sentence of its own help."""
+
+PHOTOS = "nst-batch {0} [OPTIONS] PHOTOS... --style PICTURE"
+ROWS = f"Usage: nst-batch {{0}} [OPTIONS] MANIFEST\n       {PHOTOS}"
+USAGES = {
+    **{name: ROWS.format(name) for name in ("run", "check", "plan", "preview")},
+    "watch": f"Usage: {PHOTOS.format('watch')}",
+    "plot": "Usage: nst-batch plot [OPTIONS] OUTPUT [ROW]",
+    "animate": "Usage: nst-batch animate [OPTIONS] OUTPUT [ROW]",
+    "show": "Usage: nst-batch show [OPTIONS] PICTURE [MORE...]",
+}
+"""The usage of commands, where the one that Cyclopts makes would say less."""
+
+
+def version_text() -> str:
+    """Return the version of the program."""
+    from importlib.metadata import version
+
+    return version("nst-batch")
+
+
+def explained(error: CycloptsError) -> str:
+    """Return what is wrong with a command line."""
+    from flows.cli.mistakes import explained as explained_in_our_words
+
+    return explained_in_our_words(error)
+
 
 app = App(
     name="nst-batch",
     error_console=Console(stderr=True, soft_wrap=True, highlight=False),
     help="Neural style transfer for thousands of pictures. The program reads a CSV manifest of "
     "content and style pairs, and writes the pictures and a table of their losses.",
-    version=lambda: version("nst-batch"),
+    version=version_text,
     error_formatter=explained,
+    help_epilogue=example_of(""),
 )
-app.command(preview, usage=f"Usage: nst-batch preview [OPTIONS] {ROWS.format('preview')}")
-app.command(cache_app)
-app.command(weights_app)
-app.command(write_manifest, name="manifest")
+for name, where in COMMANDS.items():
+    app.command(
+        f"flows.cli.{where}",
+        name=name,
+        help=SUMMARIES[name],
+        usage=USAGES.get(name),
+        help_epilogue=example_of(name),
+    )
+for name, where in GROUPS.items():
+    app.command(f"flows.cli.{where}", name=name, help=SUMMARIES[name])
 
 
-@app.command(usage=f"Usage: nst-batch run [OPTIONS] {ROWS.format('run')}")
-@asking_for_rows(BatchRequest)
-def run(
-    asked: Asked,
-    *,
-    dry_run: DryRun = False,
-    json: OutputJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> int:
-    """Stylize photographs, or the rows of a manifest, that are not done yet.
+def app_for(typed: Sequence[str]) -> App:
+    """Return the command line, in which the commands among these words have their whole help.
 
-    With `--style`, every photograph is made in every style. The list of these pictures is kept in
-    the output folder as `manifest.csv`. Run the same command again after adding photographs or
-    styles: only what is new is made.
-
-    Exit code 0: every row that is asked for has its picture. 1: some of them failed or are
-    invalid; the others are done. 2: the manifest, an option or a folder cannot be used; nothing
-    ran. 3: the batch ended early. 4: the time was up before all rows were done. 130: the batch was
-    interrupted. After 3, 4 and 130, rerun the same command to resume.
+    They are imported for that. All others are known by their first sentences.
     """
-    if dry_run:
-        return _show_plan(asked, Terminal(as_json=json))
-    # Nothing can be lost before the flow runs.
-    answer_signals(end_on_signal)
-    environment.prepare(verbose=verbose)
-    from flows.cli.commands.run import run as run_batch
-
-    return run_batch(Terminal(as_json=json, is_quiet=quiet), asked, verbose=verbose)
-
-
-@app.command(usage="Usage: nst-batch watch [OPTIONS] PHOTOS... --style PICTURE")
-@asking_for_rows(BatchRequest, without=["refresh", "only", "limit", "strict"], with_style=True)
-def watch(
-    asked: Asked,
-    *,
-    every: Annotated[
-        float,
-        Parameter(
-            group=WHEN,
-            help="seconds between two looks at the photographs",
-            metavar=NUMBER,
-            validator=validators.Number(gte=0.1, lte=86_400),
-            show_default="{:g}".format,
-        ),
-    ] = 10.0,
-    verbose: Verbose = False,
-) -> int:
-    """Stylize photographs as they arrive, for as long as this process lives.
-
-    A photograph is taken once it is whole: its size and its time are the same at two looks. Rows,
-    names and the manifest in the output folder are those of `nst-batch run`, and so are options.
-
-    Exit code, when the watch is stopped while nothing runs: 0 if all rows have their pictures, and
-    1 if some do not. 130: it was stopped while rows ran. 2, 3 and 4: as for `run`. To continue, run
-    the same command again.
-    """
-    answer_signals(end_on_signal)
-    environment.prepare(verbose=verbose)
-    from flows.cli.commands.watch import watch as watch_photographs
-
-    return watch_photographs(Terminal(), asked, every=every, verbose=verbose)
-
-
-@app.command
-@asking(BatchRequest, without=["refresh"])
-def serve(
-    request: BatchRequest,
-    *,
-    cron: Annotated[
-        TextOption,
-        Parameter(
-            group=WHEN, help="schedule as a cron expression; each run reads the manifest again"
-        ),
-    ] = "0 1 * * *",
-    timezone: Annotated[
-        TextOption, Parameter(group=WHEN, help="time zone of the schedule")
-    ] = "UTC",
-    name: Annotated[TextOption, Parameter(group=WHEN, help="name of the deployment")] = "served",
-) -> int:
-    """Run a manifest every night for as long as this process lives; a server keeps the schedule.
-
-    The command needs a Prefect server (start one with `prefect server start`, and set
-    `PREFECT_API_URL`), but no work pool and no worker.
-
-    Exit code 0: the command was stopped (Ctrl-C, SIGTERM, SIGHUP). 2: the schedule or an option is
-    wrong.
-    """
-    environment.prepare(verbose=True)
-    from flows.cli.commands.serve import serve as serve_manifest
-
-    return serve_manifest(Terminal(), request, name=name, cron=cron, timezone=timezone)
-
-
-@app.command(usage=f"Usage: nst-batch check [OPTIONS] {ROWS.format('check')}")
-@asking_for_rows(CheckRequest, ROW_OPTIONS)
-def check(asked: Asked, *, json: OutputJson = False) -> int:
-    """List every error in every row of a manifest, or of photographs; nothing is run or written.
-
-    Exit code 0: no errors. 1: some rows have errors, or results cannot be written to the output
-    folder. 2: the manifest or an option cannot be used at all.
-    """
-    from flows.cli.commands.check import check as check_manifest
-
-    return check_manifest(Terminal(as_json=json), asked)
-
-
-@app.command(usage=f"Usage: nst-batch plan [OPTIONS] {ROWS.format('plan')}")
-@asking_for_rows(BatchRequest, [*ROW_OPTIONS, "only", "limit", "devices"])
-def plan(asked: Asked, *, rows: ShowRows = False, json: OutputJson = False) -> int:
-    """Show what a run would do: rows, styles to compute, time, memory and disk."""
-    return _show_plan(asked, Terminal(as_json=json), with_rows=rows)
-
-
-def _show_plan(asked: Asked, terminal: Terminal, *, with_rows: bool = False) -> int:
-    from flows.cli.commands.plan import plan as plan_manifest
-
-    return plan_manifest(terminal, asked, with_rows=with_rows)
-
-
-add_result_commands(app)
-add_installation(app)
-add_completion(app)
-show_examples(app)
+    for name in COMMANDS.keys() & set(typed):
+        app[name].help = None  # so that it is the docstring
+    return app

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from flows.cli.examples import show_examples
 from flows.cli.options import NUMBER, Cache, Flag, Json
 from flows.cli.terminal import Terminal
 from nst_core.storage.files import user_cache
@@ -53,3 +54,6 @@ def prune(
 
     terminal = Terminal(as_json=json)
     return prune_cache(terminal, _cache(cache), older_than, dry_run=dry_run)
+
+
+show_examples(cache_app)

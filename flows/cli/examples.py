@@ -30,10 +30,13 @@ EXAMPLES: Mapping[str, str] = {
 }
 
 
-def show_examples(app: App) -> None:
-    """Let the help of each command end with its example."""
-    for command, example in EXAMPLES.items():
-        described = app
-        for name in command.split():
-            described = described[name]
-        described.help_epilogue = f"Example: `{example}`"
+def example_of(command: str) -> str:
+    """Return the last line of a command's help."""
+    return f"Example: `{EXAMPLES[command]}`"
+
+
+def show_examples(group: App) -> None:
+    """Let the help of each command of a group end with its example."""
+    for name in group:
+        if not name.startswith("-"):
+            group[name].help_epilogue = example_of(f"{group.name[0]} {name}")

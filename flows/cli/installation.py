@@ -2,18 +2,12 @@
 
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from flows.cli.options import Cache, FolderOption, Json
 from flows.cli.terminal import Terminal
 from flows.process import environment
 from nst_core.storage.files import user_cache
-
-
-def add_installation(app: App) -> None:
-    """Add these commands to an application."""
-    for command in (demo, presets, doctor):
-        app.command(command)
 
 
 def demo(folder: FolderOption, /, *, json: Json = False) -> int:

@@ -5,6 +5,7 @@ import sys
 from typing import Any, NoReturn
 
 from flows.cli.exit_codes import ENGINE_FAILED, INTERRUPTED, SUCCESS, UNUSABLE
+from flows.process.imports import many_imports
 from flows.process.libraries_log import capture_warnings
 from flows.process.signals import answer_signals
 from flows.process.streams import failure_of, open_standard_streams
@@ -40,11 +41,12 @@ def main() -> None:
 
 def _run_command() -> int:
     """Do what the command line says, and return the exit code."""
-    from cyclopts.exceptions import CycloptsError
+    with many_imports():
+        from cyclopts.exceptions import CycloptsError
 
-    from flows.cli.app import app
-    from nst_core.storage.places import PlaceError
+        from flows.cli.app import app_for
 
+        app = app_for(sys.argv[1:])
     answer_signals(interrupt_on_signal)
     capture_warnings()
     try:
@@ -54,19 +56,21 @@ def _run_command() -> int:
         code = end.code
     except CycloptsError:
         code = UNUSABLE
-    except PlaceError as error:
-        _print_error(str(error))
-        code = UNUSABLE
     except KeyboardInterrupt:
         print(INTERRUPTED_MESSAGE, file=sys.stderr)  # noqa: T201
         code = INTERRUPTED
     except Exception as error:
-        if os.environ.get("NST_BATCH_DEBUG"):
+        # Help does not need this module, which takes a while.
+        from nst_core.storage.places import PlaceError
+
+        code = UNUSABLE if isinstance(error, PlaceError) else ENGINE_FAILED
+        if code == UNUSABLE:
+            _print_error(str(error))
+        elif os.environ.get("NST_BATCH_DEBUG"):
             raise
-        _print_error(
-            f"{type(error).__name__}: {error} (set NST_BATCH_DEBUG=1 to see the traceback)"
-        )
-        code = ENGINE_FAILED
+        else:
+            hint = "set NST_BATCH_DEBUG=1 to see the traceback"
+            _print_error(f"{type(error).__name__}: {error} ({hint})")
     # Only the end of the process is left.
     answer_signals(end_on_signal)
     return int(code or SUCCESS)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from flows.cli.options import (
     FOLDER,
@@ -18,13 +18,6 @@ from flows.cli.options import (
 from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.storage.places import Place
-
-
-def add_result_commands(app: App) -> None:
-    """Add these commands to an application."""
-    app.command(plot, usage="Usage: nst-batch plot [OPTIONS] OUTPUT [ROW]")
-    app.command(animate, usage="Usage: nst-batch animate [OPTIONS] OUTPUT [ROW]")
-    app.command(show, usage="Usage: nst-batch show [OPTIONS] PICTURE [MORE...]")
 
 
 def plot(output: FolderOption, row: str | None = None, /, *, json: Json = False) -> int:

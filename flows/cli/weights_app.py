@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter, validators
 
+from flows.cli.examples import show_examples
 from flows.cli.options import FILE, NUMBER, Cache, Flag, Json, WeightsPath, weight_store
 from flows.cli.terminal import Terminal
 from flows.process import environment
@@ -113,3 +114,6 @@ def show(file: Path, /, *, json: Json = False) -> int:
     from flows.cli.commands.weights import show as show_weights
 
     return show_weights(Terminal(as_json=json), file)
+
+
+show_examples(weights_app)

@@ -19,21 +19,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
+from flows.process.prefect_settings import DATABASE, ServerSettings
 from nst_core.errors import UserError
 from nst_core.storage.locks import locked
 from nst_core.system.programs import options_of_popen
-
-if TYPE_CHECKING:
-    from prefect.settings import Settings
+from tasks.stopping import raise_if_asked_to_stop
 
 logger = logging.getLogger("nst_batch.server")
 
 SERVER_PROCESS = Path(__file__).with_name("server_process.py")
-DATABASE = "nst-batch.db"
-"""A file in Prefect's home; `prefect server start` has another, whose page shows other runs."""
-
 MOST_RESTARTS = 3
 STEP_SECONDS = 0.2
 END_SECONDS = 5.0
@@ -44,28 +40,6 @@ ANSWER = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection
 
 class ServerError(UserError):
     """The server does not start; the message says why and what to do."""
-
-
-def server_environment(settings: "Settings") -> dict[str, str]:
-    """Return the environment of a server process.
-
-    The server has its own database, unless the user has named one. Like Prefect's own embedded
-    server, it has no page and no scheduler.
-    """
-    named = settings.server.database.model_fields_set & {"connection_url", "host", "name"}
-    own = {
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{settings.home / DATABASE}",
-        # This file says which blocks a database knows, so two databases cannot share one.
-        "PREFECT_SERVER_MEMO_STORE_PATH": str(settings.home / "nst-batch-memo.toml"),
-    }
-    return {
-        **os.environ,
-        **settings.to_environment_variables(exclude_unset=True),
-        **({} if named else own),
-        "PREFECT_UI_ENABLED": "0",
-        "PREFECT__SERVER_EPHEMERAL": "1",
-        "PREFECT__SERVER_FINAL": "1",
-    }
 
 
 class EmbeddedServer:
@@ -100,9 +74,11 @@ class EmbeddedServer:
 
         Raises:
             ServerError: it ended, or did not answer in time.
+            KeyboardInterrupt: the run was asked to stop.
         """
         deadline = time.monotonic() + self._patience
         while not self._answers():
+            raise_if_asked_to_stop()
             code = self._process.poll()
             if code is not None:
                 raise ServerError(
@@ -219,11 +195,8 @@ def start_embedded_server(meanwhile: Callable[[], object]) -> EmbeddedServer:
         ServerError: the server does not start, or the user forbids it.
         OSError: Prefect's home or the temporary folder cannot be written.
     """
-    from prefect.context import refresh_global_settings_context
-    from prefect.settings import get_current_settings
-
-    settings = get_current_settings()
-    if not settings.server.ephemeral.enabled:
+    settings = ServerSettings.current()
+    if not settings.is_allowed:
         raise ServerError(
             "no server: PREFECT_API_URL is not set, and PREFECT_SERVER_ALLOW_EPHEMERAL_MODE "
             "forbids an embedded server; set the former, or change the latter"
@@ -231,9 +204,7 @@ def start_embedded_server(meanwhile: Callable[[], object]) -> EmbeddedServer:
     settings.home.mkdir(parents=True, exist_ok=True)
     # The first start creates the database; two first starts at once would break it.
     with locked(settings.home / f"{DATABASE}.lock"):
-        server = EmbeddedServer(
-            server_environment(settings), settings.server.ephemeral.startup_timeout_seconds
-        )
+        server = EmbeddedServer(settings.environment, settings.patience)
         atexit.register(server.end)
         meanwhile()
         try:
@@ -244,5 +215,7 @@ def start_embedded_server(meanwhile: Callable[[], object]) -> EmbeddedServer:
             raise
     server.watch()
     os.environ["PREFECT_API_URL"] = server.url
+    from prefect.context import refresh_global_settings_context
+
     refresh_global_settings_context()
     return server

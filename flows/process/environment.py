@@ -6,9 +6,10 @@ import os
 from flows.process.libraries_log import print_warnings
 from flows.process.proxies import bypass_proxies
 
+STARTUP_SECONDS = "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"
 DEFAULTS = {
     # The first start on a machine migrates a database, which takes longer than Prefect's default.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    STARTUP_SECONDS: "180",
     # Each request waits for a server that is restarted: 2 + 4 + ... + 128 s, four minutes.
     "PREFECT_CLIENT_MAX_RETRIES": "7",
     # No data is sent to anybody unless the user asks for it.

@@ -45,7 +45,7 @@ class Stoppable:
     def has_server(self) -> bool:
         return bool(servers_of(self.process.pid))
 
-    def has_flow(self) -> bool:
+    def has_lock(self) -> bool:
         return (self.out / "pictures").is_dir() and (self.out / ".nst-batch" / "lock").exists()
 
     def has_steps(self) -> bool:
@@ -67,8 +67,8 @@ class Stoppable:
 
 MOMENTS: dict[str, Callable[[Stoppable], bool]] = {
     "as soon as Python runs": Stoppable.answers_signals,
+    "when the batch is open": Stoppable.has_lock,
     "while the server starts": Stoppable.has_server,
-    "when the flow begins": Stoppable.has_flow,
     "in the first row": Stoppable.has_steps,
     "after 1 row": lambda run: run.has_pictures(1),
     "after 2 rows": lambda run: run.has_pictures(2),
@@ -210,6 +210,6 @@ def test_a_run_resumes_after_a_stop_at_any_moment(
     stop: Callable[[Shell, Callable[[Stoppable], bool]], tuple[int, str]],
 ) -> None:
     code, output = stop(six, MOMENTS[moment])
-    is_early = list(MOMENTS).index(moment) <= list(MOMENTS).index("when the flow begins")
+    is_early = list(MOMENTS).index(moment) <= list(MOMENTS).index("while the server starts")
     check_stopped(six, code, output, rows_are_known=not is_early)
     check_that_it_resumes(six)

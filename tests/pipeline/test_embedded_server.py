@@ -9,7 +9,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.process.embedded_server import server_environment
+from flows.process.prefect_settings import ServerSettings
 
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
@@ -19,7 +19,7 @@ def test_its_database_is_not_that_of_a_server_of_the_user(tmp_path: Path) -> Non
         {PREFECT_HOME: tmp_path}, restore_defaults={PREFECT_API_DATABASE_CONNECTION_URL}
     ):
         settings = get_current_settings()
-        given = server_environment(settings)
+        given = ServerSettings.of(settings).environment
         users = settings.server.database.connection_url
     assert given[DATABASE] == f"sqlite+aiosqlite:///{tmp_path}/nst-batch.db"
     assert users is not None
@@ -30,5 +30,5 @@ def test_its_database_is_not_that_of_a_server_of_the_user(tmp_path: Path) -> Non
 def test_a_database_that_the_user_names_is_used(tmp_path: Path) -> None:
     named = f"sqlite+aiosqlite:///{tmp_path}/named.db"
     with temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: named}):
-        given = server_environment(get_current_settings())
+        given = ServerSettings.of(get_current_settings()).environment
     assert given[DATABASE] == named

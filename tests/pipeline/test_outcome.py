@@ -1,20 +1,23 @@
 """What `nst-batch run` reports if Prefect's server knows less than the run itself."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.states import Completed, Failed
 
-from flows.cli.commands.run import Outcome, report_outcome
 from flows.cli.exit_codes import (
     ENGINE_FAILED,
     INTERRUPTED,
     OUT_OF_TIME,
     ROWS_FAILED,
     SUCCESS,
+    UNUSABLE,
 )
+from flows.cli.outcome import EndedEarly, Outcome, report_outcome
 from flows.cli.terminal import Terminal
+from tasks.intake.manifest import ManifestError
 from tasks.report.saved_table import read_summary
 from tasks.report.table import write_summary
 from tasks.store.output_folder import OutputFolder
@@ -28,6 +31,7 @@ NOT_REACHED = "the table is complete, but Prefect was not notified"
     ("content", "state", "code", "is_lost"),
     [
         ("a.png", Completed(message="1 done"), SUCCESS, False),
+        ("a.png", None, SUCCESS, False),
         ("a.png", LOST, SUCCESS, True),
         ("a.png", Failed(message="connection refused"), SUCCESS, True),
         ("missing.png", Failed(name="AllRowsFailed"), ROWS_FAILED, False),
@@ -101,3 +105,21 @@ def test_without_a_table_a_lost_server_is_an_engine_failure(
     error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith("error: Prefect could not run the flow: ConnectionError")
     assert hint.startswith("hint: `nst-batch doctor` says what is wrong")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ManifestError("line 2: no"), UNUSABLE, "error: line 2: no\n"),
+        (OSError(28, "No space left"), ENGINE_FAILED, "the batch stopped: [Errno 28] No space"),
+        (RuntimeError("a bug"), ENGINE_FAILED, "error: the batch stopped: RuntimeError: a bug\n"),
+    ],
+)
+def test_an_error_outside_of_the_flow_is_reported_as_one_of_the_flow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception, code: int, said: str
+) -> None:
+    outcome = Outcome(EndedEarly(error), table_written=False, gallery="")
+    assert report_outcome(Terminal(), outcome, OutputFolder(tmp_path)) == code
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert ("rerun the same command to resume" in errors) == (code == ENGINE_FAILED)

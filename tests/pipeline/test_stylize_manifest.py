@@ -387,7 +387,7 @@ def test_caches_and_records_are_in_private_folders(batch: Batch) -> None:
 def test_a_picture_that_changes_while_the_batch_runs_fails_its_row(
     batch: Batch, changed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import flows.stylize_manifest as module
+    import flows.batch as module
 
     examine = module.examine_rows
 

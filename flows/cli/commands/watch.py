@@ -5,10 +5,11 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from flows.cli.commands.run import Outcome, end, prepare, report_outcome, run_flow
+from flows.cli.commands.run import end, prepare, run_flow
 from flows.cli.exit_codes import OUT_OF_TIME, ROWS_FAILED, SUCCESS, UNUSABLE
 from flows.cli.layout_options import Asked
 from flows.cli.main import end_on_signal
+from flows.cli.outcome import Outcome, report_outcome
 from flows.cli.preconditions import check_ready
 from flows.cli.supervision import STEP_SECONDS
 from flows.cli.terminal import Terminal, refuse

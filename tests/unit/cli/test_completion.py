@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.app import app
-from flows.cli.completion import completion_of
+from flows.cli.completion import completion
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -93,7 +93,7 @@ bindkey '^I' complete-word
 
 def name_for_zsh() -> str:
     """Return the name that the help of the command gives to the file of the script."""
-    (name,) = re.findall(r"completion zsh > \S+/(\S+)`", completion_of(app).__doc__ or "")
+    (name,) = re.findall(r"completion zsh > \S+/(\S+)`", completion.__doc__ or "")
     return str(name)
 
 

@@ -10,7 +10,7 @@ import pytest
 from cyclopts import App
 from rich.console import Console
 
-from flows.cli.app import app
+from flows.cli.app import COMMANDS, SUMMARIES, app, app_for
 from flows.cli.layout_options import LAYOUT_OPTIONS
 from flows.cli.options import asking
 from nst_core.storage.places import Place
@@ -54,8 +54,21 @@ def commands_of(group: App, *names: str) -> Iterator[str]:
 
 
 def help_of(command: str, capsys: pytest.CaptureFixture[str], width: int = 100) -> str:
-    app([*command.split(), "--help"], console=Console(width=width), result_action="return_value")
+    typed = [*command.split(), "--help"]
+    app_for(typed)(typed, console=Console(width=width), result_action="return_value")
     return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_list_of_commands_has_their_first_sentences(command: str) -> None:
+    own, _, _ = (app_for([command])[command].help or "").partition("\n\n")
+    assert " ".join(own.split()) == SUMMARIES[command]
+
+
+def test_the_list_of_commands_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = words(help_of("", capsys, 200)).replace("`", "")
+    for command, summary in SUMMARIES.items():
+        assert f"{command} {summary.replace('`', '')}" in shown
 
 
 def words(text: str) -> str:

@@ -11,9 +11,9 @@ import pytest
 from upath import UPath
 
 from flows.cli.commands import watch as module
-from flows.cli.commands.run import Outcome
 from flows.cli.commands.watch import Watch
 from flows.cli.exit_codes import ENGINE_FAILED, ROWS_FAILED, SUCCESS, UNUSABLE
+from flows.cli.outcome import Outcome
 from flows.cli.terminal import Terminal
 from nst_core.errors import UserError
 from nst_core.storage.files import write_atomic

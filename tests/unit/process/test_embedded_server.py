@@ -14,6 +14,7 @@ import pytest
 
 from flows.process import embedded_server
 from flows.process.embedded_server import MOST_RESTARTS, EmbeddedServer, ServerError
+from tasks.stopping import ask_to_stop
 
 ANSWERING = """
 import http.server, socket, sys
@@ -114,6 +115,13 @@ def test_a_server_that_never_answers_is_not_waited_for_forever(tmp_path: Path) -
         pytest.raises(ServerError, match=r"does not answer after 2 s: still migrating; .*SECONDS"),
     ):
         running.wait_until_up()
+
+
+def test_a_stop_ends_the_wait_for_a_server(tmp_path: Path) -> None:
+    with server(tmp_path, SILENT) as running:
+        ask_to_stop()
+        with pytest.raises(KeyboardInterrupt):
+            running.wait_until_up()
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
