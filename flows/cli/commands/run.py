@@ -143,7 +143,7 @@ def _run_alone(terminal: Terminal, request: BatchRequest, servers: list[Embedded
     try:
         limits = limits_of(request, time.time(), late=True)
         with open_batch(request.completed(), download) as opened:
-            if not opened.to_run:
+            if not opened.find_finished():
                 opened.begin()
                 opened.report()
                 return None
