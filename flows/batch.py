@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.choice import keys_to_begin, limited, planned, results_to_keep, selected
@@ -39,7 +39,7 @@ class PrefectError(Exception):
     """The flow of an open batch did not begin; the cause says why."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class OpenBatch:
     """A batch whose rows are examined, in an output folder to which no other run writes.
 
@@ -48,25 +48,45 @@ class OpenBatch:
         log: the log of this run.
         examined: all rows, and the jobs of those that can run.
         selection: the rows that are asked for.
-        results: how each job ended, by its line in the manifest: at first, those of finished rows.
-            Entries are added as they become known, even if the batch is stopped.
-        to_run: the jobs that are asked for and not done, in the order in which they run.
+        results: how each job ended, by its line in the manifest; entries are added as they become
+            known, even if the batch is stopped.
+        to_run: what `find_finished` found out; None before that.
     """
 
     asked: CompleteRequest
     log: RunLog
     examined: Examined
     selection: Selection
-    results: dict[int, RowResult]
-    to_run: list[Job]
+    results: dict[int, RowResult] = field(default_factory=dict)
+    to_run: list[Job] | None = None
 
-    def begin(self) -> None:
-        """Remove what earlier runs left for the rows that run now, and say how many there are."""
+    def find_finished(self) -> list[Job]:
+        """Find the rows that are done, once, and put their files in place.
+
+        Returns:
+            The jobs that are asked for and not done, in the order in which they run.
+        """
+        if self.to_run is None:
+            jobs, batch = self.examined.jobs, self.asked
+            self.selection = limited(self.selection, self.examined, batch)
+            self.results |= results_to_keep(jobs, batch, self.selection)
+            waiting = [job for job in jobs if self.selection.asks_for(job.line)]
+            self.to_run = by_priority([job for job in waiting if job.line not in self.results])
+        return self.to_run
+
+    def begin(self) -> list[Job]:
+        """Remove what earlier runs left for the rows that run now, and say how many there are.
+
+        Returns:
+            These rows, as in `find_finished`.
+        """
+        to_run = self.find_finished()
         jobs, batch, output = self.examined.jobs, self.asked, self.asked.output_folder
-        keys = keys_to_begin(jobs, self.to_run, self.results, batch.refresh)
+        keys = keys_to_begin(jobs, to_run, self.results, batch.refresh)
         forget_old_checkpoints(output.checkpoints, keys)
-        forget_foreign(self.to_run, output)
-        emit(planned(self.to_run, self.results, batch, self.selection))
+        forget_foreign(to_run, output)
+        emit(planned(to_run, self.results, batch, self.selection))
+        return to_run
 
     def report(
         self, seconds_left: float | None = None, show: Callable[[BatchReport], object] | None = None
@@ -118,7 +138,7 @@ def open_batch(batch: CompleteRequest, fetch: Fetch) -> Iterator[OpenBatch]:
 def _opened(
     rows: list[Row], store: WeightStore, batch: CompleteRequest, log: RunLog, fetch: Fetch
 ) -> OpenBatch:
-    """Examine rows, and find out which of them are to be run."""
+    """Examine rows."""
     output = batch.output_folder
     selection = selected(rows, batch)
     rows = check_places(rows, output)
@@ -133,12 +153,7 @@ def _opened(
     faults = [fault for fault in examined.faults if selection.asks_for(fault.line)]
     if batch.strict and faults:
         raise ManifestError("\n".join(fault.text(lines) for fault, lines in told_once(faults)))
-    selection = limited(selection, examined, batch)
-    results = results_to_keep(examined.jobs, batch, selection)
-    left = [
-        job for job in examined.jobs if selection.asks_for(job.line) and job.line not in results
-    ]
-    return OpenBatch(batch, log, examined, selection, results, by_priority(left))
+    return OpenBatch(batch, log, examined, selection)
 
 
 def _report_examined(count: int, total: int) -> None:

@@ -176,16 +176,16 @@ def stylize_jobs(opened: OpenBatch, limits: Limits) -> float | None:
     Returns:
         The estimated seconds that the remaining rows would take if the time was up; else None.
     """
-    opened.begin()
-    if not opened.to_run:
+    to_run = opened.begin()
+    if not to_run:
         return None  # otherwise TensorFlow or a cluster would be started for nothing
     batch = opened.asked
     in_flight = InFlight(opened.results, batch.output_folder, batch.runner)
     try:
-        return run_jobs(opened.to_run, in_flight, batch, limits)
+        return run_jobs(to_run, in_flight, batch, limits)
     except (KeyboardInterrupt, TerminationSignal):
         with deferring_signals():
-            in_flight.gather_what_is_there(opened.to_run)
+            in_flight.gather_what_is_there(to_run)
         raise
 
 

@@ -158,5 +158,5 @@ def test_without_a_server_the_lock_and_the_errors_are_as_with_one(finished: Shel
     with (finished.folder / "out" / ".nst-batch" / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         second = finished.run(*RUN)
-    assert (second.returncode, second.stdout) == (2, "")
+    assert (second.returncode, second.stdout) == (2, "reading the manifest ...\n")
     assert "another run is writing there" in second.stderr

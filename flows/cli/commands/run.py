@@ -147,7 +147,7 @@ def _run_alone(request: BatchRequest, servers: list[EmbeddedServer]) -> Any:
         limits = limits_of(request, time.time(), late=True)
         emit(StageEntered("reading the manifest"))
         with open_batch(request.completed(), download) as opened:
-            if not opened.to_run:
+            if not opened.find_finished():
                 opened.begin()
                 opened.report()
                 return None
