@@ -21,7 +21,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from flows.process.prefect_settings import DATABASE, ServerSettings
+from flows.process.prefect_settings import ServerSettings
+from flows.process.server_database import DATABASE, DATABASE_URL
 from nst_core.errors import UserError
 from nst_core.storage.locks import locked
 from nst_core.system.programs import options_of_popen
@@ -83,7 +84,7 @@ class EmbeddedServer:
             if code is not None:
                 raise ServerError(
                     f"Prefect's embedded server ended with {_exit_of(code)} before it answered"
-                    f"{self._reason()}; `nst-batch doctor` says what is wrong"
+                    f"{self._reason()}; {self._advice()}"
                 )
             if time.monotonic() > deadline:
                 raise ServerError(
@@ -141,6 +142,13 @@ class EmbeddedServer:
         errors = [line for line in lines if ERROR_LINE.match(line)]
         last = (errors or lines)[-1:]
         return f": {last[0]}" if last else ""
+
+    def _advice(self) -> str:
+        """Return what to do if the server does not start."""
+        database = Path(self._environment.get(DATABASE_URL, "").partition("///")[2])
+        if "sqlite3." in self._reason() and database.name.startswith(Path(DATABASE).stem):
+            return f"if {database} is damaged, remove it: no result depends on it"
+        return "`nst-batch doctor` says what is wrong"
 
     def _keep_alive(self) -> None:
         for _ in range(MOST_RESTARTS):

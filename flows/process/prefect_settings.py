@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from flows.process.environment import DEFAULTS, STARTUP_SECONDS
+from flows.process.server_database import DATABASE_URL, database_in
 
 if TYPE_CHECKING:
     from prefect.settings import Settings
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 VARIABLES = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH")
 FILES = (".env", "prefect.toml", "pyproject.toml")
 """Files in the current folder that may have Prefect's settings."""
-
-DATABASE = "nst-batch.db"
-"""A file in Prefect's home; `prefect server start` has another, whose page shows other runs."""
 
 
 def named_server() -> str | None:
@@ -105,13 +103,17 @@ OF_SERVER = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
+    # Its log goes into a file, in which the reason is looked up if it does not start.
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
 }
 """Like Prefect's own embedded server, ours has no page and no scheduler."""
 
 
 def _own_database(home: Path) -> dict[str, str]:
+    database = database_in(home)
     return {
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / DATABASE}",
+        DATABASE_URL: f"sqlite+aiosqlite:///{database}",
         # This file says which blocks a database knows, so two databases cannot share one.
-        "PREFECT_SERVER_MEMO_STORE_PATH": str(home / "nst-batch-memo.toml"),
+        "PREFECT_SERVER_MEMO_STORE_PATH": str(database.with_name(f"{database.stem}-memo.toml")),
     }
