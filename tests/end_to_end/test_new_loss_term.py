@@ -82,13 +82,13 @@ def test_a_new_term_is_computed_stored_and_shown_and_finished_rows_stay_finished
     assert header.endswith(",tv_loss,edge_loss")
     assert float(last.split(",")[-1]) == pytest.approx(row["edge_loss"], rel=0.05)
     assert (night / "losses" / "a_s.csv").read_text() == old_curve
-    assert (night / "gallery.html").read_text().count("<dt>edge</dt>") == 1
+    assert (night / "gallery.html").read_text().count("<dt>edge loss</dt>") == 1
 
     for name, has_line in (("edgy", True), ("a_s", False)):
         assert shell.run("plot", "night", name).returncode == 0
         plot = (night / "plots" / f"{name}.svg").read_text()
         assert ("<!-- edge loss -->" in plot) == has_line
-        assert "<!-- variation loss -->" in plot
+        assert "<!-- smoothness loss -->" in plot
 
     (shown,) = json.loads(shell.run("show", "night/pictures/edgy.png", "--json").stdout)
     assert shown["provenance"]["edge_loss"] == pytest.approx(row["edge_loss"], rel=1e-4)

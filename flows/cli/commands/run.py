@@ -20,7 +20,7 @@ from flows.cli.terminal import Terminal, refuse
 from flows.process.embedded_server import EmbeddedServer, ServerError, start_embedded_server
 from flows.process.imports import many_imports
 from flows.process.libraries_log import libraries_log
-from flows.process.prefect_settings import named_server
+from flows.process.prefect_settings import may_be_named, named_server
 from flows.process.proxies import fix_proxies
 from nst_core.errors import UserError
 from nst_core.storage.places import redacted
@@ -107,13 +107,13 @@ def run_flow(
     servers: list[EmbeddedServer] = []
 
     def batch() -> Any:
+        if "prefect" not in sys.modules and may_be_named():
+            emit(StageEntered("loading Prefect"))
         url = named_server()
         for wrong in fix_proxies(url):
             terminal.fail(f"warning: {wrong}")
         if url is None:
             return _run_alone(request, servers)
-        if "prefect" not in sys.modules:
-            emit(StageEntered("loading Prefect"))
         with many_imports():
             from flows.stylize_manifest import stylize_manifest
         emit(StageEntered("reading the manifest"))
