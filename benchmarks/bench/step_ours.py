@@ -27,6 +27,7 @@ from nst_core.transfer.optimization.optimization import OctaveTask
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.tiles.grid import Tiles
+from nst_core.transfer.tiles.style import tiled_style_targets
 
 WAYS: dict[str, dict[str, Any]] = {
     "whole": {},
@@ -59,7 +60,11 @@ def prepared(folder: Path, network: str, side: int, way: str) -> OctaveTask:
     settings = settings_of(network).model_copy(
         update={"size": side, "octaves": 1, "steps": 10_000, "tolerance": 0}
     )
-    targets = style_targets(encoder, picture(folder, "swirls", side), settings)
+    style = picture(folder, "swirls", side)
+    if way == "tiles":  # as rows do it
+        targets = tiled_style_targets(encoder, style, settings, Tiles())
+    else:
+        targets = style_targets(encoder, style, settings)
     content = picture(folder, "astronaut", side)
     return OctaveTask.prepare(encoder, content, targets, settings, 0, (side, side), **WAYS[way])
 
