@@ -509,11 +509,20 @@ def test_two_results_show_the_same_spot_side_by_side(
         for y in (130, 200):
             there = [color_at(page, pane["x"] + x, pane["y"] + y) for pane in boxes if pane]
             assert there[0] == there[1]
-    one, other = scales(page)
-    percents = [
-        float(text.removeprefix("enlarged, shown at ").split("%")[0]) for text in (one, other)
-    ]
-    assert percents[0] == pytest.approx(2 * percents[1], abs=1), "the first has half the pixels"
+    one, other = (
+        float(text.removeprefix("enlarged, shown at ").split("%")[0]) for text in scales(page)
+    )
+    assert one == pytest.approx(2 * other, abs=1), "the first has half the pixels"
+
+
+def test_keys_change_the_second_result_and_end_the_comparison(
+    gallery: Path, opened: Opener
+) -> None:
+    page = opened(gallery, width=1440).page
+    page.get_by_label("Find").fill("picture-005")
+    page.get_by_role("button", name="A/B: compare picture-0051.png").click()
+    page.get_by_role("button", name="A/B: compare picture-0050.png").click()
+    wait_for_pictures(page)
     page.keyboard.press("ArrowRight")
     assert page.get_by_role("dialog", name="A: picture-0051.png B: picture-0052.png").is_visible()
     page.keyboard.press("c")

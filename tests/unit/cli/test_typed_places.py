@@ -19,14 +19,14 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in the folder `work`, beside photographs and a style that is no picture."""
+    """Work in the folder `desk`, beside photographs and a style that is no picture."""
     for name in ("photos/one", "photos/two", "photos/three", "a", "s"):
         write_picture(tmp_path / f"{name}.png", 1)
     (tmp_path / "bad.png").write_text("hello")
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "file").write_text("")
-    write_csv(tmp_path / "work" / "m.csv", ("content", "style"), ("../a.png", "../s.png"))
-    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk" / "file").write_text("")
+    write_csv(tmp_path / "desk" / "m.csv", ("content", "style"), ("../a.png", "../s.png"))
+    monkeypatch.chdir(tmp_path / "desk")
     return tmp_path
 
 
@@ -40,7 +40,7 @@ def told(capsys: Captured, *typed: str) -> tuple[int, str, str]:
 def test_a_bad_style_is_told_once_as_it_was_typed(
     folder: Path, capsys: Captured, output: list[str]
 ) -> None:
-    for where in (str(folder), "..", f"{folder}/work/.."):
+    for where in (str(folder), "..", f"{folder}/desk/.."):
         named = (f"{where}/photos", "--style", f"{where}/bad.png")
         code, shown, _ = told(capsys, "check", *named, *output)
         assert code == 1
@@ -76,7 +76,7 @@ def test_the_cells_of_a_manifest_are_shown_as_they_are(folder: Path, capsys: Cap
 def test_an_output_that_is_a_file_is_refused_by_plan_as_by_run(
     folder: Path, capsys: Captured, output: str
 ) -> None:
-    for typed in (output, str(folder / "work" / output)):
+    for typed in (output, str(folder / "desk" / output)):
         code, shown, errors = told(capsys, "plan", "m.csv", "--output", typed)
         assert (code, shown) == (2, "")
         assert errors.startswith(f"error: the output folder {typed} ")
@@ -94,10 +94,10 @@ def test_check_tells_once_that_an_output_is_a_file(capsys: Captured) -> None:
 
 def test_an_earlier_command_line_is_forgotten(folder: Path) -> None:
     remember_typed(["results"])
-    assert redacted(folder / "work" / "results" / "a.png") == "results/a.png"
-    assert redacted(str(folder / "work" / "results")) == str(folder / "work" / "results")
+    assert redacted(folder / "desk" / "results" / "a.png") == "results/a.png"
+    assert redacted(str(folder / "desk" / "results")) == str(folder / "desk" / "results")
     remember_typed([])
-    assert redacted(folder / "work" / "results" / "a.png") == f"{folder}/work/results/a.png"
+    assert redacted(folder / "desk" / "results" / "a.png") == f"{folder}/desk/results/a.png"
 
 
 def test_faults_that_rows_have_in_common_are_told_once() -> None:
