@@ -52,6 +52,10 @@ class Bucket:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket="pictures")
         return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
+    def empty(self) -> None:
+        for name in self.names():
+            self.delete(name)
+
     def unfinished(self) -> list[str]:
         """Return the uploads that were started and neither completed nor aborted."""
         listing = self._client.list_multipart_uploads(Bucket="pictures")
@@ -60,7 +64,10 @@ class Bucket:
 
 @contextmanager
 def object_storage() -> Iterator[Bucket]:
-    """Run the server while the context lasts, and yield its bucket."""
+    """Run the server while the context lasts, and yield its bucket, which is empty at first.
+
+    All servers of one process share their buckets, so an earlier one may have left something.
+    """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -68,6 +75,7 @@ def object_storage() -> Iterator[Bucket]:
         host, port = server.get_host_and_port()
         bucket = Bucket(f"http://{host}:{port}")
         bucket.make()
+        bucket.empty()
         yield bucket
     finally:
         server.stop()

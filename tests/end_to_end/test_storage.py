@@ -29,11 +29,10 @@ def storage() -> Iterator[Bucket]:
 
 
 @pytest.fixture
-def bucket(storage: Bucket) -> Iterator[Bucket]:
-    """Yield the bucket, which is empty."""
-    yield storage
-    for name in storage.names():
-        storage.delete(name)
+def bucket(storage: Bucket) -> Bucket:
+    """Return the bucket, which is empty."""
+    storage.empty()
+    return storage
 
 
 @pytest.fixture
@@ -183,7 +182,6 @@ def test_two_machines_never_run_the_same_rows_at_once(cloud_shell: Shell, bucket
 
 
 @pytest.mark.nights
-@pytest.mark.usefixtures("bucket")  # empties it: servers of one process share their buckets
 def test_a_storage_failure_ends_a_run_and_keeps_finished_rows(shell: Shell) -> None:
     with object_storage() as own:
         for number in range(6):
