@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nst_core.storage.places import Place, redacted
-from nst_core.storage.typed import picture_as_typed
+from nst_core.storage.places import Place, redacted, whole_place
 from nst_core.transfer.allowed import counted
 from nst_core.transfer.settings import Settings
 
@@ -104,6 +103,7 @@ class Row:
         sequence: the name of the moving picture of which the row is a frame; empty if it is none.
         flow: where the flow to the frame before is; None if the row names none.
         in_full: for a preview, the settings of the row; `settings` are then those of the preview.
+        is_laid_out: whether the program wrote the row, for photographs and styles that were named.
     """
 
     line: int
@@ -120,6 +120,7 @@ class Row:
     sequence: str = ""
     flow: Place | None = None
     in_full: Settings | None = None
+    is_laid_out: bool = False
 
     @property
     def sources(self) -> tuple[tuple[str, Place], ...]:
@@ -151,13 +152,11 @@ class Row:
         return any(fault.column == column for fault in self.faults)
 
     def shown(self, column: str) -> str:
-        """Return what messages show of a cell: pictures as the command line names them, if it does.
-
-        Nobody has typed the cells of a manifest that is laid out for these pictures.
-        """
+        """Return what messages show of a cell: whole paths where nobody has typed the cell."""
         named = {"content": [self.content], "style": [style.place for style in self.styles]}
-        typed = [picture_as_typed(place) for place in named.get(column, [])]
-        return redacted("; ".join(typed)) if typed and all(typed) else self.cell(column)
+        if not (self.is_laid_out and column in named and column in self.cells):
+            return self.cell(column)
+        return redacted("; ".join(str(whole_place(place)) for place in named[column]))
 
     def cell(self, column: str) -> str:
         """Return a cell's text, redacted."""

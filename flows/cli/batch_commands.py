@@ -49,13 +49,14 @@ def run(
     interrupted. After 3, 4 and 130, rerun the same command to resume.
     """
     if dry_run:
-        return _show_plan(asked, Terminal(as_json=json))
+        return _show_plan(asked, Terminal(as_json=json, typed=asked.typed))
     # Nothing can be lost before the flow runs.
     answer_signals(end_on_signal)
     environment.prepare(verbose=verbose)
     from flows.cli.commands.run import run as run_batch
 
-    return run_batch(Terminal(as_json=json, is_quiet=quiet), asked, verbose=verbose)
+    terminal = Terminal(as_json=json, is_quiet=quiet, typed=asked.typed)
+    return run_batch(terminal, asked, verbose=verbose)
 
 
 @asking_for_rows(BatchRequest, without=["refresh", "only", "limit", "strict"], with_style=True)
@@ -87,7 +88,7 @@ def watch(
     environment.prepare(verbose=verbose)
     from flows.cli.commands.watch import watch as watch_photographs
 
-    return watch_photographs(Terminal(), asked, every=every, verbose=verbose)
+    return watch_photographs(Terminal(typed=asked.typed), asked, every=every, verbose=verbose)
 
 
 @asking(BatchRequest, without=["refresh"])
@@ -128,13 +129,13 @@ def check(asked: Asked, *, json: OutputJson = False) -> int:
     """
     from flows.cli.commands.check import check as check_manifest
 
-    return check_manifest(Terminal(as_json=json), asked)
+    return check_manifest(Terminal(as_json=json, typed=asked.typed), asked)
 
 
 @asking_for_rows(BatchRequest, [*ROW_OPTIONS, "only", "limit", "devices"])
 def plan(asked: Asked, *, rows: ShowRows = False, json: OutputJson = False) -> int:
     """Show what a run would do: rows, styles to compute, time, memory and disk."""
-    return _show_plan(asked, Terminal(as_json=json), with_rows=rows)
+    return _show_plan(asked, Terminal(as_json=json, typed=asked.typed), with_rows=rows)
 
 
 def _show_plan(asked: Asked, terminal: Terminal, *, with_rows: bool = False) -> int:

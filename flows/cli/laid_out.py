@@ -25,7 +25,7 @@ def manifest_asked_for(asked: Asked, terminal: Terminal) -> Manifest:
         UserError: the manifest cannot be read, or the rows cannot be laid out.
         OSError: the output folder cannot be read.
     """
-    request, layout = asked
+    request, layout, _ = asked
     if layout is None:
         return understand_manifest(request.manifest, request.settings)
     output = request.output_folder

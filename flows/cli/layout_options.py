@@ -27,9 +27,9 @@ from flows.cli.options import (
     with_parameters,
 )
 from flows.cli.terminal import Terminal, refuse
+from flows.cli.typed import Typed
 from nst_core.errors import UserError
 from nst_core.storage.places import place
-from nst_core.storage.typed import remember_typed
 from nst_core.transfer.presets import Overrides
 from tasks.intake.layout.inputs import check_manifest, check_photographs
 from tasks.intake.layout.layout import Layout
@@ -42,10 +42,17 @@ from tasks.store.output_folder import MANIFEST, OutputFolder
 
 
 class Asked(NamedTuple):
-    """What was asked for: a request, and the layout of its manifest; None if that is a file."""
+    """What was asked for.
+
+    Attributes:
+        request: an instance of the command's class of requests.
+        layout: that of the manifest; None if the manifest is a file.
+        typed: the places that were named.
+    """
 
     request: Any
     layout: Layout | None = None
+    typed: Typed = Typed()
 
 
 @dataclass(frozen=True)
@@ -169,11 +176,12 @@ def asking_for_rows(
         @wraps(command)
         def run(*inputs: str, **given: Any) -> int:
             own = {name: given.pop(name) for name in list(given) if name in its_own}
+            typed = _named(inputs, given)
             try:
                 asked = asked_for(model, inputs, given, with_style=with_style)
             except (UserError, OSError) as error:
-                return refuse(Terminal(), error)
-            return command(asked, **own)
+                return refuse(Terminal(typed=typed), error)
+            return command(asked._replace(typed=typed), **own)
 
         own = list(inspect.signature(command).parameters.values())[1:]
         its_own = {parameter.name for parameter in own}
@@ -195,6 +203,12 @@ def _inputs(*, with_style: bool) -> inspect.Parameter:
     )
 
 
+def _named(inputs: tuple[str, ...], given: Mapping[str, Any]) -> Typed:
+    """Return the places that a command line names."""
+    others = (str(given[name]) for name in ("output", "cache", "weights") if given.get(name))
+    return Typed.of([*inputs, *given.get("style", ()), *others])
+
+
 def asked_for(
     model: type[CheckRequest],
     inputs: tuple[str, ...],
@@ -207,17 +221,14 @@ def asked_for(
     Raises:
         UserError: the arguments and options cannot be used.
     """
-    named = [str(given[name]) for name in ("output", "cache", "weights") if given.get(name)]
     is_laid_out = bool(given.get("style")) or with_style
-    pictures = (*inputs, *given.get("style", ())) if is_laid_out else ()
-    remember_typed([*inputs, *named], pictures)
     settings = {name: given[name] for name in Overrides.model_fields if given.get(name)}
     fields = {name: value for name, value in given.items() if name in model.model_fields}
     if not is_laid_out:
         used = [name for name in LAYOUT_OPTIONS if name in given]
         manifest = check_manifest(inputs, used)
         typed = {name: one_value(name, texts) for name, texts in settings.items()}
-        return Asked(request_of(model, {**fields, **typed, "manifest": manifest}), None)
+        return Asked(request_of(model, {**fields, **typed, "manifest": manifest}))
     check_photographs(inputs, given.get("style", ()))
     options = {name: given[name] for name in LAYOUT_OPTIONS if name in given}
     layout = layout_of(inputs, given["style"], options, settings)

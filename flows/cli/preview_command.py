@@ -64,8 +64,10 @@ def preview(
     """
     answer_signals(end_on_signal)
     environment.prepare(verbose=verbose)
+    from flows.cli.commands.preview import default_output
     from flows.cli.commands.preview import preview as show_previews
 
-    terminal = Terminal(as_json=json, is_quiet=quiet)
+    typed = asked.typed.also(str(default_output(asked)))
+    terminal = Terminal(as_json=json, is_quiet=quiet, typed=typed)
     wanted = None if every else count
     return show_previews(terminal, asked, count=wanted, side=side, verbose=verbose)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.exit_codes import UNUSABLE
+from flows.cli.typed import Typed
 from tasks.report.durations import duration as duration
 
 STYLES = {
@@ -36,12 +37,16 @@ class Terminal:
     Args:
         as_json: print the result as one JSON value on standard output, and nothing else there.
         is_quiet: print nothing on standard output but that value.
+        typed: places that are shown as they were typed, but in JSON, which others read elsewhere.
     """
 
-    def __init__(self, *, as_json: bool = False, is_quiet: bool = False) -> None:
+    def __init__(
+        self, *, as_json: bool = False, is_quiet: bool = False, typed: Typed | None = None
+    ) -> None:
         self.as_json = as_json
         self.is_quiet = is_quiet or as_json
         self.console = Console(soft_wrap=True, highlight=False, quiet=self.is_quiet)
+        self.typed = typed or Typed()
         self.errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
     @property
@@ -52,14 +57,14 @@ class Terminal:
 
     def say(self, text: str = "", style: str = "") -> None:
         """Print a line for people; on a terminal, it is wrapped between words only."""
-        shown = printable(text)
+        shown = self._shown(text)
         if self.is_rich:
             shown = "\n".join(_wrapped(line, self.console.width) for line in shown.split("\n"))
         self.console.print(Text(shown, style=style))
 
     def fail(self, text: str) -> None:
         """Print an error that the user can fix, on standard error."""
-        line = Text(printable(text), style="bold red" if self.errors.is_terminal else "")
+        line = Text(self._shown(text), style="bold red" if self.errors.is_terminal else "")
         # If both are the same terminal, only the console knows what is drawn there.
         (self.console if self.is_rich and self.errors.is_terminal else self.errors).print(line)
 
@@ -75,12 +80,12 @@ class Terminal:
         if not self.is_rich:
             for row in (list(rows[0]), *(row.values() for row in rows)):
                 # Rich would replace the tabs of a text with spaces.
-                line = "\t".join("" if cell is None else _in_a_cell(str(cell)) for cell in row)
+                line = "\t".join("" if cell is None else self._in_a_cell(str(cell)) for cell in row)
                 self.console.print(Segments([Segment(line), Segment.line()]))
             return
         if title:
             self.say(f"\n{title}", style="bold")
-        drawn = _drawn(rows)
+        drawn = self._drawn(rows)
         # In a narrower table, names would be broken in the middle of a word.
         unlimited = self.console.options.update(width=ANY_WIDTH)
         if self.console.measure(drawn, options=unlimited).minimum <= self.console.width:
@@ -93,7 +98,7 @@ class Terminal:
         self.say(f"\n{title}", style="bold")
         names = max(map(len, named)) + 2
         for name, fact in named.items():
-            text, room = printable(fact), self.console.width - names
+            text, room = self._shown(fact), self.console.width - names
             if max(map(len, text.split()), default=0) <= room:
                 line = _wrapped(f"{name:{names}}{text}", self.console.width, " " * names)
             else:
@@ -107,9 +112,25 @@ class Terminal:
             self.console.print()
             for name, cell in row.items():
                 if cell not in (None, ""):
-                    text = printable(str(cell))
+                    text = self._shown(str(cell))
                     line = _wrapped(f"{name:{width}}{text}", self.console.width, " " * width)
                     self.console.print(Text(line, style=STYLES.get(text, "")))
+
+    def _drawn(self, rows: Sequence[Mapping[str, Any]]) -> Table:
+        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        for name in rows[0]:
+            # A path that is cut short is useless.
+            drawn.add_column(name, overflow="fold")
+        for row in rows:
+            cells = ["" if cell is None else self._shown(str(cell)) for cell in row.values()]
+            drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
+        return drawn
+
+    def _in_a_cell(self, text: str) -> str:
+        return self._shown(" ".join(text.splitlines()).replace("\t", " "))
+
+    def _shown(self, text: str) -> str:
+        return printable(self.typed.shown(text))
 
 
 def _wrapped(line: str, width: int, indent: str = "") -> str:
@@ -128,17 +149,6 @@ def _wrapped(line: str, width: int, indent: str = "") -> str:
     )
 
 
-def _drawn(rows: Sequence[Mapping[str, Any]]) -> Table:
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in rows[0]:
-        # A path that is cut short is useless.
-        drawn.add_column(name, overflow="fold")
-    for row in rows:
-        cells = ["" if cell is None else printable(str(cell)) for cell in row.values()]
-        drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
-    return drawn
-
-
 def as_error(text: str) -> str:
     """Return what is wrong as people see it; each line begins with `error:`."""
     return "\n".join(f"error: {line}" for line in text.splitlines())
@@ -149,10 +159,6 @@ def refuse(terminal: Terminal, error: Exception) -> int:
     terminal.fail(as_error(str(error)))
     terminal.result({"error": str(error)})
     return UNUSABLE
-
-
-def _in_a_cell(text: str) -> str:
-    return printable(" ".join(text.splitlines()).replace("\t", " "))
 
 
 def printable(text: str) -> str:

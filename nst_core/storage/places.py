@@ -20,7 +20,6 @@ from upath import UPath
 
 from nst_core.errors import UserError
 from nst_core.storage.schemes import SCHEMES, is_read_only
-from nst_core.storage.typed import as_typed
 
 Place = Path | UPath
 
@@ -187,16 +186,14 @@ def as_seen_from(folder: Place, named: Place) -> str:
 
     It is relative if both are on this machine, and otherwise absolute.
     """
-    if not isinstance(named, Path):
-        return str(named)
-    whole = without_links(named.parent) / named.name
-    if not isinstance(folder, Path):
-        return str(whole)
+    whole = str(whole_place(named))
+    if not (isinstance(named, Path) and isinstance(folder, Path)):
+        return whole
     try:
-        text = os.path.relpath(str(whole), str(without_links(folder)))
+        text = os.path.relpath(whole, str(without_links(folder)))
     except ValueError:
         # They are on different drives of Windows.
-        text = str(whole)
+        text = whole
     # A manifest of Windows can be read everywhere.
     text = text.replace(os.sep, "/")
     # A folder may be called `s3:`, and a file's name may be blank.
@@ -212,6 +209,11 @@ def path_below(folder: Place, named: Place) -> str:
         for each in (named, folder)
     )
     return whole.removeprefix(f"{root.rstrip('/')}/")
+
+
+def whole_place(named: Place) -> Place:
+    """Return the absolute place of a file, without links among its folders; it may be a link."""
+    return without_links(named.parent) / named.name if isinstance(named, Path) else named
 
 
 def without_links(named: Place) -> Place:
@@ -238,12 +240,12 @@ def name_of(named: Place) -> str:
 
 
 def redacted(named: str | os.PathLike[str] | UPath) -> str:
-    """Return a place as it was typed, or any text, without whatever may be secret in its URLs.
+    """Return a place, or any text, without whatever may be secret in its URLs.
 
     User names, passwords and whatever follows the path (in signed URLs, a key) are removed.
     When in doubt, too much is removed: a URL without its scheme may still contain a password.
     """
-    text = _without_users(as_typed(named) if isinstance(named, Path) else str(named))
+    text = _without_users(str(named))
     return AFTER_PATH.sub(lambda seen: seen[1] + ("?..." if seen[2] else ""), text)
 
 

@@ -162,7 +162,7 @@ def _picture_faults(row: Row, found: Mapping[Place, Examination]) -> Iterable[Fa
             cell, why = row.shown(column), str(examination)
             # A cell with the complete path shows it already, unlike a cell with a name. If the cell
             # looks like a URL, the path may contain a secret that was not recognized as one.
-            if cell == redacted(path) or may_be_url(row.cells[column]):
+            if row.is_laid_out or cell == redacted(path) or may_be_url(row.cells[column]):
                 why = why.removeprefix(f"{redacted(path)}: ")
             yield Fault(row.line, column, cell, why)
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from nst_core.storage.local import read_pipe, special_kind
 from nst_core.storage.near_names import unreadable
 from nst_core.storage.places import Place, redacted
 from nst_core.transfer.presets import Overrides, resolve
+from tasks.intake.layout.kept import is_laid_out
 from tasks.intake.outputs import with_outputs
 from tasks.intake.rows import COLUMNS, Cells, check_layers, read_row
 from tasks.intake.sheets.hints import header_hint
@@ -68,24 +69,27 @@ def understand_manifest(path: Place, defaults: BaseModel | None = None) -> Manif
     is_pipe = special_kind(path) == "a pipe"
     # Paths from a pipe are relative to the folder in which both its writer and this process run.
     folder = Path.cwd() if is_pipe else path.parent
-    return _understood(path, _read_bytes(path, is_pipe), folder, defaults)
+    data = _read_bytes(path, is_pipe)
+    return _understood(path, data, folder, defaults, is_laid_out=is_laid_out(path, data))
 
 
 def manifest_of(path: Place, text: str) -> Manifest:
-    """Return the manifest that a file with this text would be at this place.
+    """Return the manifest that is laid out with this text, and will be at this place.
 
     Raises:
         ManifestError: as in `understand_manifest`.
     """
-    return _understood(path, text.encode(), path.parent, Overrides())
+    return _understood(path, text.encode(), path.parent, Overrides(), is_laid_out=True)
 
 
-def _understood(path: Place, data: bytes, folder: Place, defaults: BaseModel) -> Manifest:
+def _understood(
+    path: Place, data: bytes, folder: Place, defaults: BaseModel, *, is_laid_out: bool
+) -> Manifest:
     sheet, columns = _read_table(path, data)
     cells = [_cells_of(record, columns, sheet.separator) for record in sheet.rows[1:]]
     if any(each.has_decimal_commas for each in cells):
         sheet = sheet.with_detail("with decimal commas")
-    rows = [read_row(folder, each, defaults) for each in cells]
+    rows = [replace(read_row(folder, each, defaults), is_laid_out=is_laid_out) for each in cells]
     return Manifest(
         rows=with_style_folders(with_outputs(rows)),
         understood=f"{redacted(path)}: {sheet.understood}" if sheet.understood else "",

@@ -113,6 +113,7 @@ def read_row(folder: Place, record: Cells, defaults: BaseModel) -> Row:
         priority=priority,
         sequence=cells.get(SEQUENCE, ""),
         in_full=None,
+        is_laid_out=False,
         **places,
     )
 

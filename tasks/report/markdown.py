@@ -11,7 +11,7 @@ from typing import Any
 from nst_core.images.picture_files import PictureError
 from nst_core.images.read import load
 from nst_core.images.write import encode_jpeg
-from nst_core.storage.places import Place, redacted
+from nst_core.storage.places import redacted
 from nst_core.transfer.losses.terms import loss_name
 from tasks.report.durations import duration
 from tasks.report.shown_terms import MAIN_TERMS
@@ -67,8 +67,8 @@ def markdown_report(report: BatchReport) -> str:
             "Slowest rows", "seconds", [(row.seconds, row) for row in table.with_status("done")]
         ),
         _highest("Highest losses", "total loss", [(row.total_loss, row) for row in table.rows]),
-        [f"Gallery: {_whole(report.output.gallery)}"] if report.has_gallery else [],
-        [f"Table: {_whole(report.output.summary())}"],
+        [f"Gallery: {_escaped(redacted(report.output.gallery))}"] if report.has_gallery else [],
+        [f"Table: {_escaped(redacted(report.output.summary()))}"],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -205,11 +205,6 @@ def _drawn(names: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]
 
 def _short(number: float | None) -> str:
     return "" if number is None else f"{number:.4g}"
-
-
-def _whole(named: Place) -> str:
-    """Return a place for people who are elsewhere, so not as it was typed."""
-    return _escaped(redacted(str(named)))
 
 
 def _escaped(text: str) -> str:

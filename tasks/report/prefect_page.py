@@ -161,7 +161,7 @@ def _show_report(report: BatchReport) -> None:
 def _show_table(report: BatchReport) -> None:
     rows, count = shown_rows(report.table), len(report.table.rows)
     of_these = "" if len(rows) == count else f"the first {len(rows)} of "
-    whole = redacted(str(report.output.summary()))
+    whole = redacted(report.output.summary())
     create_table_artifact(
         rows,
         key_of(report.title, "summary"),

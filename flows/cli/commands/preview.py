@@ -30,11 +30,11 @@ def preview(
     """
     try:
         request = _small(asked, side or (SIDE_OF_ALL if count is None else SIDE_OF_FEW))
-        only = _only(Asked(request, asked.layout), count)
+        only = _only(asked._replace(request=request), count)
     except (UserError, OSError) as error:
         return refuse(terminal, error)
     chosen = request.model_copy(update={"only": only})
-    return run(terminal, Asked(chosen, asked.layout), verbose=verbose)
+    return run(terminal, asked._replace(request=chosen), verbose=verbose)
 
 
 def _small(asked: Asked, side: int) -> BatchRequest:

@@ -72,7 +72,7 @@ def prepare(terminal: Terminal, asked: Asked) -> None:
         UserError: something cannot be used.
         OSError: a folder cannot be read or written.
     """
-    request, layout = asked
+    request, layout, _ = asked
     # Laying out thousands of rows takes longer than some deadlines.
     check_request(request, read=layout is None, late=True)
     batch = request.completed()

@@ -112,7 +112,7 @@ def watch(terminal: Terminal, asked: Asked, *, every: float, verbose: bool) -> i
     Returns:
         The exit code of the last run, or that of a watch that began no run.
     """
-    request, layout = asked
+    request, layout, _ = asked
     assert layout is not None
     watched = Watch(terminal, request, layout, (), verbose=verbose)
     try:

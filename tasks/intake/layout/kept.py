@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import astuple
 
 from nst_core.storage.files import exists, read_kept, write_atomic
-from nst_core.storage.places import join, redacted
+from nst_core.storage.places import Place, is_on_web, join, redacted
 from tasks.intake.layout.errors import LayoutError
 from tasks.intake.layout.numbering import Kept, Wanted
 from tasks.store.csv_cells import read_records
@@ -70,6 +70,23 @@ def _names(output: OutputFolder) -> list[Wanted]:
             f"{redacted(output.given_names)}: expected the names that earlier runs gave to results "
             f"({error}); restore the file, or remove it, and the names are given anew"
         ) from error
+
+
+def is_laid_out(manifest: Place, data: bytes) -> bool:
+    """Return whether a run from photographs wrote a manifest, exactly as it is.
+
+    Args:
+        manifest: where it is.
+        data: what the file contains.
+    """
+    output = OutputFolder(manifest.parent)
+    if is_on_web(manifest) or manifest != output.manifest:
+        return False
+    try:
+        return _digest(data) in _digests(output)
+    except OSError:
+        # Only the words of messages depend on it.
+        return False
 
 
 def keep(output: OutputFolder, text: str, rows: Iterable[Wanted]) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from flows.cli.app import app
 from flows.cli.preconditions import NotReadyError, check_ready
-from nst_core.storage.places import redacted
-from nst_core.storage.typed import remember_typed
+from flows.cli.terminal import Terminal
+from flows.cli.typed import Typed
+from tasks.intake.layout.kept import keep
 from tasks.row import Fault, told_once
 from tasks.store.output_folder import OutputFolder
 from tasks.store.style_cache import StyleCache
@@ -81,7 +82,7 @@ def test_an_output_that_is_a_file_is_refused_by_plan_as_by_run(
         assert (code, shown) == (2, "")
         assert errors.startswith(f"error: the output folder {typed} ")
         assert errors.endswith("; choose another folder (--output)\n")
-        with pytest.raises(NotReadyError, match=f"the output folder {typed} "):
+        with pytest.raises(NotReadyError, match=f"the output folder {folder}/desk/{output} "):
             check_ready(StyleCache(folder), OutputFolder(Path(typed).absolute()), "cpu")
 
 
@@ -92,12 +93,58 @@ def test_check_tells_once_that_an_output_is_a_file(capsys: Captured) -> None:
     assert [line.split("\t")[1:3] for line in shown.splitlines()[1:-1]] == [["(--output)", "file"]]
 
 
-def test_an_earlier_command_line_is_forgotten(folder: Path) -> None:
-    remember_typed(["results"])
-    assert redacted(folder / "desk" / "results" / "a.png") == "results/a.png"
-    assert redacted(str(folder / "desk" / "results")) == str(folder / "desk" / "results")
-    remember_typed([])
-    assert redacted(folder / "desk" / "results" / "a.png") == f"{folder}/desk/results/a.png"
+@pytest.mark.parametrize(
+    ("typed", "message", "shown"),
+    [
+        ("results", "the folder {desk}/results is a file", "the folder results is a file"),
+        ("results", "wrote {desk}/results.", "wrote results."),
+        ("results/", "wrote '{desk}/results/a b.png':", "wrote 'results/a b.png':"),
+        ("results", "{desk}/results: see {desk}/results/m.csv", "results: see results/m.csv"),
+        ("../photos", "found {folder}/photos/a.png", "found ../photos/a.png"),
+        (".", "wrote {desk}/a.png in {desk}", "wrote a.png in ."),
+        # Other files, which only begin alike, and URLs stay as they are.
+        ("results", "see {desk}/results-2/a.png", "see {desk}/results-2/a.png"),
+        ("results", "see {desk}/results.txt", "see {desk}/results.txt"),
+        ("results", "see file://{desk}/results/a.png", "see file://{desk}/results/a.png"),
+        ("results", "see /else{desk}/results", "see /else{desk}/results"),
+        ("/", "see {desk}/a.png", "see {desk}/a.png"),
+        ("s3://bucket/results", "see s3://bucket/results/a.png", "see s3://bucket/results/a.png"),
+    ],
+)
+def test_messages_show_places_as_they_were_typed(
+    folder: Path, typed: str, message: str, shown: str
+) -> None:
+    names = {"folder": str(folder), "desk": str(folder / "desk")}
+    assert Typed.of([typed]).shown(message.format(**names)) == shown.format(**names)
+    assert Typed().shown(message.format(**names)) == message.format(**names)
+
+
+def test_the_inner_of_two_typed_places_is_shown(folder: Path) -> None:
+    typed = Typed.of(["..", "../photos/one.png"]).also(".")
+    shown = typed.shown(f"{folder}/photos/one.png {folder}/photos/two.png {folder}/desk/a.png")
+    assert shown == "../photos/one.png ../photos/two.png a.png"
+
+
+def test_machines_read_whole_paths(folder: Path, capsys: Captured) -> None:
+    named = str(folder / "desk" / "results")
+    terminal = Terminal(as_json=True, typed=Typed.of(["results"]))
+    terminal.result({"output": named})
+    assert capsys.readouterr().out == f'{{\n  "output": "{named}"\n}}\n'
+
+
+def test_a_kept_manifest_names_whole_paths_until_it_is_edited(
+    folder: Path, capsys: Captured
+) -> None:
+    output = OutputFolder(folder / "desk" / "new")
+    output.make()
+    rows = "".join(f"../../photos/{name}.png,../../bad.png,\n" for name in ("one", "two", "three"))
+    keep(output, f"content,style,output\n{rows}", [])
+    _, shown, _ = told(capsys, "check", "new/manifest.csv")
+    assert f"2 and 2 more rows\tstyle\t{folder}/bad.png\t{NO_PICTURE}" in shown
+    with (folder / "desk" / "new" / "manifest.csv").open("a") as manifest:
+        manifest.write("\n")
+    _, shown, _ = told(capsys, "check", "new/manifest.csv")
+    assert f"2 and 2 more rows\tstyle\t../../bad.png\tnew/../../bad.png: {NO_PICTURE}" in shown
 
 
 def test_faults_that_rows_have_in_common_are_told_once() -> None:
