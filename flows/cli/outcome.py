@@ -113,10 +113,9 @@ def _report_table(
     terminal: Terminal, outcome: Outcome, output: OutputFolder, *, briefly: bool
 ) -> int:
     """Print the table, and return the exit code of its rows, whatever the server knows of them."""
-    table = whole = read_summary(output)
-    _show_result(terminal, table, outcome, output)
-    if is_of_previews(output):
-        table = table.asked_for
+    whole = read_summary(output)
+    _show_result(terminal, whole, outcome, output)
+    table = _counted(whole, output)
     if not briefly:
         show_rows(terminal, table)
     show_counts(terminal, table)
@@ -141,6 +140,11 @@ def _report_table(
     return SUCCESS if table.seconds_left is None else OUT_OF_TIME
 
 
+def _counted(table: Table, output: OutputFolder) -> Table:
+    """Return the rows that people hear of: of a preview, those of which there is to be one."""
+    return table.asked_for if is_of_previews(output) else table
+
+
 def _show_result(terminal: Terminal, table: Table, outcome: Outcome, output: OutputFolder) -> None:
     has_gallery = bool(outcome.gallery)
     show_result(terminal, table, output, has_gallery=has_gallery, replaced=outcome.replaced)
@@ -157,8 +161,9 @@ def _show_places(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> 
 def _report_interrupted(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> int:
     """Print how far the batch came, what is saved, and how to resume."""
     if outcome.table_written:
-        table = read_summary(output)
-        _show_result(terminal, table, outcome, output)
+        whole = read_summary(output)
+        _show_result(terminal, whole, outcome, output)
+        table = _counted(whole, output)
         show_counts(terminal, table)
         show_warnings(terminal, table)
         show_wrong(terminal, table)

@@ -80,7 +80,8 @@ def show_rows(terminal: Terminal, table: Table) -> None:
     if terminal.is_rich:
         terminal.table(rows_for_people(others[:SHOWN_ROWS], table, terminal.console.width))
     else:
-        terminal.table([_shown_row(row) for row in (*wrong, *others[:SHOWN_ROWS])])
+        names = _short_pairs(table)
+        terminal.table([_shown_row(row, names) for row in (*wrong, *others[:SHOWN_ROWS])])
     if len(others) > SHOWN_ROWS:
         terminal.say(f"... and {len(others) - SHOWN_ROWS} more rows in the table")
 
@@ -95,10 +96,7 @@ def rows_for_people(
         table: the table that they are in.
         width: of the terminal, in columns.
     """
-    photographs, styles = (
-        _short_names([getattr(row, column) for row in table.rows])
-        for column in ("content", "style")
-    )
+    photographs, styles = _short_pairs(table)
     varied = what_varies(map(_settings_of, rows))[:MOST_VARIED] if width >= NARROW else ()
     return [
         {
@@ -125,6 +123,12 @@ def _settings_of(row: TableRow) -> dict[str, Value]:
     return weights | {name: getattr(row, name) for name in names}
 
 
+def _short_pairs(table: Table) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the names of all contents, and of all styles, by cell; see `_short_names`."""
+    contents, styles = ([row.content for row in table.rows], [row.style for row in table.rows])
+    return _short_names(contents), _short_names(styles)
+
+
 def _short_names(cells: Iterable[str]) -> dict[str, str]:
     """Return the names of pictures without folders, by cell; with them if names would be equal."""
     short = {cell: "; ".join(_last_part(each) for each in cell.split(SEPARATOR)) for cell in cells}
@@ -136,11 +140,11 @@ def _last_part(path: str) -> str:
     return path.strip().rstrip("/").rpartition("/")[2]
 
 
-def _shown_row(row: TableRow) -> dict[str, Any]:
+def _shown_row(row: TableRow, names: tuple[dict[str, str], dict[str, str]]) -> dict[str, Any]:
     return {
         "line": row.line,
         "status": row.status,
-        "picture": _path_or_pair(row),
+        "picture": row.picture or _pair(row, names),
         "loss": _formatted(row.total_loss, ".4g"),
         **{term: _formatted(row.term_losses.get(term), ".4g") for term in MAIN_TERMS},
         "steps": _formatted(row.steps, "d"),
@@ -152,8 +156,10 @@ def _formatted(number: float | None, digits: str) -> str:
     return "" if number is None else format(number, digits)
 
 
-def _path_or_pair(row: TableRow) -> str:
-    return f"{row.content} x {row.style}" if row.picture is None else row.picture
+def _pair(row: TableRow, names: tuple[dict[str, str], dict[str, str]]) -> str:
+    """Return what a row without a picture was to be made of."""
+    contents, styles = names
+    return f"{contents[row.content]} x {styles[row.style]}"
 
 
 def show_counts(terminal: Terminal, table: Table) -> None:

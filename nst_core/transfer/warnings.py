@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from nst_core.images.read import PictureFacts
+from nst_core.transfer.settings import Settings
 
 if TYPE_CHECKING:
     from nst_core.transfer.stylize import Outcome
@@ -17,7 +18,8 @@ MOSTLY_HIDDEN = 0.9
 
 ABSURD_RISE = 10
 """A result is absurd if its loss is more than this many times that of the start. The result
-is the best picture, so only the final rounding to 8 bits can raise the loss."""
+is the best picture, so only the final rounding to 8 bits can raise the loss, unless `strength` or
+`color` changes the picture after the optimization."""
 
 ABSURD_RELATIVE_LOSS = 1000
 """A higher relative loss is absurd: a picture without texture has 1, and results less than 10."""
@@ -48,14 +50,15 @@ def warnings_of_pictures(
             yield f"{name}: it has just one color, and no texture that could be transferred"
 
 
-def warnings_of_losses(outcome: "Outcome") -> Iterator[str]:
-    """Yield what is odd about how the optimization ended."""
+def warnings_of_losses(outcome: "Outcome", settings: Settings) -> Iterator[str]:
+    """Yield what is odd about how an optimization with these settings ended."""
     total, start = outcome.losses.total, outcome.start_losses.total
     layers = outcome.losses.style_layers
     if not all(map(math.isfinite, (total, start, *layers.values()))):
         yield "losses: some are not finite, and are shown as 3.4e38"
         return
-    if total > ABSURD_RISE * start > 0:
+    is_changed = settings.color == "content" or settings.strength < 1
+    if total > ABSURD_RISE * start > 0 and not is_changed:
         yield (
             f"losses: the total of {total:.3g} is far above that of the starting picture, "
             f"{start:.3g}"

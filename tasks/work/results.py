@@ -109,7 +109,8 @@ def _write_page_pictures(
 def _warnings(job: Job, outcome: "Outcome", degraded: str) -> tuple[str, ...]:
     """Return what is odd about the row although it is done."""
     ends = [f"degraded for lack of memory: {degraded}"] if degraded else []
-    warnings = (*job.warnings, *warnings_of_losses(outcome), *_warnings_of_end(outcome), *ends)
+    of_losses = warnings_of_losses(outcome, job.settings)
+    warnings = (*job.warnings, *of_losses, *_warnings_of_end(outcome), *ends)
     return tuple(warning[:LONGEST_WARNING] for warning in warnings)
 
 

@@ -41,7 +41,7 @@ def succeeded(done: "subprocess.CompletedProcess[str]") -> str:
 def test_one_command_makes_all_pairs_and_then_only_what_is_new(shell: Shell) -> None:
     command = ["run", "photos", "--recursive", *STYLES, "--output", "results", *QUICK]
     shown = succeeded(shell.run(*command))
-    assert "12 contents x 2 styles: 24 rows\n" in shown
+    assert "12 photographs x 2 styles: 24 rows\n" in shown
     assert "24 done" in shown
     pictures = shell.folder / "results" / "pictures"
     made = {path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png")}
@@ -62,7 +62,7 @@ def test_one_command_makes_all_pairs_and_then_only_what_is_new(shell: Shell) -> 
         shell.picture(f"photos/{name}", 50 + at)
     assert "6 new, 0 equal, 24 done" in succeeded(shell.run("plan", *command[1:]))
     shown = succeeded(shell.run(*command))
-    assert "15 contents x 2 styles: 30 rows, 6 new" in shown
+    assert "15 photographs x 2 styles: 30 rows, 6 new" in shown
     assert "6 done, 24 cached" in shown
     assert lines_of(manifest)[:25] == first
     assert len(lines_of(manifest)) == 31
@@ -78,7 +78,7 @@ def test_one_command_makes_all_pairs_and_then_only_what_is_new(shell: Shell) -> 
 def test_a_sweep_is_a_grid_and_another_value_renames_nothing(shell: Shell) -> None:
     two = ["run", "photos/p0.png", "photos/2023/p1.png", *STYLES, "--output", "sweep", *QUICK]
     shown = succeeded(shell.run(*two, "--style-weight", "1,3,10"))
-    assert "2 contents x 2 styles x style-weight 1, 3, 10: 12 rows\n" in shown
+    assert "2 photographs x 2 styles x style-weight 1, 3, 10: 12 rows\n" in shown
     names = [row["output"] for row in rows_of(shell, "sweep")]
     assert names == [
         f"{content}_{style}_style-weight-{weight}.png"

@@ -21,6 +21,7 @@ from tasks.intake.manifest import ManifestError
 from tasks.report.saved_table import read_summary
 from tasks.report.table import write_summary
 from tasks.store.output_folder import OutputFolder
+from tasks.store.preview_folder import keep_apart
 from tests.pipeline.conftest import Batch
 
 LOST = ConnectionError("connection refused")
@@ -95,6 +96,21 @@ def test_rows_that_are_left_have_an_exit_code_unless_rows_failed(
     with_page = stopped._replace(gallery=str(output.gallery))
     assert report_outcome(Terminal(), with_page, output) == INTERRUPTED
     assert f"gallery:  {output.gallery}\n" in capsys.readouterr().out
+
+
+def test_of_a_preview_only_the_rows_that_get_one_are_counted(
+    batch: Batch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch.run(("content", "style"), ("a.png", "s.png"), ("b.png", "s.png"))
+    table = read_summary(OutputFolder(batch.output))
+    shown, other = table.rows[0], replace(table.rows[1], status="pending", asked=False)
+    stopped = Outcome(KeyboardInterrupt(), table_written=True, gallery="")
+    for name, is_preview in (("results", False), ("previews", True)):
+        output = OutputFolder(batch.output / name)
+        keep_apart(output, is_preview=is_preview)
+        write_summary(replace(table, rows=(shown, other)), output)
+        assert report_outcome(Terminal(), stopped, output) == INTERRUPTED
+        assert ("1 pending" in capsys.readouterr().out) != is_preview
 
 
 def test_without_a_table_a_lost_server_is_an_engine_failure(

@@ -181,7 +181,7 @@ class _Rows:
             return f"the frames of the sequence {kind.sequence}"
         contents = len(self.contents)
         blends = "" if kind.blend_steps is None else f"{count // contents} blends of "
-        return f"{counted(contents, 'content')} x {blends}{counted(len(self.styles), 'style')}"
+        return f"{counted(contents, 'photograph')} x {blends}{counted(len(self.styles), 'style')}"
 
     def _cell(self, path: Place) -> str:
         return cell_of(self.folder, path)

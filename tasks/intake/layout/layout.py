@@ -144,12 +144,12 @@ def _rows(
 
 
 def described(layout: Layout, contents: Sequence[Content], styles: Sequence[Style]) -> str:
-    """Return what rows are, for people, such as `12 contents x 2 styles`."""
+    """Return what rows are, for people, such as `12 photographs x 2 styles`."""
     ways = {"all": " x ", "zip": ", each with its own of ", "random": ", each with one of "}
     way = ways[layout.pairing]
     # Each content has one of the styles, whether there are more or not.
     of_styles = (
         counted(len(styles), "style") if layout.pairing == "all" else f"{len(styles)} styles"
     )
-    text = f"{counted(len(contents), 'content')}{way}{of_styles}"
+    text = f"{counted(len(contents), 'photograph')}{way}{of_styles}"
     return f"{text} x {layout.sweep}" if layout.sweep.varied else text

@@ -35,7 +35,7 @@ MIXED = Table(
     (
         row(2, "done", picture="pictures/2.png", **DONE),
         row(3, "done", picture="pictures/3.png", same_as=2, **DONE),
-        row(4, "failed", content="a.png", style="s.png", error="MemoryError: no room"),
+        row(4, "failed", content="../photos/a.png", style="s.png", error="MemoryError: no room"),
         row(5, "invalid", content="b.png", style="s.png", error="line 5, column size: found 'x'"),
     )
 )

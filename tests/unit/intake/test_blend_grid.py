@@ -66,7 +66,7 @@ def test_a_manifest_of_blends_can_run(tmp_path: Path, capsys: pytest.CaptureFixt
     for seed, name in enumerate(("photos/p 1.png", "art/a; b.png", "art/c.png")):
         write_picture(tmp_path / name, seed)
     assert write(tmp_path, 3) == 0
-    assert "3 rows, 1 content x 3 blends of 2 styles" in capsys.readouterr().out
+    assert "3 rows, 1 photograph x 3 blends of 2 styles" in capsys.readouterr().out
     with (tmp_path / "m.csv").open(newline="") as file:
         written = [*csv.DictReader(file)]
     assert [each["output"] for each in written] == [

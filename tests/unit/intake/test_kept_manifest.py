@@ -40,7 +40,7 @@ def test_more_photographs_only_add_rows(
     output: OutputFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = keep(output)
-    assert capsys.readouterr().out == "3 contents x 1 style: 3 rows\n"
+    assert capsys.readouterr().out == "3 photographs x 1 style: 3 rows\n"
     assert keep(output) == first
     for name in ("a.png", "2024/ann.png", "2024/ben.tif"):
         write_picture(Path("photos") / name, 9)
@@ -49,12 +49,12 @@ def test_more_photographs_only_add_rows(
     assert sorted(line.split(",")[2] for line in more[len(first) :]) == [
         *("2024/ann_night", "2024/ben_night-2", "a_night")
     ]
-    assert "6 contents x 1 style: 6 rows, 3 new\n" in capsys.readouterr().out
+    assert "6 photographs x 1 style: 6 rows, 3 new\n" in capsys.readouterr().out
     Path("photos/cem.png").unlink()
     assert keep(output) == [line for line in more if "cem" not in line]
     assert capsys.readouterr().out == (
-        "5 contents x 1 style: 5 rows\n1 row leaves the page and the table, because this command "
-        "does not name its style, photograph or settings; its picture stays\n"
+        "5 photographs x 1 style: 5 rows\n1 row leaves the page and the table, because this "
+        "command does not name its style, photograph or settings; its picture stays\n"
     )
 
 
@@ -151,10 +151,12 @@ def test_plan_and_check_take_photographs_and_write_nothing(
     named = ["photos", "--recursive", "--style", "night.png", "--style", "wave.png"]
     cache = ["--cache", "none"]
     assert run("check", *named) == 0
-    assert "3 contents x 2 styles: 6 rows\n6 rows: 6 can run, 0 errors" in capsys.readouterr().out
+    assert (
+        "3 photographs x 2 styles: 6 rows\n6 rows: 6 can run, 0 errors" in capsys.readouterr().out
+    )
     assert run("plan", *named, "--rows", "--size", "32,48", "-o", "results", *cache) == 0
     shown = capsys.readouterr().out
-    assert "3 contents x 2 styles x size 32, 48: 12 rows\n" in shown
+    assert "3 photographs x 2 styles x size 32, 48: 12 rows\n" in shown
     assert "\tnew\t2024/summer/anna_wave_size-48.png\t48\t" in shown
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -218,7 +220,7 @@ def test_a_manifest_has_the_same_ways_to_lay_out_rows(capsys: pytest.CaptureFixt
         "photos/cem.png,night.png,cem_night_style-weight-1,1",
         "photos/cem.png,night.png,cem_night_style-weight-3,3",
     ]
-    assert "m.csv: 2 rows, 1 content x 1 style x style-weight 1, 3" in capsys.readouterr().out
+    assert "m.csv: 2 rows, 1 photograph x 1 style x style-weight 1, 3" in capsys.readouterr().out
     assert written("--sequence", "walk", "--size", "64")[0] == "content,style,sequence,output,size"
     for wrong in (["--sequence", "w", "--size", "32,64"], ["--blend-steps", "2", "--recursive"]):
         assert run("manifest", "photos", "night.png", "-o", "n.csv", *wrong) == 2

@@ -13,7 +13,7 @@ import pytest
 from flows.cli.results import show_warnings
 from flows.cli.terminal import Terminal
 from nst_core.images.read import PictureFacts
-from nst_core.transfer.presets import Overrides
+from nst_core.transfer.presets import PRESETS, Overrides
 from nst_core.transfer.warnings import warnings_of_losses, warnings_of_pictures
 from tasks.intake.manifest import read_manifest
 from tasks.report.comparison import COMPARED, compare
@@ -27,6 +27,7 @@ from tests.finished_rows import record_of
 from tests.pictures import write_csv
 from tests.tables import write_frame
 
+SETTINGS = PRESETS["standard"]
 FACTS = PictureFacts(60, 40, "PNG", "0" * 64)
 
 
@@ -46,8 +47,8 @@ def test_ordinary_rows_have_no_warning() -> None:
     ]
     hidden = [("style", replace(FACTS, hidden=0.99))]
     assert list(warnings_of_pictures(replace(FACTS, hidden=0.5), hidden)) == []
-    assert list(warnings_of_losses(outcome())) == []
-    assert list(warnings_of_losses(outcome(total=1.2, relative=30))) == []
+    assert list(warnings_of_losses(outcome(), SETTINGS)) == []
+    assert list(warnings_of_losses(outcome(total=1.2, relative=30), SETTINGS)) == []
 
 
 @pytest.mark.parametrize(
@@ -80,8 +81,19 @@ def test_odd_pictures_give_a_warning(
     ],
 )
 def test_absurd_losses_give_a_warning(ended: Any, found: str) -> None:
-    (warning,) = warnings_of_losses(ended)
+    (warning,) = warnings_of_losses(ended, SETTINGS)
     assert re.search(found, warning)
+
+
+@pytest.mark.parametrize("changed", [{"color": "content"}, {"strength": 0.5}])
+def test_a_picture_that_is_changed_in_the_end_may_have_a_higher_loss(
+    changed: dict[str, Any],
+) -> None:
+    assert (
+        list(warnings_of_losses(outcome(total=50, start=2), SETTINGS.model_copy(update=changed)))
+        == []
+    )
+    assert list(warnings_of_losses(outcome(total=math.inf), SETTINGS.model_copy(update=changed)))
 
 
 def test_a_record_keeps_warnings_and_one_of_an_earlier_version_has_none(tmp_path: Path) -> None:
