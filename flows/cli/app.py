@@ -82,15 +82,19 @@ def version_text() -> str:
 def explained(error: CycloptsError) -> str:
     """Return what is wrong with a command line."""
     from flows.cli.mistakes import explained as explained_in_our_words
+    from flows.cli.terminal import in_lines
 
-    return explained_in_our_words(error)
+    return in_lines(explained_in_our_words(error), ERRORS)
 
+
+ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
 
 app = App(
     name="nst-batch",
-    error_console=Console(stderr=True, soft_wrap=True, highlight=False),
-    help="Neural style transfer for thousands of pictures. The program reads a CSV manifest of "
-    "content and style pairs, and writes the pictures and a table of their losses.",
+    error_console=ERRORS,
+    help="Neural style transfer for thousands of pictures. The program paints photographs in the "
+    "style of other pictures, and makes a page and a table of the results. What it is to do is "
+    "said by a folder of photographs and some styles, or row by row in a CSV manifest.",
     version=version_text,
     error_formatter=explained,
     help_epilogue=example_of(""),

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from cyclopts import App
 
 EXAMPLES: Mapping[str, str] = {
-    "": "nst-batch run night.csv --output results",
-    "run": "nst-batch run night.csv --output results --preset fine --until 06:00",
+    "": "nst-batch run photos --style night.png --output results",
+    "run": "nst-batch run photos --recursive --style night.png --output results --until 06:00",
     "watch": "nst-batch watch inbox --style night.png --output results",
     "serve": "nst-batch serve night.csv --output results --cron '0 1 * * *'",
     "check": "nst-batch check night.csv --output results",
-    "preview": "nst-batch preview night.csv --count 4",
+    "preview": "nst-batch preview photos --style night.png --count 4",
     "plan": "nst-batch plan night.csv --output results --rows",
     "plot": "nst-batch plot results anna_night",
     "animate": "nst-batch animate results anna_night --format gif",

@@ -78,12 +78,12 @@ def report_laid_out(terminal: Terminal, laid: LaidOut, kept: Iterable[Wanted]) -
     new = f", {len(now - before)} new" if before and now - before else ""
     terminal.say(f"{laid.described}: {counted(laid.count, 'row')}{new}")
     if gone := len(before - now):
-        leave, their, pictures = (
-            ("leaves", "its", "picture stays") if gone == 1 else ("leave", "their", "pictures stay")
-        )
+        leave, their = ("leaves", "its") if gone == 1 else ("leave", "their")
         terminal.say(
             f"{counted(gone, 'row')} {leave} the page and the table, because this command does not "
-            f"name {their} style, photograph or settings; {their} {pictures}"
+            f"name {their} style, photograph or settings, or {their} files are gone; no picture is "
+            "removed. To add to what is there, name everything again, and what is new; for other "
+            "results, choose another --output"
         )
 
 

@@ -106,6 +106,7 @@ def _unknown_command(error: UnknownCommandError) -> tuple[str, str]:
     names = _commands(error.app)
     near = nearest(typed, names)
     hint = f"did you mean {near}?" if near else f"the commands are {', '.join(names)}"
+    hint = f"{PROGRAM} --help" if typed == "help" else hint
     whole = " ".join([*(error.command_chain or ()), typed])
     return f"there is no command {whole!r}", hint
 

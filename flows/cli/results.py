@@ -1,6 +1,8 @@
 """The results of a batch in the output of the command line, from its table."""
 
+import posixpath
 from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from flows.cli.display import NARROW
@@ -22,7 +24,10 @@ SHOWN_ROWS = 40
 MOST_VARIED = 3
 """The most settings with a column on a terminal; the page shows all of them."""
 
-OF_PICTURE = ("steps", "seed")
+NOT_CHOSEN = ("steps", "seed", "match_colors")
+"""Settings that vary although nobody chose so: steps and seed are those of the picture, and
+`match_colors` follows from `color`."""
+
 MOST_SHOWN = 8
 
 
@@ -115,9 +120,8 @@ def _settings_of(row: TableRow) -> dict[str, Value]:
     """Return a row's settings; empty if they are not known."""
     if row.encoder is None:
         return {}
-    # The steps and the seed are those of the picture, which vary although nobody chose so.
     names = (
-        name for name in Settings.model_fields if hasattr(row, name) and name not in OF_PICTURE
+        name for name in Settings.model_fields if hasattr(row, name) and name not in NOT_CHOSEN
     )
     weights = {weight_name(term): weight for term, weight in row.term_weights.items()}
     return weights | {name: getattr(row, name) for name in names}
@@ -131,9 +135,22 @@ def _short_pairs(table: Table) -> tuple[dict[str, str], dict[str, str]]:
 
 def _short_names(cells: Iterable[str]) -> dict[str, str]:
     """Return the names of pictures without folders, by cell; with them if names would be equal."""
-    short = {cell: "; ".join(_last_part(each) for each in cell.split(SEPARATOR)) for cell in cells}
-    is_clear = len(set(short.values())) == len(short)
-    return short if is_clear else {cell: cell for cell in short}
+    parts = {cell: [*map(_last_part, cell.split(SEPARATOR))] for cell in cells}
+    # IMG_1.JPG in one folder and IMG_1.jpg in another are told apart by their folders, too.
+    alike = {tuple(PurePosixPath(each.casefold()).stem for each in of) for of in parts.values()}
+    if len(alike) < len(parts):
+        return _from_common_folder(parts)
+    return {cell: "; ".join(each) for cell, each in parts.items()}
+
+
+def _from_common_folder(cells: Iterable[str]) -> dict[str, str]:
+    """Return paths without the folder that all of them are in, by cell."""
+    try:
+        common = f"{posixpath.commonpath([posixpath.dirname(cell) for cell in cells])}/"
+    except ValueError:
+        # Some are absolute, and others are not.
+        common = ""
+    return {cell: cell.removeprefix(common) for cell in cells}
 
 
 def _last_part(path: str) -> str:

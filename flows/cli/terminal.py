@@ -59,12 +59,14 @@ class Terminal:
         """Print a line for people; on a terminal, it is wrapped between words only."""
         shown = self._shown(text)
         if self.is_rich:
-            shown = "\n".join(_wrapped(line, self.console.width) for line in shown.split("\n"))
+            shown = in_lines(shown, self.console)
         self.console.print(Text(shown, style=style))
 
     def fail(self, text: str) -> None:
         """Print an error that the user can fix, on standard error."""
-        line = Text(self._shown(text), style="bold red" if self.errors.is_terminal else "")
+        shown = self._shown(text)
+        shown = in_lines(shown, self.errors)
+        line = Text(shown, style="bold red" if self.errors.is_terminal else "")
         # If both are the same terminal, only the console knows what is drawn there.
         (self.console if self.is_rich and self.errors.is_terminal else self.errors).print(line)
 
@@ -131,6 +133,13 @@ class Terminal:
 
     def _shown(self, text: str) -> str:
         return printable(self.typed.shown(text))
+
+
+def in_lines(text: str, console: Console) -> str:
+    """Return a text broken between words to the width of a terminal; in a pipe, as it is."""
+    if not console.is_terminal:
+        return text
+    return "\n".join(_wrapped(line, console.width) for line in text.split("\n"))
 
 
 def _wrapped(line: str, width: int, indent: str = "") -> str:

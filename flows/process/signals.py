@@ -43,7 +43,9 @@ def signals_answered_by(handler: Handler) -> Iterator[None]:
             signal.signal(number, earlier)
 
 
-STILL_STOPPING = "still stopping; another signal ends the process at once, without a table"
+STILL_STOPPING = (
+    "still stopping; another Ctrl-C or signal ends the process at once, without a table"
+)
 
 
 @contextmanager

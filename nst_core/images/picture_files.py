@@ -151,6 +151,8 @@ def _check_size(image: Image.Image, path: str, max_pixels: int) -> None:
 
 
 def _unreadable(path: str, error: OSError) -> PictureError:
+    if isinstance(error, IsADirectoryError):
+        return PictureError(f"{path}: this is a folder; expected a picture. Name one in it.")
     return PictureError(
         f"{path}: expected a picture file that can be read, but the system reports "
         f"'{error.strerror}'. Check the path and its permissions."

@@ -105,7 +105,11 @@ class Hints:
         self._comparisons += 1
         if self._comparisons > MOST_COMPARISONS:
             return None
-        near = get_close_matches(look.casefold(), names.any_case, n=1, cutoff=0.75)
+        # Equal extensions make any two short names similar.
+        cutoff = 0.75 if PurePath(look).suffix else 0.7
+        near = get_close_matches(look.casefold(), names.any_case, n=1, cutoff=cutoff)
+        # A shell cuts a name at its first space, unless there are quotes around it.
+        near = near or [name for name in names.any_case if name.startswith(f"{look.casefold()} ")]
         return names.any_case[near[0]] if near else None
 
 

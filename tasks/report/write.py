@@ -124,7 +124,10 @@ def _write_table(
 
 
 def _invalid(row: Row) -> RowResult:
-    return RowResult("invalid", error="; ".join(map(str, row.faults)))
+    *others, last = map(str, row.faults)
+    return RowResult(
+        "invalid", error="; ".join([*(each.removesuffix(".") for each in others), last])
+    )
 
 
 def _earlier_table(output: OutputFolder) -> Table | None:

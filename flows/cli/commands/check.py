@@ -12,6 +12,7 @@ from flows.cli.terminal import Terminal, refuse
 from nst_core.errors import UserError
 from nst_core.networks.catalogue import PublishedFile
 from nst_core.storage.places import redacted
+from nst_core.transfer.allowed import counted
 from tasks.intake.encoders import check_weights_place, downloads_of, encoders_of
 from tasks.intake.examine import examine_rows
 from tasks.intake.manifest import Manifest
@@ -56,9 +57,15 @@ def _report(
 ) -> None:
     if manifest.understood:
         terminal.say(manifest.understood)
-    terminal.table([asdict(fault) | {"line": lines} for fault, lines in told_once(faults)])
+    terminal.table(
+        [
+            {"line": lines, "column": fault.column, "found": fault.found, "why": fault.expected}
+            for fault, lines in told_once(faults)
+        ]
+    )
     good = 0 if any(not fault.line for fault in faults) else len(examined.jobs)
-    terminal.say(f"{len(examined.rows)} rows: {good} can run, {len(faults)} errors")
+    rows, errors = counted(len(examined.rows), "row"), counted(len(faults), "error")
+    terminal.say(f"{rows}: {good} can run, {errors}")
     show_downloads(terminal, downloads)
     terminal.result(
         {

@@ -34,6 +34,9 @@ from tasks.work.ladder import memory_mb
 STATUSES = ("new", "equal", "done", "invalid")
 """The statuses of a row before a run; an `equal` row gets a copy of an earlier line's picture."""
 
+IN_WORDS = {"equal": "equal to another row", "done": "done already"}
+"""The statuses that are said in other words in a sentence."""
+
 UNASKED = "pending"
 """The status of a row that is not done and that `--only` does not ask for."""
 
@@ -202,15 +205,19 @@ def _report(terminal: Terminal, plan: _Plan, downloads: Sequence[PublishedFile])
     memory = max((row.memory_mb or 0 for row in plan.rows), default=0)
     cached = plan.styles - plan.styles_to_compute
     terminal.say(
-        f"styles needed: {plan.styles} ({cached} cached, {plan.styles_to_compute} to compute)"
+        f"style targets needed: {plan.styles} ({cached} cached, {plan.styles_to_compute} to "
+        "compute)"
     )
     show_downloads(terminal, downloads)
     # What most people want to know comes last, where they look.
     advice = "; nst-batch check lists the errors" if counts["invalid"] else ""
-    terminal.say(", ".join(f"{count} {name}" for name, count in counts.items()) + advice)
+    said = (f"{count} {IN_WORDS.get(name, name)}" for name, count in counts.items() if count)
+    terminal.say(", ".join(said) + advice)
     show_replaced(terminal, plan.replaced)
     time = plan.time
-    terminal.say(f"about {duration(time.seconds)} ({time.source}) and {memory:.0f} MB at most")
+    terminal.say(
+        f"about {duration(time.seconds)} ({time.source}) and {memory:.0f} MB of memory at most"
+    )
     terminal.say(str(plan.room))
     terminal.result(
         {

@@ -55,12 +55,38 @@ def check_photographs(inputs: Sequence[str], styles: Sequence[str]) -> None:
     if not inputs or not styles:
         missing = "photographs: files, folders or globs" if not inputs else "--style PICTURE"
         raise LayoutError(f"expected {missing}")
+    _check_expanded(inputs, styles)
     for named in inputs:
         if PurePosixPath(named).suffix.lower() in MANIFEST_SUFFIXES and not is_folder(place(named)):
             raise LayoutError(
                 f"{redacted(named)}: this is a manifest, whose rows name their styles; remove "
                 "--style, or name photographs instead"
             )
+
+
+def _check_expanded(inputs: Sequence[str], styles: Sequence[str]) -> None:
+    """Refuse photographs that the shell has made of a glob after `--style`, but for its first file.
+
+    Such files are in the folder of a style, and in that of no other photograph.
+    """
+    of_styles = {PurePosixPath(style).parent for style in styles if _is_file_of_picture(style)}
+    beside = [
+        named
+        for named in inputs
+        if _is_file_of_picture(named) and PurePosixPath(named).parent in of_styles
+    ]
+    if beside and len(beside) < len(inputs):
+        folder = PurePosixPath(beside[0]).parent
+        raise LayoutError(
+            f"{redacted(beside[0])}: it would be a photograph, although it is in the folder of a "
+            "style; the shell replaces a glob by the names of files, of which only the first "
+            f"belongs to --style; put quotes around it (--style '{folder}/*.jpg'), or name the "
+            f"folder (--style {folder}); to stylize this picture, too, do so in a run of its own"
+        )
+
+
+def _is_file_of_picture(named: str) -> bool:
+    return PurePosixPath(named).suffix.lower() in SUFFIXES and not glob.has_magic(named)
 
 
 def _is_of_photographs(named: str) -> bool:

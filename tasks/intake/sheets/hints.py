@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
+from nst_core.transfer.presets import Overrides
 from tasks.intake.sheets.decimal_commas import with_points
 from tasks.row import REQUIRED
 from tasks.store.csv_cells import NAMES_OF_SEPARATORS, SEPARATORS
@@ -62,9 +63,11 @@ def _no_header_hint(cells: Sequence[str]) -> str:
 
 
 def _spelling_hint(cells: Sequence[str]) -> str:
-    for cell in cells:
-        if near := get_close_matches(cell.lower(), REQUIRED, n=1, cutoff=0.7):
-            return f"did you mean {near[0]!r} by {cell[:80]!r}?"
+    written = {cell.lower(): cell for cell in cells}
+    for missing in (name for name in REQUIRED if name not in written):
+        others = [cell for cell in written if cell not in (*REQUIRED, *Overrides.model_fields)]
+        if near := get_close_matches(missing, others, n=1, cutoff=0.6):
+            return f"did you mean {missing!r} by {written[near[0]][:80]!r}?"
     return ""
 
 

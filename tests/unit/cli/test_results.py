@@ -107,6 +107,19 @@ def test_a_person_sees_pictures_and_what_varies_instead_of_losses() -> None:
     another = row(10, "done", content="other/x.jpg", style="../a.png")
     both = rows_for_people([rows[0], another], Table((*rows, another)))
     assert [each["photograph"] for each in both] == ["../photos/x.jpg", "other/x.jpg"]
+    beside = row(10, "done", content="../photos/2024/X.JPEG", style="../a.png")
+    both = rows_for_people([rows[0], beside], Table((rows[0], beside)))
+    assert [each["photograph"] for each in both] == ["x.jpg", "2024/X.JPEG"]
+
+
+def test_settings_that_nobody_chose_have_no_column() -> None:
+    rows = [
+        row(line, "done", encoder="compact", color=color, match_colors=color == "match", seed=line)
+        for line, color in enumerate(("match", "style"), start=2)
+    ]
+    assert [*rows_for_people(rows, Table((*rows,)), 80)[0]] == [
+        *("line", "photograph", "style", "color", "status", "time")
+    ]
 
 
 def test_the_best_pictures_so_far_are_named(capsys: pytest.CaptureFixture[str]) -> None:

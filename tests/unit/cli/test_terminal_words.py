@@ -71,6 +71,17 @@ def test_lines_are_wrapped_between_words(width: int, monkeypatch: pytest.MonkeyP
         assert len(line) + 1 + len(after.split()[0]) > width
 
 
+def test_errors_are_wrapped_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, written = terminal_of(40, monkeypatch)
+    terminal.errors = terminal.console
+    terminal.fail(f"error: {'the gallery is not up to date ' * 4}")
+    lines = written.getvalue().splitlines()
+    assert len(lines) > 2
+    assert {word for line in lines for word in line.split()} == {
+        *("error:", "the", "gallery", "is", "not", "up", "to", "date")
+    }
+
+
 def test_a_pipe_gets_lines_of_any_length(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal().say(f"{NAME} " * 10)
     assert capsys.readouterr().out.splitlines() == [f"{NAME} " * 10]
@@ -104,9 +115,9 @@ def test_a_plan_ends_with_its_three_useful_lines(
 ) -> None:
     assert plan(Terminal(), Asked(request_of_plan, None)) == 1
     *_, counts, time, disk = lines = capsys.readouterr().out.splitlines()
-    assert counts == "1 new, 0 equal, 0 done, 1 invalid; nst-batch check lists the errors"
+    assert counts == "1 new, 1 invalid; nst-batch check lists the errors"
     assert time.startswith("about ")
-    assert "MB at most" in time
+    assert "MB of memory at most" in time
     assert disk.startswith("disk: ")
     assert not any("a_a" in line for line in lines)
 

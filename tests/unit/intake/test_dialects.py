@@ -152,6 +152,7 @@ REFUSED = {
     ),
     "no header": (b"a.png;s.png\nb.png;s.png\n", "add a line with the names of the columns above"),
     "misspelled": (b"contents;style\na;b\n", "did you mean 'content' by 'contents'?"),
+    "in German": (b"Content;Stil;style_scale\na;b;1\n", "did you mean 'style' by 'Stil'?"),
     "xls": (b"\xd0\xcf\x11\xe0" + b"\0" * 600, "this is an Excel file in the form of 2003 (.xls)"),
     "damaged zip": (b"PK\3\4" + b"\0" * 600, "this is a damaged XLSX or zip file, expected a CSV"),
     "damaged parquet": (b"PAR1" + b"\0" * 600, "begins like a Parquet file, but cannot be read"),

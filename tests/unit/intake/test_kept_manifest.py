@@ -54,7 +54,9 @@ def test_more_photographs_only_add_rows(
     assert keep(output) == [line for line in more if "cem" not in line]
     assert capsys.readouterr().out == (
         "5 photographs x 1 style: 5 rows\n1 row leaves the page and the table, because this "
-        "command does not name its style, photograph or settings; its picture stays\n"
+        "command does not name its style, photograph or settings, or its files are gone; no "
+        "picture is removed. To add to what is there, name everything again, and what is new; for "
+        "other results, choose another --output\n"
     )
 
 
@@ -174,6 +176,10 @@ def test_plan_and_check_take_photographs_and_write_nothing(
         ([], "found neither a manifest nor photographs; expected a manifest such as night.csv"),
         (["m.csv", "--style", "night.png"], "m.csv: this is a manifest, whose rows name their"),
         (["--style", "night.png"], "expected photographs: files, folders or globs"),
+        (
+            ["photos", "--style", "styles/a.png", "styles/b.png", "styles/c.png"],
+            "styles/b.png: it would be a photograph, although it is in the folder of a style; the",
+        ),
         (
             ["m.csv", "--names", "{content}"],
             "--names: m.csv is taken for a manifest, because",

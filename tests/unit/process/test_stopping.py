@@ -18,7 +18,7 @@ def test_the_first_signal_is_deferred_and_the_second_ends_the_process(
     before = signal.getsignal(signal.SIGTERM)
     with deferring_signals():
         signal.raise_signal(signal.SIGTERM)
-        assert "still stopping; another signal ends the process at once" in caplog.text
+        assert "still stopping; another Ctrl-C or signal ends the process at once" in caplog.text
         assert ended == []
         signal.raise_signal(signal.SIGINT)
         assert ended == [130]

@@ -35,6 +35,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("photos/IMG_0042.jpg", "photos/IMG 0042.jpg"),
         ("PHOTOS/2042/summer.jpg", "photos/2024/summer.jpg"),
         ("photo/2024/sumer.jpg", "photos/2024/summer.jpg"),
+        ("fotos/ben.png", "photos/ben.png"),
+        ("photos/IMG", "photos/IMG 0042.jpg"),
         (r"photos\ben.png", "photos/ben.png"),
         (r"photos\2024\summer.jpg", "photos/2024/summer.jpg"),
         (r"C:\Users\me\photos\ben.png", "photos/ben.png"),
