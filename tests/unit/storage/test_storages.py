@@ -24,10 +24,11 @@ from nst_core.storage.files import (
 )
 from nst_core.storage.places import Place
 from nst_core.storage.schemes import SCHEMES, Scheme
+from tasks.store.cached_files import CacheError
 from tasks.store.file_reference import FileReference
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
-from tasks.store.style_cache import CacheError, StyleCache
+from tasks.store.style_cache import StyleCache
 from tests.finished_rows import finish, place_rows
 from tests.memory_storage import MemoryStorage
 
