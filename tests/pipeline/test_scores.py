@@ -77,6 +77,9 @@ def test_each_row_has_the_scores_of_its_file(batch: Batch) -> None:
         assert row["style_score"] == pytest.approx(found.style, abs=2e-3)
         assert row["content_score"] == pytest.approx(found.content, abs=2e-3)
     assert len(kept_files(batch)) == 2, "rows share what is kept of a style at a size"
+    page = (batch.output / "gallery.html").read_text()
+    for score in (*table["style_score"], *table["content_score"]):
+        assert f'-score="{score}"' in page
     saved = read_summary(OutputFolder(batch.output)).rows
     assert [row.style_score for row in saved] == table["style_score"].tolist()
 
