@@ -49,7 +49,7 @@ def stylize_row(
 
     def attempt(earlier: int) -> PictureRecord:
         targets = targets_of_row(workplace, styles)
-        return _stylize(report, targets, output, devices, options.after(earlier))
+        return _stylize(report, targets, output, cache, devices, options.after(earlier))
 
     with report.running():
         may_continue("before it began")
@@ -63,6 +63,7 @@ def _stylize(
     report: RowReport,
     targets: "StyleTargets",
     output: OutputFolder,
+    cache: StyleCache,
     devices: str,
     options: RowOptions,
 ) -> PictureRecord:
@@ -73,6 +74,8 @@ def _stylize(
     with writing_to({"the output folder": output.root}):
         return on_asked_devices(
             devices,
-            lambda device: stylize_job(job, targets, output, device, options, report.progress),
+            lambda device: stylize_job(
+                *(job, targets, output, cache, device, options, report.progress)
+            ),
             on_wait=lambda holder: wait_for_device(report, holder, output, deadline),
         )

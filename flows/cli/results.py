@@ -9,6 +9,7 @@ from flows.cli.display import NARROW
 from flows.cli.terminal import Terminal, duration
 from nst_core.transfer.losses.terms import weight_name
 from nst_core.transfer.settings import Settings
+from tasks.report.attention import score_text
 from tasks.report.durations import measured_duration
 from tasks.report.reasons import alike
 from tasks.report.shown_terms import MAIN_TERMS
@@ -21,12 +22,17 @@ from tasks.store.statuses import STOPPED, WRONG
 from tasks.store.style_cells import SEPARATOR
 
 SHOWN_ROWS = 40
+WIDE = 100
+"""The width in columns from which a terminal's table has the scores, too."""
+
 MOST_VARIED = 3
 """The most settings with a column on a terminal; the page shows all of them."""
 
 NOT_CHOSEN = ("steps", "seed", "match_colors")
 """Settings that vary although nobody chose so: steps and seed are those of the picture, and
 `match_colors` follows from `color`."""
+
+SCORES = ("style score", "content score")
 
 MOST_SHOWN = 8
 
@@ -103,12 +109,14 @@ def rows_for_people(
     """
     photographs, styles = _short_pairs(table)
     varied = what_varies(map(_settings_of, rows))[:MOST_VARIED] if width >= NARROW else ()
+    has_scores = width >= WIDE and any(_scores_of(row) != ("", "") for row in rows)
     return [
         {
             "line": row.line,
             "photograph": photographs[row.content],
             "style": styles[row.style],
             **{each.label: each.text_of(_settings_of(row)) for each in varied},
+            **(dict(zip(SCORES, _scores_of(row), strict=True)) if has_scores else {}),
             "status": row.status,
             **({"time": measured_duration(row.seconds)} if width >= NARROW else {}),
         }
@@ -166,7 +174,12 @@ def _shown_row(row: TableRow, names: tuple[dict[str, str], dict[str, str]]) -> d
         **{term: _formatted(row.term_losses.get(term), ".4g") for term in MAIN_TERMS},
         "steps": _formatted(row.steps, "d"),
         "seconds": _formatted(row.seconds, ".1f"),
+        **dict(zip(SCORES, _scores_of(row), strict=True)),
     }
+
+
+def _scores_of(row: TableRow) -> tuple[str, str]:
+    return score_text(row.style_score), score_text(row.content_score)
 
 
 def _formatted(number: float | None, digits: str) -> str:

@@ -5,6 +5,7 @@ by their projections along directions. Karras et al. 2018 ("Progressive Growing 
 take them from the bands of a Laplacian pyramid, so that each scale counts on its own.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -14,6 +15,9 @@ from nst_core.images.resize import resize
 
 Levels = tuple[NDArray[np.float64], ...]
 """Bands of a picture, fine to coarse, each (height, width, 3); the last is what remains."""
+
+Distributions = tuple[NDArray[np.float64], ...]
+"""Quantiles of projected patches, each (`DIRECTIONS`, `QUANTILES`), for each band."""
 
 LEVELS = 4
 """The bands that are compared: from patches of 7 pixels up to patches of 56."""
@@ -71,20 +75,24 @@ def spreads(levels: Levels) -> list[NDArray[np.float64]]:
     return [np.maximum(level.std(axis=(0, 1)), SMALLEST_SPREAD) for level in levels]
 
 
-def distance(left: Levels, right: Levels, units: list[NDArray[np.float64]]) -> float:
+def distributions(levels: Levels, units: Sequence[NDArray[np.float64]]) -> Distributions:
+    """Return the distributions of a picture's patches along all directions, band by band.
+
+    Args:
+        levels: the bands of the picture.
+        units: by what the channels of each band are divided, so that all bands count the same.
+    """
+    return tuple(_quantiles(level / unit) for level, unit in zip(levels, units, strict=True))
+
+
+def distance(left: Distributions, right: Distributions) -> float:
     """Return the sliced Wasserstein-2 distance of patches: the mean over bands and directions.
 
     Args:
-        left, right: as many bands of two pictures, which may have different sizes.
-        units: by what the channels of each band are divided, so that all bands count the same.
+        left, right: of two pictures, which may have different sizes, in the same units.
     """
-    pairs = zip(left, right, units, strict=True)
-    return float(np.mean([_of_band(one / unit, other / unit) for one, other, unit in pairs]))
-
-
-def _of_band(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    differences = _quantiles(left) - _quantiles(right)
-    return float(np.sqrt(np.square(differences).mean(axis=1)).mean())
+    differences = (one - other for one, other in zip(left, right, strict=True))
+    return float(np.mean([np.sqrt(np.square(each).mean(axis=1)).mean() for each in differences]))
 
 
 def _quantiles(band: NDArray[np.float64]) -> NDArray[np.float64]:

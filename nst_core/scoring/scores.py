@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nst_core.images.levels import from_levels
 from nst_core.images.pixels import PictureLike, as_pixels
 from nst_core.images.resize import fit, resize
-from nst_core.scoring.patches import bands, distance, possible_bands, spreads
+from nst_core.scoring.patches import possible_bands
 from nst_core.scoring.structure import edges_kept, self_similarity_kept
+from nst_core.scoring.style import StyleStatistics
 
 SIDE = 256
 """The longest side of the version of a result that is judged, in pixels: scores of results of all
@@ -51,59 +53,85 @@ def score(
     Raises:
         ValueError: one of them is not a picture.
     """
-    made = as_pixels(result, "result")
-    side = max(made.shape[:2])
-    scale = min(1.0, SIDE / side)
-    judged = _scaled(made, made.shape[:2], scale)
-    original = _scaled(as_pixels(content, "content"), made.shape[:2], scale)
-    painted = as_pixels(style, "style")
-    as_used = fit(painted.shape[0], painted.shape[1], max(1, round(side * style_scale)))
+    made, painted = as_pixels(result, "result"), as_pixels(style, "style")
+    shape = compared_shape(made.shape)
+    judged = at_shape(made, shape)
+    original = at_shape(as_pixels(content, "content"), shape)
+    as_used = compared_style_shape(painted.shape, max(made.shape[:2]), style_scale)
+    statistics = StyleStatistics.of(at_shape(painted, as_used), possible_bands(shape))
     return Scores(
-        style=style_score(judged, original, _scaled(painted, as_used, scale)),
-        content=(self_similarity_kept(judged, original) + edges_kept(judged, original)) / 2,
+        style=style_score(judged, original, statistics),
+        content=content_score(judged, original),
+    )
+
+
+def compared_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return height and width at which a result of a height and width is compared, in pixels."""
+    return _scaled(shape, max(shape[:2]))
+
+
+def compared_style_shape(
+    shape: tuple[int, ...], side: int, style_scale: float = 1.0
+) -> tuple[int, int]:
+    """Return height and width at which a style is compared with a result, in pixels.
+
+    Args:
+        shape: height and width of the style's picture.
+        side: the longest side of the result, as it was optimized.
+        style_scale: the setting.
+    """
+    as_used = fit(shape[0], shape[1], max(1, round(side * style_scale)))
+    return _scaled(as_used, side)
+
+
+def _scaled(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    """Return a height and width, reduced as a result with this longest side is."""
+    height, width = (max(1, round(each * min(1.0, SIDE / side))) for each in shape[:2])
+    return height, width
+
+
+def at_shape(
+    pixels: NDArray[np.float32] | NDArray[np.uint8], shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Return a picture at a height and width, one channel at a time, to save memory.
+
+    Args:
+        pixels: (height, width, 3); uint8, or float32 in [0, 1].
+        shape: height and width of the result, in pixels.
+    """
+    planes = (
+        from_levels(plane) if plane.dtype == np.uint8 else plane
+        for plane in np.moveaxis(pixels, -1, 0)
+    )
+    return np.stack(
+        [plane if plane.shape == shape else resize(plane, *shape) for plane in planes], axis=-1
     )
 
 
 def style_score(
-    result: NDArray[np.float32], content: NDArray[np.float32], style: NDArray[np.float32]
+    result: NDArray[np.float32], content: NDArray[np.float32], style: StyleStatistics
 ) -> float | None:
     """Return how far the result's patches are on the way from the content's to the style's.
 
     Args:
-        result, content, style: at the sizes at which they are compared, (height, width, 3).
+        result, content: at the size at which they are compared, (height, width, 3).
+        style: the statistics of the style, with no more bands than these pictures have.
 
     Returns:
         As `Scores.style`; also None if a picture, or half of the style, has no room for a patch.
     """
-    halves = _halves(style)
-    compared = (result, content, *(half for pair in halves for half in pair))
-    count = min(possible_bands(each.shape) for each in compared)
-    if not count:
+    if not style.count:
         return None
-    of_style = bands(style, count)
-    units = spreads(of_style)
-
-    def from_style(pixels: NDArray[np.float32]) -> float:
-        return distance(bands(pixels, count), of_style, units)
-
-    own = np.mean([distance(bands(one, count), bands(two, count), units) for one, two in halves])
-    whole_way = from_style(content) - own
+    whole_way = style.distance_of(content) - style.own
     if whole_way < SMALLEST_STYLE_DIFFERENCE:
         return None
-    return float((own + whole_way - from_style(result)) / whole_way)
+    return float((style.own + whole_way - style.distance_of(result)) / whole_way)
 
 
-def _halves(
-    style: NDArray[np.float32],
-) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]:
-    """Return the left and right half of a picture, and its upper and lower one."""
-    height, width = style.shape[0] // 2, style.shape[1] // 2
-    return (style[:, :width], style[:, width:]), (style[:height], style[height:])
+def content_score(result: NDArray[np.float32], content: NDArray[np.float32]) -> float:
+    """Return how much of the content a result has kept, as `Scores.content`.
 
-
-def _scaled(
-    pixels: NDArray[np.float32], shape: tuple[int, ...], scale: float
-) -> NDArray[np.float32]:
-    """Return a picture at a share of a height and width."""
-    height, width = (max(1, round(side * scale)) for side in shape)
-    return pixels if pixels.shape[:2] == (height, width) else resize(pixels, height, width)
+    Args:
+        result, content: at the size at which they are compared, (height, width, 3).
+    """
+    return (self_similarity_kept(result, content) + edges_kept(result, content)) / 2

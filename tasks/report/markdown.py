@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from typing import Any
 
 from nst_core.images.picture_files import PictureError
@@ -13,6 +13,7 @@ from nst_core.images.read import load
 from nst_core.images.write import encode_jpeg
 from nst_core.storage.places import redacted
 from nst_core.transfer.losses.terms import loss_name
+from tasks.report.attention import places_from_worst, score_text
 from tasks.report.durations import duration
 from tasks.report.shown_terms import MAIN_TERMS
 from tasks.report.table import columns_of
@@ -30,11 +31,19 @@ MOST_PICTURES = 6
 PICTURE_SIDE = 192
 
 SHOWN_COLUMNS = (
-    *("line", "status", "output", "total_loss", "seconds", "change", "warnings", "error"),
+    *("line", "status", "output", "style_score", "content_score", "total_loss", "seconds"),
+    *("change", "warnings", "error"),
     *("content", "style", *map(loss_name, MAIN_TERMS), "previous_loss"),
     *("stop_reason", "device", "style_targets"),
 )
 """The columns on the page, the most important first, because it is not wide enough for all."""
+
+MEANING = (
+    "They are lowest in one of the two scores. The style score is 0 if the picture has no more of "
+    "the style than the photograph, and 1 if it is as similar to the style's picture as the halves "
+    "of that are to each other. The content score is 1 if all of the photograph is kept, and about "
+    "0 if nothing is left."
+)
 
 
 def shown_rows(table: Table) -> list[dict[str, Any]]:
@@ -60,6 +69,7 @@ def markdown_report(report: BatchReport) -> str:
         _left(table),
         _undone(table),
         _warnings(table),
+        _first_to_look_at(table),
         _new_pictures(table, report.output),
         _changes(table, report.gone),
         _numbers(table),
@@ -111,6 +121,20 @@ def _warnings(table: Table) -> list[str]:
     rest = len(odd) - len(listed)
     more = [f"\n... and {rest} more in the table"] if rest else []
     return ["## Done, with warnings", "", *listed, *more]
+
+
+def _first_to_look_at(table: Table) -> list[str]:
+    """Return a section of the rows whose scores are lowest."""
+    places = places_from_worst([(row.style_score, row.content_score) for row in table.rows])
+    judged = [pair for pair in zip(places, table.rows, strict=True) if pair[0] is not None]
+    if not judged:
+        return []
+    cells = [
+        (row.line, row.output, score_text(row.style_score), score_text(row.content_score))
+        for _, row in nsmallest(MOST_HIGHEST, judged, key=lambda pair: pair[0] or 0)
+    ]
+    names = ("line", "picture", "style score", "content score")
+    return ["## Look at these first", "", *_table(names, cells), "", MEANING]
 
 
 def _new_pictures(table: Table, output: OutputFolder) -> list[str]:

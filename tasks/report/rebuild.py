@@ -98,6 +98,21 @@ class Rebuilder:
         cells["output"] = harmless_path(nearest_output(output, provenance.settings.format))
         return Rebuilt({**cells, **cells_of(provenance.settings)}, tuple(lost))
 
+    def scores(self, picture: Place, provenance: Provenance) -> dict[str, float | None]:
+        """Return the scores of a picture, by column, from the table beside it.
+
+        They are empty if no row of the table has the picture's key.
+        """
+        folder = self._pictures_folder(picture)
+        table = self._table(OutputFolder(folder.parent)) if folder is not None else None
+        row = (
+            next((row for row in table.rows if row.key == provenance.key), None) if table else None
+        )
+        return {
+            "style_score": row.style_score if row else None,
+            "content_score": row.content_score if row else None,
+        }
+
     def _path(self, column: str, source: StyleSource, stated: list[Place], lost: list[str]) -> str:
         """Return the path of a source for the row; if there is none, its name, and add why."""
         if column == FLOW:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = (
+    *("style_score", "content_score"),
     *("total_loss", "term_losses", "start_loss", "steps", "evaluations", "stop_reason"),
     *("recoveries", "seconds", "device", "peak_memory_mb", "width", "height", "seed"),
     *("encoder_fingerprint", "degraded"),

@@ -46,6 +46,7 @@ class TableRow:
             picture so far. `curve` is empty if there is a picture, but no stored curve.
         content, style, init, content_mask, style_mask, sequence, flow: the cells of the manifest,
             redacted.
+        style_score, content_score: as docs/scores.md explains them.
         term_losses: the loss terms before their weights, by term.
         relative_losses: by style layer.
         retries: how often the row was tried again in the run that made its picture; if it failed,
@@ -72,6 +73,8 @@ class TableRow:
     picture: str | None = None
     content: str = ""
     style: str = ""
+    style_score: float | None = None
+    content_score: float | None = None
     total_loss: float | None = None
     term_losses: Mapping[str, float] = field(default_factory=dict)
     start_loss: float | None = None

@@ -35,6 +35,9 @@ PAGE_BYTES_PER_PIXEL = 1.5
 BYTES_OF_ROW = 16_384
 """The most that a row takes elsewhere: its record, and its lines in the table and the page."""
 
+BYTES_FOR_SCORES = 266_240
+"""What is kept of each picture of a style for the scores, at each size."""
+
 ARRAYS_OF_OPTIMIZER = {"lbfgs": 22, "adam": 4}
 """How many arrays of the picture's shape a checkpoint has, float32, with three channels."""
 
@@ -126,7 +129,7 @@ def disk_use(
         page_pictures=_page_pictures(rows),
         records=len(written) * BYTES_OF_ROW,
         checkpoints=sum(map(_on_disk, checkpoints[:at_once])),
-        style_targets=sum(_on_disk(targets_bytes(job)) for job in styles),
+        style_targets=sum(_on_disk(targets_bytes(job)) + BYTES_FOR_SCORES for job in styles),
         is_learned=bool(written) and all(map(sizes.is_known, written)),
     )
 

@@ -45,6 +45,7 @@ from tasks.store.file_reference import (
     RecordError,
 )
 from tasks.store.record_format import refuse_newer
+from tasks.store.row_scores import Scored
 
 logger = logging.getLogger("nst_batch.records")
 
@@ -117,7 +118,7 @@ class StylizationFacts(_FactsWithLosses):
         return {term: loss for term, loss in losses.items() if loss is not None}
 
 
-class PictureRecord(StylizationFacts, Tried):
+class PictureRecord(Scored, StylizationFacts, Tried):
     """The record of a finished picture's file, with the facts that the table shows.
 
     Attributes:

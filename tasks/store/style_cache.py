@@ -2,21 +2,17 @@
 
 import logging
 import os
-import re
-import stat
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from nst_core.errors import UserError
 from nst_core.storage.files import StorageError, remove, write_atomic
 from nst_core.storage.held_files import abandoned_parts, sweep_parts
 from nst_core.storage.local import make_private, mark_used, on_disk
 from nst_core.storage.locks import flock
 from nst_core.storage.places import Place, redacted
+from tasks.store.cached_files import CachedFile, CacheError, cached_files, remove_files
 from tasks.store.file_reference import ForeignRecordError, RecordError
 from tasks.store.output_folder import INTERNAL, own_cache
 from tasks.store.records import (
@@ -33,29 +29,6 @@ logger = logging.getLogger("nst_batch.style_cache")
 
 BEING_WRITTEN_SECONDS = 3600
 """How long targets without a record stay, since a run may be about to write the record."""
-
-TARGETS = re.compile(r"([0-9a-f]{64})\.safetensors")
-"""The only names that are listed and pruned; any other file in the folder is left alone."""
-
-
-class CacheError(UserError):
-    """A cache that cannot be listed or pruned; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class CachedTargets:
-    """A file of style targets, as it was when the folder was read.
-
-    Attributes:
-        key: the style's key.
-        size: in bytes.
-        last_used: seconds since 1970.
-    """
-
-    path: Path
-    key: str
-    size: int
-    last_used: float
 
 
 @dataclass(frozen=True)
@@ -100,9 +73,18 @@ class StyleCache:
         """The folder of the style targets themselves."""
         return self.root / "styles" / "targets"
 
+    @property
+    def scores(self) -> Place:
+        """The folder of what the scores need of styles."""
+        return self.root / "styles" / "scores"
+
     def targets(self, key: str) -> Place:
         """Return the place of a style's targets."""
         return self.files / f"{key}.safetensors"
+
+    def statistics(self, key: str) -> Place:
+        """Return the place of what scores need of a style; see `kept_statistics`."""
+        return self.scores / f"{key}.safetensors"
 
     @property
     def locks(self) -> Path:
@@ -140,7 +122,7 @@ class StyleCache:
         """
         if root := on_disk(self.root):
             styles = root / "styles"
-            make_private(root, styles, styles / "targets", styles / "records")
+            make_private(root, styles, styles / "targets", styles / "records", styles / "scores")
         else:
             write_atomic(self.root / INTERNAL / "writable", b"")
 
@@ -193,7 +175,8 @@ class StyleCache:
         remove_failures(self.records)
 
     def _folders(self) -> list[Path]:
-        return [folder for place in (self.files, self.records) if (folder := on_disk(place))]
+        places = (self.files, self.records, self.scores)
+        return [folder for place in places if (folder := on_disk(place))]
 
     @property
     def in_use(self) -> StylesInUse:
@@ -201,7 +184,7 @@ class StyleCache:
         root = on_disk(self.root)
         return StylesInUse(root / "styles" / "in-use" if root else None)
 
-    def cached(self) -> list[CachedTargets]:
+    def cached(self) -> list[CachedFile]:
         """Return the cached targets, sorted by key.
 
         Raises:
@@ -214,15 +197,17 @@ class StyleCache:
                 "storage service offers, such as a lifecycle rule; runs compute missing targets "
                 "again"
             )
-        try:
-            return sorted(_targets_in(folder), key=lambda targets: targets.key)
-        except OSError as error:
-            raise CacheError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        return cached_files(folder)
+
+    def _cached_scores(self) -> list[CachedFile]:
+        folder = on_disk(self.scores)
+        return cached_files(folder) if folder else []
 
     def prune(self, older_than_seconds: float, *, dry_run: bool) -> Pruned:
         """Remove damaged targets, those unused for that long, and what killed runs left.
 
-        Targets that runs need now stay, and so does every file that no run has written.
+        Targets that runs need now stay, and so does every file that no run has written. What scores
+        need of styles goes by its own use, and a run computes it again in half a second.
 
         Raises:
             CacheError: the cache is not on this machine, or cannot be read or changed.
@@ -230,6 +215,7 @@ class StyleCache:
         """
         limit = time.time() - older_than_seconds
         doomed = [targets for targets in self.cached() if self._is_doomed(targets, limit)]
+        scores = [kept for kept in self._cached_scores() if kept.last_used < limit]
         parts = abandoned_parts(self._folders())
         in_use = self.in_use.keys()
         removed = [
@@ -238,21 +224,22 @@ class StyleCache:
             if targets.key not in in_use and (dry_run or self._remove(targets))
         ]
         if not dry_run:
+            remove_files(scores)
             self.sweep()
             self.in_use.remove_stale()
         return Pruned(
-            paths=(*(targets.path for targets in removed), *parts),
-            size=sum(targets.size for targets in removed),
+            paths=(*(kept.path for kept in (*removed, *scores)), *parts),
+            size=sum(kept.size for kept in (*removed, *scores)),
             in_use=len(doomed) - len(removed),
         )
 
-    def _is_doomed(self, targets: CachedTargets, limit: float) -> bool:
+    def _is_doomed(self, targets: CachedFile, limit: float) -> bool:
         if not (self.records / targets.key).exists():
             # Targets that a killed run left are removed once they are old enough.
             return targets.last_used < time.time() - BEING_WRITTEN_SECONDS
         return targets.last_used < limit or self.find(targets.key) is None
 
-    def _remove(self, targets: CachedTargets) -> bool:
+    def _remove(self, targets: CachedFile) -> bool:
         """Remove targets and their record, unless a run is computing them at this moment.
 
         Raises:
@@ -271,14 +258,3 @@ class StyleCache:
         except OSError as error:
             raise CacheError(f"{error.filename}: cannot be removed: {error.strerror}") from error
         return True
-
-
-def _targets_in(folder: Path) -> Iterator[CachedTargets]:
-    """Yield the targets in a folder; runs and other prunes may add and remove some meanwhile."""
-    with suppress(FileNotFoundError):
-        for path in [*folder.iterdir()]:
-            named = TARGETS.fullmatch(path.name)
-            with suppress(FileNotFoundError):
-                facts = path.lstat()
-                if named and stat.S_ISREG(facts.st_mode):
-                    yield CachedTargets(path, named[1], facts.st_size, facts.st_mtime)

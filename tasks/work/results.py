@@ -25,6 +25,8 @@ from tasks.store.output_folder import OutputFolder
 from tasks.store.output_names import format_of
 from tasks.store.provenance import KEYWORD, Provenance, StyleSource
 from tasks.store.records import PictureRecord
+from tasks.store.style_cache import StyleCache
+from tasks.work.scores import scores_of
 
 if TYPE_CHECKING:
     from nst_core.transfer.stylize import Outcome
@@ -40,12 +42,16 @@ def write_results(
     outcome: "Outcome",
     curve: list[Point],
     output: OutputFolder,
+    cache: StyleCache,
     *,
     device: str,
     seconds: float,
     degraded: str = "",
 ) -> PictureRecord:
-    """Write the picture, its curve and the page's pictures of it; return the picture's record."""
+    """Write the picture, its curve and the page's pictures of it; return the picture's record.
+
+    The record has the scores of the picture, for which `cache` has what they need of styles.
+    """
     from nst_core.devices import peak_memory_mb
 
     facts = {**_facts(job, outcome), "degraded": degraded}
@@ -56,6 +62,8 @@ def write_results(
     _write_page_pictures(job, content, from_levels(outcome.pixels), file, output)
     # No record may survive a power failure that its files do not survive.
     make_durable(file.path, curve_file.path)
+    made = (outcome.pixels.shape[0], outcome.pixels.shape[1])
+    scores, unjudged = scores_of(job, content, contents.rgb, made, cache)
     return PictureRecord(
         key=job.key,
         file=file,
@@ -66,7 +74,8 @@ def write_results(
         seconds=seconds,
         device=device,
         peak_memory_mb=round(peak_memory_mb(device), 1),
-        warnings=_warnings(job, outcome, degraded),
+        warnings=_warnings(job, outcome, degraded, unjudged),
+        scores=scores,
         **facts,
     )
 
@@ -106,11 +115,18 @@ def _write_page_pictures(
         keep_content(output, file.sha256, pixels)
 
 
-def _warnings(job: Job, outcome: "Outcome", degraded: str) -> tuple[str, ...]:
+def _warnings(
+    job: Job, outcome: "Outcome", degraded: str, unjudged: tuple[str, ...]
+) -> tuple[str, ...]:
     """Return what is odd about the row although it is done."""
     ends = [f"degraded for lack of memory: {degraded}"] if degraded else []
-    of_losses = warnings_of_losses(outcome, job.settings)
-    warnings = (*job.warnings, *of_losses, *_warnings_of_end(outcome), *ends)
+    warnings = (
+        *job.warnings,
+        *warnings_of_losses(outcome, job.settings),
+        *_warnings_of_end(outcome),
+        *ends,
+        *unjudged,
+    )
     return tuple(warning[:LONGEST_WARNING] for warning in warnings)
 
 

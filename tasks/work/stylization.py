@@ -29,6 +29,7 @@ from tasks.store.output_folder import INTERRUPTED, OutputFolder
 from tasks.store.output_names import format_of
 from tasks.store.provenance import ROW_KEYWORD
 from tasks.store.records import PictureRecord
+from tasks.store.style_cache import StyleCache
 from tasks.work.frames import frame_before
 from tasks.work.isolation import isolated
 from tasks.work.ladder import Rung, within_memory
@@ -56,6 +57,7 @@ class _Row:
     job: Job
     targets: "StyleTargets"
     output: OutputFolder
+    cache: StyleCache
     device: str
     options: RowOptions
 
@@ -64,6 +66,7 @@ def stylize_job(
     job: Job,
     targets: "StyleTargets",
     output: OutputFolder,
+    cache: StyleCache,
     device: str,
     options: RowOptions,
     on_progress: OnProgress,
@@ -74,6 +77,7 @@ def stylize_job(
         job: the job of the row.
         targets: those of its styles.
         output: the batch's output folder.
+        cache: where what the scores need of styles is kept.
         device: the device that this runs on.
         options: how the row runs.
         on_progress: called in this process, wherever the row runs.
@@ -84,7 +88,7 @@ def stylize_job(
         NotEnoughMemoryError: the row needs more memory than there is.
         ProcessEndedError: the process of the device ended, and no signal ended it.
     """
-    row = _Row(job, targets, output, device, options)
+    row = _Row(job, targets, output, cache, device, options)
 
     def on_rung(rung: Rung) -> PictureRecord:
         if not options.isolate:
@@ -101,7 +105,7 @@ def _on_rung(row: _Row, rung: Rung, on_progress: OnProgress) -> PictureRecord:
     run, outcome = _optimized(row, rung, content, on_progress)
     seconds = run.seconds_before + time.perf_counter() - started
     return write_results(
-        *(job, content, outcome, run.curve, row.output),
+        *(job, content, outcome, run.curve, row.output, row.cache),
         device=row.device,
         seconds=seconds,
         degraded=rung.degraded(job),

@@ -700,6 +700,79 @@ def test_what_varies_is_on_the_card_and_filters_and_sorts(
     assert len(lines(odd)) == ROWS, "what the page does not know is left out"
 
 
+SCORES = {
+    2: (0.9, 0.5),
+    3: (1.1, 0.02),
+    4: (0.2, 0.6),
+    5: (0.95, 0.4),
+    6: (None, None),
+    7: (1, -0.1),
+}
+"""Style and content scores by line."""
+
+
+def write_scored(folder: Path) -> Path:
+    """Write a page of rows with scores, and of one without."""
+    write_jpeg(folder / "a.jpg", BLUE)
+    rows = [
+        row(
+            line=line,
+            output=f"{line}.png",
+            result=Shown(f"{line}.png", "a.jpg", "a.jpg"),
+            style_score=style,
+            content_score=content,
+        )
+        for line, (style, content) in SCORES.items()
+    ]
+    path = folder / "gallery.html"
+    path.write_text(render(Page("night.csv", datetime(2026, 11, 24, tzinfo=UTC), tuple(rows))))
+    return path
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_lowest_scores_can_be_looked_at_first(
+    tmp_path: Path, opened: Opener, width: int
+) -> None:
+    path = write_scored(tmp_path)
+    page = opened(path, width=width).page
+    field(page, "Order").select_option("look at these first")
+    # Each is the lowest of six by one of the scores; then the second lowest, and so on.
+    assert lines(page) == [4, 7, 2, 3, 5, 6]
+    page.reload()
+    assert lines(page) == [4, 7, 2, 3, 5, 6], "the URL says so"
+    field(page, "Order").select_option("highest content score first")
+    assert lines(page) == [4, 2, 5, 3, 7, 6]
+    field(page, "Order").select_option("lowest style score first")
+    assert lines(page) == [4, 2, 5, 7, 3, 6]
+    page.locator("#line-7 a.result").click()
+    assert (
+        "style score 1.00 · content score \N{MINUS SIGN}0.10"
+        in page.locator(".viewer .facts").inner_text()
+    )
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_scores_are_explained_and_fit_on_small_cards(
+    tmp_path: Path, opened: Opener, width: int
+) -> None:
+    page = opened(write_scored(tmp_path), "#cards=small", width=width).page
+    summary = page.get_by_text("What the two scores mean")
+    assert not page.get_by_text("How much of the style a picture has taken on").is_visible()
+    summary.focus()
+    page.keyboard.press("Enter")
+    assert page.get_by_text("How much of the style a picture has taken on").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    tops = page.locator("#line-4 .scores div").evaluate_all(
+        "parts => parts.map((part) => part.getBoundingClientRect().top)"
+    )
+    assert tops[0] == tops[1], "both are on one line"
+    assert page.locator("#line-4 .scores dt").all_text_contents() == [
+        "style score",
+        "content score",
+    ]
+    assert page.locator("#line-6 .scores").count() == 0
+
+
 def grid(page: BrowserPage) -> list[list[tuple[float, float]]]:
     """Return top and bottom of the cards in each row of the grid, as far as the screen reaches."""
     boxes = page.locator(".row:not([hidden])").evaluate_all(

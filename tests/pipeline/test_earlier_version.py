@@ -74,6 +74,7 @@ def test_every_row_is_cached_and_no_file_changes(finished: Path, computed: list[
     assert len(before) == 5 + 5 + 8 + 3
     left = sorted(path.name for path in (finished / "night" / ".nst-batch" / "rows").iterdir())
     assert left == records
+    assert table[["style_score", "content_score"]].isna().all(axis=None)
     same: list[Any] = ["line", "picture", "same_as", "seed", "steps", "total_loss", "style_loss"]
     pd.testing.assert_frame_equal(table[same], old_table[same])
 
@@ -84,6 +85,7 @@ def test_old_style_targets_are_used_for_new_rows(finished: Path, computed: list[
     table = run(finished).set_index("line")
     assert table["status"].tolist() == ["cached"] * 5 + ["done"]
     assert computed == ["row"]
+    assert table["content_score"].notna().tolist() == [False] * 5 + [True]
 
 
 def make_newer(records: Path) -> dict[str, bytes]:

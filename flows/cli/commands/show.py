@@ -1,7 +1,7 @@
 """`nst-batch show`: how pictures were made, and a manifest that reproduces them."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
         return refuse(terminal, ProvenanceError(unreadable(error)))
     if terminal.is_rich:
         for one in described:
-            _show_facts(terminal, one.picture, one.provenance)
+            scores = rebuilder.scores(one.picture, one.provenance)
+            _show_facts(terminal, one.picture, one.provenance, scores)
         terminal.say(_manifest(rows))
     elif not terminal.as_json:
         # A manifest is UTF-8, whatever the locale is.
@@ -49,7 +50,10 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
     for one, row in zip(described, rows, strict=True):
         for what in row.lost:
             terminal.fail(f"{redacted(one.picture)}: {what}")
-    terminal.result([_result(*pair) for pair in zip(described, rows, strict=True)])
+    if terminal.as_json:
+        scores_of_each = [rebuilder.scores(one.picture, one.provenance) for one in described]
+        results = zip(described, rows, scores_of_each, strict=True)
+        terminal.result([_result(*each) for each in results])
     return ROWS_FAILED if any(row.lost for row in rows) else SUCCESS
 
 
@@ -65,8 +69,11 @@ def _manifest(rows: Sequence[Rebuilt]) -> str:
     return to_csv([columns, *([row.cells.get(column, "") for column in columns] for row in rows)])
 
 
-def _show_facts(terminal: Terminal, picture: Place, found: Provenance) -> None:
+def _show_facts(
+    terminal: Terminal, picture: Place, found: Provenance, scores: Mapping[str, float | None]
+) -> None:
     named = {name: getattr(found, name) for name in (*SHOWN, *(FRAME if found.sequence else ()))}
+    named |= scores
     # A loss that the picture does not have is not shown.
     # What was done takes the place of a setting of the same name.
     values = named | {
@@ -89,10 +96,13 @@ def _rebuilt(rebuilder: Rebuilder, one: Described) -> Rebuilt:
     return Rebuilt(cells, (*row.lost, *one.lost))
 
 
-def _result(described: Described, row: Rebuilt) -> dict[str, Any]:
+def _result(
+    described: Described, row: Rebuilt, scores: Mapping[str, float | None]
+) -> dict[str, Any]:
     return {
         "picture": str(described.picture),
         "provenance": described.provenance.model_dump(),
+        "scores": dict(scores),
         "row": row.cells,
         "lost": row.lost,
     }

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from tasks.store.curves import thinned
 
 CURVE_WIDTH, CURVE_HEIGHT = 120, 32
+MINUS = "\N{MINUS SIGN}"
 MOST_CURVE_POINTS = 40
 """The most points of an octave; more than there are pixels would only make the page longer."""
 
@@ -50,7 +51,7 @@ def loss_text(loss: float | None) -> str:
 def share_text(share: Any) -> str:
     """Return a share such as `+12%`, with a true minus sign."""
     digits = 0 if abs(share) >= 0.1 else 1
-    return f"{share:+.{digits}%}".replace("-", "\N{MINUS SIGN}")
+    return f"{share:+.{digits}%}".replace("-", MINUS)
 
 
 def breakable(name: str) -> Markup:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
@@ -17,39 +17,25 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nst_core.transfer.losses.terms import LOSS_TERMS
+from tasks.report.attention import places_from_worst, score_text
 from tasks.report.durations import duration, measured_duration
 from tasks.report.gallery.drawn import (
     CURVE_HEIGHT,
     CURVE_WIDTH,
+    MINUS,
     breakable,
     curve_lines,
     loss_text,
     share_text,
 )
 from tasks.report.gallery.in_full import BatchInFull, InFull
+from tasks.report.gallery.orders import orders
 from tasks.report.shown_terms import MAIN_TERMS, label_of
 from tasks.report.table_row import CHANGES, Change
 from tasks.report.varied import Value, VariedSetting, what_varies
 from tasks.store.statuses import STATUSES, UNDONE, Status
 
 SHOWN_CHANGES = [change for change in CHANGES if change not in ("", "same")]
-
-SORTS = {
-    "listed": "unfinished first",
-    "line": "line",
-    "loss-down": "highest loss first",
-    "loss-up": "lowest loss first",
-    "seconds-down": "slowest first",
-    "seconds-up": "quickest first",
-    "moved-down": "largest change of loss first",
-}
-"""The orders of rows on every page, by their names in the page's URL.
-
-`list.js` reads the values by which it sorts from attributes of these names.
-"""
-
-SORT_BY_COST = {"cost-down": "slowest in full first"}
-"""The additional order on the page of a preview."""
 
 SCRIPTS = ("choice.js", "lists.js", "view.js", "list.js", "viewer.js")
 """The parts of the page's script in their order; the first three are pure functions."""
@@ -91,6 +77,7 @@ class GalleryRow:
         result: None if there is no picture; for an `interrupted` row, the best picture so far.
         width, height: the size of the result, in pixels.
         term_losses: the loss terms before their weights, by name.
+        style_score, content_score: as docs/scores.md explains them.
         previous_loss: the total loss in the previous run.
         change: the change since the previous run; empty if there is nothing to compare with.
         warnings: what is odd about the row although it is done; usually empty.
@@ -120,6 +107,8 @@ class GalleryRow:
     warnings: str = ""
     degraded: str = ""
     loss_note: str = ""
+    style_score: float | None = None
+    content_score: float | None = None
     curve: tuple[tuple[float, ...], ...] = ()
     curve_file: str = ""
     styles: tuple[Shown, ...] = ()
@@ -175,8 +164,14 @@ class Page:
     @property
     def sorts(self) -> dict[str, str]:
         """The orders of rows, by their names in the page's URL, with what they are called."""
-        by_cost = SORT_BY_COST if self.preview else {}
-        return {**SORTS, **by_cost, **dict(pair for each in self.varied for pair in _sorts(each))}
+        return orders(self.varied, has_scores=bool(self.looks), is_preview=bool(self.preview))
+
+    @property
+    def looks(self) -> dict[int, float]:
+        """The place of each row that has scores in the order in which to look at them, by line."""
+        places = places_from_worst([(row.style_score, row.content_score) for row in self.rows])
+        pairs = zip(self.rows, places, strict=True)
+        return {row.line: place for row, place in pairs if place is not None}
 
     @property
     def rows_to_show(self) -> list[GalleryRow]:
@@ -229,6 +224,7 @@ def render(page: Page) -> str:
         "duration": measured_duration,
         "estimate": duration,
         "share": share_text,
+        "score": lambda score: score_text(score).replace("-", MINUS),
     }
     return environment.get_template("gallery.html.jinja").render(
         page=page,
@@ -238,6 +234,7 @@ def render(page: Page) -> str:
         varied=page.varied,
         places_of=_places_of,
         sorts=page.sorts,
+        looks=page.looks,
         undone=UNDONE,
         main_terms=MAIN_TERMS,
         other_terms=[term for term in LOSS_TERMS if term not in MAIN_TERMS],
@@ -245,13 +242,6 @@ def render(page: Page) -> str:
         curve_lines=curve_lines,
         curve_box=f"0 0 {CURVE_WIDTH} {CURVE_HEIGHT}",
     )
-
-
-def _sorts(varied: VariedSetting) -> Iterator[tuple[str, str]]:
-    """Yield the orders of rows by a setting: their names in the page's URL, and for people."""
-    numbers = {"up": "lowest first", "down": "highest first"}
-    for way, text in (numbers if varied.is_number else {"up": "in order"}).items():
-        yield f"setting.{varied.name}-{way}", f"{varied.label}, {text}"
 
 
 def _places_of(settings: Mapping[str, Value], those: Iterable[VariedSetting]) -> str:

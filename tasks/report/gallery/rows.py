@@ -134,6 +134,8 @@ def _gallery_row(
         warnings=row.warnings,
         degraded=row.degraded,
         loss_note=OF_CONTENT_COLORS if row.color == "content" else "",
+        style_score=row.style_score,
+        content_score=row.content_score,
         curve=curve,
         curve_file=quote(row.curve or ""),
     )

@@ -31,9 +31,10 @@ DONE = {
     "steps": 60,
     "seconds": 2.25,
 }
+SCORES = {"style_score": 0.915, "content_score": -0.004}
 MIXED = Table(
     (
-        row(2, "done", picture="pictures/2.png", **DONE),
+        row(2, "done", picture="pictures/2.png", **SCORES, **DONE),
         row(3, "done", picture="pictures/3.png", same_as=2, **DONE),
         row(4, "failed", content="../photos/a.png", style="s.png", error="MemoryError: no room"),
         row(5, "invalid", content="b.png", style="s.png", error="line 5, column size: found 'x'"),
@@ -46,12 +47,15 @@ def test_a_pipe_gets_the_rows_that_are_not_done_first_and_all_of_them(
 ) -> None:
     show_rows(Terminal(), MIXED)
     header, *lines = (line.split("\t") for line in capsys.readouterr().out.splitlines())
-    assert header == ["line", "status", "picture", "loss", "content", "style", "steps", "seconds"]
+    assert header == [
+        *("line", "status", "picture", "loss", "content", "style", "steps", "seconds"),
+        *("style score", "content score"),
+    ]
     assert lines == [
-        ["4", "failed", "a.png x s.png", *[""] * 5],
-        ["5", "invalid", "b.png x s.png", *[""] * 5],
-        ["2", "done", "pictures/2.png", "0.1235", "1.5", "0.1", "60", "2.2"],
-        ["3", "done", "pictures/3.png", "0.1235", "1.5", "0.1", "60", "2.2"],
+        ["4", "failed", "a.png x s.png", *[""] * 7],
+        ["5", "invalid", "b.png x s.png", *[""] * 7],
+        ["2", "done", "pictures/2.png", "0.1235", "1.5", "0.1", "60", "2.2", "0.92", "0.00"],
+        ["3", "done", "pictures/3.png", "0.1235", "1.5", "0.1", "60", "2.2", "", ""],
     ]
     many = [row(line, "cached") for line in range(SHOWN_ROWS + 5)]
     wrong = [row(line, "failed") for line in range(100, 100 + SHOWN_ROWS + 1)]
@@ -120,6 +124,18 @@ def test_settings_that_nobody_chose_have_no_column() -> None:
     assert [*rows_for_people(rows, Table((*rows,)), 80)[0]] == [
         *("line", "photograph", "style", "color", "status", "time")
     ]
+
+
+def test_a_wide_terminal_shows_scores_if_there_are_any() -> None:
+    plain, scored = row(2, "done", **DONE), row(3, "done", **SCORES, **DONE)
+    table = Table((plain, scored))
+    wide = rows_for_people(table.rows, table, 100)
+    assert wide[1]["style score"] == "0.92"
+    assert wide[1]["content score"] == "0.00"
+    assert wide[0]["style score"] == ""
+    assert [*wide[1]][-4:] == ["style score", "content score", "status", "time"]
+    assert not {"style score", "content score"} & {*rows_for_people(table.rows, table, 99)[1]}
+    assert "style score" not in rows_for_people([plain], Table((plain,)), 200)[0]
 
 
 def test_the_best_pictures_so_far_are_named(capsys: pytest.CaptureFixture[str]) -> None:

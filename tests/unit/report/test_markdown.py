@@ -97,6 +97,18 @@ def test_cache_hits_slowest_rows_and_highest_losses_are_shown() -> None:
     assert [line.split(" | ")[2] for line in highest.splitlines()[4:6]] == ["1", "0.5"]
 
 
+def test_the_rows_with_the_lowest_scores_are_named_first() -> None:
+    rows = [{"style_score": 0.9 + 0.001 * number, "content_score": 0.5} for number in range(10)]
+    rows += [{"style_score": 0.95, "content_score": 0.1}, {"style_score": None}]
+    part = markdown_report(report_of(table(*rows))).partition("## Look at these first")[2]
+    lines = [line for line in part.partition("\n## ")[0].splitlines() if line.startswith("|")]
+    assert lines[0] == "| line | picture | style score | content score |"
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| 2", "| 12", "| 3", "| 4", "| 5"]
+    assert lines[3] == "| 12 | 12.png | 0.95 | 0.10 |"
+    assert "The style score is 0 if" in part
+    assert "Look at these first" not in markdown_report(report_of(table({})))
+
+
 def test_changes_since_the_run_before_are_shown() -> None:
     rows = table(
         {"change": "new"},

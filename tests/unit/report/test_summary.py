@@ -108,6 +108,7 @@ FINISHED = Path(__file__).parents[2] / "fixtures" / "finished-0.1.0.zip"
 COLUMNS = {
     "line": "int64",
     **dict.fromkeys(["status", "picture", "content", "style"], "str"),
+    **dict.fromkeys(["style_score", "content_score"], "float64"),
     **dict.fromkeys(["total_loss", "content_loss", "style_loss", "tv_loss"], "float64"),
     **dict.fromkeys(["start_loss", "relative_loss_relu1_1", "relative_loss_relu2_1"], "float64"),
     **dict.fromkeys(["steps", "evaluations"], "Int64"),

@@ -19,6 +19,7 @@ from nst_core.storage.files import (
 )
 from nst_core.storage.places import place
 from tasks.store.file_reference import FileReference, RecordError
+from tasks.store.kept_statistics import kept_statistics
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import remove_failures
 from tasks.store.style_cache import StyleCache
@@ -234,6 +235,14 @@ def test_a_storage_that_does_not_answer_is_not_a_missing_record(
         StyleCache(bucket).find("key")
     monkeypatch.undo()
     assert StyleCache(bucket).find("key") is None
+
+
+def test_a_storage_that_does_not_answer_costs_scores_only_time(
+    bucket: UPath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_reads(monkeypatch, bucket, 9, RuntimeError("down"))
+    assert kept_statistics(StyleCache(bucket), "a" * 64) is None
+    assert "is not used, and computed again" in caplog.text
 
 
 def test_leftovers_that_cannot_be_removed_are_reported_and_kept(

@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from upath import UPath
 
+from nst_core.scoring.style import StyleStatistics
 from nst_core.storage import files
 from nst_core.storage.files import (
     exists,
@@ -24,10 +26,12 @@ from nst_core.storage.files import (
 )
 from nst_core.storage.places import Place
 from nst_core.storage.schemes import SCHEMES, Scheme
+from tasks.store.cached_files import CacheError
 from tasks.store.file_reference import FileReference
+from tasks.store.kept_statistics import keep_statistics, kept_statistics
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
-from tasks.store.style_cache import CacheError, StyleCache
+from tasks.store.style_cache import StyleCache
 from tests.finished_rows import finish, place_rows
 from tests.memory_storage import MemoryStorage
 
@@ -129,6 +133,18 @@ def test_style_targets_are_kept_and_found_in_any_storage(folder: Place) -> None:
         use(key)
     write_atomic(cache.targets(key), b"u")
     assert cache.find(key) is None
+
+
+def test_what_scores_need_of_styles_is_kept_in_any_storage(folder: Place) -> None:
+    cache, key = StyleCache(folder), "a" * 64
+    cache.make()
+    assert kept_statistics(cache, key) is None
+    pixels = np.random.default_rng(1).uniform(size=(40, 40, 3)).astype(np.float32)
+    statistics = StyleStatistics.of(pixels, 2)
+    keep_statistics(cache, key, statistics)
+    found = kept_statistics(cache, key)
+    assert found is not None
+    assert found.to_bytes() == statistics.to_bytes()
 
 
 def test_only_caches_on_a_disk_are_pruned(folder: Place) -> None:

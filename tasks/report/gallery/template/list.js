@@ -25,6 +25,9 @@ const rows = Array.from(list.children, (element, place) => {
     seconds: numberOf(element.dataset.seconds),
     moved: numberOf(element.dataset.moved),
     cost: numberOf(element.dataset.cost),
+    look: numberOf(element.dataset.look),
+    "style-score": numberOf(element.dataset.styleScore),
+    "content-score": numberOf(element.dataset.contentScore),
     text: element.querySelector(".words").textContent.toLowerCase(),
     settings: {},
   };
