@@ -222,9 +222,15 @@ class TableWritten:
 
 @dataclass(frozen=True)
 class GalleryWritten:
-    """The page was written; `page` is its place."""
+    """The page was written.
+
+    Attributes:
+        page: its place.
+        cost: of previews, what the whole batch would take, for people; else empty.
+    """
 
     page: str
+    cost: str = ""
 
     def __str__(self) -> str:
         return f"the gallery is written: {self.page}"

@@ -27,6 +27,7 @@ from nst_core.devices.troubles import (
     system_troubles,
     written,
 )
+from nst_core.extras import command_for
 from nst_core.storage.locks import LockError, flock, holder_of
 
 QUESTION = """
@@ -103,8 +104,8 @@ def _devices(facts: TensorFlowFacts, gpus: int) -> Finding:
         return Finding("devices", "ok", names)
     if gpus and "CUDA_VISIBLE_DEVICES" not in os.environ:
         found = f"{names}; rows run on the CPU, although the driver reports {_count(gpus)}"
-        return Finding("devices", "warning", found, "pip install 'nst-batch[gpu]'")
-    advice = "with an NVIDIA GPU: pip install 'nst-batch[gpu]'"
+        return Finding("devices", "warning", found, command_for("gpu"))
+    advice = f"with an NVIDIA GPU: {command_for('gpu')}"
     return Finding("devices", "ok", f"{names}; rows run on the CPU", advice)
 
 

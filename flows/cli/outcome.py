@@ -52,6 +52,7 @@ class Outcome(NamedTuple):
         server: the embedded server, if there is one.
         is_over: whether the flow ended; a stop does not wait for a server that is gone.
         replaced: how many rows replaced a picture that was made with other settings or pictures.
+        cost: of previews, what the whole batch would take, for people; else empty.
     """
 
     state: Any
@@ -60,6 +61,7 @@ class Outcome(NamedTuple):
     server: EmbeddedServer | None = None
     is_over: bool = True
     replaced: int = 0
+    cost: str = ""
 
     @property
     def is_known_to_prefect(self) -> bool:
@@ -151,6 +153,8 @@ def _show_result(terminal: Terminal, table: Table, outcome: Outcome, output: Out
 
 
 def _show_places(terminal: Terminal, outcome: Outcome, output: OutputFolder) -> None:
+    if outcome.cost:
+        terminal.say(outcome.cost)
     if outcome.gallery:
         terminal.say(f"gallery:  {output.gallery}")
     terminal.say(f"pictures: {output.root / 'pictures'}")

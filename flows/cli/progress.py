@@ -45,6 +45,7 @@ class LiveProgress:
         rows_are_known: whether it is known which rows are to be run.
         table_written: whether the table, and every picture that there will be, is written.
         gallery: where the page is; empty until it is written.
+        cost: of previews, what the whole batch would take; empty until the page is written.
         replaced: how many rows replace a picture that was made with other settings or pictures.
     """
 
@@ -55,7 +56,7 @@ class LiveProgress:
         self.downloads: set[str] = set()
         self.rows_are_known = False
         self.table_written = False
-        self.gallery = ""
+        self.gallery = self.cost = ""
         self.replaced = 0
         self.is_stopping = False
         self._said_left_at = time.monotonic()
@@ -91,7 +92,7 @@ class LiveProgress:
                 self.display.enter("making the gallery", None)
                 self._say("the table is written; making the gallery ...")
             case GalleryWritten():
-                self.gallery = event.page
+                self.gallery, self.cost = event.page, event.cost
                 self.display.enter("reporting to Prefect", None)
             case _:
                 assert_never(event)

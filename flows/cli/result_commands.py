@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from flows.cli.options import (
     FOLDER,
     FileOption,
+    Flag,
     FolderOption,
     Fps,
     Json,
@@ -87,6 +88,13 @@ def show(
             "may be repeated",
         ),
     ] = (),
+    everything: Annotated[
+        bool,
+        Flag,
+        Parameter(
+            name="--all", help="show all settings and figures, and not only what is not as usual"
+        ),
+    ] = False,
     json: Json = False,
 ) -> int:
     """Show how pictures were made, and print a manifest that reproduces them.
@@ -102,4 +110,5 @@ def show(
     """
     from flows.cli.commands.show import show as show_provenance
 
-    return show_provenance(Terminal(as_json=json), (picture, *more), look_in)
+    terminal = Terminal(as_json=json)
+    return show_provenance(terminal, (picture, *more), look_in, everything=everything)

@@ -62,6 +62,10 @@ class Terminal:
             shown = in_lines(shown, self.console)
         self.console.print(Text(shown, style=style))
 
+    def verbatim(self, text: str) -> None:
+        """Print text whose lines must stay as they are, such as that of a file."""
+        self.console.print(Text(printable(text)), end="")
+
     def fail(self, text: str) -> None:
         """Print an error that the user can fix, on standard error."""
         shown = self._shown(text)

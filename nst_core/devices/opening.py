@@ -4,6 +4,7 @@ from functools import cache
 
 from nst_core.devices.numbering import number_by_bus
 from nst_core.devices.requested import ANY_GPU, DeviceError, parse_devices, written_plainly
+from nst_core.extras import command_for
 
 
 def open_devices(text: str) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ def open_devices(text: str) -> tuple[str, ...]:
         raise DeviceError(
             f"devices: {', '.join(missing)} requested, but TensorFlow sees only "
             f"{', '.join(name.lower() for name in there)}; `nst-batch doctor` shows details; a GPU "
-            "needs NVIDIA's driver and pip install 'nst-batch[gpu]'"
+            f"needs NVIDIA's driver, and {command_for('gpu')}"
         )
     return wanted or gpus or ("CPU:0",)
 

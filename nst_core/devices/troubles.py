@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from nst_core.devices.nvml import Gpu
+from nst_core.extras import command_for
 
 Version = tuple[int, ...]
 
@@ -177,7 +178,7 @@ def system_troubles(system: str, release: str, build: TensorFlowBuild, gpus: int
     if gpus and not build.has_cuda:
         # On ARM, this is the only build: https://www.tensorflow.org/install/pip
         found = "there are GPUs, but the installed TensorFlow was built without CUDA"
-        advice = "install 'nst-batch[gpu]' on x86-64 Linux; elsewhere, rows run on the CPU"
+        advice = f"on x86-64 Linux: {command_for('gpu')}; elsewhere, rows run on the CPU"
         troubles.append(Trouble("TensorFlow", found, advice))
     return troubles
 

@@ -5,12 +5,14 @@ from typing import cast
 
 from PIL import ImageFile
 
+from nst_core.extras import command_for
+
 SUFFIXES = (".heic", ".heics", ".heif", ".heifs", ".hif")
 """The suffixes of HEIC pictures."""
 
 LIBRARY = "pillow_heif"
 
-NEEDED = "pip install 'nst-batch[heic]'"
+NEEDED = command_for("heic")
 """The command that installs the library."""
 
 _CODED = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))

@@ -19,6 +19,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from upath import UPath
 
 from nst_core.errors import UserError
+from nst_core.extras import command_for
 from nst_core.storage.schemes import SCHEMES, is_read_only
 
 Place = Path | UPath
@@ -136,10 +137,10 @@ def _check_library(scheme: str, text: str) -> None:
     # Without the library that registers it, a scheme is an unknown value.
     except (ImportError, ValueError) as error:
         needed = SCHEMES[scheme].extra
-        package = f"nst-batch[{needed}]" if needed else "aiohttp"
+        command = command_for(needed) if needed else "pip install aiohttp"
         raise PlaceError(
             f"{redacted(text)}: {scheme}:// needs a library that is not installed; "
-            f"install it: pip install '{package}'"
+            f"install it: {command}"
         ) from error
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from nst_core.devices import ANY_GPU, AUTO, CPU
 from nst_core.errors import UserError
+from nst_core.extras import command_for
 
 RunnerName = Literal["local", "ray", "dask"]
 LOCAL: RunnerName = "local"
@@ -46,8 +47,7 @@ def check_runner(runner: RunnerName, address: str | None, devices: str) -> None:
         return
     if find_spec(f"prefect_{runner}") is None:
         raise RunnerError(
-            f"--runner {runner}: prefect-{runner} is not installed: pip install "
-            f"'nst-batch[{runner}]'"
+            f"--runner {runner}: prefect-{runner} is not installed: {command_for(runner)}"
         )
     from prefect.settings import get_current_settings
 

@@ -86,7 +86,7 @@ def write_report(
     try:
         remove_finished(results, examined.jobs, output)
         report = write_gallery(report, examined, results, in_full)
-        emit(GalleryWritten(str(output.gallery)))
+        emit(GalleryWritten(str(output.gallery), in_full.cost if in_full else ""))
     except Exception as error:
         logger.warning("the gallery is not up to date: %s: %s", type(error).__name__, error)
         logger.debug("why the gallery is not up to date", exc_info=True)

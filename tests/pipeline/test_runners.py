@@ -30,7 +30,7 @@ def test_an_address_needs_a_cluster() -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_choice, "find_spec", lambda _: None)
-    with pytest.raises(RunnerError, match=r"pip install 'nst-batch\[ray\]'"):
+    with pytest.raises(RunnerError, match=r"pip install '.\[ray\]' in"):
         check_runner("ray", None, "auto")
     check_runner("local", None, "auto")
 

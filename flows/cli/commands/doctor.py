@@ -39,12 +39,15 @@ def doctor(terminal: Terminal, cache: StyleCache, output: OutputFolder | None = 
     around = surroundings(cache, output)
     facts, nvml = ask_tensorflow(), ask_nvml()
     space, locks = _space(cache, output), lock_findings(nvml.gpus)
-    findings = [*_versions(), *around, *space, *_weights(cache), *_connection(around)]
+    packages = _packages()
+    findings = [_python(), *packages, *around, *space, *_weights(cache), *_connection(around)]
     findings += [*gpu_findings(facts, nvml), *locks]
     verdict = verdict_on(findings, " and ".join(facts.gpus) or "the CPU", [*space, *locks])
     for line in (*verdict.lines(), ""):
         terminal.say(line)
-    terminal.table([asdict(finding) for finding in findings])
+    fit = [finding for finding in packages if finding.state == "ok"]
+    terminal.table([asdict(finding) for finding in findings if finding not in fit])
+    terminal.say(f"{len(fit)} packages have versions that this program knows (--json lists them)")
     # The verdict is added to the list, so that programs from before the verdict can read it.
     terminal.result([asdict(finding) for finding in (*findings, verdict.finding())])
     return ENGINE_FAILED if verdict.state == "error" else SUCCESS
@@ -67,13 +70,16 @@ def _space(cache: StyleCache, output: OutputFolder | None) -> list[Finding]:
     return findings
 
 
-def _versions() -> list[Finding]:
-    python = Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+def _packages() -> list[Finding]:
     needed = [Requirement(text) for text in requires("nst-batch") or []]
     without_extras = [
         need for need in needed if not need.marker or need.marker.evaluate({"extra": ""})
     ]
-    return [python, *map(_version, without_extras)]
+    return [*map(_version, without_extras)]
 
 
 def _version(need: Requirement) -> Finding:

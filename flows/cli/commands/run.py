@@ -130,6 +130,7 @@ def run_flow(
         server=servers[0] if servers else None,
         is_over=work.is_over,
         replaced=progress.replaced,
+        cost=progress.cost,
     )
 
 

@@ -12,6 +12,7 @@ from nst_core.storage.local import on_disk
 from nst_core.storage.near_names import unreadable
 from nst_core.storage.places import Place, redacted
 from nst_core.transfer.losses.terms import LOSS_TERMS, loss_name
+from nst_core.transfer.presets import DEFAULT_PRESET, PRESETS
 from tasks.intake.rows import COLUMNS
 from tasks.report.frame_chains import Described, in_frame_order
 from tasks.report.rebuild import Rebuilder, Rebuilt
@@ -19,16 +20,30 @@ from tasks.row import SEQUENCE
 from tasks.store.csv_cells import to_csv
 from tasks.store.provenance import Provenance, ProvenanceError
 
-SHOWN = (
-    *("content", "style", "total_loss", *map(loss_name, LOSS_TERMS), "start_loss"),
+PICTURES = ("content", "style")
+OF_OPTIMIZATION = (
+    *("total_loss", *map(loss_name, LOSS_TERMS), "start_loss"),
     *("steps", "stop_reason", "seed", "encoder_fingerprint", "key"),
 )
 
 FRAME = ("sequence", "frame", "previous", "flow")
 
 
-def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]) -> int:
-    """Print a manifest with one row per picture, and on a terminal how each was made."""
+def show(
+    terminal: Terminal,
+    pictures: Sequence[Place],
+    look_in: Sequence[Place],
+    *,
+    everything: bool = False,
+) -> int:
+    """Print a manifest with one row per picture, and on a terminal how each was made.
+
+    Args:
+        terminal: where to print it.
+        pictures: results of runs.
+        look_in: folders to search for contents and styles.
+        everything: also print what is as usual, and the figures of the optimization.
+    """
     try:
         _check_folders(look_in)
         rebuilder = Rebuilder(Path.cwd(), look_in)
@@ -41,8 +56,10 @@ def show(terminal: Terminal, pictures: Sequence[Place], look_in: Sequence[Place]
     if terminal.is_rich:
         for one in described:
             scores = rebuilder.scores(one.picture, one.provenance)
-            _show_facts(terminal, one.picture, one.provenance, scores)
-        terminal.say(_manifest(rows))
+            facts = _facts(one.provenance, scores, everything=everything)
+            terminal.facts(facts, redacted(one.picture))
+        terminal.say("\nA manifest that makes them again:" if rows[1:] else "\nTo make it again:")
+        terminal.verbatim(_manifest(rows))
     elif not terminal.as_json:
         # A manifest is UTF-8, whatever the locale is.
         sys.stdout.flush()
@@ -69,18 +86,23 @@ def _manifest(rows: Sequence[Rebuilt]) -> str:
     return to_csv([columns, *([row.cells.get(column, "") for column in columns] for row in rows)])
 
 
-def _show_facts(
-    terminal: Terminal, picture: Place, found: Provenance, scores: Mapping[str, float | None]
-) -> None:
-    named = {name: getattr(found, name) for name in (*SHOWN, *(FRAME if found.sequence else ()))}
+def _facts(
+    found: Provenance, scores: Mapping[str, float | None], *, everything: bool
+) -> dict[str, str]:
+    """Return what is said of a picture: what it was made of, and what is not as usual."""
+    shown = (*PICTURES, *(OF_OPTIMIZATION if everything else ()))
+    named = {name: getattr(found, name) for name in (*shown, *(FRAME if found.sequence else ()))}
     named |= scores
-    # A loss that the picture does not have is not shown.
+    usual = PRESETS[DEFAULT_PRESET].model_dump()
     # What was done takes the place of a setting of the same name.
     values = named | {
-        name: value for name, value in found.settings.model_dump().items() if name not in named
+        name: value
+        for name, value in found.settings.model_dump().items()
+        if name not in named and (everything or name == "size" or value != usual[name])
     }
     facts = {name: _shown(value) for name, value in values.items()}
-    terminal.facts({name: fact for name, fact in facts.items() if fact}, redacted(picture))
+    # A loss that the picture does not have is not shown.
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 def _shown(value: Any) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nst_core.extras import command_for
 from tasks.store.csv_cells import Record
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def read_xlsx(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Workbo
     """
     if find_spec("openpyxl") is None:
         raise FrameError(
-            "XLSX files need a library that is not installed; install it: pip install "
-            "'nst-batch[xlsx]', or save the manifest as 'CSV UTF-8'"
+            f"XLSX files need a library that is not installed; install it ({command_for('xlsx')}), "
+            "or save the manifest as 'CSV UTF-8'"
         )
     import pandas as pd
 

@@ -41,12 +41,19 @@ class BatchInFull:
     @property
     def text(self) -> str:
         """How previews differ from results, and what the batch would take, for people."""
-        count = len(self.rows)
-        memory = max((row.memory_mb for row in self.rows.values()), default=0)
         return (
             f"Previews have at most {self.side} pixels on their longest side (more only where the "
             "network needs more), so they show less detail than the results, and coarser strokes. "
             "Only size, octaves and style_scale were scaled down; all other settings are those of "
-            f"the manifest. In full, {'this row' if count == 1 else f'all {count} rows'} would "
-            f"take about {duration(self.seconds)} ({self.source}) and {memory:,} MB at most."
+            f"the manifest. {self.cost}"
+        )
+
+    @property
+    def cost(self) -> str:
+        """What the batch would take, for people."""
+        count = len(self.rows)
+        memory = max((row.memory_mb for row in self.rows.values()), default=0)
+        return (
+            f"In full, {'this row' if count == 1 else f'all {count} rows'} would take about "
+            f"{duration(self.seconds)} ({self.source}) and {memory:,} MB of memory at most."
         )

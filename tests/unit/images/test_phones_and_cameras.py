@@ -88,7 +88,9 @@ def test_without_the_library_the_error_names_the_extra(
 ) -> None:
     monkeypatch.setattr(heic, "find_spec", lambda _: None)
     (tmp_path / "a.heic").write_bytes(heic_bytes(np.zeros((2, 2, 3), np.uint8)))
-    with pytest.raises(PictureError, match=r"pip install 'nst-batch\[heic\]', or save the picture"):
+    with pytest.raises(
+        PictureError, match=r"pip install '.\[heic\]' in the folder of nst-batch, or"
+    ):
         examine(tmp_path / "a.heic", max_pixels=10**6)
 
 
@@ -177,7 +179,7 @@ def test_files_of_systems_are_passed_over_and_counted(
     assert by_reason(found.left_out) == (
         f"{len(SYSTEM)} files of operating systems, 1 hidden, "
         f"1 .nef (camera raw; {camera_raw.ADVICE}), "
-        "1 .heic (needs pip install 'nst-batch[heic]'), 1 .txt"
+        "1 .heic (needs pip install '.[heic]' in the folder of nst-batch), 1 .txt"
     )
 
 

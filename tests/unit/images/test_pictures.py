@@ -624,7 +624,7 @@ def test_header_of_a_truncated_picture_can_be_read(save, caplog):
 
 
 def test_missing_file_and_folder_are_refused(tmp_path):
-    for path, found in [(tmp_path / "gone.png", "No such file"), (tmp_path, "directory")]:
+    for path, found in [(tmp_path / "gone.png", "No such file"), (tmp_path, "this is a folder")]:
         for read in (read_header, examine, load, read_text):
             with pytest.raises(PictureError, match=found) as caught:
                 read(path)

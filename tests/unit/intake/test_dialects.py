@@ -366,7 +366,7 @@ def test_an_xlsx_file_without_its_library_names_the_extra(
 ) -> None:
     monkeypatch.setattr(frames, "find_spec", lambda _: None)
     (tmp_path / "m.xlsx").write_bytes(xlsx())
-    with pytest.raises(ManifestError, match=r"install it: pip install 'nst-batch\[xlsx\]', or"):
+    with pytest.raises(ManifestError, match=r"install it \(pip install '.\[xlsx\]' in the"):
         understand_manifest(tmp_path / "m.xlsx")
 
 

@@ -76,7 +76,7 @@ def test_an_at_sign_in_a_name_is_no_credential(text: str) -> None:
 
 
 def test_azure_has_containers_before_its_at_sign() -> None:
-    with pytest.raises(PlaceError, match=r"nst-batch\[az\]"):
+    with pytest.raises(PlaceError, match=r"\[az\]"):
         place("abfss://box@account.dfs.core.windows.net/a")
 
 
@@ -99,9 +99,9 @@ def test_a_missing_library_is_reported_with_its_extra(monkeypatch: pytest.Monkey
         raise ImportError(f"no {scheme}")
 
     monkeypatch.setattr(fsspec, "get_filesystem_class", absent)
-    with pytest.raises(PlaceError, match=r"pip install 'nst-batch\[s3\]'"):
+    with pytest.raises(PlaceError, match=r"pip install '.\[s3\]'"):
         place("s3://bucket/a")
-    with pytest.raises(PlaceError, match=r"pip install 'nst-batch\[gs\]'"):
+    with pytest.raises(PlaceError, match=r"pip install '.\[gs\]'"):
         place("gs://bucket/a")
 
 

@@ -54,5 +54,5 @@ def test_it_is_what_the_rows_would_take(tmp_path: Path) -> None:
 def test_the_page_says_what_the_batch_would_take(lines: tuple[int, ...], expected: str) -> None:
     rows = {line: InFull(1024, 683, 30.0, 1000 + line) for line in lines}
     text = BatchInFull(128, rows, 600.0, "a guess").text
-    assert f"In full, {expected} (a guess) and 1,00{lines[-1]} MB at most." in text
+    assert f"In full, {expected} (a guess) and 1,00{lines[-1]} MB of memory at most." in text
     assert "at most 128 pixels" in text
