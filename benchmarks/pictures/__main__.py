@@ -26,8 +26,8 @@ from tools.sheets import save
 FOLDER = ROOT / "build" / "pictures"
 RESULTS = ROOT / "benchmarks" / "results"
 SIDE = 256
-LARGEST_FILE = 590_000
-"""Of a sheet, in bytes."""
+BYTES_OF_CELL = 24_000
+"""How large the file of a sheet may be for each result; the quality of the JPEG follows from it."""
 
 
 def pairs_of(options: argparse.Namespace) -> list[tuple[Entry, Entry]]:
@@ -77,14 +77,15 @@ def draw(folder: Path, side: int, finished: Sequence[Finished], count: int) -> l
     paths = []
     for name, of_it in grouped(finished, lambda one: one.done.candidate).items():
         path = folder / f"{file_name(name)}-{side}.jpg"
-        save(sheets.sheet([cell_of(one) for one in of_it]), path, LARGEST_FILE)
+        drawn = sheets.sheet([cell_of(one) for one in of_it])
+        save(drawn, path, BYTES_OF_CELL * len(of_it))
         report.write(path.with_suffix(".jsonl"), [one.done for one in of_it])
         paths.append(path)
     pairs = grouped(finished, lambda one: title(one.done)).values()
     cells = [cell_of(one, one.done.candidate) for of in pairs if len(of) == count for one in of]
     if count > 1 and cells:
         paths.append(folder / f"beside-{side}.jpg")
-        save(sheets.sheet(cells, count), paths[-1], LARGEST_FILE)
+        save(sheets.sheet(cells, count), paths[-1], BYTES_OF_CELL * len(cells))
     return paths
 
 

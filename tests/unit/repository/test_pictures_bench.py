@@ -94,6 +94,17 @@ def test_the_page_lists_all_pictures() -> None:
         assert f"| {' | '.join(cells)} |" in text
 
 
+def test_the_page_has_the_medians_of_the_records() -> None:
+    text = DOCUMENT.read_text("utf-8")
+    records = report.read(ROOT / "benchmarks" / "results" / "pictures-standard-256.jsonl")
+    assert {(one.content, one.style) for one in records} == {*PAIRS}
+    for entry in STYLES:
+        of_style = [one for one in records if one.style == entry.name]
+        style = np.median([one.style_score for one in of_style if one.style_score is not None])
+        content = np.median([one.content_score for one in of_style])
+        assert f"| {entry.nature} | {style:.2f} | {content:.2f} |" in text
+
+
 def test_a_candidate_is_a_preset_with_changes() -> None:
     changed = candidate("fine", 96, ["content_layers=relu2_2:1 relu3_2:1", "content_weight=0.15"])
     assert changed.settings == nst.resolve(
