@@ -3,7 +3,7 @@ BIN := .venv/bin
 # Strict: a page that is in no menu, or a link that leads nowhere, is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: demo gallery bench test test-nights torture test-cluster lint types docs lock wheel test-wheel clean help
+.PHONY: demo gallery bench pictures test test-nights torture test-cluster lint types docs lock wheel test-wheel clean help
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -16,6 +16,10 @@ gallery: .venv/installed ## make the pictures at the top of README.md once more
 
 bench: .venv/installed ## measure time and memory beside PyTorch, into docs/benchmarks.md: 20 minutes
 	$(BIN)/python -m benchmarks.bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY))
+
+pictures: .venv/installed ## render fixed pairs with PRESETS, as sheets with scores: half an hour at most
+	$(BIN)/python -m benchmarks.pictures --seconds $(or $(SECONDS),1800) \
+		$(if $(PRESETS),--presets $(PRESETS)) $(if $(SIDE),--side $(SIDE)) $(if $(SET),--set "$(SET)")
 
 test: .venv/installed ## all tests except the next three
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder

@@ -26,6 +26,7 @@ from nst_core.samples.photographs import photograph
 from nst_core.storage.files import write_atomic
 
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "rocket", "galaxies")
+PAINTERS = ("mosaic", "pointillism", "stained_glass", "swirls", "woodcut")
 
 
 def write_pictures(folder: Path, contents: int, styles: int, side: int) -> None:
@@ -37,10 +38,9 @@ def write_pictures(folder: Path, contents: int, styles: int, side: int) -> None:
         top, left = (int(place.integers(0, length - most + 1)) for length in photo.shape[:2])
         square = photo[top : top + most, left : left + most].astype(np.float32)
         write_atomic(folder / f"c{number}.png", encode_png(square / np.float32(255)))
-    painters = [*PAINTINGS]
     for number in range(styles):
-        paint = PAINTINGS[painters[number % len(painters)]]
-        painted = paint(side, 1 + number // len(painters)).astype(np.float32)
+        paint = PAINTINGS[PAINTERS[number % len(PAINTERS)]]
+        painted = paint(side, 1 + number // len(PAINTERS)).astype(np.float32)
         write_atomic(folder / f"s{number}.png", encode_png(painted / np.float32(255)))
     pairs = product(range(contents), range(styles))
     lines = [f"c{content}.png,s{style}.png" for content, style in pairs]

@@ -14,6 +14,7 @@ from nst_core.storage.places import Place
 
 CONTENTS = ("cat", "coffee", "rocket", "astronaut")
 PHOTOGRAPHED_STYLES = ("galaxies", "tissue")
+PAINTED_STYLES = ("mosaic", "pointillism", "stained_glass", "swirls", "woodcut")
 PAINTING_SIZE = 512
 PAINTING_SEED = 1
 
@@ -35,8 +36,8 @@ def write_demo(terminal: Terminal, folder: Place) -> int:
         **{f"contents/{name}.png": photograph(name) for name in CONTENTS},
         **{f"styles/{name}.png": photograph(name) for name in PHOTOGRAPHED_STYLES},
         **{
-            f"styles/{name}.png": paint(PAINTING_SIZE, PAINTING_SEED)
-            for name, paint in PAINTINGS.items()
+            f"styles/{name}.png": PAINTINGS[name](PAINTING_SIZE, PAINTING_SEED)
+            for name in PAINTED_STYLES
         },
     }
     try:
