@@ -134,7 +134,7 @@ def test_the_table_has_the_right_rows_and_numbers(seen: Seen) -> None:
     assert "(Not a directory)" in rows[0]["error"]
     assert "line 6, column content" in rows[1]["error"]
     for row in rows[2:]:
-        for column in ("total_loss", "content_loss", "style_loss", "seconds"):
+        for column in ("content_score", "total_loss", "content_loss", "style_loss", "seconds"):
             assert row[column] == pytest.approx(seen.table.loc[row["line"], column], rel=1e-3)
 
 
@@ -145,6 +145,7 @@ def test_the_report_lists_failures_and_shows_pictures(seen: Seen) -> None:
     assert report.startswith("# My Night\\!.csv: 3 done, 1 failed, 1 invalid")
     assert report.index("Not a directory") < report.index("## New pictures")
     assert report.count("data:image/jpeg;base64,") == 3
+    assert report.index("## Look at these first") < report.index("## New pictures")
     worst = seen.table.sort_values("total_loss", ascending=False)["output"].iloc[0]
     assert worst.replace("_", "\\_") in report.partition("## Highest losses")[2].splitlines()[4]
 

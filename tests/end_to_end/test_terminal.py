@@ -140,7 +140,8 @@ def test_a_pipe_gets_one_line_per_row_and_no_control_sequences(shell: Shell) -> 
     assert said[-1] < lines.index(line_with(lines, "[1/2]"))
     assert re.fullmatch(r"\[1/2\] line 2 a_s\.png: done, loss \S+", line_with(lines, "[1/2]"))
     assert line_with(lines, "[2/2]").startswith("[2/2] line 4 file/in/way.png: failed, ")
-    table = lines.index("line\tstatus\tpicture\tloss\tcontent\tstyle\tsteps\tseconds")
+    columns = ["line", "status", "picture", "loss", "content", "style", "steps", "seconds"]
+    table = lines.index("\t".join([*columns, "style score", "content score"]))
     assert lines[table + 1].startswith(r"3" + "\tinvalid\t" + r"missing.png x evil/\x1b]0;mine\x07")
     assert lines[table + 3].startswith("2\tdone\tpictures/a_s.png\t")
     assert lines[-2].startswith("invalid: line 3, column content: found 'missing.png'")
