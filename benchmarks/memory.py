@@ -1,7 +1,7 @@
 """Measure the peak memory of single rows, and compare it with the estimate.
 
     python benchmarks/memory.py [--sizes 256 512] [--encoders compact vgg19] [--ways tiles]
-        [--octaves 3] [--steps 10] [--runs 1]
+        [--octaves 3] [--steps 10] [--runs 1] [--precision tf32]
 
 Each run is a separate process with a square picture, and a style of at most 512 pixels. Peaks are
 those of the process, without what it takes to import TensorFlow. With fewer than ten steps, the
@@ -42,7 +42,7 @@ def resident():
 tf.zeros([]).numpy()
 imported = resident()
 row = json.loads(sys.argv[1])
-settings = resolve({name: row[name] for name in ("encoder", "size", "optimizer")})
+settings = resolve({name: row[name] for name in ("encoder", "size", "optimizer", "precision")})
 chosen = {"steps": row["steps"], "octaves": row["octaves"], "tolerance": 0}
 settings = settings.model_copy(update=chosen)
 draw = np.random.default_rng(0)
@@ -84,6 +84,7 @@ class Row:
     way: str
     octaves: int
     steps: int
+    precision: str
 
 
 def measure(row: Row) -> tuple[float, float, int]:
@@ -114,6 +115,7 @@ def main() -> None:
     parser.add_argument("--octaves", type=int, default=3)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--precision", default="tf32")
     options = parser.parse_args()
     print(
         f"{os.cpu_count()} cores {platform.machine()}, Python {platform.python_version()}, "
@@ -122,7 +124,8 @@ def main() -> None:
     print("| encoder | size | optimizer | way | peak, MB | estimate, MB | error | s/evaluation |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     rows = product(options.encoders, options.sizes, options.optimizers, options.ways)
-    for row in (Row(*each, options.octaves, options.steps) for each in rows):
+    how = (options.octaves, options.steps, options.precision)
+    for row in (Row(*each, *how) for each in rows):
         runs, expected = [measure(row) for _ in range(options.runs)], estimate(row)
         peak, seconds, evaluations = max(runs)
         print(

@@ -29,6 +29,7 @@ from nst_core.devices.requested import (
     parse_devices,
     written_plainly,
 )
+from nst_core.devices.tensor_float import PrecisionError, decide_tf32
 
 __all__ = [
     "ANY_GPU",
@@ -40,10 +41,12 @@ __all__ = [
     "DeviceFailedError",
     "Gpu",
     "NvmlAnswer",
+    "PrecisionError",
     "ProcessEndedError",
     "ProcessKilledError",
     "Say",
     "ask_nvml",
+    "decide_tf32",
     "device_lock",
     "is_allocation_failure",
     "lend_device",

@@ -52,7 +52,7 @@ class Reservation(NamedTuple):
 
 @contextmanager
 def reserved_memory(
-    device: str, sizes: Sequence[int], *, isolated: bool = False
+    device: str, sizes: Sequence[int], *, isolated: bool = False, tf32: bool = True
 ) -> Iterator[Reservation]:
     """Reserve the first size that fits, for as long as the context lasts.
 
@@ -64,11 +64,12 @@ def reserved_memory(
         sizes: in bytes, in the order of preference.
         isolated: whether the row runs in the process of the device, which is then started if there
             is none, so that what it takes is not counted as free.
+        tf32: which process that is; see `process_of`.
 
     Raises:
         ProcessEndedError, ProcessKilledError: the process of the device ended while it started.
     """
-    process = process_of(device) if isolated else None
+    process = process_of(device, tf32=tf32) if isolated else None
     if not device.startswith("CPU"):
         free = free_on_gpu(device, process)
         yield Reservation(_first_that_fits(sizes, free), free)

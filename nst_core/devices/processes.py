@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from nst_core import system
 from nst_core.devices.memory import resident_memory
 from nst_core.devices.opening import open_devices
+from nst_core.devices.tensor_float import decide_tf32
 from nst_core.errors import UserError
 from nst_core.system.programs import options_of_popen
 
@@ -64,13 +65,14 @@ class DeviceProcess:
 
     Args:
         device: the device's name, such as `CPU:0`; it is the same in both processes.
+        tf32: whether products may be rounded to TF32, if the device is a GPU.
 
     Raises:
         ProcessEndedError, ProcessKilledError: as in `run`.
         DeviceError: TensorFlow sees no such device in the new process.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, tf32: bool = True) -> None:
         self.device = device
         self._at_work = threading.Lock()
         self._connection, other_end = Pipe()
@@ -86,7 +88,7 @@ class DeviceProcess:
         self._resident_at_first = 0
         try:
             self._send(sys.path)
-            self._resident_at_first = self.run(_resident)
+            self._resident_at_first = self.run(partial(_begun, device, tf32))
         except BaseException:
             self._end()
             raise
@@ -208,7 +210,9 @@ def _on_device(device: str, work: Callable[[Say], Result], say: Say) -> Result:
         return work(say)
 
 
-def _resident(_: Say) -> int:
+def _begun(device: str, tf32: bool, _: Say) -> int:
+    """Decide about TF32 before the first work, and return the memory that the process takes."""
+    decide_tf32(device, allowed=tf32)
     return resident_memory()
 
 
@@ -227,19 +231,26 @@ def _rebuilt(chain: list[BaseException], trace: str, device: str) -> BaseExcepti
     return chain[0]
 
 
-_processes: dict[str, DeviceProcess] = {}
-"""The process of each device; like the devices' locks, they belong to this process."""
+_processes: dict[tuple[str, bool], DeviceProcess] = {}
+"""The processes of each device, by whether TF32 is allowed there; like the devices' locks, they
+belong to this process."""
 
 
-def process_of(device: str) -> DeviceProcess:
+def process_of(device: str, *, tf32: bool = True) -> DeviceProcess:
     """Return the process of a device that is lent to the caller; start one if there is none.
+
+    Args:
+        device: the device's name.
+        tf32: whether products may be rounded to TF32. A GPU has one process for each of the two
+            (see `tensor_float`), and a CPU one for both.
 
     Raises:
         ProcessEndedError, ProcessKilledError, DeviceError: as in `DeviceProcess`.
     """
-    process = _processes.get(device)
+    tf32 = tf32 or device.startswith("CPU")
+    process = _processes.get((device, tf32))
     if process is None or not process.is_alive:
-        process = _processes[device] = DeviceProcess(device)
+        process = _processes[device, tf32] = DeviceProcess(device, tf32=tf32)
     return process
 
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -46,6 +47,12 @@ class Encoder:
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
+
+
+@cache
+def in_bfloat16(encoder: Encoder) -> Encoder:
+    """Return the same network with activations in bfloat16; see `Encoder.precision`."""
+    return replace(encoder, precision="bfloat16")
 
 
 def _fingerprint(encoder: Encoder) -> str:

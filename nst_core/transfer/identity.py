@@ -61,7 +61,7 @@ def style_key(
     Args:
         style_sha256: digest of the style picture's decoded content, or of a style's pictures.
         settings: only the working sizes, the style layers and losses (not their weights), the
-            kind of Gram matrix and the rotations matter.
+            kind of Gram matrix, the rotations and whether TF32 is allowed matter.
         encoder_fingerprint: fingerprint of the encoder that computes the targets.
         mask: digest of the style's mask, or `ALPHA`; empty if there is none.
         to_blend: whether the row has other styles, too. This matters only for style losses whose
@@ -98,6 +98,8 @@ def _later_facts(settings: Settings, mask: str, *, to_blend: bool) -> dict[str, 
     facts: dict[str, Any] = {"mask": mask} if mask else {}
     if settings.style_rotations != 1:
         facts["rotations"] = settings.style_rotations
+    if not settings.allows_tf32:
+        facts["precision"] = "float32"
     if to_blend and any(COSTS[name].differs_in_blends for name in settings.style_loss_weights):
         facts["to_blend"] = True
     return facts

@@ -44,6 +44,7 @@ GramKind = Literal["centered", "raw"]
 Decay = Literal["constant", "exponential", "cosine"]
 ContentMeasure = Literal["features", "self-similarity"]
 Clip = Literal["always", "end"]
+Precision = Literal["tf32", "float32", "bfloat16"]
 StyleMix = Literal["blend", "octaves", "layers"]
 
 DEFAULT_ENCODER: EncoderName = "compact"
@@ -214,6 +215,11 @@ class Settings(FileSettings):
     pooling: Pooling = Field(
         "trained", description="the encoder's pooling: as it was trained, all average, or all max"
     )
+    precision: Precision = Field(
+        "tf32",
+        description="how each step is rounded; tf32: factors to 11 bits on GPUs that can do so, "
+        "and elsewhere as float32; float32: to 24 bits; bfloat16: the encoder to 8 bits",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -261,6 +267,14 @@ class Settings(FileSettings):
     def style_loss_weights(self) -> dict[str, float]:
         """Style losses with weights that sum to 1, by name."""
         return sum_to_one(parse_style_losses(self.style_measure))
+
+    @property
+    def allows_tf32(self) -> bool:
+        """Whether GPUs may round what they multiply in float32 to TF32.
+
+        With `bfloat16`, they may not, either: its targets and Gram matrices are float32.
+        """
+        return self.precision == "tf32"
 
     def _layer_weights(self, text: str) -> dict[str, float]:
         weights = parse_layer_weights(text)

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nst_core.devices.tensor_float import decide_tf32
 from nst_core.images.levels import from_levels, to_levels
 from nst_core.images.pixels import PictureLike, Pixels
 from nst_core.images.resize import resize
 from nst_core.networks.encoder import Encoder
+from nst_core.networks.forward import current_device
 from nst_core.networks.loading import load_encoder
 from nst_core.transfer.octaves import octave_shapes, shape_of_result, sized
 from nst_core.transfer.optimization.checkpoint import Checkpoint, CheckpointError, Totals
@@ -125,7 +127,9 @@ def iterates(
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
         CheckpointError: it belongs to another stylization.
+        PrecisionError: on a GPU, this process has used another precision; see `tensor_float`.
     """
+    decide_tf32(current_device(), allowed=settings.allows_tf32)
     given = Pictures.of(content, style, init, before)
     settings = at_strength(sized(settings, given.content.shape))
     shape = shape_of_result(encoder.topology, given.content.shape[:2], settings)

@@ -61,7 +61,7 @@ class TableRow:
         change, previous_loss: the comparison with the previous table.
         asked: whether the run was asked to run the row.
         last_status: how a row that was not asked for last ended, if it has no picture; else empty.
-        size, ..., pooling: the settings, as in `Settings`.
+        size, ..., precision: the settings, as in `Settings`.
         term_weights: the settings that are weights of loss terms, by term.
         degraded: how the picture differs from what was asked for, for lack of memory; else empty.
         warnings: what is odd about the row although it is done; usually empty.
@@ -149,6 +149,7 @@ class TableRow:
     metadata: str | None = None
     encoder: str | None = None
     pooling: str | None = None
+    precision: str | None = None
     degraded: str = ""
     warnings: str = ""
     error: str = ""

@@ -52,7 +52,8 @@ class Kind(BaseModel):
         host: the machine's name, because machines may share a cache.
         device: see `device_kind`.
         layers: those that the losses use, sorted, and the style losses, unless it is only `gram`;
-            and the terms that only frames have which follow another one.
+            the terms that only frames have which follow another one; and the precision, unless it
+            is that of earlier versions.
         tolerance, steps: they decide how early rows of this kind stop.
         side: the side of a square of the result's area, as a power of two, in pixels.
     """
@@ -77,7 +78,7 @@ class Kind(BaseModel):
             host=host,
             device=device,
             encoder=settings.encoder,
-            layers=" ".join([*sorted(taps), *_other_losses(settings), *_frame_terms(job)]),
+            layers=" ".join([*sorted(taps), *_other_facts(job)]),
             optimizer=settings.optimizer,
             tolerance=settings.tolerance,
             steps=settings.steps,
@@ -122,8 +123,11 @@ class Kind(BaseModel):
         )
 
 
-def _frame_terms(job: Job) -> tuple[str, ...]:
-    return FRAME_TERMS if job.previous else ()
+def _other_facts(job: Job) -> list[str]:
+    """Return what changes the time of a step besides layers, as far as it is not the default."""
+    precision = [] if job.settings.allows_tf32 else [job.settings.precision]
+    frame_terms = FRAME_TERMS if job.previous else ()
+    return [*_other_losses(job.settings), *frame_terms, *precision]
 
 
 def _other_losses(settings: Settings) -> list[str]:

@@ -158,10 +158,11 @@ def within_memory(
     Raises:
         NotEnoughMemoryError: the memory suffices on no rung.
     """
+    tf32 = job.settings.allows_tf32
     ladder, failed = [Rung()] if strict else [*rungs(job, device)], ""
     while True:
         needed = [needed_memory(job, device, rung) for rung in ladder]
-        with reserved_memory(device, needed, isolated=isolated) as (choice, free):
+        with reserved_memory(device, needed, isolated=isolated, tf32=tf32) as (choice, free):
             if choice is None:
                 break
             ladder = ladder[choice:]

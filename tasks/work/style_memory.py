@@ -49,7 +49,10 @@ def within_style_memory(
         return compute(None)
     ways, on_gpu = (None, Tiles()), device.startswith("GPU")
     needed = [style_memory(topology, settings, shape, on_gpu=on_gpu, tiles=how) for how in ways]
-    with reserved_memory(device, needed, isolated=isolated) as (choice, _):
+    with reserved_memory(device, needed, isolated=isolated, tf32=settings.allows_tf32) as (
+        choice,
+        _,
+    ):
         # If even tiles may not fit, they are tried, because a style has no smaller size.
         tiles = ways[-1 if choice is None else choice]
         if tiles:

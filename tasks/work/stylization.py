@@ -31,7 +31,7 @@ from tasks.store.provenance import ROW_KEYWORD
 from tasks.store.records import PictureRecord
 from tasks.store.style_cache import StyleCache
 from tasks.work.frames import frame_before
-from tasks.work.isolation import isolated
+from tasks.work.isolation import isolated, must_be_isolated
 from tasks.work.ladder import Rung, within_memory
 from tasks.work.masks import content_mask
 from tasks.work.results import write_results
@@ -89,13 +89,14 @@ def stylize_job(
         ProcessEndedError: the process of the device ended, and no signal ended it.
     """
     row = _Row(job, targets, output, cache, device, options)
+    isolate = options.isolate or must_be_isolated(device, job.settings)
 
     def on_rung(rung: Rung) -> PictureRecord:
-        if not options.isolate:
+        if not isolate:
             return _on_rung(row, rung, on_progress)
-        return isolated(device, output, partial(_on_rung, row, rung), on_progress)
+        return isolated(device, job.settings, output, partial(_on_rung, row, rung), on_progress)
 
-    return within_memory(job, device, on_rung, strict=options.strict, isolated=options.isolate)
+    return within_memory(job, device, on_rung, strict=options.strict, isolated=isolate)
 
 
 def _on_rung(row: _Row, rung: Rung, on_progress: OnProgress) -> PictureRecord:

@@ -24,7 +24,7 @@ from tasks.store.file_reference import FileReference, RecordError
 from tasks.store.output_folder import OutputFolder
 from tasks.store.records import StyleRecord
 from tasks.store.style_cache import StyleCache
-from tasks.work.isolation import isolated
+from tasks.work.isolation import isolated, must_be_isolated
 from tasks.work.masks import style_mask
 from tasks.work.style_memory import within_style_memory
 from tasks.work.style_pictures import StylePictures
@@ -166,12 +166,14 @@ def compute(workplace: Workplace, style: JobStyle) -> tuple["StyleTargets", floa
     """
     from nst_core.devices import on_asked_devices
 
-    job, output, isolate = workplace.report.job, workplace.output, workplace.isolate
+    job, output = workplace.report.job, workplace.output
 
     def compute(device: str) -> "tuple[StyleTargets, float]":
+        isolate = workplace.isolate or must_be_isolated(device, job.settings)
+
         def with_tiles(tiles: Tiles | None) -> "tuple[StyleTargets, float]":
             work = partial(_computed, job, style, tiles)
-            return isolated(device, output, work) if isolate else work()
+            return isolated(device, job.settings, output, work) if isolate else work()
 
         return within_style_memory(job, style, device, with_tiles, isolated=isolate)
 

@@ -70,7 +70,7 @@ def has_checkpoint(batch: Batch) -> bool:
 
 
 def kill(_: object = None) -> None:
-    os.kill(processes._processes["CPU:0"].process_id, signal.SIGKILL)
+    os.kill(processes.process_of("CPU:0").process_id, signal.SIGKILL)
 
 
 def leaves_no_process() -> bool:
@@ -207,8 +207,8 @@ def test_a_style_whose_process_is_killed_is_tried_again(
 ) -> None:
     original, left = targets.isolated, [dies]
 
-    def isolated(device: str, output: Any, work: Any) -> Any:
-        return original(device, output, left.pop() if left else work)
+    def isolated(device: str, settings: Any, output: Any, work: Any) -> Any:
+        return original(device, settings, output, left.pop() if left else work)
 
     monkeypatch.setattr(retries, "DELAYS", (0.0,))
     monkeypatch.setattr(targets, "isolated", isolated)

@@ -54,6 +54,8 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "alpha": {"content": "clear.png", "keep_alpha": "yes"},
     "alpha-mask": {"content": "clear.png", "alpha_mask": "yes"},
     "pooling": {"pooling": "max"},
+    "rounded": {"precision": "bfloat16"},
+    "exact": {"precision": "float32"},
     "masked": {"content_mask": "mask.png", "mask_feather": 0.02},
     "regions": {"content_mask": "regions.png", "style_mask": "halves.png"},
     "two-styles": {**TWO, "style_blend": "1; 3"},

@@ -1,11 +1,11 @@
 """The compiled functions that all octaves and rows share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from nst_core.networks.encoder import Encoder
+from nst_core.networks.encoder import Encoder, in_bfloat16
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.any_size import AnySize
 from nst_core.transfer.losses.loss_weights import LossWeights
@@ -21,7 +21,11 @@ from nst_core.transfer.tiles.losses import TiledLosses
 
 @dataclass(frozen=True)
 class Compiled:
-    """Functions of tensors only: one trace serves every row, whatever its shape and weights."""
+    """Functions of tensors only: one trace serves every row, whatever its shape and weights.
+
+    Only the two of the optimizer, `start` and `advance`, have activations in lower precision, if
+    that is wanted. Losses that people compare, and scales, are those of float32.
+    """
 
     optimizer: Optimizer
     start: Callable[..., Any]
@@ -38,21 +42,28 @@ def compile_for(
     device: str,  # noqa: ARG001 - a graph contains weights, and each device has its own copy
     *,
     tv_kind: TvKind = "l2",
+    bfloat16: bool = False,
     rematerialize: bool = False,
     grid: Grid | None = None,
 ) -> Compiled:
     """Return the functions for these arguments, which are compiled when they are first used.
 
-    With a grid, pictures are computed tile by tile; see `tiles.compiled.TiledFunctions`.
+    With `bfloat16`, the optimizer's activations are in that precision. With a grid, pictures are
+    computed tile by tile; see `tiles.compiled.TiledFunctions`.
     """
     if grid:
-        tiled = TiledFunctions(optimizer, TiledLosses(encoder, normalization, tv_kind, grid))
+        of_loss = (encoder, normalization, tv_kind, grid)
+        exact = TiledLosses(*of_loss)
+        tiled = TiledFunctions(
+            optimizer, exact, TiledLosses(*of_loss, bfloat16=True) if bfloat16 else exact
+        )
         return Compiled(optimizer, tiled.start, tiled.advance, tiled.measure, tiled.gradient)
     functions = _Functions(encoder, optimizer, normalization, tv_kind, rematerialize)
+    in_steps = replace(functions, encoder=in_bfloat16(encoder)) if bfloat16 else functions
     return Compiled(
         optimizer,
-        start=AnySize.of(functions.start),
-        advance=AnySize.of(functions.advance),
+        start=AnySize.of(in_steps.start),
+        advance=AnySize.of(in_steps.advance),
         measure=AnySize.of(functions.measure),
         gradient=AnySize.of(functions.gradient),
     )

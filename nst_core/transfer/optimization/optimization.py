@@ -118,6 +118,7 @@ class OctaveTask:
             optimizer_of(settings, tiles.pairs if tiles else None),
             *(settings.normalization, current_device()),
             tv_kind=settings.tv_kind,
+            bfloat16=settings.precision == "bfloat16",
             rematerialize=rematerialize,
             grid=grid,
         )

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from nst_core.devices.tensor_float import decide_tf32
 from nst_core.images.pixels import PictureLike, as_pixels
 from nst_core.images.resize import fit, resize
 from nst_core.networks.encoder import Encoder
-from nst_core.networks.forward import activations
+from nst_core.networks.forward import activations, current_device
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.colors.colors import color_statistics, pooled_statistics
 from nst_core.transfer.masks.mask_checks import style_regions
@@ -69,7 +70,9 @@ def style_targets(
     Raises:
         ValueError: `style` or `mask` is not a picture, or its values are out of range.
         MaskError: the mask does not fit the style or the settings.
+        PrecisionError: on a GPU, this process has used another precision; see `tensor_float`.
     """
+    decide_tf32(current_device(), allowed=settings.allows_tf32)
     given = pictures_of(style)
     regions = style_regions(mask, given, settings, to_blend=to_blend)
     octaves = [_Features(encoder, given, side, settings) for side in style_sides(settings)]

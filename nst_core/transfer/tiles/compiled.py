@@ -17,10 +17,16 @@ from nst_core.transfer.tiles.losses import TiledLosses, TiledTargets
 
 
 class TiledFunctions:
-    """Functions of NumPy arrays, whose state changes with each call of `advance`."""
+    """Functions of NumPy arrays, whose state changes with each call of `advance`.
 
-    def __init__(self, optimizer: Optimizer, losses: TiledLosses) -> None:
-        self.optimizer, self._losses = optimizer, losses
+    Args:
+        optimizer: the optimizer.
+        losses: those that are measured.
+        in_steps: those that the optimizer lowers, which may have less precision.
+    """
+
+    def __init__(self, optimizer: Optimizer, losses: TiledLosses, in_steps: TiledLosses) -> None:
+        self.optimizer, self._losses, self._in_steps = optimizer, losses, in_steps
         self._steps = (
             TiledLbfgs(optimizer) if isinstance(optimizer, Lbfgs) else TiledAdam.of(optimizer)
         )
@@ -44,5 +50,5 @@ class TiledFunctions:
         return np.asarray(self._losses.evaluation(np.asarray(pixels), targets, weights).gradient)
 
     def _objective(self, targets: TiledTargets, weights: LossWeights) -> Objective:
-        evaluate: Callable[..., Any] = self._losses.evaluation
+        evaluate: Callable[..., Any] = self._in_steps.evaluation
         return partial(evaluate, targets=targets, weights=weights)

@@ -78,12 +78,21 @@ class _Style:
 
 
 class TiledLosses:
-    """The losses of pictures of any size, as functions of pixels, targets and weights."""
+    """The losses of pictures of any size, as functions of pixels, targets and weights.
+
+    With `bfloat16`, the pictures' activations are in that precision, and targets are not.
+    """
 
     def __init__(
-        self, encoder: Encoder, normalization: Normalization, tv_kind: TvKind, grid: Grid
+        self,
+        encoder: Encoder,
+        normalization: Normalization,
+        tv_kind: TvKind,
+        grid: Grid,
+        *,
+        bfloat16: bool = False,
     ) -> None:
-        tile = TileLosses(encoder, normalization, tv_kind)
+        tile = TileLosses(encoder, normalization, tv_kind, bfloat16)
         self._grid, self._none = grid, tile.no_sums
         self._sums, self._gradient = AnySize.of(tile.sums), AnySize.of(tile.gradient)
         self._content, self._style = AnySize.of(tile.content), AnySize.of(tile.style)

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nst_core.devices.tensor_float import decide_tf32
 from nst_core.images.pixels import PictureLike, as_pixels
 from nst_core.networks.encoder import Encoder
-from nst_core.networks.forward import activations
+from nst_core.networks.forward import activations, current_device
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.colors.colors import color_statistics
 from nst_core.transfer.octaves import style_sides
@@ -47,7 +48,9 @@ def tiled_style_targets(
 
     Raises:
         ValueError: `style` is not a picture, or its values are out of range.
+        PrecisionError: on a GPU, this process has used another precision; see `tensor_float`.
     """
+    decide_tf32(current_device(), allowed=settings.allows_tf32)
     style, layers = as_pixels(style, "style"), tuple(settings.style_layer_weights)
     grid = Grid.of(encoder.topology, settings, tiles)
     octaves, finest = [], style

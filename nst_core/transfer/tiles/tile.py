@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nst_core.networks.encoder import Encoder
+from nst_core.networks.encoder import Encoder, in_bfloat16
 from nst_core.networks.forward import activations
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.losses.conventions import Convention, convention_of
@@ -22,16 +22,29 @@ LayerSums = dict[str, dict[str, Sums]]
 
 @dataclass(frozen=True)
 class TileLosses:
-    """Functions of tiles, with their margins, of any size; `targets` are `TiledTargets`."""
+    """Functions of tiles, with their margins, of any size; `targets` are `TiledTargets`.
+
+    Attributes:
+        encoder: the feature network.
+        normalization, tv_kind: choose the formulas of the losses.
+        bfloat16: whether the activations of the picture are in that precision. Those of the content
+            are not.
+    """
 
     encoder: Encoder
     normalization: Normalization
     tv_kind: TvKind
+    bfloat16: bool = False
 
     @property
     def convention(self) -> Convention:
         """The formulas of the losses."""
         return convention_of(self.normalization, self.tv_kind)
+
+    def _features(self, part: tf.Tensor, layers: Iterable[str]) -> dict[str, tf.Tensor]:
+        """Return the activations of a tile of the picture."""
+        encoder = in_bfloat16(self.encoder) if self.bfloat16 else self.encoder
+        return activations(encoder, part, layers)
 
     def no_sums(self, targets: Any) -> LayerSums:
         """Return the sums of no tiles, float64."""
@@ -46,7 +59,7 @@ class TileLosses:
 
     def sums(self, part: tf.Tensor, tile: Tile, targets: Any) -> LayerSums:
         """Return the sums of a tile (height, width, 3), float32."""
-        return self._sums(activations(self.encoder, part, targets.grams), tile, targets)
+        return self._sums(self._features(part, targets.grams), tile, targets)
 
     def _sums(self, features: Mapping[str, tf.Tensor], tile: Tile, targets: Any) -> LayerSums:
         return {
@@ -106,7 +119,7 @@ class TileLosses:
         self, part: tf.Tensor, content: tf.Tensor, tile: Tile, targets: Any, weights: LossWeights
     ) -> tf.Tensor:
         """Return the share of a tile in the content loss, from its pixels and the content's."""
-        features = activations(self.encoder, part, targets.content_factors)
+        features = self._features(part, targets.content_factors)
         return self._content(features, content, tile, targets, weights)
 
     def _content(
@@ -145,7 +158,7 @@ class TileLosses:
         """
         with tf.GradientTape() as tape:
             tape.watch(part)
-            features = activations(self.encoder, part, {*targets.content_factors, *targets.grams})
+            features = self._features(part, {*targets.content_factors, *targets.grams})
             loss = self._content(features, content, tile, targets, weights)
             style = product(self._sums(features, tile, targets), of_sums)
             whole = weights.terms["content"] * loss + style

@@ -163,7 +163,7 @@ def test_if_it_is_unknown_anything_fits(monkeypatch: pytest.MonkeyPatch) -> None
 def processes(monkeypatch: pytest.MonkeyPatch) -> defaultdict[str, SimpleNamespace]:
     """Return what the process of each device holds, which a test may change."""
     found: defaultdict[str, SimpleNamespace] = defaultdict(lambda: Process(held_memory=0))
-    monkeypatch.setattr(module, "process_of", found.__getitem__)
+    monkeypatch.setattr(module, "process_of", lambda device, **_: found[device])
     return found
 
 
@@ -208,7 +208,7 @@ def test_a_row_in_another_process_still_needs_what_it_has_not_allocated_yet(
 def test_what_a_new_process_takes_for_itself_is_not_free(
     machine: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(_: str) -> SimpleNamespace:
+    def start(_: str, **__: bool) -> SimpleNamespace:
         machine.available -= 640
         return Process(held_memory=0)
 

@@ -159,7 +159,7 @@ def fail(error: Exception, _: Say) -> None:
         raise error from cause
 
 
-def fail_oddly(_: Say) -> None:
+def fail_oddly(*_: Any) -> None:
     raise OddError("very odd")
 
 
@@ -256,7 +256,7 @@ def test_a_process_that_ends_otherwise_is_no_lack_of_memory() -> None:
 
 
 def test_a_device_that_is_missing_there_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_resident", fail_oddly)
+    monkeypatch.setattr(processes, "_begun", fail_oddly)
     before = children()
     with pytest.raises(RuntimeError, match="OddError"):
         DeviceProcess("CPU:7")

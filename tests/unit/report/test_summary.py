@@ -156,7 +156,7 @@ COLUMNS = {
     **dict.fromkeys(["depth", "quality"], "Int64"),
     "enlarge_result": "bool",
     "metadata": "str",
-    **dict.fromkeys(["encoder", "pooling", "degraded", "warnings", "error"], "str"),
+    **dict.fromkeys(["encoder", "pooling", "precision", "degraded", "warnings", "error"], "str"),
 }
 """The columns, in order, with their types if every row is done; `str` may also be `object`."""
 

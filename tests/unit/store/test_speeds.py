@@ -244,3 +244,15 @@ def test_rows_with_other_style_losses_are_of_another_kind() -> None:
     layers = {**Settings().content_layer_weights, **Settings().style_layer_weights}
     assert gram.layers == " ".join(sorted(layers))
     assert len({gram.program, moments.program, both.program}) == 3
+
+
+def test_rows_of_another_precision_are_of_another_kind() -> None:
+    default, *others = (
+        Kind.of(job_of_size(precision=precision), "CPU", "host")
+        for precision in ("tf32", "float32", "bfloat16")
+    )
+    assert default == Kind.of(job_of_size(), "CPU", "host")
+    assert [kind.layers for kind in others] == [
+        f"{default.layers} float32",
+        f"{default.layers} bfloat16",
+    ]

@@ -100,6 +100,7 @@ OTHER_VALUES = {
     "tolerance": 0.5,
     "seed": 3,
     "keep_alpha": True,
+    "precision": "bfloat16",
 }
 
 

@@ -210,6 +210,7 @@ def test_one_graph_is_used_for_all_shapes_and_weights() -> None:
     compiled = compile_for(
         *(COMPACT, Lbfgs(), "relative", current_device()),
         tv_kind="l2",
+        bfloat16=False,
         rematerialize=False,
         grid=None,
     )

@@ -236,7 +236,9 @@ def test_memory_is_reserved_where_the_row_runs(
     asked = []
 
     @contextmanager
-    def reserved(_: str, __: Sequence[int], *, isolated: bool) -> Iterator[Reservation]:
+    def reserved(
+        _: str, __: Sequence[int], *, isolated: bool, **___: bool
+    ) -> Iterator[Reservation]:
         asked.append(isolated)
         yield Reservation(0, None)
 

@@ -62,7 +62,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[int]]:
     seen: list[Sequence[int]] = []
 
     @contextmanager
-    def reserved(_: str, sizes: Sequence[int], *, isolated: bool) -> Iterator[Reservation]:
+    def reserved(
+        _: str, sizes: Sequence[int], *, isolated: bool, **__: bool
+    ) -> Iterator[Reservation]:
         assert isolated
         seen.append(sizes)
         fitting = (number for number, size in enumerate(sizes) if size <= 2e9)
