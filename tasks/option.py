@@ -16,6 +16,10 @@ from tasks.request import BatchRequest, CheckRequest
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
+OFTEN_WANTED = ("preset", "size", "style_weight", "strength", "color", "format")
+"""The settings that most people look for, in a group of their own before all others."""
+
+
 @dataclass(frozen=True)
 class Option:
     """One option of a run: a field of a request, or one of its settings.
@@ -58,6 +62,7 @@ def _settings(of_look: Group) -> Iterator[Option]:
     for name, field in Overrides.model_fields.items():
         default = (defaults | of_the_encoder)[name]
         group = Group.OUTPUT if name in FileSettings.model_fields else of_look
+        group = Group.OFTEN if name in OFTEN_WANTED else group
         yield Option(name, group, field, "" if default is None else _written(default))
 
 

@@ -19,7 +19,8 @@ class Group(StrEnum):
     """The groups of options, in the order in which help and documents show them."""
 
     WHAT = "What to run"
-    LOOK = "How it looks"
+    OFTEN = "How it looks: often wanted"
+    LOOK = "How it looks: everything else"
     WHERE = "Where it runs"
     OUTPUT = "Output"
 

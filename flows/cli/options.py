@@ -32,6 +32,7 @@ LAYOUT = Group.create_ordered(
     help="For photographs with --style, not for a manifest. A setting may then also have several "
     "values, such as --style-weight 1,3,10: every picture is made with each of them.",
 )
+OFTEN = Group.create_ordered(OfRequest.OFTEN)
 LOOK = Group.create_ordered(
     OfRequest.LOOK,
     help="These settings apply to all rows, but a row's own cells take precedence. The defaults "
@@ -42,6 +43,7 @@ WHERE = Group.create_ordered(OfRequest.WHERE)
 OUTPUT = Group.create_ordered(OfRequest.OUTPUT)
 GROUPS = {
     OfRequest.WHAT: WHAT,
+    OfRequest.OFTEN: OFTEN,
     OfRequest.LOOK: LOOK,
     OfRequest.WHERE: WHERE,
     OfRequest.OUTPUT: OUTPUT,

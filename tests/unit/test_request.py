@@ -11,7 +11,7 @@ from nst_core.storage.places import Place
 from nst_core.transfer.file_settings import FileSettings
 from nst_core.transfer.presets import PRESETS, Overrides, resolve
 from nst_core.transfer.settings import Settings
-from tasks.option import options_of, with_arguments
+from tasks.option import OFTEN_WANTED, options_of, with_arguments
 from tasks.option_types import Group
 from tasks.request import BatchRequest, CompleteRequest
 
@@ -94,11 +94,13 @@ def test_every_field_and_setting_is_an_option_with_a_description() -> None:
         name for name in BatchRequest.model_fields if name != "settings"
     ]
     of_files = set(FileSettings.model_fields)
+    often = {option.name for option in options if option.group is Group.OFTEN}
+    assert often == set(OFTEN_WANTED)
     assert {option.name for option in options if option.group is Group.LOOK} == {
-        *(set(settings) - of_files),
+        *(set(settings) - of_files - often),
         "weights",
     }
-    assert of_files < {option.name for option in options if option.group is Group.OUTPUT}
+    assert of_files - often < {option.name for option in options if option.group is Group.OUTPUT}
     assert all(option.field.description for option in options)
 
 
