@@ -147,6 +147,15 @@ def test_the_gradient_is_within_the_documented_bound(encoder: Encoder, tiles: Ti
     assert 1e-3 < error < 0.15
 
 
+def test_tiles_compare_with_content_that_is_not_rounded() -> None:
+    """The gradient is that of the whole picture, which has such targets."""
+    whole, tiles = (
+        first_gradient(tiny_encoder(), how, content_weight=5) for how in (None, Tiles(16))
+    )
+    # With content that is rounded, too, the difference is 0.01.
+    assert np.linalg.norm(tiles - whole) < 5e-3 * np.linalg.norm(whole)
+
+
 @pytest.mark.parametrize("rematerialize", [True, False])
 def test_a_picture_in_bfloat16_is_as_good_as_in_float32(*, rematerialize: bool) -> None:
     encoder, content, style = (
