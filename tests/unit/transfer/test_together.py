@@ -15,6 +15,7 @@ from nst_core.transfer.optimization import together as module
 from nst_core.transfer.optimization.checkpoint import Checkpoint
 from nst_core.transfer.optimization.optimization import NotFiniteError
 from nst_core.transfer.optimization.together import Together, reason_alone
+from nst_core.transfer.pictures.frames import FrameBefore
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.styles.statistics import style_targets
 from nst_core.transfer.stylize import Iterate, Outcome, finish, iterates
@@ -27,6 +28,9 @@ SETTINGS = Settings(size=70, steps=25, octaves=2, tolerance=0, **LAYERS)
 ADAM = {"optimizer": "adam", "average": 0.9, "carry_state": True, "learning_rate_decay": "cosine"}
 WEIGHTS = (0.05, 0.5, 5)
 
+STILL = np.zeros((67, 70, 2), np.float32)
+"""The flow of a frame in which nothing moves."""
+
 Follow = Callable[[Iterate], None]
 
 
@@ -36,14 +40,20 @@ def row(
     together: Together | None = None,
     follow: Follow | None = None,
     checkpoint: Checkpoint | None = None,
+    kind: str = "plain",
 ) -> Outcome:
-    """Stylize a row of this number, which decides its content, its style and its weights."""
+    """Stylize a row of this number, which decides its content, its style and its weights.
+
+    It may have a mask, or be a frame after another one.
+    """
     settings = settings.model_copy(update={"content_weight": WEIGHTS[index]})
     targets = style_targets(ENCODER, random_pixels(40, 48, 10 + index), settings)
     content = random_pixels(67, 70, index)
     steps = iterates(
         *(ENCODER, content, targets, settings),
         seed=index,
+        content_mask=np.tri(67, 70, 20 * index, np.float32) if kind == "mask" else None,
+        before=FrameBefore(content, content[::-1], STILL) if kind == "frame" else None,
         together=together,
         checkpoint=checkpoint,
     )
@@ -63,7 +73,10 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_together(
-    settings: Settings, together: Together, follows: tuple[Follow | None, ...] = (None,) * 3
+    settings: Settings,
+    together: Together,
+    follows: tuple[Follow | None, ...] = (None,) * 3,
+    kind: str = "plain",
 ) -> list[Future[Outcome]]:
     """Stylize all rows at the same time; none takes a step before all have begun."""
     begun = threading.Barrier(len(follows))
@@ -76,7 +89,7 @@ def run_together(
 
     with ThreadPoolExecutor(len(follows)) as threads:
         return [
-            threads.submit(row, index, settings, together, partial(follow, index))
+            threads.submit(row, index, settings, together, partial(follow, index), kind=kind)
             for index in range(len(follows))
         ]
 
@@ -89,6 +102,18 @@ def test_three_rows_get_the_same_bits_together_as_alone(choices: dict[str, Any])
     for index, future in enumerate(futures):
         assert same(future.result(), row(index, settings))
     assert together.largest_batch == 3
+
+
+@pytest.mark.parametrize("kind", ["mask", "frame"])
+def test_rows_with_masks_and_frames_get_the_same_bits_together(kind: str) -> None:
+    settings = SETTINGS.model_copy(
+        update={"steps": 15, "style_measure": "gram:1 moments:1", "normalize_gradients": True}
+    )
+    together = Together(3)
+    for index, future in enumerate(run_together(settings, together, kind=kind)):
+        assert same(future.result(), row(index, settings, kind=kind))
+    assert together.largest_batch == 3
+    assert not same(row(0, settings, kind=kind), row(0, settings))
 
 
 def test_no_batch_has_more_rows_than_it_may() -> None:
