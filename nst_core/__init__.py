@@ -12,6 +12,7 @@
 * `stylize` makes one picture. Its parts are `load_encoder`, `style_targets` (once for each style),
   `iterates` (which yields the best picture so far) and `finish`.
 * `Blend` is several styles, and `Samples` several pictures of one; `stylize` takes both.
+* `Together` lets rows that run at the same time, in threads, take their steps as one batch.
 * `FrameBefore` is the frame before a frame of a moving picture; `stylize` and `iterates` take it.
 * `Outcome` and `Iterate` have `pixels`, `losses`, a Pillow `image` and `save(path)`.
 * `score` judges a result by what is in no loss, and returns `Scores`.
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from nst_core.scoring.scores import Scores, score
     from nst_core.transfer.losses.terms import Losses
     from nst_core.transfer.optimization.optimization import NotFiniteError
+    from nst_core.transfer.optimization.together import Together
     from nst_core.transfer.pictures.frames import FrameBefore
     from nst_core.transfer.presets import presets, resolve
     from nst_core.transfer.settings import Settings
@@ -63,6 +65,7 @@ __all__ = [
     "Scores",
     "Settings",
     "StyleTargets",
+    "Together",
     "UserError",
     "WeightsError",
     "__version__",
@@ -93,6 +96,7 @@ _MODULES = {
     "Scores": "nst_core.scoring.scores",
     "Settings": "nst_core.transfer.settings",
     "StyleTargets": "nst_core.transfer.styles.targets",
+    "Together": "nst_core.transfer.optimization.together",
     "UserError": "nst_core.errors",
     "WeightsError": "nst_core.networks.weight_files",
     "finish": "nst_core.transfer.stylize",

@@ -1,6 +1,6 @@
 """An encoder's forward pass in TensorFlow."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 
 from nst_core.networks.encoder import Encoder
@@ -38,6 +38,26 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
         if layer.name in wanted:
             seen[layer.name] = tf.cast(current[0], pixels.dtype)
         if len(seen) == len(wanted):
+            break
+    return seen
+
+
+def activations_of_pictures(
+    encoder: Encoder, pictures: tf.Tensor, taps: Collection[str]
+) -> dict[str, tf.Tensor]:
+    """Return what `activations` returns for each of several pictures, stacked.
+
+    Args:
+        encoder, taps: as in `activations`.
+        pictures: (pictures, height, width, 3), otherwise like the pixels of `activations`.
+    """
+    current = preprocessed(encoder, pictures)[0]
+    seen: dict[str, tf.Tensor] = {}
+    for layer in encoder.topology.layers:
+        current = apply_layer(layer, encoder, current)
+        if layer.name in taps:
+            seen[layer.name] = tf.cast(current, pictures.dtype)
+        if len(seen) == len(taps):
             break
     return seen
 

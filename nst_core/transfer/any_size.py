@@ -15,6 +15,12 @@ def _without_size(tensor: tf.Tensor) -> tf.TensorSpec:
     return tf.TensorSpec(shape, tensor.dtype)
 
 
+def _without_count(tensor: tf.Tensor) -> tf.TensorSpec:
+    """Turn (rows, ...) into (any, ...), and the rest into what `_without_size` turns it into."""
+    of_row = _without_size(tensor[0])
+    return tf.TensorSpec([None, *of_row.shape], tensor.dtype)
+
+
 @dataclass(frozen=True)
 class AnySize:
     """A function that is compiled for pictures of unknown height and width from the start.
@@ -24,15 +30,23 @@ class AnySize:
     """
 
     traced: Any
+    form: Callable[[tf.Tensor], tf.TensorSpec] = _without_size
 
     @classmethod
-    def of(cls, function: Callable[..., Any]) -> "AnySize":
-        """Return the function, which is compiled when it is first called."""
+    def of(cls, function: Callable[..., Any], *, of_rows: bool = False) -> "AnySize":
+        """Return the function, which is compiled when it is first called.
+
+        Args:
+            function: of tensors, or structures of tensors.
+            of_rows: whether all tensors have an axis of rows in front, which may be of any length.
+        """
         # Our graphs branch and loop with TensorFlow's own functions. Autograph would spend half of
         # the time on looking for Python statements and translating them.
-        return cls(tf.function(function, autograph=False))
+        return cls(
+            tf.function(function, autograph=False), _without_count if of_rows else _without_size
+        )
 
     def __call__(self, *arguments: Any) -> Any:
         """Return the function's result; arguments are tensors, or structures of tensors."""
-        specifications = tf.nest.map_structure(_without_size, arguments)
+        specifications = tf.nest.map_structure(self.form, arguments)
         return self.traced.get_concrete_function(*specifications)(*arguments)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator
+from contextlib import closing, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from nst_core.networks.loading import load_encoder
 from nst_core.transfer.octaves import octave_shapes, shape_of_result, sized
 from nst_core.transfer.optimization.checkpoint import Checkpoint, CheckpointError, Totals
 from nst_core.transfer.optimization.optimization import OctaveTask, Report
+from nst_core.transfer.optimization.together import Together
 from nst_core.transfer.outcomes import Iterate as Iterate
 from nst_core.transfer.outcomes import Outcome as Outcome
 from nst_core.transfer.pictures.before_and_after import at_strength, finished_picture
@@ -45,6 +47,7 @@ def stylize(
     style_mask: PictureLike | None = None,
     before: FrameBefore | None = None,
     on_iterate: Callable[[Iterate], None] | None = None,
+    together: Together | None = None,
 ) -> Outcome:
     """Stylize one picture in the style of another (Gatys et al. 2016).
 
@@ -59,6 +62,7 @@ def stylize(
         content_mask, style_mask: what is stylized, and what counts of the style (see `masks`).
         before: the frame before, if the content is a frame of a moving picture.
         on_iterate: called every few steps with the best picture so far.
+        together: shared with other threads that stylize at the same time; see `iterates`.
 
     Raises:
         ValueError: `content` or `style` is not a picture, or has values out of range; a layer is
@@ -77,6 +81,7 @@ def stylize(
         init=pictures.init,
         content_mask=content_mask,
         before=before,
+        together=together,
     )
     return finish(steps, on_iterate)
 
@@ -87,12 +92,14 @@ def finish(
 ) -> Outcome:
     """Run a generator of iterates to its end, and return the outcome."""
     show = on_iterate or (lambda _: None)
-    while True:
-        try:
-            show(next(steps))
-        except StopIteration as stop:
-            outcome: Outcome = stop.value
-            return outcome
+    # An error must not leave the generator unfinished, because other rows may wait for it.
+    with closing(steps):
+        while True:
+            try:
+                show(next(steps))
+            except StopIteration as stop:
+                outcome: Outcome = stop.value
+                return outcome
 
 
 def iterates(
@@ -110,6 +117,7 @@ def iterates(
     is_enough: Callable[[], bool] = lambda: False,
     rematerialize: bool = False,
     tiles: Tiles | None = None,
+    together: Together | None = None,
 ) -> Generator[Iterate, None, Outcome]:
     """Yield the iterates of one stylization, every few steps, and return its outcome.
 
@@ -123,6 +131,9 @@ def iterates(
         rematerialize: take less memory and more time.
         tiles: compute loss and gradient tile by tile; see `tiles.grid.can_be_tiled`. A checkpoint
             must then be taken before the next iterate, because the state changes in place.
+        together: shared with other threads that stylize on the same device; rows that fit to each
+            other take their steps as one batch (`together.reason_alone`). Close the generator if
+            you leave it before its end, or the others wait for it.
 
     Raises:
         ValueError, NotFiniteError: as in `stylize`.
@@ -137,9 +148,10 @@ def iterates(
     prepared, start, frame = beginning(encoder, given, targets, settings, shape, seed, guidance)
     octaves = octave_shapes(*shape, settings.octaves)
     parts = (encoder, prepared, targets, settings)
-    saving: dict[str, Any] = {"rematerialize": rematerialize, "tiles": tiles}
-    prepare = partial(OctaveTask.prepare, *parts, guidance=guidance, frame=frame, **saving)
-    end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
+    how: dict[str, Any] = {"rematerialize": rematerialize, "tiles": tiles, "together": together}
+    prepare = partial(OctaveTask.prepare, *parts, guidance=guidance, frame=frame, **how)
+    with together.joined() if together else nullcontext():
+        end = yield from _through(octaves, prepare, start, settings.steps, checkpoint, is_enough)
     covered = None if guidance is None else guidance.coverage
     finished = finished_picture(end.pixels, given.content, settings, covered)
     return _outcome(end, start, finished, settings)

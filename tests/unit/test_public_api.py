@@ -14,7 +14,7 @@ import nst_core as nst
 
 LOADED_ON_USE = ("tensorflow", "numpy", "PIL", "pydantic", "upath", "fsspec", "importlib.metadata")
 COMPUTES = (
-    *("Iterate", "NotFiniteError", "Outcome", "StyleTargets"),
+    *("Iterate", "NotFiniteError", "Outcome", "StyleTargets", "Together"),
     *("finish", "iterates", "style_targets", "stylize"),
 )
 """The names of modules that import TensorFlow."""

@@ -167,6 +167,7 @@ def loss_terms(
     *,
     tv_kind: TvKind = "l2",
     rematerialize: bool = False,
+    known: Mapping[str, tf.Tensor] | None = None,
 ) -> LossTerms:
     """Return all losses of a picture.
 
@@ -178,9 +179,12 @@ def loss_terms(
         weights: weights of the losses and, within each, of the layers.
         tv_kind: the kind of total variation.
         rematerialize: keep no activations for the gradient but those of content layers.
+        known: the activations of `tapped_layers`, if they are computed already.
     """
     convention = convention_of(normalization, tv_kind)
-    seen = _seen(encoder, convention, pixels, targets, weights, rematerialize=rematerialize)
+    seen = _seen(
+        *(encoder, convention, pixels, targets, weights, known), rematerialize=rematerialize
+    )
     present = terms_of(is_frame=bool(targets.frame))
     terms = weights.scaled({term: TERMS[term](seen) for term in present})
     return LossTerms(
@@ -189,6 +193,11 @@ def loss_terms(
         terms=terms,
         style_layers=_relative_losses(seen),
     )
+
+
+def tapped_layers(targets: Targets) -> set[str]:
+    """Return the names of the layers whose activations the losses need."""
+    return {*targets.content, *targets.similarities, *_measures(targets)}
 
 
 def _relative_losses(seen: Seen) -> dict[str, tf.Tensor]:
@@ -214,18 +223,19 @@ def _seen(
     pixels: tf.Tensor,
     targets: Targets,
     weights: LossWeights,
+    known: Mapping[str, tf.Tensor] | None,
     *,
     rematerialize: bool,
 ) -> Seen:
     """Return what the terms are computed from; see `loss_terms`."""
     of_content = {*targets.content, *targets.similarities}
     others = _measures(targets)
-    if rematerialize:
+    if rematerialize and known is None:
         layers, grams, statistics = rematerialized(
             *(encoder, pixels, of_content, targets.centers, others)
         )
     else:
-        layers = activations(encoder, pixels, {*of_content, *others})
+        layers = {**known} if known else activations(encoder, pixels, {*of_content, *others})
         grams = {
             layer: gram_matrix(layers[layer], center) for layer, center in targets.centers.items()
         }

@@ -1,6 +1,6 @@
 """The compiled functions that all octaves and rows share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -10,6 +10,7 @@ from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.any_size import AnySize
 from nst_core.transfer.losses.loss_weights import LossWeights
 from nst_core.transfer.losses.losses import LossTerms, Targets, loss_terms
+from nst_core.transfer.optimization.batch import AtOnce, RowByRow
 from nst_core.transfer.optimizers.descent import Evaluation
 from nst_core.transfer.optimizers.optimizers import Optimizer
 from nst_core.transfer.settings import Normalization, TvKind
@@ -32,6 +33,8 @@ class Compiled:
     advance: Callable[..., Any]
     measure: Callable[..., LossTerms]
     gradient: Callable[..., Any]
+    advance_rows: Callable[..., Any] | None = None
+    """Does what `advance` does for rows of one form; None if they must advance alone."""
 
 
 @cache
@@ -39,7 +42,7 @@ def compile_for(
     encoder: Encoder,
     optimizer: Optimizer,
     normalization: Normalization,
-    device: str,  # noqa: ARG001 - a graph contains weights, and each device has its own copy
+    device: str,
     *,
     tv_kind: TvKind = "l2",
     bfloat16: bool = False,
@@ -48,7 +51,8 @@ def compile_for(
 ) -> Compiled:
     """Return the functions for these arguments, which are compiled when they are first used.
 
-    With `bfloat16`, the optimizer's activations are in that precision. With a grid, pictures are
+    Each device has its own, because a graph contains weights, which are on a device. With
+    `bfloat16`, the optimizer's activations are in that precision. With a grid, pictures are
     computed tile by tile; see `tiles.compiled.TiledFunctions`.
     """
     if grid:
@@ -58,7 +62,9 @@ def compile_for(
             optimizer, exact, TiledLosses(*of_loss, bfloat16=True) if bfloat16 else exact
         )
         return Compiled(optimizer, tiled.start, tiled.advance, tiled.measure, tiled.gradient)
-    functions = _Functions(encoder, optimizer, normalization, tv_kind, rematerialize)
+    functions = _Functions(
+        *(encoder, optimizer, normalization, tv_kind, rematerialize), at_once="GPU" in device
+    )
     in_steps = replace(functions, encoder=in_bfloat16(encoder)) if bfloat16 else functions
     return Compiled(
         optimizer,
@@ -66,6 +72,7 @@ def compile_for(
         advance=AnySize.of(in_steps.advance),
         measure=AnySize.of(functions.measure),
         gradient=AnySize.of(functions.gradient),
+        advance_rows=None if rematerialize else AnySize.of(in_steps.advance_rows, of_rows=True),
     )
 
 
@@ -77,7 +84,8 @@ class _Functions:
     optimizer: Optimizer
     normalization: Normalization
     tv_kind: TvKind
-    rematerialize: bool
+    rematerialize: bool = False
+    at_once: bool = False
 
     def start(
         self, pixels: tf.Tensor, targets: Targets, weights: LossWeights, step_size: tf.Tensor
@@ -92,6 +100,16 @@ class _Functions:
             state = self.optimizer.evaluated_again(objective, state)
         return self.optimizer.advance(objective, state, steps)
 
+    def advance_rows(
+        self, states: Any, targets: Targets, weights: LossWeights, steps: tf.Tensor
+    ) -> Any:
+        batch = (
+            AtOnce(self.encoder, self._terms, targets, weights)
+            if self.at_once
+            else RowByRow(self._objective, (targets, weights))
+        )
+        return self.optimizer.advance_rows(batch, states, steps)
+
     def measure(self, pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
         return self._terms(pixels, self._near(pixels, targets, weights), weights)
 
@@ -104,11 +122,18 @@ class _Functions:
         others = renewed(self.encoder, pixels, targets.others, weights.style_layers)
         return targets._replace(others=others)
 
-    def _terms(self, pixels: tf.Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
+    def _terms(
+        self,
+        pixels: tf.Tensor,
+        targets: Targets,
+        weights: LossWeights,
+        known: Mapping[str, tf.Tensor] | None = None,
+    ) -> LossTerms:
         return loss_terms(
             *(self.encoder, self.normalization, pixels, targets, weights),
             tv_kind=self.tv_kind,
             rematerialize=self.rematerialize,
+            known=known,
         )
 
     def _objective(

@@ -1,6 +1,6 @@
 """The optimization at one octave."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,14 +16,15 @@ from nst_core.transfer.losses.losses import LossTerms, Targets
 from nst_core.transfer.losses.self_similarity import with_channel
 from nst_core.transfer.losses.terms import LOSS_TERMS, Losses, term_weights
 from nst_core.transfer.octaves import REPORT_EVERY
-from nst_core.transfer.optimization.checkpoint import Checkpoint, CheckpointError, Totals
+from nst_core.transfer.optimization.checkpoint import Checkpoint, Totals
 from nst_core.transfer.optimization.compiled import Compiled, compile_for
 from nst_core.transfer.optimization.gradient_scales import with_scales
-from nst_core.transfer.optimizers.descent import CONVERGED, DIVERGED, RUNNING, Best
+from nst_core.transfer.optimization.restoring import restored
+from nst_core.transfer.optimization.together import Together, reason_alone
+from nst_core.transfer.optimizers.descent import CONVERGED, DIVERGED, RUNNING
 from nst_core.transfer.optimizers.extended_adam import carried
-from nst_core.transfer.optimizers.lbfgs import Lbfgs
 from nst_core.transfer.optimizers.learning_rate import has_schedule, step_size
-from nst_core.transfer.optimizers.optimizers import Optimizer, optimizer_of
+from nst_core.transfer.optimizers.optimizers import optimizer_of
 from nst_core.transfer.pictures.frames import Followed
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.styles.guidance import Guidance
@@ -88,6 +89,7 @@ class OctaveTask:
     weights: LossWeights
     settings: Settings
     shape: tuple[int, int]
+    together: Together | None = None
 
     @classmethod
     def prepare(
@@ -103,10 +105,11 @@ class OctaveTask:
         rematerialize: bool = False,
         tiles: Tiles | None = None,
         frame: Followed | None = None,
+        together: Together | None = None,
     ) -> "OctaveTask":
         """Prepare the octave of this index and shape (height, width), with its targets.
 
-        The arguments that save memory are those of `stylize.iterates`.
+        The arguments that save memory, and `together`, are those of `stylize.iterates`.
 
         Raises:
             ValueError: there are tiles, and regions or a temporal loss.
@@ -131,7 +134,10 @@ class OctaveTask:
         weights = loss_weights(settings, is_frame=bool(following))
         if settings.normalize_gradients:
             weights = with_scales(compiled, pixels, compared, weights)
-        return cls(compiled, compared, weights, settings, shape)
+        on_gpu = "GPU" in current_device()
+        is_alone = reason_alone(settings, on_gpu=on_gpu, rematerialize=rematerialize, tiles=tiles)
+        with_others = None if is_alone else together
+        return cls(compiled, compared, weights, settings, shape, with_others)
 
     def losses_of(self, pixels: Pixels) -> Losses:
         """Return the losses of any picture of this octave's shape."""
@@ -162,7 +168,7 @@ class OctaveTask:
             CheckpointError: the checkpoint belongs to another optimizer, shape or network.
         """
         terms = tuple(self.weights.terms)
-        state = _restored(checkpoint, self.compiled.optimizer, terms, self.settings, self.shape)
+        state = restored(checkpoint, self.compiled.optimizer, terms, self.settings, self.shape)
         return self._reports(Progress(state, checkpoint.recovered, checkpoint.history))
 
     def _reports(self, progress: Progress) -> Generator[Report, None, None]:
@@ -180,12 +186,18 @@ class OctaveTask:
         if has_schedule(self.settings):
             done = (recovered.steps + int(state.step)) / self.settings.steps
             state = state._replace(step_size=self._step_size(recovered.recoveries, done))
-        state = self.compiled.advance(state, self.targets, self.weights, count)
+        state = self._stepped(state, count)
         if int(state.status) == DIVERGED and not recovered.recoveries:
             recovered = Totals(int(state.step), int(state.evaluations), 1)
             state = self._begin(state.best.point, recoveries=1)
             return Progress(state, recovered, (float(state.best.value),))
         return Progress(state, recovered, (*history, float(state.best.value)))
+
+    def _stepped(self, state: Any, count: tf.Tensor) -> Any:
+        arguments = (state, self.targets, self.weights, count)
+        if self.together is None:
+            return self.compiled.advance(*arguments)
+        return self.together.advance(self.compiled, *arguments)
 
     def _step_size(self, recoveries: int, done: float) -> tf.Tensor:
         return tf.constant(step_size(self.settings, recoveries, done), tf.float32)
@@ -257,37 +269,6 @@ def _following(
         return {}
     picture, mask = frame.at(*shape)
     return {"frame": {"picture": tf.constant(picture), "mask": tf.constant(mask[..., np.newaxis])}}
-
-
-def _restored(
-    checkpoint: Checkpoint,
-    optimizer: Optimizer,
-    terms: Sequence[str],
-    settings: Settings,
-    shape: tuple[int, int],
-) -> Any:
-    """Return the optimizer's state from a checkpoint."""
-    none: dict[str, Any] = dict.fromkeys(optimizer.State._fields, 0)
-    losses = LossTerms(
-        total=0,
-        terms=dict.fromkeys(terms, 0),
-        style_layers=dict.fromkeys(settings.style_layer_weights, 0),
-    )
-    form = optimizer.State(**none | {"best": Best(0, 0, losses)})
-    try:
-        state = tf.nest.pack_sequence_as(form, [*map(tf.constant, checkpoint.arrays)])
-    except ValueError as error:
-        raise CheckpointError(f"found {len(checkpoint.arrays)} arrays: {error}") from error
-    found, expected = tuple(state.best.point.shape), (*shape, 3)
-    if found != expected:
-        raise CheckpointError(f"found a picture of shape {found}, expected {expected}")
-    if isinstance(optimizer, Lbfgs):
-        history = (optimizer.memory, *expected)
-        if (kept := tuple(state.position_deltas.shape)) != history:
-            raise CheckpointError(f"found a history of shape {kept}, expected {history}")
-    if others := {array.dtype.name for array in checkpoint.arrays} - {"float32", "int32"}:
-        raise CheckpointError(f"found {others.pop()}, expected float32 and int32")
-    return state
 
 
 def _on_host(losses: LossTerms) -> Losses:

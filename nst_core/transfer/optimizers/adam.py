@@ -4,15 +4,21 @@ It works on a point of any shape whose coordinates stay in [lower, upper], remem
 point so far, and never communicates with the host between steps.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.optimizers.descent import (
     DIVERGED,
     RUNNING,
+    Alone,
     Best,
+    Evaluation,
     Objective,
+    Rows,
+    answered,
     finite_or_infinity,
     is_finite,
     repeat,
@@ -82,12 +88,21 @@ class Adam:
 
     def advance(self, objective: Objective, state: AdamState, steps: tf.Tensor) -> AdamState:
         """Take up to this many steps, or fewer if the value stops being finite."""
-        advanced: AdamState = repeat(lambda now: self.step(objective, now), state, steps)
+        advanced: AdamState = self.advance_rows(Alone(objective), state, steps)
         return advanced
+
+    def advance_rows(self, rows: Rows, state: Any, steps: tf.Tensor) -> Any:
+        """Return what `advance` does, for each of these rows."""
+        return repeat(partial(rows.once, self.stepping), state, steps, rows)
 
     def step(self, objective: Objective, state: AdamState) -> AdamState:
         """Return the state after one step."""
-        evaluation = objective(state.point)
+        after: AdamState = answered(self.stepping(state), objective)
+        return after
+
+    def stepping(self, state: AdamState) -> Generator[tf.Tensor, Evaluation, Any]:
+        """Yield the point of a row, get its evaluation, and return the state after one step."""
+        evaluation = yield state.point
         finite = is_finite(evaluation)
         reached = Best(state.point, evaluation.value, evaluation.terms)
         is_candidate = (state.step - 1) % self.best_of_every == 0

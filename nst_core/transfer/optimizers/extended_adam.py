@@ -1,6 +1,7 @@
 """Adam with two additions: the average of its iterates, and moments from the octave before."""
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -9,7 +10,14 @@ import numpy as np
 from nst_core.images.resize import resize
 from nst_core.quiet_tensorflow import tf
 from nst_core.transfer.optimizers.adam import Adam
-from nst_core.transfer.optimizers.descent import Best, Objective, is_finite, select
+from nst_core.transfer.optimizers.descent import (
+    Best,
+    Evaluation,
+    Objective,
+    Rows,
+    is_finite,
+    select,
+)
 
 
 class ExtendedAdamState(NamedTuple):
@@ -51,13 +59,14 @@ class ExtendedAdam(Adam):
         plain = super().start(objective, point, step_size)
         return ExtendedAdamState(*plain, average=tf.zeros_like(point), earlier_steps=tf.constant(0))
 
-    def advance(self, objective: Objective, state: Any, steps: tf.Tensor) -> Any:
+    def advance_rows(self, rows: Rows, state: Any, steps: tf.Tensor) -> Any:
         """Take up to this many steps, as `Adam` does, and then look at the average."""
-        advanced: Any = super().advance(objective, state, steps)
-        if not self.average:
-            return advanced
+        advanced = super().advance_rows(rows, state, steps)
+        return rows.once(self._with_average, advanced) if self.average else advanced
+
+    def _with_average(self, advanced: Any) -> Generator[tf.Tensor, Evaluation, Any]:
         mean = self.mean(advanced)
-        evaluation = objective(mean)
+        evaluation = yield mean
         is_better = is_finite(evaluation) & (evaluation.value < advanced.best.value)
         reached = Best(mean, evaluation.value, evaluation.terms)
         return advanced._replace(
@@ -70,9 +79,9 @@ class ExtendedAdam(Adam):
         share = 1 - tf.pow(decay, tf.cast(state.step, decay.dtype))
         return state.average / share
 
-    def step(self, objective: Objective, state: Any) -> Any:
-        """Return the state after one step."""
-        after: Any = super().step(objective, state)
+    def stepping(self, state: Any) -> Generator[tf.Tensor, Evaluation, Any]:
+        """Yield the point of a row, get its evaluation, and return the state after one step."""
+        after = yield from super().stepping(state)
         average = self.average * state.average + (1 - self.average) * after.point
         return after._replace(average=average, best=state.best if self.average else after.best)
 

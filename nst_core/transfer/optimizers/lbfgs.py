@@ -4,7 +4,9 @@ It works on a point of any shape whose coordinates stay in [lower, upper], remem
 point so far, and never communicates with the host between steps.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 from nst_core.quiet_tensorflow import tf
@@ -12,9 +14,11 @@ from nst_core.transfer.optimizers.descent import (
     CONVERGED,
     DIVERGED,
     RUNNING,
+    Alone,
     Best,
     Evaluation,
     Objective,
+    Rows,
     finite_or_infinity,
     is_finite,
     repeat,
@@ -106,16 +110,25 @@ class Lbfgs:
 
     def advance(self, objective: Objective, state: LbfgsState, steps: tf.Tensor) -> LbfgsState:
         """Take up to this many steps, or fewer if no step lowers the value any more."""
-        advanced: LbfgsState = repeat(lambda now: self._step(objective, now), state, steps)
+        advanced: LbfgsState = self.advance_rows(Alone(objective), state, steps)
         return advanced
 
-    def _step(self, objective: Objective, state: LbfgsState) -> LbfgsState:
+    def advance_rows(self, rows: Rows, state: Any, steps: tf.Tensor) -> Any:
+        """Return what `advance` does, for each of these rows."""
+        return repeat(partial(self._step, rows), state, steps, rows)
+
+    def _step(self, rows: Rows, state: Any) -> Any:
+        direction, knows_curvature, first = rows.each(self._before_search, state)
+        trial = self._search(rows, state, direction, first)
+        return rows.each(self._accept, state, trial, knows_curvature)
+
+    def _before_search(self, state: LbfgsState) -> tuple[tf.Tensor, tf.Tensor, _Trial]:
+        """Return the direction of a step, whether it knows the curvature, and the first trial."""
         point, gradient = state.best.point, state.gradient
         active = ((point <= self.lower) & (gradient > 0)) | ((point >= self.upper) & (gradient < 0))
         free_gradient = tf.where(active, tf.zeros_like(gradient), gradient)
         direction, knows_curvature = self._direction(state, free_gradient, active)
-        trial = self._search(objective, state, direction)
-        return self._accept(state, trial, knows_curvature)
+        return direction, knows_curvature, self._first_trial(state)
 
     def _direction(
         self, state: LbfgsState, gradient: tf.Tensor, active: tf.Tensor
@@ -130,10 +143,10 @@ class Lbfgs:
         )
         return tf.where(points_down, newton, steepest), knows_curvature
 
-    def _search(self, objective: Objective, state: LbfgsState, direction: tf.Tensor) -> _Trial:
+    def _first_trial(self, state: LbfgsState) -> _Trial:
         value = state.best.value
         one = tf.ones([], value.dtype)
-        first = _Trial(
+        return _Trial(
             length=one,
             shortest=tf.zeros_like(one),
             longest=one * float("inf"),
@@ -144,22 +157,29 @@ class Lbfgs:
             best_point=state.best.point,
             best=Evaluation(value, state.gradient, state.best.terms),
         )
-        final: _Trial
+
+    def _search(self, rows: Rows, state: Any, direction: tf.Tensor, first: Any) -> Any:
+        """Return the last trial of each row; a row that has accepted its trial stays as it is."""
+
+        def searches(trial: _Trial) -> tf.Tensor:
+            return ~trial.accepted & (trial.tried < self.most_trials)
+
+        def once_more(trial: _Trial) -> tuple[Any]:
+            tried = rows.once(self._try, state, direction, trial)
+            return (rows.kept(lambda: searches(trial), tried, trial),)
+
         (final,) = tf.while_loop(
-            lambda trial: ~trial.accepted & (trial.tried < self.most_trials),
-            lambda trial: (self._try(objective, state, direction, trial),),
-            (first,),
-            parallel_iterations=1,
+            lambda trial: rows.any(searches(trial)), once_more, (first,), parallel_iterations=1
         )
         return final
 
     def _try(
-        self, objective: Objective, state: LbfgsState, direction: tf.Tensor, trial: _Trial
-    ) -> _Trial:
+        self, state: LbfgsState, direction: tf.Tensor, trial: _Trial
+    ) -> Generator[tf.Tensor, Evaluation, _Trial]:
         start = state.best.point
         aim = start + trial.length * direction
         point = tf.clip_by_value(aim, self.lower, self.upper)
-        evaluation = objective(point)
+        evaluation = yield point
         finite = is_finite(evaluation)
         promised = _dot(state.gradient, point - start)
         limit = state.best.value + self.sufficient_decrease * promised

@@ -19,7 +19,7 @@ from nst_core.transfer.optimization.compiled import compile_for
 from nst_core.transfer.optimization.optimization import NotFiniteError
 from nst_core.transfer.optimizers import optimizers
 from nst_core.transfer.optimizers.adam import Adam
-from nst_core.transfer.optimizers.descent import Evaluation
+from nst_core.transfer.optimizers.descent import Evaluation, answered
 from nst_core.transfer.optimizers.lbfgs import Lbfgs
 from nst_core.transfer.settings import Settings
 from nst_core.transfer.styles.statistics import content_targets, style_targets
@@ -223,14 +223,13 @@ def _break_after(monkeypatch: pytest.MonkeyPatch, evaluations: int, larger_than:
     import tensorflow as tf
 
     class Breaking(Adam):
-        def step(self, objective, state):  # type: ignore[no-untyped-def]
-            def broken(point):  # type: ignore[no-untyped-def]
-                evaluation = objective(point)
-                breaks = (state.evaluations >= evaluations) & (state.step_size > larger_than)
-                value = tf.where(breaks, float("nan"), evaluation.value)
-                return Evaluation(value, evaluation.gradient, evaluation.terms)
-
-            return super().step(broken, state)
+        def stepping(self, state):  # type: ignore[no-untyped-def]
+            part = super().stepping(state)
+            evaluation = yield next(part)
+            breaks = (state.evaluations >= evaluations) & (state.step_size > larger_than)
+            value = tf.where(breaks, float("nan"), evaluation.value)
+            broken = Evaluation(value, evaluation.gradient, evaluation.terms)
+            return answered(super().stepping(state), lambda _: broken)
 
     compile_for.cache_clear()
     monkeypatch.setattr(optimizers, "Adam", Breaking)
