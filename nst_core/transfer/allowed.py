@@ -1,5 +1,6 @@
 """The values that a setting or an option may have, in words, from its JSON schema."""
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -73,7 +74,14 @@ def expected_by(fault: ErrorDetails, schema: Mapping[str, Any]) -> str:
     if "enum" in schema and "allowed" not in schema:
         return f"expected {expected}{did_you_mean(str(fault['input']), schema['enum'])}"
     article = "a " if schema.get("type") in ("integer", "number", "string") else ""
-    return f"expected {article if not expected[0].isdigit() else ''}{expected}"
+    hint = _share_hint(str(fault["input"])) if schema.get("maximum") == 1 else ""
+    return f"expected {article if not expected[0].isdigit() else ''}{expected}{hint}"
+
+
+def _share_hint(typed: str) -> str:
+    """Return `; write 0.5` for `50%`, and nothing for other texts."""
+    percent = re.fullmatch(r"(\d{1,2}|100)\s?%", typed.strip())
+    return f"; write {int(percent[1]) / 100:g}" if percent else ""
 
 
 def did_you_mean(typed: str, known: Sequence[str]) -> str:

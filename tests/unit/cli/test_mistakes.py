@@ -155,6 +155,10 @@ def told(line: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
             "run m.csv -o out --strict=perhaps",
             [f"error: --strict: found 'perhaps'; {SWITCH}, or just --strict"],
         ),
+        (
+            "run m.csv -o out --strength 50%",
+            ["error: --strength: found '50%'; expected a number from 0 to 1; write 0.5"],
+        ),
         ("completion tcsh", ["error: SHELL: found 'tcsh'; expected 'bash', 'zsh' or 'fish'"]),
         (
             "run m.csv -o out --preset fien --size big --strength 3 --seed -1 --max-pixels 0",
