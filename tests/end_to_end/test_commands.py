@@ -318,7 +318,7 @@ def test_doctor_reports_a_server_that_does_not_answer() -> None:
 
 def check_that_cache_is_listed_and_pruned(shell: Shell) -> None:
     """Check `cache list` and `cache prune` after a run that needed two styles."""
-    targets = sorted((shell.folder / "home" / "cache").rglob("*.safetensors"))
+    targets = sorted((shell.folder / "home" / "cache").rglob("targets/*.safetensors"))
     assert len(targets) == 2
     targets[0].write_bytes(b"damaged")
     listed = json.loads(shell.run("cache", "list", "--json").stdout)["styles"]

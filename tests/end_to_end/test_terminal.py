@@ -142,7 +142,7 @@ def test_a_pipe_gets_one_line_per_row_and_no_control_sequences(shell: Shell) -> 
     assert line_with(lines, "[2/2]").startswith("[2/2] line 4 file/in/way.png: failed, ")
     columns = ["line", "status", "picture", "loss", "content", "style", "steps", "seconds"]
     table = lines.index("\t".join([*columns, "style score", "content score"]))
-    assert lines[table + 1].startswith(r"3" + "\tinvalid\t" + r"missing.png x evil/\x1b]0;mine\x07")
+    assert lines[table + 1].startswith(r"3" + "\tinvalid\t" + r"missing.png x \x1b]0; mine\x07")
     assert lines[table + 3].startswith("2\tdone\tpictures/a_s.png\t")
     assert lines[-2].startswith("invalid: line 3, column content: found 'missing.png'")
     assert lines[-1].startswith("failed: line 4, WriteError: ")

@@ -4,6 +4,7 @@ import math
 import platform
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -45,9 +46,7 @@ def doctor(terminal: Terminal, cache: StyleCache, output: OutputFolder | None = 
     verdict = verdict_on(findings, " and ".join(facts.gpus) or "the CPU", [*space, *locks])
     for line in (*verdict.lines(), ""):
         terminal.say(line)
-    fit = [finding for finding in packages if finding.state == "ok"]
-    terminal.table([asdict(finding) for finding in findings if finding not in fit])
-    terminal.say(f"{len(fit)} packages have versions that this program knows (--json lists them)")
+    terminal.table([asdict(finding) for finding in _in_short(findings, packages)])
     # The verdict is added to the list, so that programs from before the verdict can read it.
     terminal.result([asdict(finding) for finding in (*findings, verdict.finding())])
     return ENGINE_FAILED if verdict.state == "error" else SUCCESS
@@ -68,6 +67,14 @@ def _space(cache: StyleCache, output: OutputFolder | None) -> list[Finding]:
                 found = f"{free / 1e9:.1f} GB at {redacted(folder)}"
                 findings.append(Finding(f"free space, {name}", "ok", found))
     return findings
+
+
+def _in_short(findings: Sequence[Finding], packages: Sequence[Finding]) -> list[Finding]:
+    """Return findings for people, with one line for all packages that fit."""
+    fit = [finding for finding in packages if finding.state == "ok"]
+    found = f"{len(fit)} have versions that this program knows (--json lists them)"
+    others = [finding for finding in findings if finding not in fit]
+    return [*others, Finding("packages", "ok", found)]
 
 
 def _python() -> Finding:
