@@ -15,6 +15,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def counted_were(count: int, noun: str) -> str:
+    """Return a number of things and the verb that fits, such as `1 row was` or `2 rows were`."""
+    return f"{counted(count, noun)} {'was' if count == 1 else 'were'}"
+
+
 def plain_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the schema of a field without null, which an optional field may be, too."""
     kinds = schema.get("anyOf", [schema])

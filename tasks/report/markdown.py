@@ -12,6 +12,7 @@ from nst_core.images.picture_files import PictureError
 from nst_core.images.read import load
 from nst_core.images.write import encode_jpeg
 from nst_core.storage.places import redacted
+from nst_core.transfer.allowed import counted_were
 from nst_core.transfer.losses.terms import loss_name
 from tasks.report.attention import places_from_worst, score_text
 from tasks.report.durations import duration
@@ -193,11 +194,11 @@ def _numbers(table: Table) -> list[str]:
     done = table.stylized_here
     targets = Counter(row.style_targets for row in done)
     new = (
-        f"* {len(done)} rows were stylized in {table.seconds:.0f} s, added up over all devices: "
-        f"the style targets of {targets['computed']} were computed in this run, those of "
+        f"* {counted_were(len(done), 'row')} stylized in {table.seconds:.0f} s, added up over all "
+        f"devices: the style targets of {targets['computed']} were computed in this run, those of "
         f"{targets['hit']} were in the cache"
     )
-    cached = f"* {len(table.with_status('cached'))} rows were already done"
+    cached = f"* {counted_were(len(table.with_status('cached')), 'row')} already done"
     return ["## Numbers", "", cached, new]
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 
+from nst_core.transfer.allowed import counted_were
 from tasks.events import (
     Event,
     RowEnded,
@@ -65,8 +66,8 @@ class Tally:
         if self.to_run is None:
             return ""
         if self.to_run == 0:
-            all_of_them = "nothing to run:" if self.is_part else "all"
-            return f"{all_of_them} {self.rows} rows were already done"
+            all_of_them = "nothing to run: " if self.is_part else "all " if self.rows > 1 else ""
+            return f"{all_of_them}{counted_were(self.rows, 'row')} already done"
         wrong = self.ended["failed"]
         failed = f", {wrong} of them failed" if wrong else ""
         return f"{self.ended.total()} of {self.to_run} rows ended{failed}"

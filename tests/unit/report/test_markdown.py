@@ -88,7 +88,7 @@ def test_cache_hits_slowest_rows_and_highest_losses_are_shown() -> None:
     cached = {"status": "cached", "seconds": 99.0, "total_loss": 0.01}
     computed = {"style_targets": "computed", "seconds": 0.5, "total_loss": 0.02}
     report = markdown_report(report_of(table(*rows, cached, computed)))
-    assert "1 rows were already done" in report
+    assert "1 row was already done" in report
     assert "10 rows were stylized in 46 s" in report
     assert "those of 9 were in the cache" in report
     slowest = report.partition("## Slowest rows")[2].partition("##")[0]

@@ -102,7 +102,7 @@ function show(choice) {
   }
   none.hidden = count > 0;
   form.querySelector(".shown").textContent =
-    count === rows.length ? `${count} rows` : `${count} of ${rows.length} rows`;
+    `${count === rows.length ? "" : `${count} of `}${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
 }
 
 function choose() {
