@@ -27,16 +27,15 @@ def report(records: Sequence[Record]) -> str:
     if about["part"] != MACHINE:
         raise ValueError("the first record must be that of the machine")
     texts = [introduction(about)]
-    missing = []
+    missing: list[str] = []
     for heading, section in SECTIONS:
         text = section(records)
         if text:
             texts.append(f"### {heading}\n\n{text}\n")
         else:
-            missing.append(heading)
-    texts += [f"Not measured in this run: {joined([name.lower() for name in missing])}.\n"] * bool(
-        missing
-    )
+            missing.append(heading.lower())
+    if missing:
+        texts.append(f"Not measured in this run: {joined(missing)}.\n")
     failed = failures(records)
     if failed:
         texts.append(f"These measurements failed:\n\n{bullets(failed)}\n")

@@ -114,7 +114,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+IN_SHORT = ("all done", "a row cannot run")
+"""The cases that are always tried; the nights try them all."""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[] if case in IN_SHORT else pytest.mark.nights) for case in CASES],
+)
 def test_without_a_server_everything_is_as_with_one(
     finished: Shell, server_url: str, case: str
 ) -> None:

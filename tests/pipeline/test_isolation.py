@@ -110,6 +110,7 @@ def three(batch: Batch, **options: Any) -> Run:
     return run(batch, one, ("b.png", "s.png", "two", LONG), last, **options)
 
 
+@pytest.mark.nights
 def test_a_row_whose_process_is_killed_goes_on_degraded_and_so_does_the_batch(
     batch: Batch, caplog: pytest.LogCaptureFixture
 ) -> None:

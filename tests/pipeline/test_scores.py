@@ -209,6 +209,7 @@ def test_previews_have_scores(batch: Batch) -> None:
     assert table[["style_score", "content_score"]].notna().all(axis=None)
 
 
+@pytest.mark.nights
 def test_rows_in_processes_of_devices_have_the_same_scores(batch: Batch) -> None:
     _, isolated = run(batch, ("a.png", "swirls.png", "x"), isolate=True)
     assert isolated[["style_score", "content_score"]].notna().all(axis=None)

@@ -129,6 +129,7 @@ def test_sizes_of_tiny_and_huge_gradients_are_right(exponent: int) -> None:
     assert size_of(np.zeros((2, 2, 3), np.float32)) == 0
 
 
+@pytest.mark.nights
 def test_one_content_weight_serves_all_normalizations() -> None:
     """With relative losses as the measure, results are alike, which they are not without scales."""
     content, style = smooth_pixels(30, 40, 1), smooth_pixels(40, 32, 2)

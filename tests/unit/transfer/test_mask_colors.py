@@ -209,6 +209,7 @@ def relative_loss(pixels: np.ndarray, part: np.ndarray, wanted: StyleTargets) ->
     return float(np.mean(losses))
 
 
+@pytest.mark.nights
 def test_each_region_becomes_more_like_its_own_style_than_like_the_other() -> None:
     settings = Settings(
         size=64, octaves=1, steps=25, content_weight=0.002, tv_weight=0, mask_feather=0, seed=1
