@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 PART_OF_PATH = r"\w.~/\\-"
@@ -43,12 +44,16 @@ class Typed:
         """Return a message with these places, and what is below them, as they were typed."""
         if not self.texts:
             return message
+        return self._found.sub(lambda seen: _joined(self.texts[seen[1]], seen[2] or ""), message)
+
+    @cached_property
+    def _found(self) -> re.Pattern[str]:
+        """One of these paths in a message, and the separator after it, if there is one."""
         # Of two folders, one of which is in the other, the inner one is recognized.
         longest_first = sorted(self.texts, key=len, reverse=True)
         paths = "|".join(map(re.escape, longest_first))
         ends = rf"(?=[/\\])|(?![{PART_OF_PATH}])|(?=\.(?:\s|$))"
-        found = re.compile(rf"(?<![{PART_OF_PATH}])({paths})(?:{ends})([/\\])?")
-        return found.sub(lambda seen: _joined(self.texts[seen[1]], seen[2] or ""), message)
+        return re.compile(rf"(?<![{PART_OF_PATH}])({paths})(?:{ends})([/\\])?")
 
 
 def _joined(typed: str, separator: str) -> str:

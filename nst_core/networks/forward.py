@@ -1,6 +1,6 @@
 """An encoder's forward pass in TensorFlow."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 
 from nst_core.networks.encoder import Encoder
@@ -31,15 +31,8 @@ def activations(encoder: Encoder, pixels: tf.Tensor, taps: Iterable[str]) -> dic
     """
     wanted = set(taps)
     encoder.topology.check_taps(wanted)
-    current = preprocessed(encoder, pixels)
-    seen: dict[str, tf.Tensor] = {}
-    for layer in encoder.topology.layers:
-        current = apply_layer(layer, encoder, current)
-        if layer.name in wanted:
-            seen[layer.name] = tf.cast(current[0], pixels.dtype)
-        if len(seen) == len(wanted):
-            break
-    return seen
+    found = _tapped(encoder, preprocessed(encoder, pixels), wanted)
+    return {name: tf.cast(of_layer[0], pixels.dtype) for name, of_layer in found}
 
 
 def activations_of_pictures(
@@ -51,15 +44,22 @@ def activations_of_pictures(
         encoder, taps: as in `activations`.
         pictures: (pictures, height, width, 3), otherwise like the pixels of `activations`.
     """
-    current = preprocessed(encoder, pictures)[0]
-    seen: dict[str, tf.Tensor] = {}
+    found = _tapped(encoder, preprocessed(encoder, pictures)[0], taps)
+    return {name: tf.cast(of_layer, pictures.dtype) for name, of_layer in found}
+
+
+def _tapped(
+    encoder: Encoder, current: tf.Tensor, taps: Collection[str]
+) -> Iterator[tuple[str, tf.Tensor]]:
+    """Yield the results of layers by name, (pictures, ...), up to the last that is wanted."""
+    left = len(taps)
     for layer in encoder.topology.layers:
         current = apply_layer(layer, encoder, current)
         if layer.name in taps:
-            seen[layer.name] = tf.cast(current, pictures.dtype)
-        if len(seen) == len(taps):
-            break
-    return seen
+            left -= 1
+            yield layer.name, current
+        if not left:
+            return
 
 
 def preprocessed(encoder: Encoder, pixels: tf.Tensor) -> tf.Tensor:
