@@ -93,8 +93,8 @@ app = App(
     name="nst-batch",
     error_console=ERRORS,
     help="Neural style transfer for thousands of pictures. The program paints photographs in the "
-    "style of other pictures, and makes a page and a table of the results. What it is to do is "
-    "said by a folder of photographs and some styles, or row by row in a CSV manifest.",
+    "style of other pictures, and makes a page and a table of the results. Name a folder of "
+    "photographs and some styles, or write a CSV manifest with a row for each picture.",
     version=version_text,
     error_formatter=explained,
     help_epilogue=example_of(""),

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from nst_core.storage.places import whole_place
+
 PART_OF_PATH = r"\w.~/\\-"
 """Characters that continue a path, before or after the part of it that somebody has typed."""
 
@@ -31,7 +33,7 @@ class Typed:
         known: dict[str, str] = {}
         for text in map(_before_wildcards, (text for text in texts if "://" not in text)):
             absolute = os.path.normpath(Path.cwd() / text)
-            meant = (os.path.realpath(text), _without_links_of_folders(text), absolute)
+            meant = (os.path.realpath(text), str(whole_place(Path(text))), absolute)
             known |= dict.fromkeys(meant, text)
         # A whole disk would be a part of every path.
         return cls({path: text for path, text in known.items() if path != Path(path).anchor})
@@ -61,12 +63,6 @@ def _joined(typed: str, separator: str) -> str:
     if not separator:
         return typed
     return "" if typed == os.curdir else f"{typed.rstrip(os.sep)}{separator}"
-
-
-def _without_links_of_folders(text: str) -> str:
-    """Return an absolute path without links among its folders; a picture may be a link."""
-    path = Path(text)
-    return str(Path(os.path.realpath(path.parent)) / path.name)
 
 
 def _before_wildcards(text: str) -> str:
